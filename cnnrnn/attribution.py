@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from cnnrnn.errors import UserError
 from cnnrnn.model import CNNRNN, emitted_before
 
 # feature maps, one copy per step (step, channel, height, width) -> each step's log-probability (step,)
@@ -80,10 +81,10 @@ class Explanation:
 def explain(model: CNNRNN, feature_map: Tensor, tokens: Sequence[int], method: str = "grad-cam") -> Explanation:
     """One map per step of the path `tokens` and END, from a kept feature map (channel, height, width).
 
-    The model must be in eval mode. Raises ValueError for an unknown method.
+    The model must be in eval mode. Raises UserError for an unknown method.
     """
     if method not in METHODS:
-        raise ValueError(f"no method '{method}'; choose one of {', '.join(METHODS)}")
+        raise UserError(f"no method '{method}'; choose one of {', '.join(METHODS)}")
     scores = step_scores(model, tokens)
     feature_maps = feature_map.detach().expand(len(tokens) + 1, -1, -1, -1)  # (step, channel, height, width)
     with torch.no_grad():

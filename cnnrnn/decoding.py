@@ -45,6 +45,10 @@ class Path:
     def prob(self) -> float:
         return math.exp(self.log_prob)
 
+    def token(self, step: int, end: int) -> int:
+        """What the path chose at a step; END at its last one."""
+        return self.tokens[step] if step < len(self.tokens) else end
+
 
 @dataclass(frozen=True)
 class Trace:
@@ -82,22 +86,27 @@ class Trace:
         """What the path chose from at `step`: (L+1,) probabilities over labels and END."""
         return self.steps[step].probs[path.rows[step]]
 
-    def to_json(self) -> dict[str, Any]:
-        """Plain lists and names; `from_json` gives back an equal Trace."""
+    def summary(self) -> dict[str, Any]:
+        """The outcome without the search: labels of the best path, all kept paths, marginals, coverage."""
         return {
-            "labels": list(self.labels),
-            "beam": self.beam,
-            "coverage": self.coverage,
-            "marginals": dict(zip(self.labels, _floats(self.marginals), strict=True)),
+            "labels": self.names(self.paths[0].tokens),
             "paths": [
-                {
-                    "labels": self.names(path.tokens),
-                    "probability": path.prob,
-                    "log_prob": path.log_prob,
-                    "rows": list(path.rows),
-                }
+                {"labels": self.names(path.tokens), "probability": path.prob, "log_prob": path.log_prob}
                 for path in self.paths
             ],
+            "marginals": dict(zip(self.labels, _floats(self.marginals), strict=True)),
+            "coverage": self.coverage,
+        }
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain lists and names; `from_json` gives back an equal Trace."""
+        summary = self.summary()
+        for path, entry in zip(self.paths, summary["paths"], strict=True):
+            entry["rows"] = list(path.rows)
+        return {
+            **summary,
+            "vocabulary": list(self.labels),
+            "beam": self.beam,
             "steps": [
                 {
                     "parents": step.parents.tolist(),
@@ -111,7 +120,7 @@ class Trace:
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Trace:
-        labels = tuple(data["labels"])
+        labels = tuple(data["vocabulary"])
         rank = {label: index for index, label in enumerate(labels)}
         return cls(
             labels=labels,

@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from cnnrnn.errors import UserError
+
 # By list, not by whatever Pillow has installed: EPS starts Ghostscript, PSD and others are rarely fuzzed.
 FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "TIFF", "BMP")
 SUFFIXES = (".jpg", ".jpeg", ".png", ".gif", ".webp", ".tif", ".tiff", ".bmp")
@@ -15,7 +17,7 @@ MAX_PIXELS = 64_000_000
 _SIXTEEN_BIT = 257.0  # 65535 / 255
 
 
-class ImageError(ValueError):
+class ImageError(UserError):
     """A picture that can't be used; the message is one line for a person and says what to do."""
 
 

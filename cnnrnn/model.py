@@ -110,9 +110,7 @@ class CNNRNN(nn.Module):
 
     def initial_state(self, rows: int) -> State:
         """r(0): zeros, each (row, hidden)."""
-        return self.recurrence.initial_state(
-            self.label_embedding.new_zeros(rows, self.config.hidden_dim)
-        )
+        return self.recurrence.initial_state(self.label_embedding.new_zeros(rows, self.config.hidden_dim))
 
     def project_image(self, pooled: Tensor) -> Tensor:
         """U_I I of equation 3: (batch, feature) -> (batch, embedding). The same at every step."""

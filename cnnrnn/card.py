@@ -1,0 +1,67 @@
+"""The model card: what a checkpoint was made from, how good it is, and what it can't see."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from cnnrnn.checkpoint import Checkpoint
+
+FEW_EXAMPLES = 60  # training pictures below which the card warns of a label
+
+_COLUMNS = ("images", "mAP", "OP", "OR", "OF1", "CP", "CR", "CF1", "exact_match", "coverage")
+
+
+def model_card(checkpoint: Checkpoint, results: dict[str, Any]) -> str:
+    """Markdown. `results` is the content of metrics.json: val, history and evaluations by split."""
+    training, model, backbone = checkpoint.training, checkpoint.model.config, checkpoint.model.backbone.config
+    config = training.get("config", {})
+    counted = list(zip(checkpoint.vocabulary.labels, checkpoint.vocabulary.counts, strict=True))
+    few = [f"{label} ({count})" for label, count in counted if count < FEW_EXAMPLES]
+    frozen = not config.get("backbone_lr")
+    sections = [
+        "# Model card\n",
+        "A CNN-RNN multi-label classifier (Wang et al., CVPR 2016), trained with `cnnrnn`.\n",
+        "## How it was made\n",
+        f"- Data: {training.get('train_split', 'unknown')}, {training.get('train_images', 0)} pictures",
+        f"- Command: `{training.get('command', 'unknown')}`",
+        f"- Backbone: {backbone.name} at {backbone.image_size} px, {'frozen' if frozen else 'fine-tuned'}",
+        f"- Head: embedding {model.embedding_dim}, recurrence {model.cell} {model.hidden_dim}, "
+        f"h = {model.activation}, dropout {model.dropout}",
+        f"- Epochs: {training.get('epochs_done', 0)} of {config.get('epochs', 0)}, seed {config.get('seed', 0)}",
+        "- Versions: " + ", ".join(f"{name} {number}" for name, number in training.get("versions", {}).items()),
+        "",
+        "## How good it is\n",
+        "Percentages. Best path: OP … CF1 and exact set. mAP from the marginals. mAP, CP, CR and CF1 are means "
+        "over the labels with at least 5 positives in the split.\n",
+        _table(results),
+        *_per_label(results),
+        "## What it can't see\n",
+        "It knows only the labels below, and pictures like its training data.",
+        f"Labels with fewer than {FEW_EXAMPLES} training pictures, on which it is weak: {', '.join(few) or 'none'}.\n",
+        "## Labels, in the order of emission\n",
+        ", ".join(f"{label} ({count})" for label, count in counted) + "\n",
+    ]
+    return "\n".join(sections)
+
+
+def _table(results: dict[str, Any]) -> str:
+    rows = {"validation": results.get("val") or {}, **results.get("evaluations", {})}
+    lines = [f"| split | {' | '.join(_COLUMNS)} |", "|---" * (1 + len(_COLUMNS)) + "|"]
+    for name, metrics in rows.items():
+        if metrics:
+            lines.append(f"| {name} | {' | '.join(_number(metrics[column]) for column in _COLUMNS)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _per_label(results: dict[str, Any]) -> list[str]:
+    return [
+        f"AP on {name}: "
+        + ", ".join(f"{label} {value:.1f}" for label, value in metrics["AP"].items())
+        + f"\n\nMeasured by `{metrics['command']}`.\n"
+        for name, metrics in results.get("evaluations", {}).items()
+    ]
+
+
+def _number(value: float | int) -> str:
+    return f"{value:.1f}" if isinstance(value, float) else str(value)

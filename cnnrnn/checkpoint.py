@@ -1,0 +1,173 @@
+"""A trained model as a folder: model.safetensors + config.json + README.md (model card) + metrics.json.
+
+Only safetensors and JSON are read, so a folder from a stranger can't run code. A folder is written aside and
+then renamed, and its config holds the weights' hash: a half-written one is recognised, never used.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import safetensors.torch
+import torch
+
+from cnnrnn.backbones import Backbone, BackboneConfig, BackboneError
+from cnnrnn.card import model_card
+from cnnrnn.errors import UserError
+from cnnrnn.model import CNNRNN, ModelConfig
+from cnnrnn.vocabulary import Vocabulary
+
+FORMAT = "cnnrnn-checkpoint"
+VERSION = 1
+WEIGHTS, CONFIG, CARD, METRICS = "model.safetensors", "config.json", "README.md", "metrics.json"
+_PICKLE_SUFFIXES = {".pt", ".pth", ".bin", ".pkl", ".pickle", ".ckpt"}
+
+
+class CheckpointError(UserError):
+    """A checkpoint that can't be used; the message names the folder and says what is wrong with it."""
+
+
+@dataclass
+class Checkpoint:
+    model: CNNRNN
+    vocabulary: Vocabulary
+    training: dict[str, Any]  # data set, split, command, versions, seed: how the model came to be
+    weights_hash: str  # SHA-256 of model.safetensors
+
+    @classmethod
+    def load(cls, folder: Path, device: torch.device | str = "cpu") -> Checkpoint:
+        """Rebuild the model in eval mode. Raises CheckpointError, and opens no pickle, ever."""
+        config = read_config(folder)
+        weights_path = folder / WEIGHTS
+        weights_hash = file_hash(weights_path)
+        if weights_hash != config["weights_sha256"]:
+            raise CheckpointError(
+                f"{folder} is half-written or was changed: {WEIGHTS} doesn't match the hash in {CONFIG}. "
+                "Copy the whole folder again."
+            )
+        try:
+            vocabulary = Vocabulary(tuple(config["vocabulary"]["labels"]), tuple(config["vocabulary"]["counts"]))
+            model_config = ModelConfig(**config["model"])
+            if model_config.num_labels != len(vocabulary):
+                raise ValueError(f"{model_config.num_labels} outputs for {len(vocabulary)} labels")
+            model = CNNRNN(model_config, Backbone(BackboneConfig.from_dict(config["backbone"])))
+            tensors = safetensors.torch.load_file(weights_path)
+            model.load_state_dict({name: tensor.float() for name, tensor in _floating(tensors)})
+        except (
+            KeyError,
+            TypeError,
+            ValueError,
+            RuntimeError,
+            BackboneError,
+            safetensors.SafetensorError,
+        ) as error:
+            raise CheckpointError(f"{folder} doesn't fit this program: {_first_line(error)}") from error
+        return cls(model.to(device).eval(), vocabulary, config["training"], weights_hash)
+
+    def save(self, folder: Path, results: dict[str, Any]) -> None:
+        """Write the whole folder aside, then put it in place of the old one.
+
+        `results` becomes metrics.json and the card's table. Matrices are stored in 16 bits; vectors (biases,
+        batch statistics) keep 32.
+        """
+        aside = folder.with_name(f".{folder.name}.new-{os.getpid()}")
+        shutil.rmtree(aside, ignore_errors=True)
+        aside.mkdir(parents=True)
+        tensors = {
+            name: (tensor.half() if tensor.ndim >= 2 else tensor).contiguous().cpu()
+            for name, tensor in self.model.state_dict().items()
+            if tensor.is_floating_point()  # batch norm's integer step counters are of no use here
+        }
+        safetensors.torch.save_file(tensors, aside / WEIGHTS)
+        self.weights_hash = file_hash(aside / WEIGHTS)
+        config = {
+            "format": FORMAT,
+            "version": VERSION,
+            "weights_sha256": self.weights_hash,
+            "model": self.model.config.to_dict(),
+            "backbone": self.model.backbone.config.to_dict(),
+            "vocabulary": {"labels": self.vocabulary.labels, "counts": self.vocabulary.counts},
+            "training": self.training,
+        }
+        (aside / CONFIG).write_text(json_text(config), encoding="utf-8")
+        (aside / METRICS).write_text(json_text(results), encoding="utf-8")
+        (aside / CARD).write_text(model_card(self, results), encoding="utf-8")
+        _replace_folder(aside, folder)
+
+
+def record_evaluation(folder: Path, split: str, report: dict[str, Any]) -> None:
+    """Write an evaluation into a checkpoint's metrics and model card; the weights stay as they are."""
+    checkpoint = Checkpoint.load(folder)
+    results = json.loads((folder / METRICS).read_text(encoding="utf-8"))
+    results.setdefault("evaluations", {})[split] = report
+    _write_aside(folder / METRICS, json_text(results))
+    _write_aside(folder / CARD, model_card(checkpoint, results))
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """The checked config.json of a checkpoint. Raises CheckpointError; reads no weights."""
+    if not folder.is_dir():
+        raise CheckpointError(f"{folder} is not there; name a folder with {WEIGHTS} and {CONFIG}")
+    pickles = sorted(path.name for path in folder.iterdir() if path.suffix.lower() in _PICKLE_SUFFIXES)
+    if pickles:
+        raise CheckpointError(f"{folder} holds a pickle ({pickles[0]}), which can run code; it is not opened")
+    missing = [name for name in (WEIGHTS, CONFIG) if not (folder / name).is_file()]
+    if missing:
+        raise CheckpointError(f"{folder} is half-written: {' and '.join(missing)} missing")
+    try:
+        config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{folder / CONFIG} can't be read: {_first_line(error)}") from error
+    if not isinstance(config, dict) or config.get("format") != FORMAT:
+        raise CheckpointError(f"{folder / CONFIG} is not a checkpoint of cnnrnn")
+    if config.get("version") != VERSION:
+        raise CheckpointError(
+            f"{folder} has checkpoint version {config.get('version')}, this program reads {VERSION}; "
+            "update cnnrnn or train again"
+        )
+    keys = ("weights_sha256", "model", "backbone", "vocabulary", "training")
+    if lacking := [key for key in keys if key not in config]:
+        raise CheckpointError(f"{folder / CONFIG} lacks {', '.join(lacking)}")
+    return config
+
+
+def file_hash(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def json_text(data: Any) -> str:
+    return json.dumps(data, indent=2, ensure_ascii=False) + "\n"
+
+
+def _write_aside(path: Path, text: str) -> None:
+    """Never half a file: written beside, then renamed."""
+    aside = path.with_name(f".{path.name}.new-{os.getpid()}")
+    aside.write_text(text, encoding="utf-8")
+    aside.replace(path)
+
+
+def _floating(tensors: dict[str, torch.Tensor]) -> list[tuple[str, torch.Tensor]]:
+    for name, tensor in tensors.items():
+        if not torch.isfinite(tensor).all():
+            raise ValueError(f"{name} holds values that are not finite")
+    return list(tensors.items())
+
+
+def _replace_folder(new: Path, place: Path) -> None:
+    old = place.with_name(f".{place.name}.old-{os.getpid()}")
+    if place.exists():
+        place.rename(old)
+    new.rename(place)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

@@ -1,0 +1,395 @@
+"""The command `cnnrnn`. Heavy modules are imported by the command that uses them, so that --help is instant."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+
+from cnnrnn.errors import UserError
+
+if TYPE_CHECKING:
+    import torch
+
+    from cnnrnn.decoding import Trace
+
+app = typer.Typer(
+    help="CNN-RNN multi-label image classification (Wang et al., CVPR 2016): train it, use it, watch it decode.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+console = Console()
+notes = Console(stderr=True)
+
+MAX_SIDE = 1600  # pixels; overlays of larger photographs are drawn at this size
+EMBEDDED = Path(__file__).resolve().parent.parent / "checkpoints" / "voc"
+
+CheckpointOption = Annotated[Path, typer.Option("--checkpoint", help="Folder of a trained model.")]
+BeamOption = Annotated[int, typer.Option("--beam", min=1, max=256, help="Paths kept at every step.")]
+DatasetOption = Annotated[str, typer.Option("--dataset", help="voc2007, voc2012, voc0712 or scenes.")]
+RootOption = Annotated[Path, typer.Option("--root", help="Folder of the data set; it holds VOCdevkit.")]
+DownloadOption = Annotated[bool, typer.Option("--download", help="Fetch what is missing under --root.")]
+JsonOption = Annotated[str | None, typer.Option("--json", help="Write JSON to this file; - for standard output.")]
+DeviceOption = Annotated[str | None, typer.Option("--device", help="cpu, cuda, mps …; default: a GPU if there is one.")]
+
+
+def _apply_preset(ctx: typer.Context, name: str | None) -> str | None:
+    """A preset gives the other options new defaults, so whatever is typed beside it wins."""
+    from cnnrnn.presets import PRESETS
+
+    if name is not None and name not in PRESETS:
+        raise typer.BadParameter(f"no preset '{name}'; choose one of {', '.join(PRESETS)}")
+    ctx.default_map = PRESETS.get(name or "", {})
+    return name
+
+
+@app.command()
+def train(
+    dataset: DatasetOption,
+    root: RootOption,
+    out: Annotated[Path, typer.Option("--out", help="Folder of the run; gets best/ and last/.")],
+    download: DownloadOption = False,
+    preset: Annotated[
+        str | None,
+        typer.Option(
+            callback=_apply_preset,
+            is_eager=True,
+            help="paper: VGG-16 fc7, embedding 64, LSTM 512, RMSprop, frozen. Other options given win over it.",
+        ),
+    ] = None,
+    backbone: Annotated[str, typer.Option(help="Any CNN of timm, by name.")] = "tf_efficientnet_lite0",
+    pretrained: Annotated[bool, typer.Option(help="Start from ImageNet weights.")] = True,
+    image_size: Annotated[int | None, typer.Option(min=32, help="Pixels.", show_default="the backbone's own")] = None,
+    embedding: Annotated[int, typer.Option(min=1, help="Size of the label space.")] = 64,
+    hidden: Annotated[int, typer.Option(min=1, help="Size of the recurrence.")] = 512,
+    activation: Annotated[str, typer.Option(help="h of equation 3: tanh or relu.")] = "tanh",
+    cell: Annotated[str, typer.Option(help="lstm, or paper: equation 2 as printed.")] = "lstm",
+    dropout: Annotated[float, typer.Option(min=0, max=0.95)] = 0.5,
+    epochs: Annotated[int, typer.Option(min=1)] = 30,
+    batch_size: Annotated[int, typer.Option(min=1)] = 64,
+    lr: Annotated[float, typer.Option(min=0, help="Learning rate of the head.")] = 1e-3,
+    backbone_lr: Annotated[float, typer.Option(min=0, help="Learning rate of the backbone; 0 keeps it frozen.")] = 0.0,
+    weight_decay: Annotated[float, typer.Option(min=0)] = 1e-2,
+    label_smoothing: Annotated[float, typer.Option(min=0, max=0.9)] = 0.0,
+    optimizer: Annotated[str, typer.Option(help="adamw or rmsprop.")] = "adamw",
+    seed: Annotated[int, typer.Option()] = 0,
+    device: DeviceOption = None,
+) -> None:
+    """Train a model on a data set's train split, validated on its val split."""
+    with _errors_for_people():
+        from cnnrnn.data import load_split
+        from cnnrnn.training import TrainConfig, new_checkpoint
+        from cnnrnn.training import train as run_training
+
+        train_split = load_split(dataset, root, "train", download)
+        val_split = load_split(dataset, root, "val", download)
+        checkpoint = new_checkpoint(
+            train_split,
+            backbone,
+            image_size,
+            pretrained,
+            seed,
+            _device(device),
+            embedding_dim=embedding,
+            hidden_dim=hidden,
+            activation=activation,
+            cell=cell,
+            dropout=dropout,
+        )
+        checkpoint.training["command"] = _command_line()
+        config = TrainConfig(
+            epochs=epochs,
+            batch_size=batch_size,
+            lr=lr,
+            backbone_lr=backbone_lr,
+            weight_decay=weight_decay,
+            label_smoothing=label_smoothing,
+            optimizer=optimizer,
+            seed=seed,
+        )
+        with TrainingProgress() as watcher:
+            run = run_training(checkpoint, train_split, val_split, config, out, out.parent / "features", watcher)
+        if run.interrupted:
+            notes.print(f"Interrupted; the model so far is in {escape(str(out / 'last'))}")
+            raise typer.Exit(130)
+        console.print(
+            f"Done: the best model is in {escape(str(out / 'best'))}, the last in {escape(str(out / 'last'))}"
+        )
+
+
+@app.command()
+def evaluate(
+    checkpoint: CheckpointOption,
+    dataset: DatasetOption,
+    root: RootOption,
+    split: Annotated[str, typer.Option("--split", help="train, val, trainval or test.")] = "test",
+    beam: BeamOption = 8,
+    batch_size: Annotated[int, typer.Option(min=1)] = 32,
+    min_positives: Annotated[
+        int, typer.Option(min=1, help="A label with fewer positives in the split stays out of the means.")
+    ] = 5,
+    json_file: JsonOption = None,
+    record: Annotated[
+        bool, typer.Option("--record", help="Write the figures into the checkpoint's metrics and model card.")
+    ] = False,
+    download: DownloadOption = False,
+    device: DeviceOption = None,
+) -> None:
+    """Decode a split of a data set and compare with its labels."""
+    with _errors_for_people():
+        from cnnrnn.checkpoint import Checkpoint, record_evaluation
+        from cnnrnn.data import load_split
+        from cnnrnn.evaluation import evaluate as run_evaluation
+
+        loaded = Checkpoint.load(checkpoint, _device(device))
+        data = load_split(dataset, root, split, download)
+        with picture_progress() as bar:
+            task = bar.add_task(data.name, total=len(data.samples), remark="")
+            report = run_evaluation(
+                loaded, data, beam, batch_size, min_positives, lambda done: bar.update(task, completed=done)
+            )
+        report["command"] = _command_line()
+        if record:
+            record_evaluation(checkpoint, data.name, report)
+        if json_file != "-":
+            _print_report(data.name, report)
+        write_output(json_file, report)
+        _report_failures(report["errors"], len(data.samples))
+
+
+@app.command()
+def predict(
+    pictures: Annotated[list[Path], typer.Argument(metavar="IMAGE_OR_FOLDER...", show_default=False)],
+    checkpoint: CheckpointOption = EMBEDDED,
+    beam: BeamOption = 8,
+    batch_size: Annotated[int, typer.Option(min=1)] = 16,
+    json_file: JsonOption = None,
+    device: DeviceOption = None,
+) -> None:
+    """Label pictures. One that can't be read is reported and skipped; the exit code is then 1."""
+    with _errors_for_people():
+        from cnnrnn.checkpoint import Checkpoint
+        from cnnrnn.prediction import find_pictures
+        from cnnrnn.prediction import predict as run_prediction
+
+        paths = find_pictures(pictures)
+        loaded = Checkpoint.load(checkpoint, _device(device))
+        results: list[dict[str, Any]] = []
+        errors: dict[str, str] = {}
+        table = Table("picture", "best path", "p(path)", "labels, by marginal probability", "coverage")
+        with picture_progress() as bar:
+            task = bar.add_task("predicting", total=len(paths), remark="")
+            for path, outcome in run_prediction(loaded, paths, beam, batch_size):
+                bar.advance(task)
+                if isinstance(outcome, str):
+                    errors[str(path)] = outcome
+                    results.append({"image": str(path), "error": outcome})
+                else:
+                    results.append({"image": str(path), **outcome.summary()})
+                    table.add_row(*_row(path, outcome))
+        if json_file != "-" and table.row_count:
+            console.print(table)
+        write_output(json_file, results)
+        _report_failures(errors, len(paths))
+
+
+@app.command()
+def explain(
+    picture: Annotated[Path, typer.Argument(metavar="IMAGE", show_default=False)],
+    out: Annotated[Path, typer.Option("--out", help="Folder for one PNG per step and trace.json.")],
+    checkpoint: CheckpointOption = EMBEDDED,
+    method: Annotated[str, typer.Option("--method", help="grad-cam or integrated-gradients.")] = "grad-cam",
+    path_number: Annotated[int, typer.Option("--path", min=1, help="Which path: 1 is the best.")] = 1,
+    beam: BeamOption = 8,
+    device: DeviceOption = None,
+) -> None:
+    """Show where in a picture each decoding step found its evidence: one overlay per step, and trace.json."""
+    with _errors_for_people():
+        from cnnrnn.attribution import explain as explain_path
+        from cnnrnn.checkpoint import Checkpoint
+        from cnnrnn.images import open_image
+        from cnnrnn.overlay import overlay
+        from cnnrnn.prediction import decode_picture, encode_picture
+
+        loaded = Checkpoint.load(checkpoint, _device(device))
+        image = open_image(picture, MAX_SIDE)
+        feature_map, pooled = encode_picture(loaded, image)
+        trace = decode_picture(loaded, pooled, beam)
+        if path_number > len(trace.paths):
+            raise UserError(f"the search kept {len(trace.paths)} paths; choose --path up to that or a wider --beam")
+        path = trace.paths[path_number - 1]
+        explanation = explain_path(loaded.model, feature_map, path.tokens, method)
+        out.mkdir(parents=True, exist_ok=True)
+        table = Table("step", "label", "p(label | path so far)", "strongest evidence on the path's scale", "overlay")
+        for step, values in enumerate(explanation.maps.cpu().numpy()):
+            name = trace.name(path.token(step, trace.end))
+            file = out / f"{step + 1:02d}-{_safe_name(name)}.png"
+            overlay(image, values, explanation.scale).save(file)
+            strength = values.max() / explanation.scale if explanation.scale > 0 else 0.0
+            table.add_row(
+                str(step + 1),
+                escape(name),
+                f"{explanation.log_probs[step].exp():.1%}",
+                f"{strength:.0%}" if strength > 0 else "no positive evidence",
+                escape(str(file)),
+            )
+        write_output(str(out / "trace.json"), {"image": str(picture), "method": method, **trace.to_json()})
+        console.print(table)
+
+
+def main() -> None:
+    warnings.filterwarnings("ignore", module=r"PIL\.")  # Pillow's remarks on odd metadata are for developers
+    app()
+
+
+@contextmanager
+def _errors_for_people() -> Iterator[None]:
+    """Expected failures end as one line and exit code 2; nobody meets a traceback."""
+    try:
+        yield
+    except (UserError, OSError) as error:
+        notes.print(f"[bold red]cnnrnn:[/] {escape(str(error))}", soft_wrap=True)
+        raise typer.Exit(2) from None
+    except KeyboardInterrupt:
+        notes.print("Interrupted.")
+        raise typer.Exit(130) from None
+
+
+def _device(name: str | None) -> torch.device:
+    import torch
+
+    if name is None:
+        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    try:
+        torch.empty(1, device=name)
+    except (RuntimeError, AssertionError) as error:
+        raise UserError(f"device '{name}' can't be used: {str(error).splitlines()[0]}") from None
+    return torch.device(name)
+
+
+def _command_line() -> str:
+    return shlex.join(["cnnrnn", *sys.argv[1:]])
+
+
+def _row(path: Path, trace: Trace) -> tuple[str, ...]:
+    best = trace.paths[0]
+    likely = [(p, label) for label, p in zip(trace.labels, trace.marginals.tolist(), strict=True) if p >= 0.01]
+    marginals = ", ".join(f"{label} {p:.0%}" for p, label in sorted(likely, reverse=True)[:5])
+    names = " → ".join([*trace.names(best.tokens), "END"])
+    return escape(str(path)), escape(names), f"{best.prob:.0%}", escape(marginals), f"{trace.coverage:.0%}"
+
+
+def _print_report(name: str, report: dict[str, Any]) -> None:
+    from rich.columns import Columns
+
+    columns = ("OP", "OR", "OF1", "CP", "CR", "CF1")
+    sets = Table("", *columns, title=f"{name}: {report['images']} pictures, {report['seconds']:.0f} s")
+    sets.add_row("best path", *(f"{report[column]:.1f}" for column in columns))
+    sets.add_row("three best marginals", *(f"{report['top3'][column]:.1f}" for column in columns))
+    console.print(sets)
+    console.print(
+        f"mAP {report['mAP']:.1f} over {report['labels_scored']} labels with ≥ {report['min_positives']} positives, "
+        f"exact set {report['exact_match']:.1f} %, coverage {report['coverage']:.1f} %"
+    )
+    console.print(Columns([escape(f"{label} {value:.1f}") for label, value in report["AP"].items()], title="AP"))
+
+
+def _report_failures(errors: dict[str, str], total: int) -> None:
+    """Says at the end what was skipped, and tells it to programs by exit code 1."""
+    for path, why in errors.items():
+        notes.print(f"[yellow]skipped[/] {escape(path)}: {escape(why)}", soft_wrap=True)
+    if errors:
+        notes.print(f"{len(errors)} of {total} pictures could not be read")
+        raise typer.Exit(1)
+
+
+def write_output(target: str | None, data: Any) -> None:
+    """JSON to a file, to standard output for "-", or nowhere."""
+    if target is None:
+        return
+    text = json.dumps(data, indent=2, ensure_ascii=False) + "\n"
+    if target == "-":
+        sys.stdout.write(text)
+    else:
+        Path(target).write_text(text, encoding="utf-8")
+
+
+def _safe_name(label: str) -> str:
+    """A label as part of a file name: a label from a stranger may hold a slash."""
+    return "".join(letter if letter.isalnum() or letter in "-_" else "_" for letter in label)[:60]
+
+
+class _ImagesPerSecond(ProgressColumn):
+    def render(self, task: Task) -> str:
+        return f"{task.speed:.1f} images/s" if task.speed else "– images/s"
+
+
+def picture_progress() -> Progress:
+    """A bar with pictures done, images/s and time left, on standard error, so that JSON can be piped."""
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        _ImagesPerSecond(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[remark]}"),
+        console=notes,
+    )
+
+
+class TrainingProgress:
+    """A `cnnrnn.training.Watcher` in the terminal: one bar for what runs now, one line per finished epoch."""
+
+    def __init__(self) -> None:
+        self.bar = picture_progress()
+        self.task: TaskID | None = None
+
+    def __enter__(self) -> TrainingProgress:
+        self.bar.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.bar.stop()
+
+    def start(self, what: str, images: int) -> None:
+        if self.task is not None:
+            self.bar.remove_task(self.task)
+        if not notes.is_terminal:  # bars are drawn in terminals only; a log file gets a line
+            notes.print(f"{escape(what)}: {images} pictures", soft_wrap=True)
+        self.task = self.bar.add_task(escape(what), total=images, remark="")
+
+    def advance(self, images: int, loss: float | None = None) -> None:
+        assert self.task is not None
+        self.bar.update(self.task, advance=images, remark="" if loss is None else f"loss {loss:.3f}")
+
+    def epoch_done(self, record: dict[str, Any]) -> None:
+        self.bar.console.print(
+            f"epoch {record['epoch']:3d}  loss {record['loss']:.3f}  val mAP {record['val_mAP']:5.1f}  "
+            f"O-F1 {record['val_OF1']:5.1f}  C-F1 {record['val_CF1']:5.1f}  "
+            f"exact {record['val_exact_match']:5.1f}  {record['seconds']:.1f} s"
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,99 @@
+"""Rendered scenes of coloured shapes whose co-occurrence is known: small, exact data for tests and demos.
+
+A square is always on a circle's side, a star never meets a cross, and the rest is independent; so a model of
+label *sets* has something to learn that a model of single labels can't.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Callable
+from pathlib import Path
+
+from PIL import Image, ImageDraw
+
+from cnnrnn.data import DataError, Sample, Split
+
+SIZE = 64  # pixels
+_CELL = 20
+Box = tuple[float, float, float, float]
+
+
+def _polygon(corners: int, turn: float = 0.0, inner: float = 1.0) -> Callable[[ImageDraw.ImageDraw, Box, str], None]:
+    """A regular polygon; with `inner` below 1 a star."""
+
+    def draw(canvas: ImageDraw.ImageDraw, box: Box, colour: str) -> None:
+        x, y, radius = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2, (box[2] - box[0]) / 2
+        points = []
+        for i in range(2 * corners):
+            angle = math.pi * i / corners + turn
+            reach = radius * (inner if i % 2 else 1.0)
+            points.append((x + reach * math.sin(angle), y - reach * math.cos(angle)))
+        canvas.polygon(points if inner < 1 else points[::2], fill=colour)
+
+    return draw
+
+
+def _cross(canvas: ImageDraw.ImageDraw, box: Box, colour: str) -> None:
+    left, top, right, bottom = box
+    third = (right - left) / 3
+    canvas.rectangle((left + third, top, right - third, bottom), fill=colour)
+    canvas.rectangle((left, top + third, right, bottom - third), fill=colour)
+
+
+_SHAPES: dict[str, tuple[Callable[[ImageDraw.ImageDraw, Box, str], None], str]] = {
+    "circle": (lambda canvas, box, colour: canvas.ellipse(box, fill=colour), "crimson"),
+    "square": (lambda canvas, box, colour: canvas.rectangle(box, fill=colour), "royalblue"),
+    "triangle": (_polygon(3), "seagreen"),
+    "star": (_polygon(5, inner=0.45), "gold"),
+    "cross": (_cross, "darkviolet"),
+    "diamond": (_polygon(4), "darkorange"),
+}
+LABELS = tuple(_SHAPES)
+SPLITS = {"train": 512, "val": 128, "test": 128}  # pictures
+
+
+def draw_labels(dice: random.Random) -> frozenset[str]:
+    """A label set by the known rules."""
+    labels = {
+        label for label, chance in (("circle", 0.6), ("triangle", 0.4), ("diamond", 0.25)) if dice.random() < chance
+    }
+    if "circle" in labels and dice.random() < 0.6:
+        labels.add("square")
+    if dice.random() < 0.5:
+        labels.add(dice.choice(["star", "cross"]))
+    return frozenset(labels)
+
+
+def render(labels: frozenset[str], dice: random.Random) -> Image.Image:
+    """The shapes in different cells of a 3 × 3 grid, shifted and on a tinted ground."""
+    ground = tuple(dice.randrange(200, 256) for _ in range(3))
+    picture = Image.new("RGB", (SIZE, SIZE), ground)
+    canvas = ImageDraw.Draw(picture)
+    cells = dice.sample(range(9), len(labels))
+    for label, cell in zip(sorted(labels), cells, strict=True):
+        draw, colour = _SHAPES[label]
+        side = dice.uniform(13, 18)
+        x = 2 + _CELL * (cell % 3) + dice.uniform(0, _CELL - side)
+        y = 2 + _CELL * (cell // 3) + dice.uniform(0, _CELL - side)
+        draw(canvas, (x, y, x + side, y + side), colour)
+    return picture
+
+
+def load(root: Path, split: str) -> Split:
+    """The split's scenes, rendered into ``root/scenes/split`` at the first call; the same at every call."""
+    if split not in SPLITS:
+        raise DataError(f"the scenes have no split '{split}'; choose one of {', '.join(SPLITS)}")
+    folder = root / "scenes" / split
+    folder.mkdir(parents=True, exist_ok=True)
+    dice = random.Random(split)
+    samples = []
+    for number in range(SPLITS[split]):
+        labels = draw_labels(dice)
+        path = folder / f"{number:04d}.png"
+        picture = render(labels, dice)
+        if not path.exists():
+            picture.save(path)
+        samples.append(Sample(path, labels))
+    return Split(f"scenes {split}", LABELS, tuple(samples))

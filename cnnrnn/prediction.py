@@ -1,0 +1,61 @@
+"""A checkpoint on pictures: traces of many, or one picture explained. Command line and dashboard go through here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from cnnrnn.checkpoint import Checkpoint
+from cnnrnn.data.loader import batches
+from cnnrnn.decoding import Trace, decode
+from cnnrnn.errors import UserError
+from cnnrnn.images import SUFFIXES
+from cnnrnn.model import CNNRNN
+
+
+@torch.no_grad()  # not inference_mode: attribution needs to differentiate with respect to the feature map later
+def encode(model: CNNRNN, images: Tensor) -> tuple[Tensor, Tensor]:
+    """The one backbone pass: preprocessed images (batch, 3, size, size) -> feature map (batch, channel, height,
+    width) and I (batch, feature)."""
+    feature_map = model.backbone(images.to(model.device))
+    return feature_map, model.backbone.pool(feature_map)
+
+
+def find_pictures(paths: Sequence[Path]) -> list[Path]:
+    """Files as named; of a folder, every picture in it and below, sorted. Raises UserError if there is none."""
+    found: list[Path] = []
+    for path in paths:
+        inside = (file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES) if path.is_dir() else [path]
+        found += sorted(inside)
+    if not found:
+        raise UserError(f"no pictures ({', '.join(SUFFIXES)}) in {', '.join(map(str, paths))}")
+    return found
+
+
+def predict(
+    checkpoint: Checkpoint, paths: Sequence[Path], beam: int, batch_size: int
+) -> Iterator[tuple[Path, Trace | str]]:
+    """Every picture in order with its trace, or with the reason why it can't be read."""
+    model, labels = checkpoint.model, checkpoint.vocabulary.labels
+    size = model.backbone.config.image_size
+    for read, images, failed in batches(paths, model.backbone.preprocess, size, batch_size):
+        outcomes: dict[int, Trace | str] = dict(failed)
+        if read:
+            outcomes |= zip(read, decode(model, encode(model, images)[1], labels, beam), strict=True)
+        for index in sorted(outcomes):
+            yield paths[index], outcomes[index]
+
+
+def encode_picture(checkpoint: Checkpoint, picture: Image.Image) -> tuple[Tensor, Tensor]:
+    """One RGB picture -> its feature map (channel, height, width), kept to explain steps later, and I (feature,)."""
+    feature_map, pooled = encode(checkpoint.model, checkpoint.model.backbone.batch([picture]))
+    return feature_map[0], pooled[0]
+
+
+def decode_picture(checkpoint: Checkpoint, pooled: Tensor, beam: int) -> Trace:
+    """Beam search for one picture from its I (feature,)."""
+    return decode(checkpoint.model, pooled.unsqueeze(0), checkpoint.vocabulary.labels, beam)[0]
