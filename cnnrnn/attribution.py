@@ -3,6 +3,10 @@
 The image enters equation 3 as one vector that is pooled from the feature map, and no recurrence sees it. So
 one unrolled pass over the labels and one backward pass explain every step of a path, without a second
 backbone pass and without hooks on the shared model: two threads explaining at once can't mix.
+
+What is explained is a step's log-odds, log p - log(1 - p): its choice against everything else it could have
+emitted. The gradient is that of log p divided by 1 - p, so the Grad-CAM map has the same shape; but the one of
+log p fades as p nears 1, and on one scale the surest step of a path would look like the one without evidence.
 """
 
 from __future__ import annotations
@@ -16,12 +20,12 @@ from torch import Tensor
 from cnnrnn.errors import UserError
 from cnnrnn.model import CNNRNN, emitted_before
 
-# feature maps, one copy per step (step, channel, height, width) -> each step's log-probability (step,)
+# feature maps, one copy per step (step, channel, height, width) -> each step's score (step,)
 StepScores = Callable[[Tensor], Tensor]
 
 
 def step_scores(model: CNNRNN, tokens: Sequence[int]) -> StepScores:
-    """The score that is explained: log P(label t | labels before t, image), for the labels and then END."""
+    """The scores that are explained: log-odds of P(label t | labels before t, image), for the labels and END."""
     inputs = torch.tensor([[model.start, *tokens]], device=model.device)  # (1, step)
     targets = torch.tensor([*tokens, model.end], device=model.device)  # (step,)
     with torch.no_grad():
@@ -33,9 +37,11 @@ def step_scores(model: CNNRNN, tokens: Sequence[int]) -> StepScores:
         repeats = len(feature_maps) // len(targets)
         image = model.project_image(model.backbone.pool(feature_maps))
         logits = model.score(recurrent.repeat(repeats, 1), image)  # (step, L+1)
-        logits = logits.masked_fill(emitted.repeat(repeats, 1), -torch.inf)
-        chosen = targets.repeat(repeats).unsqueeze(1)
-        return logits.log_softmax(dim=-1).gather(1, chosen).squeeze(1)
+        chosen = targets.repeat(repeats).unsqueeze(1)  # (step, 1)
+        excluded = emitted.repeat(repeats, 1).scatter(1, chosen, True)
+        open_ = ~excluded.all(dim=1)  # after the last label END has no rival, and needs no evidence
+        rivals = logits.masked_fill(excluded & open_.unsqueeze(1), -torch.inf).logsumexp(dim=1)
+        return torch.where(open_, logits.gather(1, chosen).squeeze(1) - rivals, 0.0)
 
     return scores
 
@@ -68,13 +74,12 @@ class Explanation:
 
     tokens: tuple[int, ...]  # the path's labels; the last map is END's
     maps: Tensor  # (step, height, width) on the feature map's grid, signed: > 0 speaks for the step's choice
-    log_probs: Tensor  # (step,) the score explained
+    scores: Tensor  # (step,) the log-odds explained
     method: str
 
     @property
     def scale(self) -> float:
-        """The largest evidence for any label of the path, one scale for all its maps; END has its own maps
-        on the same scale. 0 where no step has positive evidence."""
+        """The strongest evidence at any step: one scale for all maps of the path. 0 where none is positive."""
         return float(self.maps.clamp(min=0).amax())
 
 
@@ -88,7 +93,7 @@ def explain(model: CNNRNN, feature_map: Tensor, tokens: Sequence[int], method: s
     scores = step_scores(model, tokens)
     feature_maps = feature_map.detach().expand(len(tokens) + 1, -1, -1, -1)  # (step, channel, height, width)
     with torch.no_grad():
-        log_probs = scores(feature_maps)
+        explained = scores(feature_maps)
     with torch.enable_grad():
         maps = METHODS[method](scores, feature_maps)
-    return Explanation(tuple(tokens), maps, log_probs, method)
+    return Explanation(tuple(tokens), maps, explained, method)

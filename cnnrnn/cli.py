@@ -243,14 +243,15 @@ def explain(
         out.mkdir(parents=True, exist_ok=True)
         table = Table("step", "label", "p(label | path so far)", "strongest evidence on the path's scale", "overlay")
         for step, values in enumerate(explanation.maps.cpu().numpy()):
-            name = trace.name(path.token(step, trace.end))
+            token = path.token(step, trace.end)
+            name = trace.name(token)
             file = out / f"{step + 1:02d}-{_safe_name(name)}.png"
             overlay(image, values, explanation.scale).save(file)
             strength = values.max() / explanation.scale if explanation.scale > 0 else 0.0
             table.add_row(
                 str(step + 1),
                 escape(name),
-                f"{explanation.log_probs[step].exp():.1%}",
+                f"{trace.distribution(path, step)[token]:.1%}",
                 f"{strength:.0%}" if strength > 0 else "no positive evidence",
                 escape(str(file)),
             )

@@ -1,0 +1,10 @@
+"""The dashboard: `streamlit run dashboard/app.py`."""
+
+from pathlib import Path
+
+import streamlit as st
+
+ICON = Path(__file__).with_name("icon.png")  # a file: streamlit would fetch a symbol's picture from the network
+
+st.set_page_config(page_title="cnnrnn", page_icon=str(ICON), layout="wide")
+st.navigation([st.Page("app_pages/decode.py", title="Decode", icon=":material/account_tree:")]).run()

@@ -1,0 +1,94 @@
+"""The only owner of the dashboard's caches: models, encoded pictures, traces and maps.
+
+Every answer is keyed by hashes of the weights and of the picture's bytes and by the settings, never by the
+arrays themselves, of which streamlit would look at a sample only. Caches are bounded.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import streamlit as st
+import torch
+from PIL import Image
+
+from cnnrnn.attribution import Explanation, explain
+from cnnrnn.checkpoint import CONFIG, Checkpoint, file_hash
+from cnnrnn.decoding import Trace
+from cnnrnn.images import open_image
+from cnnrnn.prediction import decode_picture, encode_picture
+
+HERE = Path(__file__).resolve().parent
+CHECKPOINTS = HERE.parent / "checkpoints"
+SAMPLES = HERE / "samples"
+MAX_SIDE = 1024  # pixels; larger uploads are shown, and explained, at this size
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture that was opened, with the hash of the bytes it came from."""
+
+    name: str
+    image: Image.Image
+    digest: str
+
+
+def checkpoint_names() -> list[str]:
+    """The folders of `checkpoints/`, the embedded default first."""
+    names = sorted(path.parent.name for path in CHECKPOINTS.glob(f"*/{CONFIG}"))
+    return sorted(names, key=lambda name: name != "voc")
+
+
+def sample_names() -> list[str]:
+    return sorted(path.stem for path in SAMPLES.glob("*.jpg"))
+
+
+def load_checkpoint(name: str) -> Checkpoint:
+    """Raises CheckpointError; the config's hash is the key, so a folder trained anew is read anew."""
+    folder = CHECKPOINTS / name
+    config = folder / CONFIG
+    return _load_checkpoint(str(folder), file_hash(config) if config.is_file() else "")
+
+
+@st.cache_resource(max_entries=3, show_spinner="Loading the model …")
+def _load_checkpoint(folder: str, config_hash: str) -> Checkpoint:
+    return Checkpoint.load(Path(folder), "cuda" if torch.cuda.is_available() else "cpu")
+
+
+def open_picture(name: str, data: bytes) -> Picture:
+    """Raises ImageError for bytes that are no picture."""
+    digest = hashlib.sha256(data).hexdigest()
+    return Picture(name, _open(digest, data), digest)
+
+
+@st.cache_data(max_entries=32, show_spinner=False)
+def _open(digest: str, _data: bytes) -> Image.Image:
+    return open_image(_data, MAX_SIDE)
+
+
+@st.cache_resource(max_entries=64, show_spinner="Looking at the picture …")
+def _encode(weights_hash: str, digest: str, _checkpoint: Checkpoint, _image: Image.Image) -> tuple[torch.Tensor, ...]:
+    return encode_picture(_checkpoint, _image)
+
+
+@st.cache_resource(max_entries=256, show_spinner="Decoding …")
+def _trace(weights_hash: str, digest: str, beam: int, _checkpoint: Checkpoint, _image: Image.Image) -> Trace:
+    return decode_picture(_checkpoint, _encode(weights_hash, digest, _checkpoint, _image)[1], beam)
+
+
+@st.cache_resource(max_entries=256, show_spinner="Explaining the steps …")
+def _explanation(
+    weights_hash: str, digest: str, tokens: tuple[int, ...], method: str, _checkpoint: Checkpoint, _image: Image.Image
+) -> Explanation:
+    feature_map = _encode(weights_hash, digest, _checkpoint, _image)[0]
+    return explain(_checkpoint.model, feature_map, tokens, method)
+
+
+def trace(checkpoint: Checkpoint, picture: Picture, beam: int) -> Trace:
+    return _trace(checkpoint.weights_hash, picture.digest, beam, checkpoint, picture.image)
+
+
+def explanation(checkpoint: Checkpoint, picture: Picture, tokens: tuple[int, ...], method: str) -> Explanation:
+    return _explanation(checkpoint.weights_hash, picture.digest, tokens, method, checkpoint, picture.image)

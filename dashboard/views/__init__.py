@@ -1,0 +1,1 @@
+"""Plotly figures and texts: data in, figure out, no streamlit calls."""

@@ -1,0 +1,70 @@
+"""Probabilities as horizontal bars: the marginals of a picture, and what one step chose from."""
+
+from __future__ import annotations
+
+import numpy as np
+import plotly.graph_objects as go
+
+from cnnrnn.decoding import Path, Trace
+from views.style import palette, percent, plain
+
+_BAR = 26  # pixels
+
+
+def marginals(trace: Trace, chosen: Path, dark: bool, most: int = 8) -> go.Figure:
+    """P(label | picture) of the most probable labels; those on the chosen path are coloured and ticked."""
+    order = np.argsort(-trace.marginals, kind="stable")
+    shown = [int(label) for rank, label in enumerate(order) if rank < most or int(label) in chosen.tokens]
+    return _bars(
+        names=[trace.labels[label] for label in shown],
+        probs=[float(trace.marginals[label]) for label in shown],
+        marked=[label in chosen.tokens for label in shown],
+        dark=dark,
+    )
+
+
+def step_distribution(trace: Trace, path: Path, step: int, dark: bool, most: int = 6) -> go.Figure:
+    """What the path chose from at `step`: the most probable labels or END; its choice is coloured and ticked."""
+    probs = trace.distribution(path, step)
+    choice = path.token(step, trace.end)
+    shown = [int(token) for rank, token in enumerate(np.argsort(-probs)) if rank < most or token == choice]
+    return _bars(
+        names=[trace.name(token) for token in shown],
+        probs=[float(probs[token]) for token in shown],
+        marked=[token == choice for token in shown],
+        dark=dark,
+    )
+
+
+def _bars(names: list[str], probs: list[float], marked: list[bool], dark: bool) -> go.Figure:
+    colours = palette(dark)
+    ticks = [("✓ " if mark else "") + plain(name) for name, mark in zip(names, marked, strict=True)]
+    rows = list(range(len(names)))  # positions, not names: two labels may read alike
+    fig = go.Figure(
+        go.Bar(
+            x=probs,
+            y=rows,
+            orientation="h",
+            marker={"color": [colours.chosen if mark else colours.kept for mark in marked], "cornerradius": 3},
+            text=[percent(prob) for prob in probs],
+            textposition="outside",
+            textfont={"color": colours.text},
+            cliponaxis=False,
+            hovertext=[f"{plain(name)}: {prob:.4f}" for name, prob in zip(names, probs, strict=True)],
+            hoverinfo="text",
+        )
+    )
+    fig.update_layout(
+        height=20 + _BAR * len(names), margin={"l": 0, "r": 0, "t": 4, "b": 4}, bargap=0.3, dragmode=False
+    )
+    fig.update_xaxes(range=[0, 1.22], visible=False, fixedrange=True)
+    fig.update_yaxes(
+        tickvals=rows,
+        ticktext=ticks,
+        autorange="reversed",
+        showgrid=False,
+        fixedrange=True,
+        automargin=True,
+        tickfont={"color": colours.text},
+    )
+    return fig

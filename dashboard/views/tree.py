@@ -1,0 +1,239 @@
+"""The beam search as a tree: what was kept, what was dropped, what finished."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+
+from cnnrnn.decoding import ROOT, Path, Trace
+from cnnrnn.vocabulary import END_NAME, START_NAME
+from views.style import Palette, palette, percent, plain
+
+KEPT, FINISHED, DROPPED = "kept in the beam", "finished path", "dropped"
+_SYMBOLS = {KEPT: "circle", FINISHED: "square", DROPPED: "x-thin"}
+_SIZES = {KEPT: 11, FINISHED: 12, DROPPED: 8}
+_DROPPED_AT_LEAST = 3  # dropped branches that are shown however improbable: what nearly stayed
+_ROW = 36  # pixels between neighbouring leaves
+_WIDTHS = (1.0, 2.0, 3.5, 5.5, 8.0)  # pixels; an edge's width is its probability, in these steps
+
+
+@dataclass
+class Node:
+    name: str
+    kind: str
+    step: int  # its column: the number of choices made to get here
+    row: int  # row of the prefix in the trace's step; of the prefix it ended or was dropped from otherwise
+    log_prob: float  # of the path from the root to here
+    prob: float  # of this choice given those before it
+    prefix: tuple[str, ...]  # the labels up to here
+    path: int | None = None  # index of the best finished path that passes here
+    note: str = ""
+    children: list[Node] = field(default_factory=list)
+    y: float = 0.0
+
+    def walk(self) -> Iterator[Node]:
+        yield self
+        for child in self.children:
+            yield from child.walk()
+
+    def is_on(self, path: Path, index: int) -> bool:
+        if self.kind == KEPT:
+            return self.step < len(path.rows) and path.rows[self.step] == self.row
+        return self.kind == FINISHED and self.path == index
+
+
+def build(trace: Trace, min_prob: float) -> Node:
+    """The tree of all that is at least `min_prob` probable, and of the finished paths whatever they are."""
+    root = _grow(trace, 0, 0, min_prob, min(min_prob, _strongest_dropped(trace)))
+    _place(root, itertools.count())
+    return root
+
+
+def _strongest_dropped(trace: Trace) -> float:
+    """The probability that `_DROPPED_AT_LEAST` dropped branches reach."""
+    totals = []
+    for step, here in enumerate(trace.steps):
+        total = np.exp(here.log_probs)[:, None] * here.probs[:, : trace.end]  # (prefix, label)
+        if step + 1 < len(trace.steps):
+            after = trace.steps[step + 1]
+            total[after.parents, after.tokens] = 0.0  # these were kept
+        totals.append(total.ravel())
+    ranked = np.sort(np.concatenate(totals))[::-1]
+    return float(ranked[: _DROPPED_AT_LEAST].min())
+
+
+def _grow(trace: Trace, step: int, row: int, min_prob: float, min_dropped: float) -> Node:
+    """The node of one expanded prefix and all below it that reaches the given probabilities."""
+    here = trace.steps[step]
+    parent = int(here.parents[row])
+    prob = 1.0 if parent == ROOT else float(trace.steps[step - 1].probs[parent, here.tokens[row]])
+    prefix = tuple(trace.names(trace.prefix(step, row)))
+    node = Node(prefix[-1] if prefix else START_NAME, KEPT, step, row, float(here.log_probs[row]), prob, prefix)
+    through = [i for i, path in enumerate(trace.paths) if step < len(path.rows) and path.rows[step] == row]
+    node.path = through[0] if through else None
+    if node.path is None:
+        node.note = "no finished path that was kept passes here"
+
+    kept = _kept_children(trace, step, row)
+    grown = (_grow(trace, step + 1, child, min_prob, min_dropped) for child in kept.values())
+    node.children = [child for child in grown if child.path is not None or math.exp(child.log_prob) >= min_prob]
+    node.children += _finished(trace, node, through)
+    node.children += _dropped(trace, node, set(kept), min_dropped)
+    node.children.sort(key=lambda child: -child.log_prob)
+    return node
+
+
+def _kept_children(trace: Trace, step: int, row: int) -> dict[int, int]:
+    """Token -> row at the next step, of the expansions that stayed in the beam."""
+    if step + 1 == len(trace.steps):
+        return {}
+    after = trace.steps[step + 1]
+    return {int(after.tokens[child]): int(child) for child in np.flatnonzero(after.parents == row)}
+
+
+def _finished(trace: Trace, node: Node, through: list[int]) -> Iterator[Node]:
+    end = float(trace.steps[node.step].probs[node.row, trace.end])
+    for index in through:
+        path = trace.paths[index]
+        if len(path.rows) == node.step + 1:
+            yield Node(END_NAME, FINISHED, node.step + 1, node.row, path.log_prob, end, node.prefix, index)
+
+
+def _dropped(trace: Trace, node: Node, kept: set[int], min_prob: float) -> Iterator[Node]:
+    """Expansions that did not stay in the beam, with what they lost to."""
+    if node.step + 1 < len(trace.steps):
+        weakest = math.exp(float(trace.steps[node.step + 1].log_probs.min()))
+        note = f"not among the {trace.beam} best, the last of which has {percent(weakest)}"
+    else:
+        weakest = math.exp(trace.paths[-1].log_prob)
+        note = f"the search was over: every finished path kept has at least {percent(weakest)}"
+    probs = trace.steps[node.step].probs[node.row, : trace.end]
+    for token in map(int, np.flatnonzero(probs * math.exp(node.log_prob) >= min_prob)):
+        if token not in kept and probs[token] > 0:
+            log_prob = node.log_prob + math.log(probs[token])
+            prefix = (*node.prefix, trace.labels[token])
+            yield Node(prefix[-1], DROPPED, node.step + 1, node.row, log_prob, float(probs[token]), prefix, note=note)
+
+
+def _place(node: Node, rows: Iterator[int]) -> None:
+    """Leaves get rows in turn; a node stands level with its most probable child, so the best path runs straight."""
+    for child in node.children:
+        _place(child, rows)
+    node.y = node.children[0].y if node.children else next(rows)
+
+
+def figure(trace: Trace, chosen: int, dark: bool, min_prob: float) -> go.Figure:
+    """The tree with one finished path highlighted, by its index in `trace.paths`.
+
+    A point's customdata is the index of the best finished path through it, or -1.
+    """
+    root = build(trace, min_prob)
+    nodes = list(root.walk())
+    on_path = {id(node) for node in nodes if node.is_on(trace.paths[chosen], chosen)}
+    colours = palette(dark)
+    fig = go.Figure()
+    _draw_edges(fig, nodes, on_path, colours)
+    _draw_nodes(fig, nodes, on_path, colours)
+    _draw_legend(fig, colours)
+    rows, columns = 1 + max(node.y for node in nodes), max(node.step for node in nodes)
+    fig.update_layout(
+        height=int(90 + _ROW * rows),
+        margin={"l": 8, "r": 8, "t": 34, "b": 26},
+        legend={"orientation": "h", "x": 0, "y": 1, "yanchor": "bottom", "itemclick": False, "itemdoubleclick": False},
+        hoverlabel={"align": "left"},
+        dragmode=False,
+    )
+    fig.update_xaxes(
+        tickvals=list(range(1, columns + 1)),
+        ticktext=[f"step {step}" for step in range(1, columns + 1)],
+        range=[-0.3, columns + 0.4],
+        showgrid=False,
+        zeroline=False,
+        showline=False,
+        fixedrange=True,
+    )
+    fig.update_yaxes(visible=False, range=[rows - 0.4, -0.8], fixedrange=True)
+    return fig
+
+
+def _draw_edges(fig: go.Figure, nodes: list[Node], on_path: set[int], colours: Palette) -> None:
+    """One trace for each look, its edges separated by gaps: plotly has one width and dash a trace."""
+    lines: dict[tuple[bool, str, float], tuple[list[float | None], list[float | None]]] = defaultdict(lambda: ([], []))
+    for parent in nodes:
+        for child in parent.children:
+            chosen = id(parent) in on_path and id(child) in on_path
+            width = _WIDTHS[min(int(child.prob * len(_WIDTHS)), len(_WIDTHS) - 1)]
+            xs, ys = lines[chosen, child.kind, width]
+            bend = np.linspace(0, 1, 13)
+            xs += [*(parent.step + bend).tolist(), None]
+            ys += [*(parent.y + (child.y - parent.y) * bend**2 * (3 - 2 * bend)).tolist(), None]
+    for (chosen, kind, width), (xs, ys) in sorted(lines.items()):  # the chosen path last, on top
+        colour = colours.chosen if chosen else colours.faint if kind == DROPPED else colours.kept
+        line = {"color": colour, "width": width, "dash": "dot" if kind == DROPPED else "solid"}
+        fig.add_scatter(
+            x=xs, y=ys, mode="lines", line=line, opacity=1 if chosen else 0.45, hoverinfo="skip", showlegend=False
+        )
+
+
+def _draw_nodes(fig: go.Figure, nodes: list[Node], on_path: set[int], colours: Palette) -> None:
+    for kind, colour in _looks(colours).items():
+        some = [node for node in nodes if node.kind == kind]
+        shades = [colours.chosen if id(node) in on_path else colour for node in some]
+        fig.add_scatter(
+            x=[node.step for node in some],
+            y=[node.y for node in some],
+            mode="markers+text",
+            showlegend=False,
+            marker=_marker(kind, shades, colours),
+            selected={"marker": {"opacity": 1}},
+            unselected={"marker": {"opacity": 1}, "textfont": {"color": colours.text}},
+            text=[_caption(node, id(node) in on_path) for node in some],
+            textposition="top center",
+            textfont={"color": [colours.faint if kind == DROPPED else colours.text] * len(some), "size": 12},
+            customdata=[-1 if node.path is None else node.path for node in some],
+            hovertext=[_hover(node) for node in some],
+            hoverinfo="text",
+            cliponaxis=False,
+        )
+
+
+def _draw_legend(fig: go.Figure, colours: Palette) -> None:
+    """Entries of their own: the points' colours vary within one trace."""
+    for kind, look in _looks(colours).items():
+        fig.add_scatter(x=[None], y=[None], mode="markers", name=kind, marker=_marker(kind, look, colours))
+    line = {"color": colours.chosen, "width": _WIDTHS[2]}
+    fig.add_scatter(x=[None], y=[None], mode="lines", name="chosen path", line=line)
+
+
+def _looks(colours: Palette) -> dict[str, str]:
+    return {KEPT: colours.kept, FINISHED: colours.finished, DROPPED: colours.faint}
+
+
+def _marker(kind: str, colour: str | list[str], colours: Palette) -> dict[str, Any]:
+    """Kinds differ by shape as well as by colour."""
+    outline = {"width": 2, "color": colour if kind == DROPPED else colours.background}
+    return {"symbol": _SYMBOLS[kind], "size": _SIZES[kind], "color": colour, "opacity": 1, "line": outline}
+
+
+def _caption(node: Node, on_path: bool) -> str:
+    if node.step == 0:
+        return START_NAME
+    text = f"{plain(node.name)} {percent(node.prob)}"
+    return f"<b>{text}</b>" if on_path else text
+
+
+def _hover(node: Node) -> str:
+    chain = " → ".join([START_NAME, *node.prefix, *([END_NAME] if node.kind == FINISHED else [])])
+    lines = [
+        f"<b>{plain(chain)}</b>",
+        f"{node.kind}; the whole path {percent(math.exp(node.log_prob))} (log {node.log_prob:.2f})",
+        f"this choice given the path before it {percent(node.prob)}",
+    ]
+    return "<br>".join([*lines, node.note] if node.note else lines)

@@ -1,0 +1,94 @@
+"""What many tests need: the photographs where they are, a tiny trained model, real picture files."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from cnnrnn.checkpoint import Checkpoint
+from cnnrnn.data import load_split
+from cnnrnn.training import TrainConfig, new_checkpoint, train
+
+# Nothing here may reach for a hub; a test that tries fails at once instead of waiting for a network.
+os.environ["HF_HUB_OFFLINE"] = "1"
+
+ROOT = Path(__file__).resolve().parent.parent
+SHARED_DATA = ROOT.parent / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    if not (SHARED_DATA / "VOCdevkit").is_dir():
+        pytest.skip("the photographs are not at ../shared/data")
+    return SHARED_DATA
+
+
+class Quiet:
+    """A `Watcher` that only remembers."""
+
+    def __init__(self) -> None:
+        self.records: list[dict] = []
+
+    def start(self, what: str, images: int) -> None: ...
+
+    def advance(self, images: int, loss: float | None = None) -> None: ...
+
+    def epoch_done(self, record: dict) -> None:
+        self.records.append(record)
+
+
+@pytest.fixture(scope="session")
+def scenes_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("data")
+
+
+@pytest.fixture(scope="session")
+def trained(scenes_root: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[dict]]:
+    """A run trained end to end, from scratch, on rendered scenes: its folder and its epochs' records."""
+    out = tmp_path_factory.mktemp("runs") / "scenes"
+    splits = [load_split("scenes", scenes_root, name) for name in ("train", "val")]
+    checkpoint = new_checkpoint(
+        splits[0], "test_byobnet", 64, pretrained=False, seed=0, device=torch.device("cpu"),
+        embedding_dim=32, hidden_dim=64,
+    )  # fmt: skip
+    config = TrainConfig(epochs=10, batch_size=32, lr=2e-3, backbone_lr=2e-3)
+    watcher = Quiet()
+    train(checkpoint, *splits, config, out, out.parent / "features", watcher)
+    return out, watcher.records
+
+
+@pytest.fixture(scope="session")
+def scenes_checkpoint(trained: tuple[Path, list[dict]]) -> Path:
+    return trained[0] / "best"
+
+
+@pytest.fixture
+def loaded(scenes_checkpoint: Path) -> Checkpoint:
+    return Checkpoint.load(scenes_checkpoint)
+
+
+@pytest.fixture(scope="session")
+def gradient_picture() -> Image.Image:
+    """Red grows to the right, green downwards, so that a turn or a flip is seen."""
+    x = np.tile(np.linspace(0, 255, 96, dtype=np.uint8), (64, 1))
+    y = np.tile(np.linspace(0, 255, 64, dtype=np.uint8)[:, None], (1, 96))
+    return Image.fromarray(np.stack([x, y, np.full_like(x, 40)], axis=-1))
+
+
+@pytest.fixture(scope="session")
+def encoded(gradient_picture: Image.Image) -> Callable[..., bytes]:
+    """The gradient picture as a file's bytes: encoded("PNG"), with Pillow's save options."""
+
+    def save(format: str, picture: Image.Image = gradient_picture, **options: object) -> bytes:
+        buffer = io.BytesIO()
+        picture.save(buffer, format=format, **options)
+        return buffer.getvalue()
+
+    return save

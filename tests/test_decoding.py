@@ -1,0 +1,165 @@
+"""Beam search against the enumeration of every label sequence, and against itself in other batches."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from cnnrnn.decoding import ROOT, StepFunction, Trace, beam_search
+
+LABELS = ("a", "b", "c", "d")
+L = len(LABELS)
+END, START = L, L + 1
+IMAGES = 32
+
+
+def make_logits(spread: float = 1.5, images: int = IMAGES) -> Tensor:
+    """(image, token before last, last token, L+1): a model that remembers two tokens, different for each image."""
+    return spread * torch.randn(images, L + 2, L + 2, L + 1, generator=torch.Generator().manual_seed(7))
+
+
+def step_function(logits: Tensor) -> StepFunction:
+    def step(tokens: Tensor, images: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, tuple[Tensor, ...]]:
+        before = state[0].squeeze(1).long()
+        return logits[images, before, tokens], (tokens.unsqueeze(1).float(),)
+
+    return step
+
+
+def search(logits: Tensor, beam: int) -> list[Trace]:
+    return beam_search(step_function(logits), (torch.zeros(len(logits), 1),), LABELS, beam)
+
+
+def enumerate_all(logits: Tensor) -> dict[tuple[int, ...], float]:
+    """Log-probability of every sequence without repeats, END included, of one image."""
+    finished = {}
+
+    def extend(prefix: tuple[int, ...], log_prob: float, before: int, last: int) -> None:
+        scores = logits[before, last].clone()
+        scores[list(prefix)] = -math.inf
+        log_probs = scores.log_softmax(0).tolist()
+        finished[prefix] = log_prob + log_probs[END]
+        for label in set(range(L)) - set(prefix):
+            extend((*prefix, label), log_prob + log_probs[label], last, label)
+
+    extend((), 0.0, 0, START)
+    return finished
+
+
+def test_an_exhaustive_beam_equals_enumeration() -> None:
+    logits = make_logits()
+    for image, trace in enumerate(search(logits, beam=100)):
+        truth = enumerate_all(logits[image])
+        assert len(truth) == sum(math.perm(L, k) for k in range(L + 1)) == len(trace.paths)
+        ranked = sorted(truth.items(), key=lambda item: -item[1])
+        assert [path.tokens for path in trace.paths] == [tokens for tokens, _ in ranked]
+        assert [path.log_prob for path in trace.paths] == pytest.approx([value for _, value in ranked], abs=1e-5)
+        marginals = [sum(math.exp(p) for tokens, p in ranked if label in tokens) for label in range(L)]
+        assert trace.marginals == pytest.approx(marginals, abs=1e-5)
+        assert trace.coverage == pytest.approx(1, abs=1e-5)
+
+
+def naive_beam_search(logits: Tensor, beam: int) -> tuple[list[tuple[tuple[int, ...], float]], int]:
+    """The paper's section 3.3 for one image, as plainly as it can be said: kept candidates and steps made."""
+    prefixes = [((), 0.0)]
+    candidates: list[tuple[tuple[int, ...], float]] = []
+    for step in itertools.count(1):
+        expansions = []
+        for prefix, log_prob in prefixes:
+            before, last = ([0, START, *prefix])[-2:] if prefix else (0, START)
+            scores = logits[before, last].clone()
+            scores[list(prefix)] = -math.inf
+            log_probs = scores.log_softmax(0).tolist()
+            candidates.append((prefix, log_prob + log_probs[END]))
+            expansions += [((*prefix, k), log_prob + log_probs[k]) for k in range(L) if k not in prefix]
+        candidates = sorted(candidates, key=lambda item: -item[1])[:beam]
+        prefixes = sorted(expansions, key=lambda item: -item[1])[:beam]
+        full = len(candidates) == beam
+        if not prefixes or (full and all(p < q for _, p in prefixes for _, q in candidates)):
+            return candidates, step
+    raise AssertionError
+
+
+@pytest.mark.parametrize("beam", [1, 2, 3, 8])
+@pytest.mark.parametrize("spread", [0.5, 3.0])
+def test_the_batched_search_keeps_prunes_and_stops_as_the_plain_one(beam: int, spread: float) -> None:
+    logits = make_logits(spread)
+    for image, trace in enumerate(search(logits, beam)):
+        candidates, steps = naive_beam_search(logits[image], beam)
+        assert [path.tokens for path in trace.paths] == [tokens for tokens, _ in candidates]
+        assert [path.log_prob for path in trace.paths] == pytest.approx([p for _, p in candidates], abs=1e-5)
+        assert len(trace.steps) == steps
+
+
+def test_some_images_stop_before_others() -> None:
+    lengths = {len(trace.steps) for trace in search(make_logits(3.0), beam=2)}
+    assert len(lengths) > 1  # otherwise the tests above say nothing of images that leave the batch
+
+
+def assert_same(one: Trace, other: Trace) -> None:
+    assert [path.tokens for path in one.paths] == [path.tokens for path in other.paths]
+    assert [path.log_prob for path in one.paths] == pytest.approx([path.log_prob for path in other.paths], abs=1e-5)
+    assert one.marginals == pytest.approx(other.marginals, abs=1e-5)
+    assert len(one.steps) == len(other.steps)
+    for mine, theirs in zip(one.steps, other.steps, strict=True):
+        assert mine.tokens.tolist() == theirs.tokens.tolist()
+        assert mine.parents.tolist() == theirs.parents.tolist()
+        assert mine.probs == pytest.approx(theirs.probs, abs=1e-5)
+
+
+def test_a_batch_of_32_equals_32_batches_of_one() -> None:
+    logits = make_logits()
+    for image, together in enumerate(search(logits, beam=3)):
+        assert_same(together, search(logits[image : image + 1], beam=3)[0])
+
+
+def test_the_trace_tells_the_whole_search() -> None:
+    for trace in search(make_logits(), beam=3):
+        first = trace.steps[0]
+        assert (first.parents.tolist(), first.tokens.tolist(), first.log_probs.tolist()) == ([ROOT], [START], [0.0])
+        for t, here in enumerate(trace.steps):
+            assert here.probs.sum(axis=1) == pytest.approx(np.ones(len(here.tokens)), abs=1e-5)
+            for row in range(len(here.tokens)):
+                assert (here.probs[row, list(trace.prefix(t, row))] == 0).all()
+            if t:
+                before = trace.steps[t - 1]
+                steps = np.log(before.probs[here.parents, here.tokens]) + before.log_probs[here.parents]
+                assert here.log_probs == pytest.approx(steps, abs=1e-4)
+        for path in trace.paths:
+            choices = [trace.distribution(path, t)[path.token(t, trace.end)] for t in range(len(path.tokens) + 1)]
+            assert math.prod(choices) == pytest.approx(path.prob, rel=1e-4)
+
+
+def test_marginals_grow_with_the_beam_towards_the_truth() -> None:
+    logits = make_logits(0.5)
+    exact = search(logits, beam=100)
+    narrow, wide = search(logits, beam=1), search(logits, beam=8)
+    for one, eight, truth in zip(narrow, wide, exact, strict=True):
+        assert one.coverage <= eight.coverage + 1e-6
+        assert (one.marginals <= truth.marginals + 1e-5).all()
+        assert (eight.marginals <= truth.marginals + 1e-5).all()
+        assert (one.marginals > 0).all()  # every label has a score from the first step on
+
+
+def test_a_trace_comes_back_from_json() -> None:
+    for trace in search(make_logits(), beam=3)[:4]:
+        again = Trace.from_json(json.loads(json.dumps(trace.to_json())))
+        assert (again.labels, again.beam, again.paths) == (trace.labels, trace.beam, trace.paths)
+        assert again.coverage == trace.coverage
+        assert again.marginals.tolist() == trace.marginals.tolist()
+        for mine, theirs in zip(again.steps, trace.steps, strict=True):
+            for name in ("parents", "tokens", "log_probs", "probs"):
+                np.testing.assert_array_equal(getattr(mine, name), getattr(theirs, name))
+
+
+def test_bad_beams_and_broken_weights_are_refused() -> None:
+    with pytest.raises(ValueError, match="beam"):
+        search(make_logits(), beam=0)
+    with pytest.raises(ValueError, match="not finite"):
+        search(torch.full((1, L + 2, L + 2, L + 1), torch.nan), beam=2)

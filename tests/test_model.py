@@ -1,0 +1,103 @@
+"""Equations 1 to 4, checked by writing them out again."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from cnnrnn.backbones import Backbone, BackboneConfig
+from cnnrnn.model import ACTIVATIONS, CELLS, CNNRNN, ModelConfig, PaperRecurrence, emitted_before
+from cnnrnn.presets import PRESETS
+
+LABELS = 5
+
+
+def make(**settings: object) -> CNNRNN:
+    torch.manual_seed(1)
+    config = ModelConfig(num_labels=LABELS, embedding_dim=6, hidden_dim=7, **settings)
+    return CNNRNN(config, Backbone(BackboneConfig.of("test_byobnet", 32))).eval()
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_forward_is_equations_1_to_4(activation: str) -> None:
+    model = make(activation=activation)
+    pooled = torch.randn(2, model.backbone.feature_dim)
+    inputs = torch.tensor([[model.start, 3, 1], [model.start, 0, 4]])
+    logits = model(pooled, inputs)
+
+    cell = model.recurrence.cell
+    U_l, U_o, U_I = model.label_embedding, model.U_o.weight, model.U_I.weight  # noqa: N806
+    for row in range(2):
+        hidden = memory = torch.zeros(7)
+        for step in range(3):
+            w = U_l[inputs[row, step]]  # equation 1
+            gates = cell.weight_ih @ w + cell.bias_ih + cell.weight_hh @ hidden + cell.bias_hh
+            i, f, g, o = gates.chunk(4)
+            memory = f.sigmoid() * memory + i.sigmoid() * g.tanh()  # equation 2
+            hidden = o.sigmoid() * memory.tanh()
+            x = ACTIVATIONS[activation](U_o @ hidden + U_I @ pooled[row])  # equation 3
+            s = U_l[: LABELS + 1] @ x  # equation 4: labels and END, the embedding that went in
+            for seen in inputs[row, 1 : step + 1].tolist():
+                s = s.index_fill(0, torch.tensor(seen), -torch.inf)
+            torch.testing.assert_close(logits[row, step], s)
+
+
+def test_the_printed_cell_by_hand() -> None:
+    cell = PaperRecurrence(1, 1)
+    nn.init.constant_(cell.U_w.weight, 0.5)
+    cell.U_w.weight.data[2] = -1.0  # the forget gate
+    nn.init.constant_(cell.U_r.weight, 1.0)
+    output, (memory,) = cell(torch.tensor([[2.0]]), (torch.tensor([[3.0]]),))
+    # x = i = o = relu(3 + 1) = 4, f = relu(3 - 2) = 1; r = 1 * 3 + 4 * 4 = 19; o = 19 * 4
+    assert memory.item() == pytest.approx(19)
+    assert output.item() == pytest.approx(76)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_stepping_equals_teacher_forcing(cell: str) -> None:
+    model = make(cell=cell)
+    pooled = torch.randn(3, model.backbone.feature_dim)
+    inputs = torch.tensor([[model.start, 0, 2, 4]] * 3)
+    forced = model(pooled, inputs)
+    image, state = model.project_image(pooled), model.initial_state(3)
+    for step in range(4):
+        logits, state = model.step(inputs[:, step], image, state)
+        allowed = ~emitted_before(inputs, LABELS)[:, step]
+        torch.testing.assert_close(forced[:, step][allowed], logits[allowed])
+        assert torch.isneginf(forced[:, step][~allowed]).all()
+
+
+def test_the_recurrence_never_sees_the_image() -> None:
+    model = make()
+    model.h = lambda x: x  # with a linear h, what two images differ by is the same at every step
+    pooled = torch.randn(2, model.backbone.feature_dim)
+    logits = model(pooled, torch.tensor([[model.start, 0, 2]] * 2))
+    difference = logits[0] - logits[1]  # (step, L+1)
+    for step in (1, 2):
+        allowed = torch.isfinite(difference[step])
+        torch.testing.assert_close(difference[step][allowed], difference[0][allowed])
+
+
+def test_input_and_output_share_one_embedding() -> None:
+    head = {name: value.shape for name, value in make().named_parameters() if not name.startswith("backbone")}
+    assert [name for name, shape in head.items() if shape[0] in (LABELS, LABELS + 1, LABELS + 2)] == ["label_embedding"]
+
+
+def test_end_may_follow_itself_but_no_label_may() -> None:
+    seen = emitted_before(torch.tensor([[LABELS + 1, 2, LABELS, LABELS]]), LABELS)[0]
+    assert not seen[:, LABELS].any()
+    assert seen[:, 2].tolist() == [False, True, True, True]
+
+
+def test_the_paper_preset_has_the_papers_dimensions() -> None:
+    preset = PRESETS["paper"]
+    with torch.device("meta"):  # VGG-16's fc6 and fc7 are half a gigabyte of zeros otherwise
+        backbone = Backbone(BackboneConfig.of(preset["backbone"]))
+        config = ModelConfig(20, preset["embedding"], preset["hidden"], preset["activation"], preset["cell"])
+        model = CNNRNN(config, backbone)
+        pooled = backbone.pool(backbone(torch.empty(1, 3, 224, 224)))
+    assert pooled.shape == (1, 4096)  # fc7
+    assert model.U_I.weight.shape == (64, 4096)
+    assert model.U_o.weight.shape == (64, 512)
+    assert model.label_embedding.shape == (22, 64)

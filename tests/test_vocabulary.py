@@ -1,0 +1,35 @@
+import pytest
+
+from cnnrnn.vocabulary import IGNORE_TOKEN, Vocabulary
+
+SETS = [{"dog", "cat"}, {"dog"}, {"dog", "ant"}, {"cat"}, {"bee"}]
+
+
+@pytest.fixture
+def vocabulary() -> Vocabulary:
+    return Vocabulary.from_label_sets(["ant", "bee", "cat", "dog", "elk"], SETS)
+
+
+def test_frequent_labels_come_first_and_ties_by_name(vocabulary: Vocabulary) -> None:
+    assert vocabulary.labels == ("dog", "cat", "ant", "bee", "elk")
+    assert vocabulary.counts == (3, 2, 1, 1, 0)
+
+
+def test_sequences_start_with_start_and_end_with_end(vocabulary: Vocabulary) -> None:
+    inputs, targets = vocabulary.encode([{"ant", "dog", "cat"}, set()])
+    start, end = vocabulary.start, vocabulary.end
+    assert inputs.tolist() == [[start, 0, 1, 2], [start, end, end, end]]
+    assert targets.tolist() == [[0, 1, 2, end], [end, IGNORE_TOKEN, IGNORE_TOKEN, IGNORE_TOKEN]]
+
+
+def test_names_of_all_tokens(vocabulary: Vocabulary) -> None:
+    assert [vocabulary.name(token) for token in (0, vocabulary.end, vocabulary.start)] == ["dog", "END", "START"]
+
+
+def test_unknown_and_repeated_labels_are_refused(vocabulary: Vocabulary) -> None:
+    with pytest.raises(ValueError, match="yak"):
+        vocabulary.indices(["yak"])
+    with pytest.raises(ValueError, match="yak"):
+        Vocabulary.from_label_sets(["ant"], [{"yak"}])
+    with pytest.raises(ValueError, match="twice"):
+        Vocabulary(("ant", "ant"), (1, 1))
