@@ -24,7 +24,8 @@ from rich.progress import (
     TextColumn,
     TimeRemainingColumn,
 )
-from rich.table import Table
+from rich.table import Column, Table
+from rich.text import Text
 
 from cnnrnn.errors import UserError
 
@@ -197,7 +198,9 @@ def predict(
         loaded = Checkpoint.load(checkpoint, _device(device))
         results: list[dict[str, Any]] = []
         errors: dict[str, str] = {}
-        table = Table("picture", "best path", "p(path)", "labels, by marginal probability", "coverage")
+        table = Table(
+            Column("picture", overflow="fold"), "best path", "p(path)", "labels, by marginal probability", "coverage"
+        )
         with picture_progress() as bar:
             task = bar.add_task("predicting", total=len(paths), remark="")
             for path, outcome in run_prediction(loaded, paths, beam, batch_size):
@@ -241,7 +244,9 @@ def explain(
         path = trace.paths[path_number - 1]
         explanation = explain_path(loaded.model, feature_map, path.tokens, method)
         out.mkdir(parents=True, exist_ok=True)
-        table = Table("step", "label", "p(label | path so far)", "strongest evidence on the path's scale", "overlay")
+        table = Table(
+            "step", "label", "p(label | path so far)", "strongest evidence", Column("overlay", overflow="fold")
+        )
         for step, values in enumerate(explanation.maps.cpu().numpy()):
             token = path.token(step, trace.end)
             name = trace.name(token)
@@ -342,8 +347,9 @@ def _safe_name(label: str) -> str:
 
 
 class _ImagesPerSecond(ProgressColumn):
-    def render(self, task: Task) -> str:
-        return f"{task.speed:.1f} images/s" if task.speed else "– images/s"
+    def render(self, task: Task) -> Text:
+        speed = task.completed / task.elapsed if task.elapsed else 0.0
+        return Text(f"{speed:.1f} images/s")
 
 
 def picture_progress() -> Progress:

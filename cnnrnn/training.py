@@ -92,7 +92,7 @@ def new_checkpoint(
     if pretrained:
         network.load_pretrained()
     model = CNNRNN(ModelConfig(num_labels=len(vocabulary), **model_settings), network)
-    return Checkpoint(model.to(device), vocabulary, training={}, weights_hash="")
+    return Checkpoint(model.to(device), vocabulary, training={"pretrained": pretrained}, weights_hash="")
 
 
 def sequence_loss(logits: Tensor, targets: Tensor, label_smoothing: float = 0.0) -> Tensor:
@@ -125,11 +125,11 @@ def train(
     there is to ``out/last``. Raises TrainingError on a loss that is not finite, DataError or ImageError's
     reason for a picture that can't be read.
     """
-    torch.manual_seed(config.seed)
     model = checkpoint.model
     frozen = config.backbone_lr == 0
     make_batches = _cached_batches if frozen else _image_batches
     train_batches, val_features = make_batches(model, train_split, val_split, config, feature_cache, watcher)
+    torch.manual_seed(config.seed)  # only now: encoding draws random numbers, reading cached features does not
     inputs, targets = checkpoint.vocabulary.encode([sample.labels for sample in train_split.samples])
     optimizer = _optimizer(model, config)
     steps = config.epochs * math.ceil(len(train_split.samples) / config.batch_size)
@@ -141,6 +141,7 @@ def train(
         for epoch in range(1, config.epochs + 1):
             started = time.perf_counter()
             watcher.start(f"epoch {epoch}/{config.epochs}", len(train_split.samples))
+            _set_training(model, keep_statistics=frozen or checkpoint.training["pretrained"])
             loss = _train_one_epoch(model, train_batches(), inputs, targets, optimizer, schedule, config, watcher)
             metrics = _validate(model, checkpoint.vocabulary.labels, val_split, val_features(), config.beam)
             record = {
@@ -174,7 +175,6 @@ def _train_one_epoch(
     watcher: Watcher,
 ) -> float:
     """One pass over the batches of (indices, I (batch, feature)); returns the mean loss per picture."""
-    set_training(model)
     total, images = 0.0, 0
     for indices, pooled in batches:
         steps = int((targets[indices] != IGNORE_TOKEN).sum(dim=1).max())  # the longest sequence here
@@ -192,11 +192,11 @@ def _train_one_epoch(
     return total / images
 
 
-def set_training(model: CNNRNN) -> None:
-    """Train mode, but batch norm keeps ImageNet's statistics: batches here are too small for their own."""
+def _set_training(model: CNNRNN, keep_statistics: bool) -> None:
+    """Train mode. Batch norm that came with ImageNet's statistics keeps them: batches here are too small for better."""
     model.train()
     for module in model.backbone.modules():
-        if isinstance(module, nn.modules.batchnorm._BatchNorm):
+        if keep_statistics and isinstance(module, nn.modules.batchnorm._BatchNorm):
             module.eval()
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from helpers import Quiet
 from PIL import Image
 
 from cnnrnn.checkpoint import Checkpoint
@@ -30,20 +31,6 @@ def shared_data() -> Path:
     return SHARED_DATA
 
 
-class Quiet:
-    """A `Watcher` that only remembers."""
-
-    def __init__(self) -> None:
-        self.records: list[dict] = []
-
-    def start(self, what: str, images: int) -> None: ...
-
-    def advance(self, images: int, loss: float | None = None) -> None: ...
-
-    def epoch_done(self, record: dict) -> None:
-        self.records.append(record)
-
-
 @pytest.fixture(scope="session")
 def scenes_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("data")
@@ -58,7 +45,7 @@ def trained(scenes_root: Path, tmp_path_factory: pytest.TempPathFactory) -> tupl
         splits[0], "test_byobnet", 64, pretrained=False, seed=0, device=torch.device("cpu"),
         embedding_dim=32, hidden_dim=64,
     )  # fmt: skip
-    config = TrainConfig(epochs=10, batch_size=32, lr=2e-3, backbone_lr=2e-3)
+    config = TrainConfig(epochs=10, batch_size=32, lr=3e-3, backbone_lr=3e-3)
     watcher = Quiet()
     train(checkpoint, *splits, config, out, out.parent / "features", watcher)
     return out, watcher.records

@@ -15,7 +15,7 @@ LABELS = 5
 
 def make(**settings: object) -> CNNRNN:
     torch.manual_seed(1)
-    config = ModelConfig(num_labels=LABELS, embedding_dim=6, hidden_dim=7, **settings)
+    config = ModelConfig(num_labels=LABELS, embedding_dim=9, hidden_dim=7, **settings)
     return CNNRNN(config, Backbone(BackboneConfig.of("test_byobnet", 32))).eval()
 
 

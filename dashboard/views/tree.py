@@ -66,7 +66,7 @@ def _strongest_dropped(trace: Trace) -> float:
             total[after.parents, after.tokens] = 0.0  # these were kept
         totals.append(total.ravel())
     ranked = np.sort(np.concatenate(totals))[::-1]
-    return float(ranked[: _DROPPED_AT_LEAST].min())
+    return float(ranked[:_DROPPED_AT_LEAST].min())
 
 
 def _grow(trace: Trace, step: int, row: int, min_prob: float, min_dropped: float) -> Node:

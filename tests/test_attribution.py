@@ -1,0 +1,96 @@
+"""Maps against captum's own Grad-CAM, against finite differences, and under several threads."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import torch
+from captum.attr import LayerGradCam
+from torch import Tensor, nn
+
+from cnnrnn.attribution import METHODS, explain, step_scores
+from cnnrnn.backbones import Backbone, BackboneConfig
+from cnnrnn.errors import UserError
+from cnnrnn.model import CNNRNN, ModelConfig
+from cnnrnn.prediction import encode
+
+LABELS = 5
+
+
+@pytest.fixture(scope="module")
+def model() -> CNNRNN:
+    torch.manual_seed(3)
+    config = ModelConfig(num_labels=LABELS, embedding_dim=16, hidden_dim=12)
+    return CNNRNN(config, Backbone(BackboneConfig.of("test_byobnet", 64))).eval()
+
+
+@pytest.fixture(scope="module")
+def images() -> Tensor:
+    return torch.randn(4, 3, 64, 64, generator=torch.Generator().manual_seed(5))
+
+
+class WholeModel(nn.Module):
+    """Image to log-odds of every step, as captum wants it: one forward from the pixels."""
+
+    def __init__(self, model: CNNRNN, tokens: list[int]) -> None:
+        super().__init__()
+        self.model, self.tokens = model, tokens
+
+    def forward(self, images: Tensor) -> Tensor:
+        model = self.model
+        inputs = torch.tensor([[model.start, *self.tokens]]).expand(len(images), -1)
+        logits = model(model.backbone.pool(model.backbone(images)), inputs).clamp(min=-1e4)  # (batch, step, L+1)
+        rivals = logits.unsqueeze(-2).expand(*logits.shape, -1)  # (batch, step, L+1, L+1)
+        itself = torch.eye(logits.shape[-1], dtype=torch.bool)
+        return logits - rivals.masked_fill(itself, -torch.inf).logsumexp(-1)
+
+
+def test_grad_cam_equals_captums_layer_grad_cam(model: CNNRNN, images: Tensor) -> None:
+    tokens = [2, 0, 3]
+    whole = WholeModel(model, tokens)
+    reference = LayerGradCam(whole, model.backbone)
+    explanation = explain(model, encode(model, images[:1])[0][0], tokens)
+    assert explanation.maps.shape[0] == len(tokens) + 1  # END has its map, too
+    for step, token in enumerate([*tokens, model.end]):
+        expected = reference.attribute(images[:1], target=(step, token))[0, 0]
+        torch.testing.assert_close(explanation.maps[step], expected, rtol=1e-3, atol=1e-6)
+        torch.testing.assert_close(explanation.scores[step], whole(images[:1])[0, step, token], rtol=1e-3, atol=1e-4)
+
+
+def test_integrated_gradients_add_up_to_the_change_of_the_score(model: CNNRNN, images: Tensor) -> None:
+    feature_map = encode(model, images[:1])[0][0]
+    tokens = [1, 4]
+    scores = step_scores(model, tokens)
+    steps = feature_map.expand(3, -1, -1, -1)
+    with torch.no_grad():
+        change = scores(steps) - scores(torch.zeros_like(steps))
+    maps = explain(model, feature_map, tokens, "integrated-gradients").maps
+    torch.testing.assert_close(maps.sum(dim=(1, 2)), change, rtol=0.02, atol=1e-3)
+
+
+def test_the_map_of_a_step_depends_on_what_was_emitted_before(model: CNNRNN, images: Tensor) -> None:
+    feature_map = encode(model, images[:1])[0][0]
+    first, second = explain(model, feature_map, [2]).maps[0], explain(model, feature_map, [0, 2]).maps[1]
+    assert not torch.allclose(first, second)
+
+
+def test_end_after_every_label_needs_no_evidence(model: CNNRNN, images: Tensor) -> None:
+    explanation = explain(model, encode(model, images[:1])[0][0], list(range(LABELS)))
+    assert torch.isfinite(explanation.maps).all()
+    assert (explanation.maps[-1] == 0).all()
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_people_explaining_at_once_do_not_mix(method: str, model: CNNRNN, images: Tensor) -> None:
+    jobs = [(encode(model, images[i : i + 1])[0][0], [i, (i + 1) % LABELS]) for i in range(4)] * 8
+    alone = [explain(model, feature_map, tokens, method).maps for feature_map, tokens in jobs[:4]] * 8
+    with ThreadPoolExecutor(8) as pool:
+        together = list(pool.map(lambda job: explain(model, *job, method).maps, jobs))
+    for mine, theirs in zip(together, alone, strict=True):
+        torch.testing.assert_close(mine, theirs)
+
+
+def test_an_unknown_method_names_the_known_ones(model: CNNRNN, images: Tensor) -> None:
+    with pytest.raises(UserError, match="grad-cam"):
+        explain(model, encode(model, images[:1])[0][0], [], "tea-leaves")

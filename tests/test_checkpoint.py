@@ -1,0 +1,131 @@
+"""A checkpoint comes back as it was; anything else is refused by name, and no pickle is opened."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+import safetensors.torch
+import torch
+
+from cnnrnn.checkpoint import Checkpoint, CheckpointError, file_hash, record_evaluation
+from cnnrnn.decoding import decode
+
+
+@pytest.fixture
+def folder(scenes_checkpoint: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(scenes_checkpoint, tmp_path / "model"))
+
+
+def edit(folder: Path, **changes: object) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, **changes}))
+
+
+def test_it_comes_back_with_the_same_answers(loaded: Checkpoint, tmp_path: Path) -> None:
+    loaded.save(tmp_path / "again", {})
+    again = Checkpoint.load(tmp_path / "again")
+    pooled = torch.randn(4, loaded.model.backbone.feature_dim)
+    for one, other in zip(*(decode(c.model, pooled, c.vocabulary.labels) for c in (loaded, again)), strict=True):
+        assert one.paths == other.paths
+    assert again.vocabulary == loaded.vocabulary
+    assert again.weights_hash == loaded.weights_hash
+
+
+def test_saving_replaces_the_old_folder_and_leaves_nothing_beside_it(loaded: Checkpoint, tmp_path: Path) -> None:
+    for _ in range(2):
+        loaded.save(tmp_path / "run" / "last", {})
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["last"]
+
+
+def test_half_a_byte_of_difference_is_noticed(folder: Path) -> None:
+    weights = bytearray((folder / "model.safetensors").read_bytes())
+    weights[-1] ^= 1
+    (folder / "model.safetensors").write_bytes(weights)
+    with pytest.raises(CheckpointError, match="half-written or was changed"):
+        Checkpoint.load(folder)
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "config.json"])
+def test_a_missing_file_is_named(name: str, folder: Path) -> None:
+    (folder / name).unlink()
+    with pytest.raises(CheckpointError, match=f"half-written: {re.escape(name)} missing"):
+        Checkpoint.load(folder)
+
+
+def test_other_folders_are_refused_by_name(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="nowhere is not there"):
+        Checkpoint.load(tmp_path / "nowhere")
+    edit(folder, version=99)
+    with pytest.raises(CheckpointError, match="version 99"):
+        Checkpoint.load(folder)
+    (folder / "config.json").write_text("{")
+    with pytest.raises(CheckpointError, match="can't be read"):
+        Checkpoint.load(folder)
+    (folder / "config.json").write_text("{}")
+    with pytest.raises(CheckpointError, match="not a checkpoint of cnnrnn"):
+        Checkpoint.load(folder)
+
+
+class Trap:
+    """Unpickling it leaves a mark."""
+
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
+    def __reduce__(self) -> tuple:
+        return Path.touch, (self.mark,)
+
+
+@pytest.mark.parametrize("name", ["model.pth", "pytorch_model.bin", "weights.pkl"])
+def test_a_folder_with_a_pickle_is_refused_and_the_pickle_stays_closed(name: str, folder: Path) -> None:
+    mark = folder.parent / "opened"
+    (folder / name).write_bytes(pickle.dumps(Trap(mark)))
+    with pytest.raises(CheckpointError, match=f"pickle \\({re.escape(name)}\\)"):
+        Checkpoint.load(folder)
+    assert not mark.exists()
+
+
+def test_a_pickle_under_the_name_of_safetensors_is_refused(folder: Path) -> None:
+    mark = folder.parent / "opened"
+    (folder / "model.safetensors").write_bytes(pickle.dumps(Trap(mark)))
+    edit(folder, weights_sha256=file_hash(folder / "model.safetensors"))
+    with pytest.raises(CheckpointError, match="doesn't fit"):
+        Checkpoint.load(folder)
+    assert not mark.exists()
+
+
+@pytest.mark.parametrize("damage", ["nan", "shape", "missing"])
+def test_weights_that_do_not_fit_are_refused(damage: str, folder: Path) -> None:
+    tensors = safetensors.torch.load_file(folder / "model.safetensors")
+    if damage == "nan":
+        tensors["U_I.weight"][0, 0] = torch.nan
+    elif damage == "shape":
+        tensors["U_I.weight"] = tensors["U_I.weight"][:, :-1].contiguous()
+    else:
+        del tensors["label_embedding"]
+    safetensors.torch.save_file(tensors, folder / "model.safetensors")
+    edit(folder, weights_sha256=file_hash(folder / "model.safetensors"))
+    with pytest.raises(CheckpointError, match="doesn't fit") as error:
+        Checkpoint.load(folder)
+    assert "\n" not in str(error.value)
+
+
+def test_a_vocabulary_that_does_not_fit_is_refused(folder: Path) -> None:
+    edit(folder, vocabulary={"labels": ["one"], "counts": [1]})
+    with pytest.raises(CheckpointError, match="outputs for 1 labels"):
+        Checkpoint.load(folder)
+
+
+def test_an_evaluation_is_recorded_in_metrics_and_card(folder: Path) -> None:
+    measured = json.loads((folder / "metrics.json").read_text())["val"]
+    record_evaluation(folder, "moon test", {**measured, "mAP": 12.345, "command": "cnnrnn evaluate moon"})
+    assert json.loads((folder / "metrics.json").read_text())["evaluations"]["moon test"]["mAP"] == 12.345
+    card = (folder / "README.md").read_text()
+    assert "| moon test |" in card
+    assert "12.3" in card
+    assert "cnnrnn evaluate moon" in card
