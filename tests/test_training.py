@@ -95,6 +95,6 @@ def test_a_picture_that_cannot_be_read_stops_training_by_name(scenes_root: Path,
     broken = tmp_path / "broken.png"
     broken.write_bytes(b"not a picture")
     samples = (*split.samples[:3], type(split.samples[0])(broken, frozenset({"star"})))
+    damaged, checkpoint = Split("damaged", split.labels, samples), fresh(split)
     with pytest.raises(TrainingError, match=r"broken\.png: not a picture"):
-        damaged = Split("damaged", split.labels, samples)
-        train(fresh(split), damaged, split, TrainConfig(epochs=1), tmp_path / "run", tmp_path / "features", Quiet())
+        train(checkpoint, damaged, split, TrainConfig(epochs=1), tmp_path / "run", tmp_path / "features", Quiet())

@@ -76,7 +76,9 @@ def _picture() -> state.Picture:
         help="It stays in memory on this machine and is sent nowhere.",
     )
     samples = state.sample_names()
-    sample = right.pills("or a sample", samples, default=samples[0], key="sample", bind="query-params")
+    if "sample" not in st.session_state and "sample" not in st.query_params:
+        st.session_state.sample = samples[0]  # a first visit shows a decoded picture, not an empty page
+    sample = right.pills("or a sample", samples, key="sample", bind="query-params")
     if sample is not None:
         return state.open_picture(sample, (state.SAMPLES / f"{sample}.jpg").read_bytes())
     if upload is None:

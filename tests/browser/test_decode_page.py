@@ -1,0 +1,143 @@
+"""The first page in a real browser, with the shipped checkpoint: what a person does and sees."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+CHROMIUM = Path("/usr/bin/chromium")
+ARGUMENTS = [
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update",
+    "--disable-sync", "--no-first-run",
+]  # fmt: skip
+PATIENCE = 60_000  # milliseconds
+
+if not CHROMIUM.exists():
+    if os.environ.get("CNNRNN_BROWSER_REQUIRED"):
+        raise RuntimeError(f"{CHROMIUM} is missing, and this run must not skip the browser tests")
+    pytest.skip(f"there is no {CHROMIUM}; install Debian's chromium", allow_module_level=True)
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    """The app, started as the README says, on a free port."""
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "streamlit", "run", "dashboard/app.py"]
+    options = ["--server.port", str(port), "--server.headless", "true"]
+    server = subprocess.Popen(
+        [*command, *options], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    try:
+        assert server.stdout is not None
+        for line in server.stdout:
+            if "URL:" in line:
+                break
+        with urllib.request.urlopen(f"http://localhost:{port}/_stcore/health", timeout=30) as health:
+            assert health.status == 200
+        yield f"http://localhost:{port}"
+    finally:
+        server.terminate()
+        log = server.communicate(timeout=30)[0]
+    assert "Traceback" not in log, log
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def page(browser: Browser, address: str) -> Iterator[Page]:
+    page = browser.new_page(viewport={"width": 1300, "height": 2600})
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(address)
+    page.set_default_timeout(PATIENCE)
+    yield page
+    page.close()
+    elsewhere = [url for url in asked if not url.startswith((address, "data:", "blob:"))]
+    assert elsewhere == []  # no network at run time
+
+
+def steps(page: Page) -> list[str]:
+    """The headings above the maps."""
+    page.get_by_text("The same as a table").wait_for(timeout=PATIENCE)
+    return [text for text in page.locator("strong").all_inner_texts() if re.match(r"\d+ · ", text)]
+
+
+def settle(page: Page) -> None:
+    """Streamlit shows this while a script runs."""
+    expect(page.locator("[data-testid=stApp]")).to_have_attribute(
+        "data-test-script-state", "notRunning", timeout=PATIENCE
+    )
+
+
+def maps(page: Page) -> list[str]:
+    return [str(image.get_attribute("src")) for image in page.get_by_alt_text("Evidence for").all()]
+
+
+def test_from_an_upload_to_the_maps_of_another_path(page: Page, tmp_path: Path) -> None:
+    expect(page.get_by_text("Step by step")).to_be_visible(timeout=PATIENCE)  # the first sample is there already
+    started = time.perf_counter()
+    page.locator("input[type=file]").set_input_files(ROOT / "dashboard" / "samples" / "cat.jpg")
+    expect(page.get_by_alt_text("The picture cat.jpg")).to_be_visible(timeout=PATIENCE)
+    expect(page.locator(".stMarkdownBadge").filter(has_text="cat")).to_be_visible(timeout=PATIENCE)
+    settle(page)
+    print(f"upload to labels: {time.perf_counter() - started:.2f} s")
+    assert steps(page) == ["1 · cat", "2 · END"]
+    before = maps(page)
+    assert len(before) == 2
+    assert "cat" in page.locator(".js-plotly-plot").first.inner_text()
+
+    tree = page.locator(".js-plotly-plot").nth(1)
+    leaves = tree.locator(".scatterlayer .trace").filter(has=page.locator(".point")).nth(1).locator(".point")
+    assert leaves.count() >= 3  # the finished paths, as squares
+    started = time.perf_counter()
+    leaves.nth(1).click(force=True)
+    expect(page.get_by_text("The chosen path's labels")).to_be_visible(timeout=PATIENCE)
+    settle(page)
+    print(f"click to another path's maps: {time.perf_counter() - started:.2f} s")
+    assert steps(page) != ["1 · cat", "2 · END"]
+    assert maps(page) != before
+
+    page.get_by_role("combobox", name=re.compile("Path")).click()  # the same by keyboard
+    page.keyboard.press("Home")
+    page.get_by_role("option").first.click()
+    expect(page.get_by_text("Its labels", exact=True)).to_be_visible(timeout=PATIENCE)
+    settle(page)
+    assert steps(page) == ["1 · cat", "2 · END"]
+
+
+def test_a_bad_upload_is_a_line_not_a_traceback(page: Page, tmp_path: Path) -> None:
+    broken = tmp_path / "<img src=x onerror=alert(1)>.jpg"
+    broken.write_bytes((ROOT / "dashboard" / "samples" / "cat.jpg").read_bytes()[:5000])
+    expect(page.get_by_text("Step by step")).to_be_visible(timeout=PATIENCE)
+    page.locator("input[type=file]").set_input_files(broken)
+    expect(page.get_by_text("damaged or cut off")).to_be_visible(timeout=PATIENCE)
+    assert "Traceback" not in page.locator("body").inner_text()
+    page.get_by_text("astronaut", exact=True).click()  # and the page goes on
+    expect(page.get_by_alt_text("The picture astronaut")).to_be_visible(timeout=PATIENCE)
+
+
+def test_a_link_reopens_the_view(page: Page, address: str) -> None:
+    page.goto(f"{address}/?sample=cat&beam=3")
+    expect(page.get_by_alt_text("The picture cat")).to_be_visible(timeout=PATIENCE)
+    settle(page)
+    page.get_by_role("combobox", name=re.compile("Path")).click()
+    expect(page.get_by_role("option")).to_have_count(3)
