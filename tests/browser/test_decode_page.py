@@ -11,6 +11,7 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
@@ -29,28 +30,34 @@ if not CHROMIUM.exists():
     pytest.skip(f"there is no {CHROMIUM}; install Debian's chromium", allow_module_level=True)
 
 
+class Server(NamedTuple):
+    address: str
+    started: float  # time.perf_counter() when the command was given
+
+
 @pytest.fixture(scope="module")
-def address() -> Iterator[str]:
+def server() -> Iterator[Server]:
     """The app, started as the README says, on a free port."""
     with socket.socket() as free:
         free.bind(("localhost", 0))
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "streamlit", "run", "dashboard/app.py"]
     options = ["--server.port", str(port), "--server.headless", "true"]
-    server = subprocess.Popen(
+    started = time.perf_counter()
+    process = subprocess.Popen(
         [*command, *options], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
     try:
-        assert server.stdout is not None
-        for line in server.stdout:
+        assert process.stdout is not None
+        for line in process.stdout:
             if "URL:" in line:
                 break
         with urllib.request.urlopen(f"http://localhost:{port}/_stcore/health", timeout=30) as health:
             assert health.status == 200
-        yield f"http://localhost:{port}"
+        yield Server(f"http://localhost:{port}", started)
     finally:
-        server.terminate()
-        log = server.communicate(timeout=30)[0]
+        process.terminate()
+        log = process.communicate(timeout=30)[0]
     assert "Traceback" not in log, log
 
 
@@ -63,15 +70,15 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def page(browser: Browser, address: str) -> Iterator[Page]:
+def page(browser: Browser, server: Server) -> Iterator[Page]:
     page = browser.new_page(viewport={"width": 1300, "height": 2600})
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
-    page.goto(address)
+    page.goto(server.address)
     page.set_default_timeout(PATIENCE)
     yield page
     page.close()
-    elsewhere = [url for url in asked if not url.startswith((address, "data:", "blob:"))]
+    elsewhere = [url for url in asked if not url.startswith((server.address, "data:", "blob:"))]
     assert elsewhere == []  # no network at run time
 
 
@@ -92,8 +99,9 @@ def maps(page: Page) -> list[str]:
     return [str(image.get_attribute("src")) for image in page.get_by_alt_text("Evidence for").all()]
 
 
-def test_from_an_upload_to_the_maps_of_another_path(page: Page, tmp_path: Path) -> None:
-    expect(page.get_by_text("Step by step")).to_be_visible(timeout=PATIENCE)  # the first sample is there already
+def test_from_an_upload_to_the_maps_of_another_path(page: Page, server: Server) -> None:
+    expect(page.get_by_text("The same as a table")).to_be_visible(timeout=PATIENCE)  # the first sample is there already
+    print(f"\nstreamlit run to a decoded sample: {time.perf_counter() - server.started:.2f} s")
     started = time.perf_counter()
     page.locator("input[type=file]").set_input_files(ROOT / "dashboard" / "samples" / "cat.jpg")
     expect(page.get_by_alt_text("The picture cat.jpg")).to_be_visible(timeout=PATIENCE)
@@ -135,8 +143,8 @@ def test_a_bad_upload_is_a_line_not_a_traceback(page: Page, tmp_path: Path) -> N
     expect(page.get_by_alt_text("The picture astronaut")).to_be_visible(timeout=PATIENCE)
 
 
-def test_a_link_reopens_the_view(page: Page, address: str) -> None:
-    page.goto(f"{address}/?sample=cat&beam=3")
+def test_a_link_reopens_the_view(page: Page, server: Server) -> None:
+    page.goto(f"{server.address}/?sample=cat&beam=3")
     expect(page.get_by_alt_text("The picture cat")).to_be_visible(timeout=PATIENCE)
     settle(page)
     page.get_by_role("combobox", name=re.compile("Path")).click()
