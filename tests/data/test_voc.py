@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -87,6 +88,31 @@ def test_errors_name_the_file_and_the_way_out(devkit: Path) -> None:
     annotation.unlink()
     with pytest.raises(DataError, match=r"2008_000002\.xml is not there"):
         load_split("voc2012", devkit, "train")
+
+
+def test_download_is_torchvisions_and_only_of_what_is_missing(
+    devkit: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def fetch(url: str, root: str, filename: str, md5: str) -> None:
+        asked.append(filename)
+        shutil.copytree(devkit, root, dirs_exist_ok=True)
+
+    monkeypatch.setattr("torchvision.datasets.voc.download_and_extract_archive", fetch)
+    empty = tmp_path_factory.mktemp("empty")
+    for _ in range(2):
+        assert len(load_split("voc2012", empty, "train", download=True).samples) == 2
+    assert asked == ["VOCtrainval_11-May-2012.tar"]
+
+    def offline(url: str, root: str, filename: str, md5: str) -> None:
+        raise OSError("no route to host")
+
+    monkeypatch.setattr("torchvision.datasets.voc.download_and_extract_archive", offline)
+    with pytest.raises(DataError, match=r"could not be downloaded \(no route to host\); check the connection"):
+        load_split("voc2007", empty / "other", "train", download=True)
+    with pytest.raises(DataError, match="never published"):
+        load_split("voc2012", empty, "test", download=True)
 
 
 @pytest.mark.parametrize(("split", "images", "cats"), [("train", 2946, 746), ("val", 859, 236), ("test", 1136, 296)])
