@@ -39,9 +39,7 @@ class BackboneConfig:
     @classmethod
     def of(cls, name: str, image_size: int | None = None) -> BackboneConfig:
         """timm's own preprocessing for the model; ``image_size`` overrides its resolution."""
-        if not timm.is_model(name):
-            near = ", ".join(timm.list_models(f"*{name.split('_')[-1]}*")[:5])
-            raise BackboneError(f"timm knows no model '{name}'" + (f"; did you mean {near}?" if near else ""))
+        _check_name(name)
         pretrained = timm.get_pretrained_cfg(name)
         data = resolve_model_data_config(None, pretrained_cfg=pretrained.to_dict() if pretrained else {})
         return cls(
@@ -60,6 +58,12 @@ class BackboneConfig:
         return cls(**{**values, "mean": tuple(values["mean"]), "std": tuple(values["std"])})
 
 
+def _check_name(name: str) -> None:
+    if not timm.is_model(name):
+        near = ", ".join(timm.list_models(f"*{name.split('_')[-1]}*")[:5])
+        raise BackboneError(f"timm knows no model '{name}'" + (f"; did you mean {near}?" if near else ""))
+
+
 class Backbone(nn.Module):
     """A timm CNN cut in two: up to its last feature map, and from there to one vector per image."""
 
@@ -67,7 +71,9 @@ class Backbone(nn.Module):
     feature_dim: int
 
     def __init__(self, config: BackboneConfig) -> None:
+        """Without weights. Raises BackboneError for a name that timm doesn't know."""
         super().__init__()
+        _check_name(config.name)  # a stranger's "hf-hub:…" would make timm ask the network
         self.config = config
         self.net = timm.create_model(config.name, pretrained=False, num_classes=0)
         self.feature_dim = self.net.head_hidden_size

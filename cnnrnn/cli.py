@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.console import Console
@@ -84,16 +84,17 @@ def train(
     image_size: Annotated[int | None, typer.Option(min=32, help="Pixels.", show_default="the backbone's own")] = None,
     embedding: Annotated[int, typer.Option(min=1, help="Size of the label space.")] = 64,
     hidden: Annotated[int, typer.Option(min=1, help="Size of the recurrence.")] = 512,
-    activation: Annotated[str, typer.Option(help="h of equation 3: tanh or relu.")] = "tanh",
-    cell: Annotated[str, typer.Option(help="lstm, or paper: equation 2 as printed.")] = "lstm",
+    activation: Annotated[Literal["tanh", "relu"], typer.Option(help="h of equation 3.")] = "tanh",
+    cell: Annotated[
+        Literal["lstm", "paper"], typer.Option(help="Recurrence; paper is equation 2 as printed.")
+    ] = "lstm",
     dropout: Annotated[float, typer.Option(min=0, max=0.95)] = 0.5,
     epochs: Annotated[int, typer.Option(min=1)] = 30,
     batch_size: Annotated[int, typer.Option(min=1)] = 64,
     lr: Annotated[float, typer.Option(min=0, help="Learning rate of the head.")] = 1e-3,
     backbone_lr: Annotated[float, typer.Option(min=0, help="Learning rate of the backbone; 0 keeps it frozen.")] = 0.0,
     weight_decay: Annotated[float, typer.Option(min=0)] = 1e-2,
-    label_smoothing: Annotated[float, typer.Option(min=0, max=0.9)] = 0.0,
-    optimizer: Annotated[str, typer.Option(help="adamw or rmsprop.")] = "adamw",
+    optimizer: Annotated[Literal["adamw", "rmsprop"], typer.Option()] = "adamw",
     seed: Annotated[int, typer.Option()] = 0,
     device: DeviceOption = None,
 ) -> None:
@@ -125,7 +126,6 @@ def train(
             lr=lr,
             backbone_lr=backbone_lr,
             weight_decay=weight_decay,
-            label_smoothing=label_smoothing,
             optimizer=optimizer,
             seed=seed,
         )
@@ -366,7 +366,7 @@ def picture_progress() -> Progress:
 
 
 class TrainingProgress:
-    """A `cnnrnn.training.Watcher` in the terminal: one bar for what runs now, one line per finished epoch."""
+    """A `cnnrnn.training.TrainingWatcher` in the terminal: one bar for what runs now, one line per finished epoch."""
 
     def __init__(self) -> None:
         self.bar = picture_progress()

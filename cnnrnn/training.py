@@ -2,33 +2,27 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 import platform
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
-import safetensors.torch
 import torch
 import torchvision
 from torch import Tensor, nn
-from torchvision.transforms import v2
 
 import cnnrnn
 from cnnrnn.backbones import Backbone, BackboneConfig
 from cnnrnn.checkpoint import Checkpoint
 from cnnrnn.data import Split
-from cnnrnn.data.loader import batches
 from cnnrnn.decoding import decode
 from cnnrnn.errors import UserError
 from cnnrnn.evaluation import Predictions, report
+from cnnrnn.features import Cached, EndToEnd, Features, FeatureSource, Watcher
 from cnnrnn.model import CNNRNN, ModelConfig
-from cnnrnn.prediction import encode
 from cnnrnn.vocabulary import IGNORE_TOKEN, Vocabulary
 
 OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
@@ -52,16 +46,13 @@ class TrainConfig:
     backbone_lr: float = 0.0  # 0 keeps the backbone frozen
     weight_decay: float = 1e-4
     optimizer: str = "adamw"  # a key of OPTIMIZERS
-    label_smoothing: float = 0.0
     seed: int = 0
     beam: int = 8  # of the validation
 
 
-class Watcher(Protocol):
+class TrainingWatcher(Watcher, Protocol):
     """What the loop tells whoever shows it to a person."""
 
-    def start(self, what: str, images: int) -> None: ...
-    def advance(self, images: int, loss: float | None = None) -> None: ...
     def epoch_done(self, record: dict[str, Any]) -> None: ...
 
 
@@ -95,19 +86,9 @@ def new_checkpoint(
     return Checkpoint(model.to(device), vocabulary, training={"pretrained": pretrained}, weights_hash="")
 
 
-def sequence_loss(logits: Tensor, targets: Tensor, label_smoothing: float = 0.0) -> Tensor:
-    """Cross-entropy of every step, END's included: logits (batch, step, L+1), targets (batch, step) -> ().
-
-    Smoothing spreads over what the step may still emit; a label already emitted has probability 0.
-    """
-    log_probs = logits.log_softmax(dim=-1)  # (batch, step, L+1)
-    counted = targets != IGNORE_TOKEN
-    chosen = log_probs.gather(2, targets.clamp(min=0).unsqueeze(2)).squeeze(2)
-    if label_smoothing:
-        possible = torch.isfinite(log_probs)
-        spread = log_probs.masked_fill(~possible, 0.0).sum(dim=-1) / possible.sum(dim=-1)
-        chosen = (1 - label_smoothing) * chosen + label_smoothing * spread
-    return -chosen[counted].mean()
+def sequence_loss(logits: Tensor, targets: Tensor) -> Tensor:
+    """Mean cross-entropy of every step, END's included: logits (batch, step, L+1), targets (batch, step) -> ()."""
+    return nn.functional.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=IGNORE_TOKEN)
 
 
 def train(
@@ -117,18 +98,21 @@ def train(
     config: TrainConfig,
     out: Path,
     feature_cache: Path,
-    watcher: Watcher,
+    watcher: TrainingWatcher,
 ) -> Run:
     """Train the checkpoint's model and write ``out/last`` each epoch, ``out/best`` whenever validation improves.
 
     Best is the highest mean of mAP and O-F1 on the validation split. Ctrl-C ends the run after saving what
-    there is to ``out/last``. Raises TrainingError on a loss that is not finite, DataError or ImageError's
-    reason for a picture that can't be read.
+    there is to ``out/last``. Raises TrainingError on a loss that is not finite, UserError for a picture
+    that can't be read.
     """
     model = checkpoint.model
     frozen = config.backbone_lr == 0
-    make_batches = _cached_batches if frozen else _image_batches
-    train_batches, val_features = make_batches(model, train_split, val_split, config, feature_cache, watcher)
+    source: FeatureSource = (
+        Cached(model, train_split, val_split, config.batch_size, feature_cache, watcher)
+        if frozen
+        else EndToEnd(model, train_split, val_split, config.batch_size, watcher)
+    )
     torch.manual_seed(config.seed)  # only now: encoding draws random numbers, reading cached features does not
     inputs, targets = checkpoint.vocabulary.encode([sample.labels for sample in train_split.samples])
     optimizer = _optimizer(model, config)
@@ -142,8 +126,8 @@ def train(
             started = time.perf_counter()
             watcher.start(f"epoch {epoch}/{config.epochs}", len(train_split.samples))
             _set_training(model, keep_statistics=frozen or checkpoint.training["pretrained"])
-            loss = _train_one_epoch(model, train_batches(), inputs, targets, optimizer, schedule, config, watcher)
-            metrics = _validate(model, checkpoint.vocabulary.labels, val_split, val_features(), config.beam)
+            loss = _train_one_epoch(model, source.training(), inputs, targets, optimizer, schedule, watcher)
+            metrics = _validate(model, checkpoint.vocabulary.labels, val_split, source.validation(), config.beam)
             record = {
                 "epoch": epoch,
                 "loss": loss,
@@ -151,13 +135,13 @@ def train(
                 **{f"val_{key}": metrics[key] for key in ("mAP", "OF1", "CF1", "exact_match")},
             }
             run.history.append(record)
-            watcher.epoch_done(record)
             checkpoint.training["epochs_done"] = epoch
             results = {"val": metrics, "history": run.history}
             checkpoint.save(out / "last", results)
             if (score := metrics["mAP"] + metrics["OF1"]) > best:
                 best = score
                 checkpoint.save(out / "best", results)
+            watcher.epoch_done(record)  # what is reported is on the disk
     except KeyboardInterrupt:
         run.interrupted = True
         checkpoint.save(out / "last", {"history": run.history})
@@ -166,20 +150,19 @@ def train(
 
 def _train_one_epoch(
     model: CNNRNN,
-    batches: Iterator[tuple[list[int], Tensor]],
+    features: Features,
     inputs: Tensor,
     targets: Tensor,
     optimizer: torch.optim.Optimizer,
     schedule: torch.optim.lr_scheduler.LRScheduler,
-    config: TrainConfig,
-    watcher: Watcher,
+    watcher: TrainingWatcher,
 ) -> float:
-    """One pass over the batches of (indices, I (batch, feature)); returns the mean loss per picture."""
+    """One pass over the pictures; returns their mean loss."""
     total, images = 0.0, 0
-    for indices, pooled in batches:
+    for indices, pooled in features:
         steps = int((targets[indices] != IGNORE_TOKEN).sum(dim=1).max())  # the longest sequence here
         logits = model(pooled, inputs[indices, :steps].to(model.device))
-        loss = sequence_loss(logits, targets[indices, :steps].to(model.device), config.label_smoothing)
+        loss = sequence_loss(logits, targets[indices, :steps].to(model.device))
         if not torch.isfinite(loss):
             raise TrainingError("the loss is no longer finite; lower the learning rate (--lr, --backbone-lr)")
         optimizer.zero_grad(set_to_none=True)
@@ -204,7 +187,7 @@ def _validate(
     model: CNNRNN,
     labels: tuple[str, ...],
     split: Split,
-    features: Iterator[tuple[list[int], Tensor]],
+    features: Features,
     beam: int,
 ) -> dict[str, Any]:
     model.eval()
@@ -213,107 +196,6 @@ def _validate(
         for index, trace in zip(indices, decode(model, pooled, labels, beam), strict=True):
             predictions.put(index, trace)
     return report(*split.truth(labels), predictions, labels)
-
-
-FeatureBatches = Callable[[], Iterator[tuple[list[int], Tensor]]]  # one pass: indices, I (batch, feature)
-
-
-def _image_batches(
-    model: CNNRNN, train_split: Split, val_split: Split, config: TrainConfig, cache: Path, watcher: Watcher
-) -> tuple[FeatureBatches, FeatureBatches]:
-    """End to end: pictures are augmented and run through the backbone in every epoch."""
-    backbone, size = model.backbone, model.backbone.config.image_size
-    augment = v2.Compose(
-        [
-            v2.RandomResizedCrop(size, scale=(0.5, 1.0), ratio=(0.75, 4 / 3)),
-            v2.RandomHorizontalFlip(),
-            v2.ColorJitter(0.2, 0.2, 0.2),
-            backbone.normalise(),
-        ]
-    )
-
-    def training() -> Iterator[tuple[list[int], Tensor]]:
-        paths = [sample.image for sample in train_split.samples]
-        order = torch.randperm(len(paths)).tolist()
-        for indices, images, failed in batches(paths, augment, size, config.batch_size, order):
-            _refuse(paths, failed)
-            images = images.to(model.device)
-            yield indices, backbone.pool(backbone(images))
-
-    def validation() -> Iterator[tuple[list[int], Tensor]]:
-        watcher.start("validating", len(val_split.samples))
-        yield from _encoded(model, val_split, config.batch_size, watcher)
-
-    return training, validation
-
-
-def _cached_batches(
-    model: CNNRNN, train_split: Split, val_split: Split, config: TrainConfig, cache: Path, watcher: Watcher
-) -> tuple[FeatureBatches, FeatureBatches]:
-    """Frozen backbone: every picture and its mirror image are encoded once, and epochs take seconds."""
-    model.eval()
-    model.backbone.requires_grad_(False)
-    train_features = _features(model, train_split, True, config, cache, watcher)  # (view, image, feature)
-    val_features = _features(model, val_split, False, config, cache, watcher)
-
-    def training() -> Iterator[tuple[list[int], Tensor]]:
-        for chosen in torch.randperm(len(train_split.samples)).split(config.batch_size):
-            views = torch.randint(len(train_features), chosen.shape)
-            yield chosen.tolist(), train_features[views, chosen].to(model.device)
-
-    def validation() -> Iterator[tuple[list[int], Tensor]]:
-        everything = torch.arange(len(val_split.samples))
-        for chosen in everything.split(256):
-            yield chosen.tolist(), val_features[0, chosen].to(model.device)
-
-    return training, validation
-
-
-def _features(
-    model: CNNRNN, split: Split, mirrored: bool, config: TrainConfig, cache: Path, watcher: Watcher
-) -> Tensor:
-    """I of every picture (view, image, feature), from the cache if the same pictures met the same backbone."""
-    path = cache / f"{_cache_key(model, split, mirrored)}.safetensors"
-    if path.exists():
-        return safetensors.torch.load_file(path)["features"]
-    views = 2 if mirrored else 1
-    watcher.start(f"features of {split.name}", views * len(split.samples))
-    features = torch.empty(views, len(split.samples), model.backbone.feature_dim)
-    for view in range(views):
-        for indices, pooled in _encoded(model, split, config.batch_size, watcher, flip=view == 1):
-            features[view, indices] = pooled.cpu()
-    cache.mkdir(parents=True, exist_ok=True)
-    aside = path.with_suffix(".new")
-    safetensors.torch.save_file({"features": features}, aside)
-    aside.replace(path)
-    return features
-
-
-def _encoded(
-    model: CNNRNN, split: Split, batch_size: int, watcher: Watcher, flip: bool = False
-) -> Iterator[tuple[list[int], Tensor]]:
-    paths = [sample.image for sample in split.samples]
-    size = model.backbone.config.image_size
-    for indices, images, failed in batches(paths, model.backbone.preprocess, size, batch_size):
-        _refuse(paths, failed)
-        yield indices, encode(model, images.flip(3) if flip else images)[1]
-        watcher.advance(len(indices))
-
-
-def _cache_key(model: CNNRNN, split: Split, mirrored: bool) -> str:
-    digest = hashlib.sha256()
-    digest.update(json.dumps([model.backbone.config.to_dict(), mirrored]).encode())
-    for tensor in model.backbone.state_dict().values():
-        digest.update(np.ascontiguousarray(tensor.cpu().numpy()).tobytes())
-    for sample in split.samples:
-        stat = sample.image.stat()
-        digest.update(f"{sample.image.resolve()}:{stat.st_size}:{stat.st_mtime_ns}\n".encode())
-    return digest.hexdigest()[:32]
-
-
-def _refuse(paths: list[Path], failed: dict[int, str]) -> None:
-    for index, why in failed.items():
-        raise TrainingError(f"{paths[index]}: {why}; mend or remove the picture and start again")
 
 
 def _optimizer(model: CNNRNN, config: TrainConfig) -> torch.optim.Optimizer:

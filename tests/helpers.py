@@ -2,7 +2,7 @@
 
 
 class Quiet:
-    """A `cnnrnn.training.Watcher` that only remembers."""
+    """A `cnnrnn.training.TrainingWatcher` that only remembers."""
 
     def __init__(self) -> None:
         self.records: list[dict] = []

@@ -121,6 +121,13 @@ def test_a_vocabulary_that_does_not_fit_is_refused(folder: Path) -> None:
         Checkpoint.load(folder)
 
 
+def test_a_backbone_from_the_network_is_refused(folder: Path) -> None:
+    backbone = json.loads((folder / "config.json").read_text())["backbone"]
+    edit(folder, backbone={**backbone, "name": "hf-hub:somebody/something"})
+    with pytest.raises(CheckpointError, match="timm knows no model 'hf-hub"):
+        Checkpoint.load(folder)
+
+
 def test_an_evaluation_is_recorded_in_metrics_and_card(folder: Path) -> None:
     measured = json.loads((folder / "metrics.json").read_text())["val"]
     record_evaluation(folder, "moon test", {**measured, "mAP": 12.345, "command": "cnnrnn evaluate moon"})

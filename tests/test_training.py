@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import math
 from pathlib import Path
 
 import pytest
@@ -10,6 +9,7 @@ from helpers import Quiet
 
 from cnnrnn.checkpoint import Checkpoint
 from cnnrnn.data import Split, load_split
+from cnnrnn.errors import UserError
 from cnnrnn.evaluation import evaluate
 from cnnrnn.training import TrainConfig, TrainingError, new_checkpoint, sequence_loss, train
 from cnnrnn.vocabulary import IGNORE_TOKEN
@@ -29,18 +29,9 @@ def test_the_loss_is_the_mean_cross_entropy_of_the_steps_that_count() -> None:
     torch.manual_seed(0)
     logits = torch.randn(2, 3, 5)
     targets = torch.tensor([[1, 2, 4], [4, IGNORE_TOKEN, IGNORE_TOKEN]])
-    expected = torch.nn.functional.cross_entropy(logits.flatten(0, 1), targets.flatten())
+    log_probs = logits.log_softmax(-1)
+    expected = -(log_probs[0, 0, 1] + log_probs[0, 1, 2] + log_probs[0, 2, 4] + log_probs[1, 0, 4]) / 4
     torch.testing.assert_close(sequence_loss(logits, targets), expected)
-    smooth = torch.nn.functional.cross_entropy(logits.flatten(0, 1), targets.flatten(), label_smoothing=0.2)
-    torch.testing.assert_close(sequence_loss(logits, targets, 0.2), smooth)
-
-
-def test_smoothing_leaves_labels_already_emitted_alone() -> None:
-    logits = torch.tensor([[[0.0, 0.0, -math.inf]]], requires_grad=True)
-    loss = sequence_loss(logits, torch.tensor([[0]]), 0.1)
-    loss.backward()
-    assert loss.item() == pytest.approx(math.log(2))
-    assert torch.isfinite(logits.grad[..., :2]).all()
 
 
 def small(split: Split, images: int) -> Split:
@@ -77,7 +68,7 @@ def test_ctrl_c_leaves_a_usable_checkpoint(scenes_root: Path, tmp_path: Path) ->
     config = TrainConfig(epochs=50)
     run = train(fresh(split), split, split, config, tmp_path / "run", tmp_path / "features", Impatient())
     assert run.interrupted
-    assert Checkpoint.load(tmp_path / "run" / "last").training["epochs_done"] == 1
+    assert Checkpoint.load(tmp_path / "run" / "last").training["epochs_done"] == 2
     assert Checkpoint.load(tmp_path / "run" / "best")
     assert len(json.loads((tmp_path / "run" / "last" / "metrics.json").read_text())["history"]) == 2
 
@@ -96,5 +87,5 @@ def test_a_picture_that_cannot_be_read_stops_training_by_name(scenes_root: Path,
     broken.write_bytes(b"not a picture")
     samples = (*split.samples[:3], type(split.samples[0])(broken, frozenset({"star"})))
     damaged, checkpoint = Split("damaged", split.labels, samples), fresh(split)
-    with pytest.raises(TrainingError, match=r"broken\.png: not a picture"):
+    with pytest.raises(UserError, match=r"broken\.png: not a picture"):
         train(checkpoint, damaged, split, TrainConfig(epochs=1), tmp_path / "run", tmp_path / "features", Quiet())
