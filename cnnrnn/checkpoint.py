@@ -21,6 +21,7 @@ import torch
 from cnnrnn.backbones import Backbone, BackboneConfig, BackboneError
 from cnnrnn.card import model_card
 from cnnrnn.errors import UserError
+from cnnrnn.files import aside, json_text, write_text
 from cnnrnn.model import CNNRNN, ModelConfig
 from cnnrnn.vocabulary import Vocabulary
 
@@ -77,16 +78,16 @@ class Checkpoint:
         `results` becomes metrics.json and the card's table. Matrices are stored in 16 bits; vectors (biases,
         batch statistics) keep 32.
         """
-        aside = folder.with_name(f".{folder.name}.new-{os.getpid()}")
-        shutil.rmtree(aside, ignore_errors=True)
-        aside.mkdir(parents=True)
+        new = aside(folder)
+        shutil.rmtree(new, ignore_errors=True)
+        new.mkdir(parents=True)
         tensors = {
             name: (tensor.half() if tensor.ndim >= 2 else tensor).contiguous().cpu()
             for name, tensor in self.model.state_dict().items()
             if tensor.is_floating_point()  # batch norm's integer step counters are of no use here
         }
-        safetensors.torch.save_file(tensors, aside / WEIGHTS)
-        self.weights_hash = file_hash(aside / WEIGHTS)
+        safetensors.torch.save_file(tensors, new / WEIGHTS)
+        self.weights_hash = file_hash(new / WEIGHTS)
         config = {
             "format": FORMAT,
             "version": VERSION,
@@ -96,10 +97,10 @@ class Checkpoint:
             "vocabulary": {"labels": self.vocabulary.labels, "counts": self.vocabulary.counts},
             "training": self.training,
         }
-        (aside / CONFIG).write_text(json_text(config), encoding="utf-8")
-        (aside / METRICS).write_text(json_text(results), encoding="utf-8")
-        (aside / CARD).write_text(model_card(self, results), encoding="utf-8")
-        _replace_folder(aside, folder)
+        write_text(new / CONFIG, json_text(config))
+        write_text(new / METRICS, json_text(results))
+        write_text(new / CARD, model_card(self, results))
+        _replace_folder(new, folder)
 
 
 def record_evaluation(folder: Path, split: str, report: dict[str, Any]) -> None:
@@ -107,8 +108,8 @@ def record_evaluation(folder: Path, split: str, report: dict[str, Any]) -> None:
     checkpoint = Checkpoint.load(folder)
     results = json.loads((folder / METRICS).read_text(encoding="utf-8"))
     results.setdefault("evaluations", {})[split] = report
-    _write_aside(folder / METRICS, json_text(results))
-    _write_aside(folder / CARD, model_card(checkpoint, results))
+    write_text(folder / METRICS, json_text(results))
+    write_text(folder / CARD, model_card(checkpoint, results))
 
 
 def read_config(folder: Path) -> dict[str, Any]:
@@ -141,17 +142,6 @@ def read_config(folder: Path) -> dict[str, Any]:
 def file_hash(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def json_text(data: Any) -> str:
-    return json.dumps(data, indent=2, ensure_ascii=False) + "\n"
-
-
-def _write_aside(path: Path, text: str) -> None:
-    """Never half a file: written beside, then renamed."""
-    aside = path.with_name(f".{path.name}.new-{os.getpid()}")
-    aside.write_text(text, encoding="utf-8")
-    aside.replace(path)
 
 
 def _floating(tensors: dict[str, torch.Tensor]) -> list[tuple[str, torch.Tensor]]:

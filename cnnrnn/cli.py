@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 import sys
 import warnings
@@ -28,6 +27,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from cnnrnn.errors import UserError
+from cnnrnn.files import json_text, write_text
 
 if TYPE_CHECKING:
     import torch
@@ -334,11 +334,10 @@ def write_output(target: str | None, data: Any) -> None:
     """JSON to a file, to standard output for "-", or nowhere."""
     if target is None:
         return
-    text = json.dumps(data, indent=2, ensure_ascii=False) + "\n"
     if target == "-":
-        sys.stdout.write(text)
+        sys.stdout.write(json_text(data))
     else:
-        Path(target).write_text(text, encoding="utf-8")
+        write_text(Path(target), json_text(data))
 
 
 def _safe_name(label: str) -> str:

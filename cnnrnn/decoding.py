@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from cnnrnn.errors import UserError
 from cnnrnn.model import CNNRNN, State
 from cnnrnn.vocabulary import END_NAME
 
@@ -211,7 +212,7 @@ def beam_search(step: StepFunction, state: State, labels: Sequence[str], beam: i
     of every expanded prefix is counted.
 
     `state` holds the recurrence's initial state, one row per image of the batch.
-    Raises ValueError for a beam below 1 and for logits that are not finite.
+    Raises ValueError for a beam below 1 and UserError for logits that are not finite.
     """
     if beam < 1:
         raise ValueError(f"beam must be at least 1, not {beam}")
@@ -252,7 +253,7 @@ def beam_search(step: StepFunction, state: State, labels: Sequence[str], beam: i
 def _normalise(logits: Tensor, emitted: Tensor) -> Tensor:
     """log P(next | prefix) over END and the labels not yet emitted."""
     if not torch.isfinite(logits).all():
-        raise ValueError("the model's logits are not finite; its weights are damaged")
+        raise UserError("the model's logits are not finite; its weights are damaged")
     return logits.masked_fill(emitted, -torch.inf).log_softmax(dim=-1)
 
 

@@ -18,6 +18,7 @@ from torchvision.transforms import v2
 from cnnrnn.data import Split
 from cnnrnn.data.loader import batches
 from cnnrnn.errors import UserError
+from cnnrnn.files import aside
 from cnnrnn.model import CNNRNN
 from cnnrnn.prediction import encode
 
@@ -106,9 +107,9 @@ def _load_or_encode(model: CNNRNN, split: Split, views: int, batch_size: int, fo
         for indices, pooled in _encoded(model, split, batch_size, watcher, mirrored=view == 1):
             features[view, indices] = pooled.cpu()
     folder.mkdir(parents=True, exist_ok=True)
-    aside = path.with_suffix(".new")
-    safetensors.torch.save_file({"features": features}, aside)
-    aside.replace(path)
+    new = aside(path)
+    safetensors.torch.save_file({"features": features}, new)
+    new.replace(path)
     return features
 
 
