@@ -39,7 +39,7 @@ def model_card(checkpoint: Checkpoint, results: dict[str, Any]) -> str:
         "## What it can't see\n",
         "It knows only the labels below, and pictures like its training data.",
         f"Labels with fewer than {FEW_EXAMPLES} training pictures, on which it is weak: {', '.join(few) or 'none'}.\n",
-        "## Labels, in the order of emission\n",
+        f"## Labels, in the order of emission ({training.get('order', 'frequent')})\n",
         ", ".join(f"{label} ({count})" for label, count in counted) + "\n",
     ]
     return "\n".join(sections)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import sys
 import warnings
@@ -32,6 +33,7 @@ from cnnrnn.files import json_text, write_text
 if TYPE_CHECKING:
     import torch
 
+    from cnnrnn.data import Sample, Split
     from cnnrnn.decoding import Trace
 
 app = typer.Typer(
@@ -48,8 +50,18 @@ EMBEDDED = Path(__file__).resolve().parent.parent / "checkpoints" / "voc"
 
 CheckpointOption = Annotated[Path, typer.Option("--checkpoint", help="Folder of a trained model.")]
 BeamOption = Annotated[int, typer.Option("--beam", min=1, max=256, help="Paths kept at every step.")]
-DatasetOption = Annotated[str, typer.Option("--dataset", help="voc2007, voc2012, voc0712 or scenes.")]
-RootOption = Annotated[Path, typer.Option("--root", help="Folder of the data set; it holds VOCdevkit.")]
+DatasetOption = Annotated[
+    str,
+    typer.Option(
+        "--dataset",
+        help="voc2007, voc2012, voc0712, coco2014, coco2017, nuswide81, nuswide1000, table or scenes.",
+    ),
+]
+RootOption = Annotated[
+    Path,
+    typer.Option("--root", help="Folder of the data set, such as the one that holds VOCdevkit; for table the file."),
+]
+SeparatorOption = Annotated[str, typer.Option("--separator", help="Between the labels in a cell of a CSV table.")]
 DownloadOption = Annotated[bool, typer.Option("--download", help="Fetch what is missing under --root.")]
 JsonOption = Annotated[str | None, typer.Option("--json", help="Write JSON to this file; - for standard output.")]
 DeviceOption = Annotated[str | None, typer.Option("--device", help="cpu, cuda, mps …; default: a GPU if there is one.")]
@@ -71,6 +83,10 @@ def train(
     root: RootOption,
     out: Annotated[Path, typer.Option("--out", help="Folder of the run; gets best/ and last/.")],
     download: DownloadOption = False,
+    separator: SeparatorOption = ";",
+    val_fraction: Annotated[
+        float, typer.Option(min=0, max=0.9, help="Hold out this share of train instead of reading a val split.")
+    ] = 0.0,
     preset: Annotated[
         str | None,
         typer.Option(
@@ -84,6 +100,9 @@ def train(
     image_size: Annotated[int | None, typer.Option(min=32, help="Pixels.", show_default="the backbone's own")] = None,
     embedding: Annotated[int, typer.Option(min=1, help="Size of the label space.")] = 64,
     hidden: Annotated[int, typer.Option(min=1, help="Size of the recurrence.")] = 512,
+    order: Annotated[
+        str, typer.Option(help="Of the labels in a sequence: frequent, rare, random, or fixed:FILE, a label a line.")
+    ] = "frequent",
     activation: Annotated[Literal["tanh", "relu"], typer.Option(help="h of equation 3.")] = "tanh",
     cell: Annotated[
         Literal["lstm", "paper"], typer.Option(help="Recurrence; paper is equation 2 as printed.")
@@ -100,12 +119,17 @@ def train(
 ) -> None:
     """Train a model on a data set's train split, validated on its val split."""
     with _errors_for_people():
-        from cnnrnn.data import load_split
+        from cnnrnn.data import Options, load_split
         from cnnrnn.training import TrainConfig, new_checkpoint
         from cnnrnn.training import train as run_training
 
-        train_split = load_split(dataset, root, "train", download)
-        val_split = load_split(dataset, root, "val", download)
+        options = Options(download, separator)
+        train_split = load_split(dataset, root, "train", options)
+        if val_fraction:
+            train_split, val_split = train_split.hold_out(val_fraction)
+        else:
+            val_split = load_split(dataset, root, "val", options)
+        _print_remarks(train_split, val_split)
         checkpoint = new_checkpoint(
             train_split,
             backbone,
@@ -113,6 +137,7 @@ def train(
             pretrained,
             seed,
             _device(device),
+            order,
             embedding_dim=embedding,
             hidden_dim=hidden,
             activation=activation,
@@ -150,32 +175,48 @@ def evaluate(
     min_positives: Annotated[
         int, typer.Option(min=1, help="A label with fewer positives in the split stays out of the means.")
     ] = 5,
+    threshold: Annotated[
+        float, typer.Option(min=0, max=1, help="Marginal from which a label counts as predicted.")
+    ] = 0.5,
     json_file: JsonOption = None,
+    per_image: Annotated[
+        Path | None, typer.Option("--per-image", help="JSONL with every picture's truth, paths and marginals.")
+    ] = None,
     record: Annotated[
         bool, typer.Option("--record", help="Write the figures into the checkpoint's metrics and model card.")
     ] = False,
     download: DownloadOption = False,
+    separator: SeparatorOption = ";",
     device: DeviceOption = None,
 ) -> None:
     """Decode a split of a data set and compare with its labels."""
     with _errors_for_people():
         from cnnrnn.checkpoint import Checkpoint, record_evaluation
-        from cnnrnn.data import load_split
+        from cnnrnn.data import Options, load_split
         from cnnrnn.evaluation import evaluate as run_evaluation
+        from cnnrnn.evaluation import picture_record
 
         loaded = Checkpoint.load(checkpoint, _device(device))
-        data = load_split(dataset, root, split, download)
+        data = load_split(dataset, root, split, Options(download, separator))
+        _print_remarks(data)
+        lines: list[str] = []
         with picture_progress() as bar:
-            task = bar.add_task(data.name, total=len(data.samples), remark="")
-            report = run_evaluation(
-                loaded, data, beam, batch_size, min_positives, lambda done: bar.update(task, completed=done)
-            )
+            task = bar.add_task(escape(data.name), total=len(data.samples), remark="")
+
+            def each(sample: Sample, outcome: Trace | str) -> None:
+                bar.advance(task)
+                if per_image is not None:
+                    lines.append(json.dumps(picture_record(sample, outcome), ensure_ascii=False))
+
+            report = run_evaluation(loaded, data, beam, batch_size, min_positives, threshold, each)
         report["command"] = _command_line()
         if record:
             record_evaluation(checkpoint, data.name, report)
         if json_file != "-":
             _print_report(data.name, report)
         write_output(json_file, report)
+        if per_image is not None:
+            write_text(per_image, "".join(f"{line}\n" for line in lines))
         _report_failures(report["errors"], len(data.samples))
 
 
@@ -264,6 +305,28 @@ def explain(
         console.print(table)
 
 
+@app.command()
+def neighbours(
+    checkpoint: CheckpointOption = EMBEDDED,
+    k: Annotated[int, typer.Option("-k", min=1, help="Neighbours of each label.")] = 3,
+    measure: Annotated[Literal["cosine", "inner"], typer.Option(help="Cosine or inner product.")] = "cosine",
+    json_file: JsonOption = None,
+) -> None:
+    """Each label's nearest labels in the label space, as in the paper's table of nearest neighbours."""
+    with _errors_for_people():
+        from cnnrnn.checkpoint import Checkpoint
+        from cnnrnn.embedding import nearest
+
+        loaded = Checkpoint.load(checkpoint)
+        found = nearest(loaded.model.labels_in_space(), loaded.vocabulary.labels, k, measure)
+        if json_file != "-":
+            table = Table("label", f"nearest by {measure}")
+            for label, near in found.items():
+                table.add_row(escape(label), escape(", ".join(f"{name} {value:.2f}" for name, value in near)))
+            console.print(table)
+        write_output(json_file, {label: dict(near) for label, near in found.items()})
+
+
 def main() -> None:
     warnings.filterwarnings("ignore", module=r"PIL\.")  # Pillow's remarks on odd metadata are for developers
     app()
@@ -294,6 +357,14 @@ def _device(name: str | None) -> torch.device:
     return torch.device(name)
 
 
+def _print_remarks(*splits: Split) -> None:
+    """What to know of the data before an hour is spent on it."""
+    for split in splits:
+        notes.print(f"{escape(split.name)}: {len(split.samples)} pictures, {len(split.labels)} labels")
+        for remark in split.remarks:
+            notes.print(f"  [yellow]{escape(remark)}[/]", soft_wrap=True)
+
+
 def _command_line() -> str:
     return shlex.join(["cnnrnn", *sys.argv[1:]])
 
@@ -310,13 +381,20 @@ def _print_report(name: str, report: dict[str, Any]) -> None:
     from rich.columns import Columns
 
     columns = ("OP", "OR", "OF1", "CP", "CR", "CF1")
-    sets = Table("", *columns, title=f"{name}: {report['images']} pictures, {report['seconds']:.0f} s")
-    sets.add_row("best path", *(f"{report[column]:.1f}" for column in columns))
-    sets.add_row("three best marginals", *(f"{report['top3'][column]:.1f}" for column in columns))
+    sets = Table("", *columns, title=f"{escape(name)}: {report['images']} pictures, {report['seconds']:.0f} s")
+    for what, six in (
+        ("best path", report),
+        ("three best marginals", report["top3"]),
+        (f"of these, ≥ {report['threshold']:g}", report["top3_at_most"]),
+        (f"marginals ≥ {report['threshold']:g}", report["above_threshold"]),
+    ):
+        sets.add_row(what, *(f"{six[column]:.1f}" for column in columns))
     console.print(sets)
     console.print(
-        f"mAP {report['mAP']:.1f} over {report['labels_scored']} labels with ≥ {report['min_positives']} positives, "
-        f"exact set {report['exact_match']:.1f} %, coverage {report['coverage']:.1f} %"
+        f"mAP {report['mAP']:.1f} (11-point {report['mAP_eleven_point']:.1f}, interpolated area "
+        f"{report['mAP_area']:.1f}) over {report['labels_scored']} labels with ≥ {report['min_positives']} positives, "
+        f"MAP@10 {report['MAP@10']:.1f}; exact set {report['exact_match']:.1f} %, Hamming loss "
+        f"{report['hamming_loss']:.2f} %, coverage {report['coverage']:.1f} %"
     )
     console.print(Columns([escape(f"{label} {value:.1f}") for label, value in report["AP"].items()], title="AP"))
 

@@ -5,19 +5,74 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
-from sklearn.metrics import average_precision_score
+from sklearn.metrics import average_precision_score, precision_recall_curve
 
 
-def average_precisions(truth: np.ndarray, scores: np.ndarray, ignored: np.ndarray | None = None) -> np.ndarray:
-    """Non-interpolated AP of each label (label,): scikit-learn's definition; NaN for one without positives."""
+def non_interpolated(truth: np.ndarray, scores: np.ndarray) -> float:
+    """Sum of precision times the rise of recall, ties counted together: scikit-learn's definition. 0 to 1."""
+    return float(average_precision_score(truth, scores))
+
+
+def eleven_point(truth: np.ndarray, scores: np.ndarray) -> float:
+    """VOC 2007's rule: mean of the best precision at recall of at least 0, 0.1, …, 1. 0 to 1."""
+    precision, recall = _curve(truth, scores)
+    reached = recall >= np.linspace(0, 1, 11)[:, None] - 1e-12  # (point, threshold)
+    return float(np.where(reached, precision, 0.0).max(axis=1).mean())
+
+
+def area(truth: np.ndarray, scores: np.ndarray) -> float:
+    """VOC 2010's rule: area under precision made to fall with recall. 0 to 1."""
+    precision, recall = _curve(truth, scores)  # recall rises
+    envelope = np.maximum.accumulate(precision[::-1])[::-1]
+    return float(np.sum(np.diff(recall, prepend=0.0) * envelope))
+
+
+def _curve(truth: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Precision and recall at every distinct score, from the highest down; without scikit-learn's artificial end."""
+    precision, recall, _ = precision_recall_curve(truth, scores)
+    return precision[-2::-1], recall[-2::-1]
+
+
+AP_RULES: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {
+    "non_interpolated": non_interpolated,
+    "eleven_point": eleven_point,
+    "area": area,
+}
+
+
+def average_precisions(
+    truth: np.ndarray, scores: np.ndarray, ignored: np.ndarray | None = None, rule: str = "non_interpolated"
+) -> np.ndarray:
+    """AP of each label (label,) by a rule of `AP_RULES`; NaN for a label without positives."""
     counted = _counted(truth, ignored)
     values = np.full(truth.shape[1], np.nan)
     for label in range(truth.shape[1]):
         rows = counted[:, label]
         if truth[rows, label].any():
-            values[label] = 100 * average_precision_score(truth[rows, label], scores[rows, label])
+            values[label] = 100 * AP_RULES[rule](truth[rows, label], scores[rows, label])
     return values
+
+
+def map_at_k(truth: np.ndarray, scores: np.ndarray, k: int = 10) -> float:
+    """The paper's MAP@10: the mean over images of AP of their k best labels; images without a label don't count.
+
+    AP of an image is the mean, over its min(k, positives) possible hits, of the precision at each hit's rank.
+    """
+    positives = truth.sum(axis=1)
+    order = np.argsort(-scores, axis=1, kind="stable")[:, :k]
+    hits = np.take_along_axis(truth, order, axis=1)  # (image, rank)
+    precision = hits.cumsum(axis=1) / np.arange(1, hits.shape[1] + 1)
+    per_image = (precision * hits).sum(axis=1)[positives > 0] / np.minimum(positives, k)[positives > 0]
+    return float(100 * per_image.mean()) if len(per_image) else 0.0
+
+
+def hamming_loss(truth: np.ndarray, predicted: np.ndarray, ignored: np.ndarray | None = None) -> float:
+    """Share of (image, label) pairs that are wrong."""
+    counted = _counted(truth, ignored)
+    return float(_ratio(((truth != predicted) & counted).sum(), counted.sum()))
 
 
 def precision_recall_f1(

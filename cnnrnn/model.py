@@ -108,6 +108,10 @@ class CNNRNN(nn.Module):
     def device(self) -> torch.device:
         return self.label_embedding.device
 
+    def labels_in_space(self) -> Tensor:
+        """U_l of the labels alone: (label, embedding), detached."""
+        return self.label_embedding[: self.end].detach()
+
     def initial_state(self, rows: int) -> State:
         """r(0): zeros, each (row, hidden)."""
         return self.recurrence.initial_state(self.label_embedding.new_zeros(rows, self.config.hidden_dim))

@@ -71,19 +71,21 @@ def new_checkpoint(
     pretrained: bool,
     seed: int,
     device: torch.device,
+    order: str = "frequent",
     **model_settings: Any,
 ) -> Checkpoint:
-    """An untrained model for a training split's labels; `model_settings` are ModelConfig's fields.
-
-    Raises BackboneError where the backbone or its ImageNet weights can't be had.
+    """An untrained model for a training split's labels; `order` is that of `Vocabulary`, `model_settings` are
+    ModelConfig's fields. Raises BackboneError where the backbone or its ImageNet weights can't be had.
     """
     torch.manual_seed(seed)
-    vocabulary = Vocabulary.from_label_sets(split.labels, (sample.labels for sample in split.samples))
+    vocabulary = Vocabulary.from_label_sets(split.labels, (sample.labels for sample in split.samples), order, seed)
     network = Backbone(BackboneConfig.of(backbone, image_size))
     if pretrained:
         network.load_pretrained()
     model = CNNRNN(ModelConfig(num_labels=len(vocabulary), **model_settings), network)
-    return Checkpoint(model.to(device), vocabulary, training={"pretrained": pretrained}, weights_hash="")
+    return Checkpoint(
+        model.to(device), vocabulary, training={"pretrained": pretrained, "order": order}, weights_hash=""
+    )
 
 
 def sequence_loss(logits: Tensor, targets: Tensor) -> Tensor:

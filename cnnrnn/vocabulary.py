@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import random
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor
+
+from cnnrnn.errors import UserError
 
 START_NAME = "START"
 END_NAME = "END"
@@ -34,13 +38,27 @@ class Vocabulary:
             raise ValueError(f"{len(self.labels)} labels but {len(self.counts)} counts")
 
     @classmethod
-    def from_label_sets(cls, labels: Sequence[str], label_sets: Iterable[Iterable[str]]) -> Vocabulary:
-        """The paper's order: the most frequent label in the training set comes first, ties by name."""
+    def from_label_sets(
+        cls, labels: Sequence[str], label_sets: Iterable[Iterable[str]], order: str = "frequent", seed: int = 0
+    ) -> Vocabulary:
+        """Count the training set and order the labels.
+
+        "frequent" is the paper's order, the most frequent label first and ties by name; "rare" is its reverse,
+        "random" one shuffle for all sequences, and "fixed:FILE" the order of a file with a label on each line.
+        Raises UserError for an unknown order or a file that doesn't name each label once.
+        """
         counts = Counter(label for label_set in label_sets for label in set(label_set))
-        unknown = counts.keys() - set(labels)
-        if unknown:
+        if unknown := counts.keys() - set(labels):
             raise ValueError(f"labels that are not in the data set's list: {sorted(unknown)}")
         ordered = sorted(labels, key=lambda label: (-counts[label], label))
+        if order == "rare":
+            ordered.reverse()
+        elif order == "random":
+            random.Random(seed).shuffle(ordered)
+        elif order.startswith("fixed:"):
+            ordered = _read_order(Path(order.removeprefix("fixed:")), labels)
+        elif order != "frequent":
+            raise UserError(f"no label order '{order}'; choose frequent, rare, random or fixed:FILE")
         return cls(tuple(ordered), tuple(counts[label] for label in ordered))
 
     def __len__(self) -> int:
@@ -85,3 +103,14 @@ class Vocabulary:
             inputs[row, 1 : 1 + len(sequence)] = torch.tensor(sequence, dtype=torch.long)
             targets[row, : 1 + len(sequence)] = torch.tensor([*sequence, self.end])
         return inputs, targets
+
+
+def _read_order(path: Path, labels: Sequence[str]) -> list[str]:
+    try:
+        ordered = [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"the label order {path} can't be read: {error}") from None
+    if sorted(ordered) != sorted(labels):
+        odd = sorted(set(ordered) ^ set(labels)) or [label for label, n in Counter(ordered).items() if n > 1]
+        raise UserError(f"{path} must name each of the {len(labels)} labels once; look at {', '.join(odd[:5])}")
+    return ordered

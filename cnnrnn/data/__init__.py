@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +32,19 @@ class Split:
     name: str  # for people, such as "voc0712 train"
     labels: tuple[str, ...]  # all the data set's labels, also those that this split lacks
     samples: tuple[Sample, ...]
+    remarks: tuple[str, ...] = ()  # what was left out or looks odd, for the person who trains on it
+
+    def hold_out(self, fraction: float) -> tuple[Split, Split]:
+        """This split without a share of its pictures, and that share; by file name, so always the same ones."""
+        held = [zlib.crc32(sample.image.name.encode()) < fraction * 2**32 for sample in self.samples]
+        kept = tuple(sample for sample, out in zip(self.samples, held, strict=True) if not out)
+        rest = tuple(sample for sample, out in zip(self.samples, held, strict=True) if out)
+        if not kept or not rest:
+            raise DataError(f"holding out {fraction:g} of {len(self.samples)} pictures leaves nothing on one side")
+        share = f"{100 * fraction:g} %"
+        return replace(self, name=f"{self.name} without {share}", samples=kept), replace(
+            self, name=f"{share} of {self.name}", samples=rest, remarks=()
+        )
 
     def truth(self, labels: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
         """Which picture has which of `labels`, and which pairs are ignored: two bool (image, label).
@@ -48,34 +62,77 @@ class Split:
         return truth, ignored
 
 
-def _voc(*years: str) -> Callable[[Path, str, bool], Split]:
-    def load(root: Path, split: str, download: bool) -> Split:
+@dataclass(frozen=True)
+class Options:
+    """What only some formats need."""
+
+    download: bool = False  # fetch what is missing, where there is an official address
+    separator: str = ";"  # between the labels of a CSV's cell
+
+
+Loader = Callable[[Path, str, Options], Split]  # root, split, options
+
+
+def _voc(*years: str) -> Loader:
+    def load(root: Path, split: str, options: Options) -> Split:
         from cnnrnn.data import voc
 
-        return voc.load(root, years, split, download)
+        return voc.load(root, years, split, options.download)
 
     return load
 
 
-def _scenes(root: Path, split: str, download: bool) -> Split:
+def _coco(year: str) -> Loader:
+    def load(root: Path, split: str, options: Options) -> Split:
+        from cnnrnn.data import coco
+
+        return coco.load(root, year, split)
+
+    return load
+
+
+def _nuswide81(root: Path, split: str, options: Options) -> Split:
+    from cnnrnn.data import nuswide
+
+    return nuswide.load_concepts(root, split)
+
+
+def _nuswide1000(root: Path, split: str, options: Options) -> Split:
+    from cnnrnn.data import nuswide
+
+    return nuswide.load_tags(root, split)
+
+
+def _table(root: Path, split: str, options: Options) -> Split:
+    from cnnrnn.data import table
+
+    return table.load(root, split, options.separator)
+
+
+def _scenes(root: Path, split: str, options: Options) -> Split:
     from cnnrnn.data import scenes
 
     return scenes.load(root, split)
 
 
-DATASETS: dict[str, Callable[[Path, str, bool], Split]] = {
+DATASETS: dict[str, Loader] = {
     "voc2007": _voc("2007"),
     "voc2012": _voc("2012"),
     "voc0712": _voc("2007", "2012"),
+    "coco2014": _coco("2014"),
+    "coco2017": _coco("2017"),
+    "nuswide81": _nuswide81,
+    "nuswide1000": _nuswide1000,
+    "table": _table,
     "scenes": _scenes,
 }
 
 
-def load_split(dataset: str, root: Path, split: str, download: bool = False) -> Split:
-    """Read one split of a data set by name. Raises DataError."""
+def load_split(dataset: str, root: Path, split: str, options: Options = Options()) -> Split:
+    """Read one split of a data set by name; no picture is opened. Raises DataError."""
     if dataset not in DATASETS:
         raise DataError(f"no data set '{dataset}'; choose one of {', '.join(DATASETS)}")
-    loaded = DATASETS[dataset](root, split, download)
+    loaded = DATASETS[dataset](root, split, options)
     if not loaded.samples:
         raise DataError(f"{loaded.name} under {root} holds no pictures")
     return loaded

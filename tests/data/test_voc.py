@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cnnrnn.data import DataError, load_split
+from cnnrnn.data import DataError, Options, load_split
 from cnnrnn.data.voc import LABELS
 
 ANNOTATION = """<annotation>
@@ -102,7 +102,7 @@ def test_download_is_torchvisions_and_only_of_what_is_missing(
     monkeypatch.setattr("torchvision.datasets.voc.download_and_extract_archive", fetch)
     empty = tmp_path_factory.mktemp("empty")
     for _ in range(2):
-        assert len(load_split("voc2012", empty, "train", download=True).samples) == 2
+        assert len(load_split("voc2012", empty, "train", Options(download=True)).samples) == 2
     assert asked == ["VOCtrainval_11-May-2012.tar"]
 
     def offline(url: str, root: str, filename: str, md5: str) -> None:
@@ -110,9 +110,9 @@ def test_download_is_torchvisions_and_only_of_what_is_missing(
 
     monkeypatch.setattr("torchvision.datasets.voc.download_and_extract_archive", offline)
     with pytest.raises(DataError, match=r"could not be downloaded \(no route to host\); check the connection"):
-        load_split("voc2007", empty / "other", "train", download=True)
+        load_split("voc2007", empty / "other", "train", Options(download=True))
     with pytest.raises(DataError, match="never published"):
-        load_split("voc2012", empty, "test", download=True)
+        load_split("voc2012", empty, "test", Options(download=True))
 
 
 @pytest.mark.parametrize(("split", "images", "cats"), [("train", 2946, 746), ("val", 859, 236), ("test", 1136, 296)])

@@ -1,0 +1,49 @@
+"""MS COCO 2014 and 2017 (Lin et al., 2014), from the official instance annotations.
+
+``root`` holds ``annotations/instances_{train,val}20xx.json`` and the folders ``{train,val}20xx`` of images.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+from cnnrnn.data import DataError, Sample, Split
+
+SPLITS = ("train", "val")
+
+
+def load(root: Path, year: str, split: str) -> Split:
+    """A split with all 80 labels, by their official ids; an image without objects has no label and counts.
+
+    Crowd annotations count as their label. Raises DataError where a file is missing or damaged.
+    """
+    if split not in SPLITS:
+        raise DataError(f"COCO has no public labels for '{split}'; choose one of {', '.join(SPLITS)}")
+    path = root / "annotations" / f"instances_{split}{year}.json"
+    content = _read(path)
+    try:
+        categories = sorted(content["categories"], key=lambda category: category["id"])
+        names = {category["id"]: category["name"] for category in categories}
+        labels: dict[int, set[str]] = defaultdict(set)
+        for annotation in content["annotations"]:
+            labels[annotation["image_id"]].add(names[annotation["category_id"]])
+        samples = tuple(
+            Sample(root / f"{split}{year}" / image["file_name"], frozenset(labels[image["id"]]))
+            for image in content["images"]
+        )
+    except (KeyError, TypeError) as error:
+        raise DataError(f"{path} is no instance annotation of COCO: {error} is missing or wrong") from None
+    return Split(f"coco{year} {split}", tuple(names.values()), samples)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        with path.open(encoding="utf-8") as file:
+            return json.load(file)
+    except FileNotFoundError:
+        raise DataError(f"{path} is not there; give --root the folder that holds annotations/") from None
+    except ValueError as error:
+        raise DataError(f"{path} is damaged ({error}); unpack it again") from None

@@ -1,0 +1,126 @@
+"""NUS-WIDE (Chua et al., 2009) with its 81 concepts or its 1,000 tags, from the official files.
+
+``root`` holds ``ImageList``, ``ConceptsList``, ``Groundtruth/TrainTestLabels``, ``NUS_WID_Tags`` and the images
+under ``Flickr``.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from cnnrnn.data import DataError, Sample, Split
+
+SPLITS = {"train": "Train", "test": "Test"}
+_CHUNK = 32 * 1024 * 1024  # bytes of a tag file that are in memory at once
+
+
+def load_concepts(root: Path, split: str) -> Split:
+    """The 81 concepts: one file of 0 and 1 per concept, a line for each image of the list."""
+    part = _part(split)
+    concepts = tuple(_lines(root / "ConceptsList" / "Concepts81.txt"))
+    images = _lines(root / "ImageList" / f"{part}Imagelist.txt")
+    truth = np.zeros((len(images), len(concepts)), dtype=bool)  # (image, label)
+    for column, concept in enumerate(concepts):
+        path = root / "Groundtruth" / "TrainTestLabels" / f"Labels_{concept}_{part}.txt"
+        values = _digits(path, _bytes(path))
+        if len(values) != len(images):
+            raise DataError(f"{path} has {len(values)} lines, but the image list has {len(images)}")
+        truth[:, column] = values
+    return _split(root, f"nuswide81 {split}", concepts, images, np.split(truth, range(4096, len(images), 4096)))
+
+
+def load_tags(root: Path, split: str) -> Split:
+    """The 1,000 tags: a row of 0 and 1 for each image of the list."""
+    part = _part(split)
+    tags = tuple(_lines(root / "NUS_WID_Tags" / "TagList1k.txt"))
+    images = _lines(root / "ImageList" / f"{part}Imagelist.txt")
+    rows = _tag_rows(root / "NUS_WID_Tags" / f"{part}_Tags1k.dat", len(tags), len(images))
+    return _split(root, f"nuswide1000 {split}", tags, images, rows)
+
+
+def _split(
+    root: Path, name: str, labels: tuple[str, ...], images: list[str], blocks: Iterator[np.ndarray] | list[np.ndarray]
+) -> Split:
+    """Images without a label are left out, as in the paper; missing files are counted, not fatal."""
+    present = _present(root / "Flickr")
+    label_sets: dict[bytes, frozenset[str]] = {}  # most label sets occur many times
+    samples, unlabelled, missing, row = [], 0, 0, 0
+    for block in blocks:
+        for packed, values in zip(np.packbits(block, axis=1), block, strict=True):
+            image = images[row].replace("\\", "/")  # the lists were written on Windows
+            row += 1
+            if not packed.any():
+                unlabelled += 1
+            elif image not in present:
+                missing += 1
+            else:
+                key = packed.tobytes()
+                if key not in label_sets:
+                    label_sets[key] = frozenset(labels[column] for column in np.flatnonzero(values))
+                samples.append(Sample(root / "Flickr" / image, label_sets[key]))
+    remarks = [f"{unlabelled} of {row} images have no label and are left out"] if unlabelled else []
+    remarks += [f"{missing} of {row} images are not under {root / 'Flickr'} and are left out"] if missing else []
+    return Split(name, labels, tuple(samples), tuple(remarks))
+
+
+def _present(folder: Path) -> set[str]:
+    """All images by folder/name: one listing per folder is far faster than a look at every file."""
+    if not folder.is_dir():
+        raise DataError(f"{folder} is not there; the images of NUS-WIDE are expected under it")
+    found: set[str] = set()
+    for entry in os.scandir(folder):
+        if entry.is_dir():
+            found.update(f"{entry.name}/{image.name}" for image in os.scandir(entry.path))
+    return found
+
+
+def _tag_rows(path: Path, columns: int, rows: int) -> Iterator[np.ndarray]:
+    """Blocks (image, tag) of a file with `columns` zeros and ones per line, without holding all of it."""
+    rest = np.empty(0, dtype=bool)
+    seen = 0
+    try:
+        with path.open("rb") as file:
+            while chunk := file.read(_CHUNK):
+                values = np.concatenate([rest, _digits(path, chunk)])
+                whole = len(values) // columns * columns
+                rest = values[whole:]
+                seen += whole // columns
+                yield values[:whole].reshape(-1, columns)
+    except FileNotFoundError:
+        raise DataError(f"{path} is not there; unpack NUS-WIDE's tags again") from None
+    if seen != rows or len(rest):
+        raise DataError(f"{path} has {seen} rows of {columns} tags, but the image list has {rows}")
+
+
+def _digits(path: Path, text: bytes) -> np.ndarray:
+    """The zeros and ones of a file, whatever separates them."""
+    letters = np.frombuffer(text, dtype=np.uint8)
+    digits = letters > ord(" ")
+    values = letters[digits]
+    if not np.isin(values, (ord("0"), ord("1"))).all():
+        raise DataError(f"{path} holds something else than 0 and 1")
+    return values == ord("1")
+
+
+def _part(split: str) -> str:
+    if split not in SPLITS:
+        raise DataError(
+            f"NUS-WIDE has no split '{split}'; choose one of {', '.join(SPLITS)}, "
+            "and hold out a part of train with --val-fraction"
+        )
+    return SPLITS[split]
+
+
+def _lines(path: Path) -> list[str]:
+    return [line.strip() for line in _bytes(path).decode("utf-8", "replace").splitlines() if line.strip()]
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise DataError(f"{path} is not there; give --root the folder that holds ImageList/") from None

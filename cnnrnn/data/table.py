@@ -1,0 +1,109 @@
+"""A person's own pictures: a CSV or JSONL file with the columns ``image``, ``labels`` and, if wanted, ``split``.
+
+Image paths are relative to the file. In a CSV the labels stand in one cell with a separator; in JSONL they are a
+list. Without a split column every row is ``train``.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from cnnrnn.data import DataError, Sample, Split
+
+_MANY = 5  # line numbers that a remark names
+
+
+@dataclass(frozen=True)
+class _Row:
+    line: int
+    image: str
+    labels: frozenset[str]
+    split: str
+
+
+def load(path: Path, split: str, separator: str = ";") -> Split:
+    """The rows of a split, with the labels of all rows. Raises DataError, with the line, for what can't be read.
+
+    Rows whose picture is missing, stands in an earlier row, or has a label that no row of `train` has (a model
+    can't learn it) are handled and counted in the remarks, with their line numbers.
+    """
+    rows = list(_rows(path, separator))
+    taught = {label for row in rows if row.split == "train" for label in row.labels}
+    if not taught:
+        raise DataError(f"{path}: no row of the split 'train' has a label")
+    samples: list[Sample] = []
+    missing, repeated, strange = [], [], []
+    seen: set[str] = set()
+    for row in rows:
+        if row.split != split:
+            continue
+        image = path.parent / row.image
+        if row.image in seen:
+            repeated.append(row.line)
+        elif not image.is_file():
+            missing.append(row.line)
+        else:
+            if row.labels - taught:
+                strange.append(row.line)
+            samples.append(Sample(image, row.labels & taught))
+        seen.add(row.image)
+    remarks = [
+        f"{len(lines)} {what} ({path.name}, {'line' if len(lines) == 1 else 'lines'} {_numbers(lines)})"
+        for what, lines in (
+            ("left out, the picture is missing", missing),
+            ("left out, the picture stands in an earlier row", repeated),
+            ("with a label that no row of 'train' has; that label is ignored", strange),
+        )
+        if lines
+    ]
+    return Split(f"{path.stem} {split}", tuple(sorted(taught)), tuple(samples), tuple(remarks))
+
+
+def _rows(path: Path, separator: str) -> Iterator[_Row]:
+    if not path.is_file():
+        raise DataError(f"{path} is not there; give --root the CSV or JSONL file itself")
+    read = _json_lines if path.suffix.lower() in (".jsonl", ".ndjson") else _csv_lines
+    try:
+        for line, image, labels, split in read(path, separator):
+            names = frozenset(label.strip() for label in labels if label.strip())
+            yield _Row(line, image.strip(), names, (split or "train").strip())
+    except UnicodeDecodeError:
+        raise DataError(f"{path} is not UTF-8; save it as UTF-8") from None
+
+
+def _csv_lines(path: Path, separator: str) -> Iterator[tuple[int, str, list[str], str | None]]:
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        reader = csv.DictReader(file)
+        if lacking := {"image", "labels"} - set(reader.fieldnames or ()):
+            raise DataError(f"{path}: the first line must name the columns {' and '.join(sorted(lacking))}")
+        try:
+            for row in reader:
+                if not row["image"] or row["labels"] is None:
+                    raise DataError(f"{path}, line {reader.line_num}: expected an image and its labels")
+                yield reader.line_num, row["image"], row["labels"].split(separator), row.get("split")
+        except csv.Error as error:
+            raise DataError(f"{path}, line {reader.line_num}: {error}") from None
+
+
+def _json_lines(path: Path, separator: str) -> Iterator[tuple[int, str, list[str], str | None]]:
+    with path.open(encoding="utf-8") as file:
+        for number, line in enumerate(file, start=1):
+            if not line.strip():
+                continue
+            try:
+                row = json.loads(line)
+                image, labels, split = row["image"], row["labels"], row.get("split")
+            except (ValueError, KeyError, TypeError, AttributeError):
+                raise DataError(f"{path}, line {number}: expected an object with image and labels") from None
+            if not isinstance(image, str) or not all(isinstance(label, str) for label in labels):
+                raise DataError(f"{path}, line {number}: image must be text, labels a list of texts")
+            yield number, image, labels, split
+
+
+def _numbers(lines: list[int]) -> str:
+    shown = ", ".join(map(str, lines[:_MANY]))
+    return shown + (", …" if len(lines) > _MANY else "")

@@ -1,0 +1,27 @@
+"""The space in which labels, images and decoding steps live together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+
+def similarities(points: Tensor, measure: str) -> Tensor:
+    """points (label, embedding) -> (label, label) by "cosine" or "inner" product."""
+    if measure == "cosine":
+        points = torch.nn.functional.normalize(points, dim=1)
+    return points @ points.T
+
+
+def nearest(
+    points: Tensor, labels: Sequence[str], k: int, measure: str = "cosine"
+) -> dict[str, list[tuple[str, float]]]:
+    """The k nearest other labels of each, nearest first, with their similarity; points (label, embedding)."""
+    similar = similarities(points, measure).fill_diagonal_(-torch.inf)
+    values, indices = similar.topk(min(k, len(labels) - 1), dim=1)
+    return {
+        label: [(labels[index], value) for index, value in zip(row, strengths, strict=True)]
+        for label, row, strengths in zip(labels, indices.tolist(), values.tolist(), strict=True)
+    }
