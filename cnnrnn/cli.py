@@ -84,6 +84,7 @@ def train(
     out: Annotated[Path, typer.Option("--out", help="Folder of the run; gets best/ and last/.")],
     download: DownloadOption = False,
     separator: SeparatorOption = ";",
+    train_split_name: Annotated[str, typer.Option("--train-split", help="train or trainval.")] = "train",
     val_fraction: Annotated[
         float, typer.Option(min=0, max=0.9, help="Hold out this share of train instead of reading a val split.")
     ] = 0.0,
@@ -124,7 +125,7 @@ def train(
         from cnnrnn.training import train as run_training
 
         options = Options(download, separator)
-        train_split = load_split(dataset, root, "train", options)
+        train_split = load_split(dataset, root, train_split_name, options)
         if val_fraction:
             train_split, val_split = train_split.hold_out(val_fraction)
         else:

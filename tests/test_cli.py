@@ -75,20 +75,32 @@ def test_predict_reports_what_it_skips_and_labels_the_rest(
     assert len(json.loads(piped.stdout)[0]["paths"]) == 2
 
 
-def test_evaluate_writes_the_figures(scenes_checkpoint: Path, scenes_root: Path) -> None:
-    done = run(
-        "evaluate", "--checkpoint", scenes_checkpoint, "--dataset", "scenes", "--root", scenes_root, "--json", "-"
-    )
+def test_evaluate_writes_the_figures(scenes_checkpoint: Path, scenes_root: Path, tmp_path: Path) -> None:
+    arguments = ["--checkpoint", scenes_checkpoint, "--dataset", "scenes", "--root", scenes_root]
+    done = run("evaluate", *arguments, "--json", "-", "--per-image", tmp_path / "images.jsonl")
     assert done.returncode == 0
     report = json.loads(done.stdout)
     wanted = {
         "images", "labels_scored", "mAP", "AP", "OP", "OR", "OF1", "CP", "CR", "CF1", "top3", "exact_match",
-        "coverage", "seconds",
+        "coverage", "seconds", "mAP_eleven_point", "mAP_area", "MAP@10", "top3_at_most", "above_threshold",
+        "hamming_loss", "positives",
     }  # fmt: skip
     assert wanted <= set(report)
     assert report["images"] == 128
     assert report["labels_scored"] == len(report["AP"]) == 6
     assert 90 < report["exact_match"] <= 100
+    lines = [json.loads(line) for line in (tmp_path / "images.jsonl").read_text().splitlines()]
+    exact = [set(line["truth"]) == set(line["paths"][0]["labels"]) for line in lines]
+    assert 100 * sum(exact) / 128 == pytest.approx(report["exact_match"])
+    assert set(lines[0]["marginals"]) == set(report["positives"])
+
+
+def test_neighbours_of_the_shipped_checkpoint() -> None:
+    done = run("neighbours", "-k", 2, "--json", "-")
+    assert done.returncode == 0
+    found = json.loads(done.stdout)
+    assert len(found) == 20
+    assert all(len(near) == 2 for near in found.values())
 
 
 @pytest.mark.parametrize("method", ["grad-cam", "integrated-gradients"])

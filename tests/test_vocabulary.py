@@ -1,5 +1,8 @@
+from pathlib import Path
+
 import pytest
 
+from cnnrnn.errors import UserError
 from cnnrnn.vocabulary import IGNORE_TOKEN, Vocabulary
 
 SETS = [{"dog", "cat"}, {"dog"}, {"dog", "ant"}, {"cat"}, {"bee"}]
@@ -33,3 +36,25 @@ def test_unknown_and_repeated_labels_are_refused(vocabulary: Vocabulary) -> None
         Vocabulary.from_label_sets(["ant"], [{"yak"}])
     with pytest.raises(ValueError, match="twice"):
         Vocabulary(("ant", "ant"), (1, 1))
+
+
+def test_other_orders_for_the_experiment_on_order(tmp_path: Path) -> None:
+    labels = ["ant", "bee", "cat", "dog", "elk"]
+
+    def ordered(order: str, seed: int = 0) -> tuple[str, ...]:
+        vocabulary = Vocabulary.from_label_sets(labels, SETS, order, seed)
+        assert dict(zip(vocabulary.labels, vocabulary.counts, strict=True))["dog"] == 3  # counts follow their labels
+        return vocabulary.labels
+
+    assert ordered("rare") == ("elk", "bee", "ant", "cat", "dog")
+    assert ordered("random", 1) == ordered("random", 1) != ordered("random", 2)
+    file = tmp_path / "order.txt"
+    file.write_text("cat\nelk\nant\nbee\ndog\n\n")
+    assert ordered(f"fixed:{file}") == ("cat", "elk", "ant", "bee", "dog")
+    file.write_text("cat\nelk\nant\nbee\nyak\n")
+    with pytest.raises(UserError, match="dog, yak"):
+        ordered(f"fixed:{file}")
+    with pytest.raises(UserError, match="can't be read"):
+        ordered(f"fixed:{tmp_path / 'none'}")
+    with pytest.raises(UserError, match="choose frequent"):
+        ordered("alphabetical")

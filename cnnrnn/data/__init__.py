@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -21,8 +21,8 @@ class Sample:
     """One picture and what is known of it. The file is not opened before somebody asks for its pixels."""
 
     image: Path
-    labels: frozenset[str]
-    ignored: frozenset[str] = frozenset()  # neither right nor wrong here, such as VOC's difficult objects
+    labels: Collection[str]  # without repeats; a tuple takes a fifth of a frozenset's memory
+    ignored: Collection[str] = ()  # neither right nor wrong here, such as VOC's difficult objects
 
 
 @dataclass(frozen=True)

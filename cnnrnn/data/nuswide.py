@@ -15,7 +15,7 @@ import numpy as np
 from cnnrnn.data import DataError, Sample, Split
 
 SPLITS = {"train": "Train", "test": "Test"}
-_CHUNK = 32 * 1024 * 1024  # bytes of a tag file that are in memory at once
+_CHUNK = 4 * 1024 * 1024  # bytes of a tag file that are in memory at once
 
 
 def load_concepts(root: Path, split: str) -> Split:
@@ -46,24 +46,24 @@ def _split(
     root: Path, name: str, labels: tuple[str, ...], images: list[str], blocks: Iterator[np.ndarray] | list[np.ndarray]
 ) -> Split:
     """Images without a label are left out, as in the paper; missing files are counted, not fatal."""
-    present = _present(root / "Flickr")
-    label_sets: dict[bytes, frozenset[str]] = {}  # most label sets occur many times
-    samples, unlabelled, missing, row = [], 0, 0, 0
+    folder = root / "Flickr"
+    present = _present(folder)
+    samples, unlabelled, missing, first = [], 0, 0, 0
     for block in blocks:
-        for packed, values in zip(np.packbits(block, axis=1), block, strict=True):
-            image = images[row].replace("\\", "/")  # the lists were written on Windows
-            row += 1
-            if not packed.any():
+        rows, columns = np.nonzero(block)
+        bounds = np.searchsorted(rows, np.arange(len(block) + 1)).tolist()
+        for row, image in enumerate(images[first : first + len(block)]):
+            image = image.replace("\\", "/")  # the lists were written on Windows
+            chosen = columns[bounds[row] : bounds[row + 1]].tolist()
+            if not chosen:
                 unlabelled += 1
             elif image not in present:
                 missing += 1
             else:
-                key = packed.tobytes()
-                if key not in label_sets:
-                    label_sets[key] = frozenset(labels[column] for column in np.flatnonzero(values))
-                samples.append(Sample(root / "Flickr" / image, label_sets[key]))
-    remarks = [f"{unlabelled} of {row} images have no label and are left out"] if unlabelled else []
-    remarks += [f"{missing} of {row} images are not under {root / 'Flickr'} and are left out"] if missing else []
+                samples.append(Sample(folder / image, tuple(labels[column] for column in chosen)))
+        first += len(block)
+    remarks = [f"{unlabelled} of {first} images have no label and are left out"] if unlabelled else []
+    remarks += [f"{missing} of {first} images are not under {folder} and are left out"] if missing else []
     return Split(name, labels, tuple(samples), tuple(remarks))
 
 
@@ -101,7 +101,7 @@ def _digits(path: Path, text: bytes) -> np.ndarray:
     letters = np.frombuffer(text, dtype=np.uint8)
     digits = letters > ord(" ")
     values = letters[digits]
-    if not np.isin(values, (ord("0"), ord("1"))).all():
+    if not (values | 1 == ord("1")).all():  # the codes of 0 and 1 differ in their last bit
         raise DataError(f"{path} holds something else than 0 and 1")
     return values == ord("1")
 

@@ -37,7 +37,7 @@ def root(tmp_path: Path) -> Path:
 def test_concepts(root: Path) -> None:
     split = load_split("nuswide81", root, "train")
     assert split.labels == tuple(CONCEPTS)
-    assert [sample.labels for sample in split.samples] == [{"airport"}, {"animal", "beach"}]
+    assert [sample.labels for sample in split.samples] == [("airport",), ("animal", "beach")]
     assert split.samples[0].image == root / "Flickr" / "actor" / "0001_2124494179.jpg"
     assert split.remarks[0].startswith("1 of 4 images have no label")
     assert split.remarks[1].startswith("1 of 4 images are not under")
@@ -48,7 +48,7 @@ def test_tags_however_the_file_is_cut(chunk: int, root: Path, monkeypatch: pytes
     monkeypatch.setattr("cnnrnn.data.nuswide._CHUNK", chunk)
     split = load_split("nuswide1000", root, "train")
     assert split.labels == tuple(TAGS)
-    assert [sample.labels for sample in split.samples] == [{"sky", "water"}, {"explore"}]
+    assert [sample.labels for sample in split.samples] == [("sky", "water"), ("explore",)]
 
 
 def test_files_that_do_not_belong_together_are_refused(root: Path) -> None:
