@@ -183,6 +183,9 @@ def evaluate(
     per_image: Annotated[
         Path | None, typer.Option("--per-image", help="JSONL with every picture's truth, paths and marginals.")
     ] = None,
+    html: Annotated[
+        Path | None, typer.Option("--html", help="A report with plots and the worst mistakes, in one file.")
+    ] = None,
     record: Annotated[
         bool, typer.Option("--record", help="Write the figures into the checkpoint's metrics and model card.")
     ] = False,
@@ -196,6 +199,7 @@ def evaluate(
         from cnnrnn.data import Options, load_split
         from cnnrnn.evaluation import evaluate as run_evaluation
         from cnnrnn.evaluation import picture_record
+        from cnnrnn.report import render_html
 
         loaded = Checkpoint.load(checkpoint, _device(device))
         data = load_split(dataset, root, split, Options(download, separator))
@@ -209,7 +213,8 @@ def evaluate(
                 if per_image is not None:
                     lines.append(json.dumps(picture_record(sample, outcome), ensure_ascii=False))
 
-            report = run_evaluation(loaded, data, beam, batch_size, min_positives, threshold, each)
+            evaluation = run_evaluation(loaded, data, beam, batch_size, min_positives, threshold, each)
+        report = evaluation.metrics
         report["command"] = _command_line()
         if record:
             record_evaluation(checkpoint, data.name, report)
@@ -218,6 +223,8 @@ def evaluate(
         write_output(json_file, report)
         if per_image is not None:
             write_text(per_image, "".join(f"{line}\n" for line in lines))
+        if html is not None:
+            write_text(html, render_html(evaluation))
         _report_failures(report["errors"], len(data.samples))
 
 
@@ -381,6 +388,8 @@ def _row(path: Path, trace: Trace) -> tuple[str, ...]:
 def _print_report(name: str, report: dict[str, Any]) -> None:
     from rich.columns import Columns
 
+    from cnnrnn.paper import BACKBONE, quoted_for
+
     columns = ("OP", "OR", "OF1", "CP", "CR", "CF1")
     sets = Table("", *columns, title=f"{escape(name)}: {report['images']} pictures, {report['seconds']:.0f} s")
     for what, six in (
@@ -390,6 +399,9 @@ def _print_report(name: str, report: dict[str, Any]) -> None:
         (f"marginals ≥ {report['threshold']:g}", report["above_threshold"]),
     ):
         sets.add_row(what, *(f"{six[column]:.1f}" for column in columns))
+    if quoted := quoted_for(name):
+        figures = (f"{quoted[column]:.1f}" if column in quoted else "" for column in columns)
+        sets.add_row(f"paper, three best ({BACKBONE}; quoted)", *figures)
     console.print(sets)
     console.print(
         f"mAP {report['mAP']:.1f} (11-point {report['mAP_eleven_point']:.1f}, interpolated area "
@@ -397,6 +409,8 @@ def _print_report(name: str, report: dict[str, Any]) -> None:
         f"MAP@10 {report['MAP@10']:.1f}; exact set {report['exact_match']:.1f} %, Hamming loss "
         f"{report['hamming_loss']:.2f} %, coverage {report['coverage']:.1f} %"
     )
+    if other := {key: value for key, value in quoted.items() if key not in columns}:
+        console.print("paper, quoted: " + ", ".join(f"{key} {value:.1f}" for key, value in other.items()))
     console.print(Columns([escape(f"{label} {value:.1f}") for label, value in report["AP"].items()], title="AP"))
 
 

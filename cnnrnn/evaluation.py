@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -37,6 +38,18 @@ class Predictions:
         self.coverage[image] = trace.coverage
 
 
+@dataclass(frozen=True)
+class Evaluation:
+    """A split's truth beside what was predicted; bool and float arrays (image, label)."""
+
+    split: Split
+    labels: tuple[str, ...]  # the columns, in the model's order
+    truth: np.ndarray
+    ignored: np.ndarray
+    predictions: Predictions
+    metrics: dict[str, Any]
+
+
 def evaluate(
     checkpoint: Checkpoint,
     split: Split,
@@ -45,8 +58,8 @@ def evaluate(
     min_positives: int = 5,
     threshold: float = 0.5,
     each: Callable[[Sample, Trace | str], None] = lambda sample, outcome: None,
-) -> dict[str, Any]:
-    """Decode every picture of a split and compare with its labels. Keys: see `report`, and seconds, errors.
+) -> Evaluation:
+    """Decode every picture of a split and compare with its labels. Metrics: see `report`, and seconds, errors.
 
     `each` is told every picture's trace, or why it can't be read; such a picture counts as one without a
     prediction and is named under ``errors``. Raises DataError if the split has labels that the checkpoint doesn't know.
@@ -63,8 +76,9 @@ def evaluate(
         else:
             predictions.put(row, outcome)
         each(split.samples[row], outcome)
-    result = report(truth, ignored, predictions, labels, min_positives, threshold)
-    return {**result, "errors": errors, "seconds": time.perf_counter() - started}
+    metrics = report(truth, ignored, predictions, labels, min_positives, threshold)
+    metrics |= {"errors": errors, "seconds": time.perf_counter() - started}
+    return Evaluation(split, labels, truth, ignored, predictions, metrics)
 
 
 def picture_record(sample: Sample, outcome: Trace | str) -> dict[str, Any]:

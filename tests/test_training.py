@@ -18,7 +18,7 @@ from cnnrnn.vocabulary import IGNORE_TOKEN
 def test_the_scenes_are_learned_almost_perfectly(trained: tuple[Path, list[dict]], scenes_root: Path) -> None:
     run, records = trained
     assert records[-1]["loss"] < records[0]["loss"] / 3
-    report = evaluate(Checkpoint.load(run / "best"), load_split("scenes", scenes_root, "test"))
+    report = evaluate(Checkpoint.load(run / "best"), load_split("scenes", scenes_root, "test")).metrics
     assert report["mAP"] > 98
     assert report["OF1"] > 97
     assert report["exact_match"] > 90

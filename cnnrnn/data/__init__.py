@@ -86,7 +86,7 @@ def _coco(year: str) -> Loader:
     def load(root: Path, split: str, options: Options) -> Split:
         from cnnrnn.data import coco
 
-        return coco.load(root, year, split)
+        return coco.load(root, year, split, options.download)
 
     return load
 

@@ -13,16 +13,28 @@ from typing import Any
 from cnnrnn.data import DataError, Sample, Split
 
 SPLITS = ("train", "val")
+_HOST = "http://images.cocodataset.org"
+_MD5 = {
+    "annotations_trainval2014.zip": "0a379cfc70b0e71301e0f377548639bd",
+    "train2014.zip": "0da8c0bd3d6becc4dcb32757491aca88",
+    "val2014.zip": "a3d79f5ed8d289b7a7554ce06a5782b3",
+    "annotations_trainval2017.zip": "f4bbac642086de4f52a3fdda2de5fa2c",
+    "train2017.zip": "cced6f7f71b7629ddf16f17bbcfab6b2",
+    "val2017.zip": "442b8da7639aecaf257c1dceb8ba8c80",
+}
 
 
-def load(root: Path, year: str, split: str) -> Split:
+def load(root: Path, year: str, split: str, download: bool = False) -> Split:
     """A split with all 80 labels, by their official ids; an image without objects has no label and counts.
 
-    Crowd annotations count as their label. Raises DataError where a file is missing or damaged.
+    Crowd annotations count as their label. With `download`, what is missing is fetched first. Raises DataError where
+    a file is missing or damaged.
     """
     if split not in SPLITS:
         raise DataError(f"COCO has no public labels for '{split}'; choose one of {', '.join(SPLITS)}")
     path = root / "annotations" / f"instances_{split}{year}.json"
+    if download:
+        _download(root, year, split)
     content = _read(path)
     try:
         categories = sorted(content["categories"], key=lambda category: category["id"])
@@ -37,6 +49,18 @@ def load(root: Path, year: str, split: str) -> Split:
     except (KeyError, TypeError) as error:
         raise DataError(f"{path} is no instance annotation of COCO: {error} is missing or wrong") from None
     return Split(f"coco{year} {split}", tuple(names.values()), samples)
+
+
+def _download(root: Path, year: str, split: str) -> None:
+    from cnnrnn.data.download import Archive, fetch
+
+    wanted = {
+        root / "annotations" / f"instances_{split}{year}.json": f"annotations/annotations_trainval{year}.zip",
+        root / f"{split}{year}": f"zips/{split}{year}.zip",
+    }
+    for place, file in wanted.items():
+        if not place.exists():
+            fetch(Archive(f"{_HOST}/{file}", _MD5[file.split("/")[1]]), root)
 
 
 def _read(path: Path) -> dict[str, Any]:
