@@ -14,21 +14,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    ProgressColumn,
-    Task,
-    TaskID,
-    TextColumn,
-    TimeRemainingColumn,
-)
 from rich.table import Column, Table
-from rich.text import Text
 
 from cnnrnn.errors import UserError
 from cnnrnn.files import json_text, write_text
+from cnnrnn.progress import TrainingProgress, notes, picture_progress
 
 if TYPE_CHECKING:
     import torch
@@ -43,7 +33,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 console = Console()
-notes = Console(stderr=True)
 
 MAX_SIDE = 1600  # pixels; overlays of larger photographs are drawn at this size
 EMBEDDED = Path(__file__).resolve().parent.parent / "checkpoints" / "voc"
@@ -436,58 +425,6 @@ def write_output(target: str | None, data: Any) -> None:
 def _safe_name(label: str) -> str:
     """A label as part of a file name: a label from a stranger may hold a slash."""
     return "".join(letter if letter.isalnum() or letter in "-_" else "_" for letter in label)[:60]
-
-
-class _ImagesPerSecond(ProgressColumn):
-    def render(self, task: Task) -> Text:
-        speed = task.completed / task.elapsed if task.elapsed else 0.0
-        return Text(f"{speed:.1f} images/s")
-
-
-def picture_progress() -> Progress:
-    """A bar with pictures done, images/s and time left, on standard error, so that JSON can be piped."""
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        _ImagesPerSecond(),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[remark]}"),
-        console=notes,
-    )
-
-
-class TrainingProgress:
-    """A `cnnrnn.training.TrainingWatcher` in the terminal: one bar for what runs now, one line per finished epoch."""
-
-    def __init__(self) -> None:
-        self.bar = picture_progress()
-        self.task: TaskID | None = None
-
-    def __enter__(self) -> TrainingProgress:
-        self.bar.start()
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.bar.stop()
-
-    def start(self, what: str, images: int) -> None:
-        if self.task is not None:
-            self.bar.remove_task(self.task)
-        if not notes.is_terminal:  # bars are drawn in terminals only; a log file gets a line
-            notes.print(f"{escape(what)}: {images} pictures", soft_wrap=True)
-        self.task = self.bar.add_task(escape(what), total=images, remark="")
-
-    def advance(self, images: int, loss: float | None = None) -> None:
-        assert self.task is not None
-        self.bar.update(self.task, advance=images, remark="" if loss is None else f"loss {loss:.3f}")
-
-    def epoch_done(self, record: dict[str, Any]) -> None:
-        self.bar.console.print(
-            f"epoch {record['epoch']:3d}  loss {record['loss']:.3f}  val mAP {record['val_mAP']:5.1f}  "
-            f"O-F1 {record['val_OF1']:5.1f}  C-F1 {record['val_CF1']:5.1f}  "
-            f"exact {record['val_exact_match']:5.1f}  {record['seconds']:.1f} s"
-        )
 
 
 if __name__ == "__main__":

@@ -79,7 +79,8 @@ def _summary(evaluation: Evaluation) -> str:
         f"<p>{metrics['images']} pictures. mAP {metrics['mAP']:.1f} (11-point {metrics['mAP_eleven_point']:.1f}, "
         f"interpolated area {metrics['mAP_area']:.1f}) over {metrics['labels_scored']} labels with at least "
         f"{metrics['min_positives']} positives; MAP@10 {metrics['MAP@10']:.1f}; "
-        f"exact set {metrics['exact_match']:.1f} %; Hamming loss {metrics['hamming_loss']:.2f} %; coverage {metrics['coverage']:.1f} %.{said}</p>"
+        f"exact set {metrics['exact_match']:.1f} %; Hamming loss {metrics['hamming_loss']:.2f} %; "
+        f"coverage {metrics['coverage']:.1f} %.{said}</p>"
         f"<table><tr><th></th>{''.join(f'<th>{key}</th>' for key in _SIX)}</tr>{cells}</table>"
     )
 
