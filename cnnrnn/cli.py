@@ -377,7 +377,7 @@ def _row(path: Path, trace: Trace) -> tuple[str, ...]:
 def _print_report(name: str, report: dict[str, Any]) -> None:
     from rich.columns import Columns
 
-    from cnnrnn.paper import BACKBONE, quoted_for
+    from cnnrnn.paper import MEASURED, quoted_for
 
     columns = ("OP", "OR", "OF1", "CP", "CR", "CF1")
     sets = Table("", *columns, title=f"{escape(name)}: {report['images']} pictures, {report['seconds']:.0f} s")
@@ -390,7 +390,7 @@ def _print_report(name: str, report: dict[str, Any]) -> None:
         sets.add_row(what, *(f"{six[column]:.1f}" for column in columns))
     if quoted := quoted_for(name):
         figures = (f"{quoted[column]:.1f}" if column in quoted else "" for column in columns)
-        sets.add_row(f"paper, three best ({BACKBONE}; quoted)", *figures)
+        sets.add_row(f"paper, three best ({MEASURED}; quoted)", *figures)
     console.print(sets)
     console.print(
         f"mAP {report['mAP']:.1f} (11-point {report['mAP_eleven_point']:.1f}, interpolated area "
@@ -399,7 +399,7 @@ def _print_report(name: str, report: dict[str, Any]) -> None:
         f"{report['hamming_loss']:.2f} %, coverage {report['coverage']:.1f} %"
     )
     if other := {key: value for key, value in quoted.items() if key not in columns}:
-        console.print("paper, quoted: " + ", ".join(f"{key} {value:.1f}" for key, value in other.items()))
+        console.print(f"paper, quoted ({MEASURED}): " + ", ".join(f"{key} {value:.1f}" for key, value in other.items()))
     console.print(Columns([escape(f"{label} {value:.1f}") for label, value in report["AP"].items()], title="AP"))
 
 

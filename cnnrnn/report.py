@@ -15,7 +15,7 @@ from sklearn.metrics import precision_recall_curve
 
 from cnnrnn.evaluation import Evaluation
 from cnnrnn.images import ImageError, open_image
-from cnnrnn.paper import BACKBONE, quoted_for
+from cnnrnn.paper import MEASURED, quoted_for
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -67,14 +67,16 @@ def _summary(evaluation: Evaluation) -> str:
     ]
     quoted = quoted_for(evaluation.split.name)
     if quoted:
-        rows.append((f"quoted from the paper, three best ({BACKBONE})", quoted))
+        rows.append((f"quoted from the paper, three best ({MEASURED})", quoted))
     cells = "".join(
         f"<tr><td>{html.escape(name)}</td>"
         + "".join(f"<td>{six[key]:.1f}</td>" if key in six else "<td></td>" for key in _SIX)
         + "</tr>"
         for name, six in rows
     )
-    said = "".join(f" The paper's {html.escape(key)}: {quoted[key]:.1f}." for key in ("mAP", "MAP@10") if key in quoted)
+    said = "".join(
+        f" Quoted from the paper ({MEASURED}): {key} {quoted[key]:.1f}." for key in ("mAP", "MAP@10") if key in quoted
+    )
     return (
         f"<p>{metrics['images']} pictures. mAP {metrics['mAP']:.1f} (11-point {metrics['mAP_eleven_point']:.1f}, "
         f"interpolated area {metrics['mAP_area']:.1f}) over {metrics['labels_scored']} labels with at least "

@@ -94,13 +94,13 @@ def _coco(year: str) -> Loader:
 def _nuswide81(root: Path, split: str, options: Options) -> Split:
     from cnnrnn.data import nuswide
 
-    return nuswide.load_concepts(root, split)
+    return nuswide.load_concepts(root, split, options.download)
 
 
 def _nuswide1000(root: Path, split: str, options: Options) -> Split:
     from cnnrnn.data import nuswide
 
-    return nuswide.load_tags(root, split)
+    return nuswide.load_tags(root, split, options.download)
 
 
 def _table(root: Path, split: str, options: Options) -> Split:

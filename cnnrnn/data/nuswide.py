@@ -18,9 +18,9 @@ SPLITS = {"train": "Train", "test": "Test"}
 _CHUNK = 4 * 1024 * 1024  # bytes of a tag file that are in memory at once
 
 
-def load_concepts(root: Path, split: str) -> Split:
+def load_concepts(root: Path, split: str, download: bool = False) -> Split:
     """The 81 concepts: one file of 0 and 1 per concept, a line for each image of the list."""
-    part = _part(split)
+    part = _part(split, download)
     concepts = tuple(_lines(root / "ConceptsList" / "Concepts81.txt"))
     images = _lines(root / "ImageList" / f"{part}Imagelist.txt")
     truth = np.zeros((len(images), len(concepts)), dtype=bool)  # (image, label)
@@ -33,9 +33,9 @@ def load_concepts(root: Path, split: str) -> Split:
     return _split(root, f"nuswide81 {split}", concepts, images, np.split(truth, range(4096, len(images), 4096)))
 
 
-def load_tags(root: Path, split: str) -> Split:
+def load_tags(root: Path, split: str, download: bool = False) -> Split:
     """The 1,000 tags: a row of 0 and 1 for each image of the list."""
-    part = _part(split)
+    part = _part(split, download)
     tags = tuple(_lines(root / "NUS_WID_Tags" / "TagList1k.txt"))
     images = _lines(root / "ImageList" / f"{part}Imagelist.txt")
     rows = _tag_rows(root / "NUS_WID_Tags" / f"{part}_Tags1k.dat", len(tags), len(images))
@@ -106,7 +106,9 @@ def _digits(path: Path, text: bytes) -> np.ndarray:
     return values == ord("1")
 
 
-def _part(split: str) -> str:
+def _part(split: str, download: bool) -> str:
+    if download:
+        raise DataError("NUS-WIDE has no official archive of its images; ask its authors, then leave out --download")
     if split not in SPLITS:
         raise DataError(
             f"NUS-WIDE has no split '{split}'; choose one of {', '.join(SPLITS)}, "

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cnnrnn.data import DataError, load_split
+from cnnrnn.data import DataError, Options, load_split
 
 CONCEPTS = ["airport", "animal", "beach"]
 TAGS = ["sky", "nature", "water", "explore"]
@@ -52,6 +52,8 @@ def test_tags_however_the_file_is_cut(chunk: int, root: Path, monkeypatch: pytes
 
 
 def test_files_that_do_not_belong_together_are_refused(root: Path) -> None:
+    with pytest.raises(DataError, match="no official archive"):
+        load_split("nuswide81", root, "train", Options(download=True))
     with pytest.raises(DataError, match="--val-fraction"):
         load_split("nuswide81", root, "val")
     with pytest.raises(DataError, match=r"TestImagelist\.txt is not there"):
