@@ -377,7 +377,7 @@ def _row(path: Path, trace: Trace) -> tuple[str, ...]:
 def _print_report(name: str, report: dict[str, Any]) -> None:
     from rich.columns import Columns
 
-    from cnnrnn.paper import MEASURED, quoted_for
+    from cnnrnn.paper import MEASURED, QUOTED
 
     columns = ("OP", "OR", "OF1", "CP", "CR", "CF1")
     sets = Table("", *columns, title=f"{escape(name)}: {report['images']} pictures, {report['seconds']:.0f} s")
@@ -388,8 +388,9 @@ def _print_report(name: str, report: dict[str, Any]) -> None:
         (f"marginals ≥ {report['threshold']:g}", report["above_threshold"]),
     ):
         sets.add_row(what, *(f"{six[column]:.1f}" for column in columns))
-    if quoted := quoted_for(name):
-        figures = (f"{quoted[column]:.1f}" if column in quoted else "" for column in columns)
+    quoted = QUOTED.get(name, {})
+    if "CF1" in quoted:
+        figures = (f"{quoted[column]:.1f}" for column in columns)
         sets.add_row(f"paper, three best ({MEASURED}; quoted)", *figures)
     console.print(sets)
     console.print(

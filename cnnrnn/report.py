@@ -15,7 +15,7 @@ from sklearn.metrics import precision_recall_curve
 
 from cnnrnn.evaluation import Evaluation
 from cnnrnn.images import ImageError, open_image
-from cnnrnn.paper import MEASURED, quoted_for
+from cnnrnn.paper import MEASURED, QUOTED
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -24,6 +24,7 @@ _WORST = 24  # pictures
 _THUMBNAIL = 220  # pixels
 _MOST_LABELS = 80  # of the co-occurrence matrices
 _GREY = "#808080"  # reads on light and on dark ground
+_FAINT = "rgba(128,128,128,0.25)"
 _SIX = ("CP", "CR", "CF1", "OP", "OR", "OF1")
 
 _PAGE = """<!doctype html>
@@ -65,8 +66,8 @@ def _summary(evaluation: Evaluation) -> str:
         (f"of these, at least {metrics['threshold']:g}", metrics["top3_at_most"]),
         (f"marginals of at least {metrics['threshold']:g}", metrics["above_threshold"]),
     ]
-    quoted = quoted_for(evaluation.split.name)
-    if quoted:
+    quoted = QUOTED.get(evaluation.split.name, {})
+    if "CF1" in quoted:
         rows.append((f"quoted from the paper, three best ({MEASURED})", quoted))
     cells = "".join(
         f"<tr><td>{html.escape(name)}</td>"
@@ -91,6 +92,8 @@ def _figure(fig: go.Figure, script: bool = False) -> str:
     fig.update_layout(
         paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)", font={"color": _GREY}, margin={"t": 30, "l": 10}
     )
+    fig.update_xaxes(gridcolor=_FAINT, zerolinecolor=_FAINT)
+    fig.update_yaxes(gridcolor=_FAINT, zerolinecolor=_FAINT)
     return fig.to_html(full_html=False, include_plotlyjs=script, config={"displaylogo": False})
 
 
@@ -127,7 +130,7 @@ def _precision_recall(evaluation: Evaluation) -> go.Figure:
         precision, recall, _ = precision_recall_curve(wanted, scores, drop_intermediate=True)
         shown = True if name == "all labels" else "legendonly"
         fig.add_scatter(x=recall, y=precision, mode="lines", name=html.escape(name), visible=shown)
-    axes = {"range": [0, 1.02], "gridcolor": "#8883"}
+    axes = {"range": [0, 1.02]}
     fig.update_layout(height=460, xaxis={**axes, "title": "recall"}, yaxis={**axes, "title": "precision"})
     return fig
 
