@@ -1,5 +1,6 @@
 """The dashboard: `streamlit run dashboard/app.py`."""
 
+import importlib
 from pathlib import Path
 
 import streamlit as st
@@ -7,4 +8,7 @@ import streamlit as st
 ICON = Path(__file__).with_name("icon.png")  # a file: streamlit would fetch a symbol's picture from the network
 
 st.set_page_config(page_title="cnnrnn", page_icon=str(ICON), layout="wide")
-st.navigation([st.Page("app_pages/decode.py", title="Decode", icon=":material/account_tree:")]).run()
+page = st.navigation([st.Page("app_pages/decode.py", title="Decode", icon=":material/account_tree:")])
+with st.spinner("Starting: loading the libraries …"):
+    importlib.import_module("state")  # torch and timm take seconds, once after the server's start
+page.run()
