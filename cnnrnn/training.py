@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import platform
+import signal
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -123,12 +125,14 @@ def train(
     run, best = Run(), -math.inf
     checkpoint.training |= _provenance(config, train_split)
 
+    interrupt = _Interrupt()
     try:
+        interrupt.catch()
         for epoch in range(1, config.epochs + 1):
             started = time.perf_counter()
             watcher.start(f"epoch {epoch}/{config.epochs}", len(train_split.samples))
             _set_training(model, keep_statistics=frozen or checkpoint.training["pretrained"])
-            loss = _train_one_epoch(model, source.training(), inputs, targets, optimizer, schedule, watcher)
+            loss = _train_one_epoch(model, source.training(), inputs, targets, optimizer, schedule, watcher, interrupt)
             metrics = _validate(model, checkpoint.vocabulary.labels, val_split, source.validation(), config.beam)
             record = {
                 "epoch": epoch,
@@ -147,7 +151,37 @@ def train(
     except KeyboardInterrupt:
         run.interrupted = True
         checkpoint.save(out / "last", {"history": run.history})
+    finally:
+        interrupt.release()
     return run
+
+
+class _Interrupt:
+    """Ctrl-C, remembered and raised where the loop asks for it; a second one stops at once.
+
+    Raised in the middle of anything it may be lost: Python drops exceptions in destructors and callbacks.
+    """
+
+    def __init__(self) -> None:
+        self.asked = False
+        self.previous: Any = None
+
+    def catch(self) -> None:
+        if threading.current_thread() is threading.main_thread():  # only there may signals be handled
+            self.previous = signal.signal(signal.SIGINT, self._remember)
+
+    def _remember(self, number: int, frame: object) -> None:
+        self.asked = True
+        self.release()
+
+    def release(self) -> None:
+        if self.previous is not None:
+            signal.signal(signal.SIGINT, self.previous)
+            self.previous = None
+
+    def check(self) -> None:
+        if self.asked:
+            raise KeyboardInterrupt
 
 
 def _train_one_epoch(
@@ -158,6 +192,7 @@ def _train_one_epoch(
     optimizer: torch.optim.Optimizer,
     schedule: torch.optim.lr_scheduler.LRScheduler,
     watcher: TrainingWatcher,
+    interrupt: _Interrupt,
 ) -> float:
     """One pass over the pictures; returns their mean loss."""
     total, images = 0.0, 0
@@ -174,6 +209,7 @@ def _train_one_epoch(
         schedule.step()
         total, images = total + loss.item() * len(indices), images + len(indices)
         watcher.advance(len(indices), total / images)
+        interrupt.check()
     return total / images
 
 
