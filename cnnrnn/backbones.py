@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import importlib
-from dataclasses import asdict, dataclass
+import itertools
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import timm
@@ -11,6 +14,7 @@ import torch
 from PIL import Image
 from timm.data import resolve_model_data_config
 from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_weights
 from torchvision.transforms import InterpolationMode, v2
 
 from cnnrnn.errors import UserError
@@ -35,6 +39,7 @@ class BackboneConfig:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     interpolation: str  # as timm names it
+    folded: bool = False  # batch norm is part of the convolutions before it: `Backbone.fold_batch_norm`
 
     @classmethod
     def of(cls, name: str, image_size: int | None = None) -> BackboneConfig:
@@ -64,6 +69,30 @@ def _check_name(name: str) -> None:
         raise BackboneError(f"timm knows no model '{name}'" + (f"; did you mean {near}?" if near else ""))
 
 
+def _fold(module: nn.Module) -> None:
+    """Fold every batch norm that stands behind a convolution into it, in place; its activation stays."""
+    children = list(module.named_children())
+    for _, child in children:
+        _fold(child)
+    for (_, conv), (name, norm) in itertools.pairwise(children):
+        if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
+            assert norm.running_mean is not None
+            assert norm.running_var is not None
+            conv.weight, conv.bias = fuse_conv_bn_weights(
+                conv.weight, conv.bias, norm.running_mean, norm.running_var, norm.eps, norm.weight, norm.bias
+            )
+            setattr(module, name, getattr(norm, "act", nn.Identity()))
+
+
+def _flattened(module: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+    """The children in order; those of a plain sequence in its place."""
+    for name, child in module.named_children():
+        if type(child) is nn.Sequential:
+            yield from ((f"{name}.{inner}", layer) for inner, layer in child.named_children())
+        else:
+            yield name, child
+
+
 class Backbone(nn.Module):
     """A timm CNN cut in two: up to its last feature map, and from there to one vector per image."""
 
@@ -77,6 +106,9 @@ class Backbone(nn.Module):
         self.config = config
         self.net = timm.create_model(config.name, pretrained=False, num_classes=0)
         self.feature_dim = self.net.head_hidden_size
+        if config.folded:
+            _fold(self.net)
+        self.net.to(memory_format=torch.channels_last)  # the faster layout for convolutions, on CPUs by half
         self.preprocess = v2.Compose([self.resize(), self.normalise()])
 
     def load_pretrained(self) -> Backbone:
@@ -108,6 +140,52 @@ class Backbone(nn.Module):
                 f"with `pip install 'cnnrnn[train]'` ({packages})."
             ) from error
         self.net.load_state_dict(pretrained.state_dict())
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.parameters()).device
+
+    def fold_batch_norm(self) -> None:
+        """Let the convolutions do batch norm's work: the same function with fixed statistics, up to twice as fast.
+
+        Where the network's layers don't allow it (seen by comparing outputs), it stays as it is.
+        """
+        folded = copy.deepcopy(self.net).eval()
+        _fold(folded)
+        images = self._example()
+        with torch.no_grad():
+            before, after = self.net.eval()(images), folded(images)
+        if torch.allclose(before, after, rtol=1e-2, atol=1e-3 * float(before.abs().max())):
+            self.net, self.config = folded, replace(self.config, folded=True)
+
+    def layers(self) -> dict[str, nn.Module]:
+        """The network up to its last feature map as a chain, first layer first, by timm's names.
+
+        Raises BackboneError for a network that is not a chain of its modules.
+        """
+        images, was_training = self._example(), self.net.training
+        chain: dict[str, nn.Module] = {}
+        map_at = 0  # layers up to the feature map; a last layer may still change nothing, as in an untrained ResNet
+        with torch.no_grad():
+            self.net.eval()
+            target, x = self(images), images
+            for name, layer in _flattened(self.net):
+                try:
+                    x = layer(x)
+                except (RuntimeError, TypeError, NotImplementedError):
+                    break
+                chain[name] = layer
+                if x.shape == target.shape and torch.allclose(x, target):
+                    map_at = len(chain)
+        self.net.train(was_training)
+        if not map_at:
+            raise BackboneError(f"'{self.config.name}' is no chain of layers; train all of it or none")
+        return dict(itertools.islice(chain.items(), map_at))
+
+    def _example(self) -> Tensor:
+        """Noise to try the network on: (1, 3, size, size)."""
+        size = self.config.image_size
+        return torch.randn(1, 3, size, size, generator=torch.Generator().manual_seed(0)).to(self.device)
 
     def forward(self, images: Tensor) -> Tensor:
         """Preprocessed images (batch, 3, size, size) -> feature map (batch, channel, height, width)."""

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from cnnrnn.baseline import SigmoidConfig
+from cnnrnn.model import ModelConfig
+
 if TYPE_CHECKING:
     from cnnrnn.checkpoint import Checkpoint
 
@@ -18,16 +21,14 @@ def model_card(checkpoint: Checkpoint, results: dict[str, Any]) -> str:
     config = training.get("config", {})
     counted = list(zip(checkpoint.vocabulary.labels, checkpoint.vocabulary.counts, strict=True))
     few = [f"{label} ({count})" for label, count in counted if count < FEW_EXAMPLES]
-    frozen = not config.get("backbone_lr")
     sections = [
         "# Model card\n",
-        "A CNN-RNN multi-label classifier (Wang et al., CVPR 2016), trained with `cnnrnn`.\n",
+        f"A {_kind(model)}, trained with `cnnrnn`.\n",
         "## How it was made\n",
         f"- Data: {training.get('train_split', 'unknown')}, {training.get('train_images', 0)} pictures",
         f"- Command: `{training.get('command', 'unknown')}`",
-        f"- Backbone: {backbone.name} at {backbone.image_size} px, {'frozen' if frozen else 'fine-tuned'}",
-        f"- Head: embedding {model.embedding_dim}, recurrence {model.cell} {model.hidden_dim}, "
-        f"h = {model.activation}, dropout {model.dropout}",
+        f"- Backbone: {backbone.name} at {backbone.image_size} px, {_fine_tuning(config)}",
+        f"- Head: {_head(model)}, dropout {model.dropout}",
         f"- Epochs: {training.get('epochs_done', 0)} of {config.get('epochs', 0)}, seed {config.get('seed', 0)}",
         "- Versions: " + ", ".join(f"{name} {number}" for name, number in training.get("versions", {}).items()),
         "",
@@ -43,6 +44,26 @@ def model_card(checkpoint: Checkpoint, results: dict[str, Any]) -> str:
         ", ".join(f"{label} ({count})" for label, count in counted) + "\n",
     ]
     return "\n".join(sections)
+
+
+def _kind(model: ModelConfig | SigmoidConfig) -> str:
+    if isinstance(model, ModelConfig):
+        return "CNN-RNN multi-label classifier (Wang et al., CVPR 2016)"
+    return "multi-label classifier with independent sigmoids, the baseline beside the CNN-RNN"
+
+
+def _head(model: ModelConfig | SigmoidConfig) -> str:
+    if isinstance(model, ModelConfig):
+        recurrence = f"recurrence {model.cell} {model.hidden_dim}"
+        return f"embedding {model.embedding_dim}, {recurrence}, h = {model.activation}"
+    return "one sigmoid per label, threshold chosen on the validation split"
+
+
+def _fine_tuning(config: dict[str, Any]) -> str:
+    if not config.get("backbone_lr"):
+        return "frozen"
+    layers = config.get("trained_layers")
+    return "fine-tuned" if layers is None else f"its last {layers} layers fine-tuned"
 
 
 def _table(results: dict[str, Any]) -> str:

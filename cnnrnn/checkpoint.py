@@ -19,6 +19,7 @@ import safetensors.torch
 import torch
 
 from cnnrnn.backbones import Backbone, BackboneConfig, BackboneError
+from cnnrnn.baseline import SigmoidClassifier, SigmoidConfig
 from cnnrnn.card import model_card
 from cnnrnn.errors import UserError
 from cnnrnn.files import aside, json_text, write_text
@@ -37,10 +38,20 @@ class CheckpointError(UserError):
 
 @dataclass
 class Checkpoint:
-    model: CNNRNN
+    model: CNNRNN | SigmoidClassifier
     vocabulary: Vocabulary
     training: dict[str, Any]  # data set, split, command, versions, seed: how the model came to be
     weights_hash: str  # SHA-256 of model.safetensors
+
+    @property
+    def rnn(self) -> CNNRNN:
+        """The model, where one is needed that decodes. Raises CheckpointError for the baseline."""
+        if not isinstance(self.model, CNNRNN):
+            raise CheckpointError(
+                "this checkpoint is the sigmoid baseline: it has no sequence and no label space to show. "
+                "`cnnrnn evaluate` and `cnnrnn predict` can use it"
+            )
+        return self.model
 
     @classmethod
     def load(cls, folder: Path, device: torch.device | str = "cpu") -> Checkpoint:
@@ -55,10 +66,10 @@ class Checkpoint:
             )
         try:
             vocabulary = Vocabulary(tuple(config["vocabulary"]["labels"]), tuple(config["vocabulary"]["counts"]))
-            model_config = ModelConfig(**config["model"])
-            if model_config.num_labels != len(vocabulary):
-                raise ValueError(f"{model_config.num_labels} outputs for {len(vocabulary)} labels")
-            model = CNNRNN(model_config, Backbone(BackboneConfig.from_dict(config["backbone"])))
+            backbone = Backbone(BackboneConfig.from_dict(config["backbone"]))
+            model = _model(config["head"], config["model"], backbone)
+            if model.config.num_labels != len(vocabulary):
+                raise ValueError(f"{model.config.num_labels} outputs for {len(vocabulary)} labels")
             tensors = safetensors.torch.load_file(weights_path)
             model.load_state_dict({name: tensor.float() for name, tensor in _floating(tensors)})
         except (
@@ -92,6 +103,7 @@ class Checkpoint:
             "format": FORMAT,
             "version": VERSION,
             "weights_sha256": self.weights_hash,
+            "head": "cnn-rnn" if isinstance(self.model, CNNRNN) else "sigmoid",
             "model": self.model.config.to_dict(),
             "backbone": self.model.backbone.config.to_dict(),
             "vocabulary": {"labels": self.vocabulary.labels, "counts": self.vocabulary.counts},
@@ -133,10 +145,19 @@ def read_config(folder: Path) -> dict[str, Any]:
             f"{folder} has checkpoint version {config.get('version')}, this program reads {VERSION}; "
             "update cnnrnn or train again"
         )
+    config.setdefault("head", "cnn-rnn")  # the only one there was
     keys = ("weights_sha256", "model", "backbone", "vocabulary", "training")
     if lacking := [key for key in keys if key not in config]:
         raise CheckpointError(f"{folder / CONFIG} lacks {', '.join(lacking)}")
     return config
+
+
+def _model(head: str, settings: dict[str, Any], backbone: Backbone) -> CNNRNN | SigmoidClassifier:
+    if head == "sigmoid":
+        return SigmoidClassifier(SigmoidConfig(**settings), backbone)
+    if head == "cnn-rnn":
+        return CNNRNN(ModelConfig(**settings), backbone)
+    raise ValueError(f"unknown head '{head}'")
 
 
 def file_hash(path: Path) -> str:

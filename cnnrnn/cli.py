@@ -85,6 +85,10 @@ def train(
             help="paper: VGG-16 fc7, embedding 64, LSTM 512, RMSprop, frozen. Other options given win over it.",
         ),
     ] = None,
+    head: Annotated[
+        Literal["cnn-rnn", "sigmoid"], typer.Option(help="sigmoid: the baseline, one independent unit per label.")
+    ] = "cnn-rnn",
+    loss: Annotated[Literal["bce", "asymmetric"], typer.Option(help="Of --head sigmoid.")] = "bce",
     backbone: Annotated[str, typer.Option(help="Any CNN of timm, by name.")] = "tf_efficientnet_lite0",
     pretrained: Annotated[bool, typer.Option(help="Start from ImageNet weights.")] = True,
     image_size: Annotated[int | None, typer.Option(min=32, help="Pixels.", show_default="the backbone's own")] = None,
@@ -102,9 +106,23 @@ def train(
     batch_size: Annotated[int, typer.Option(min=1)] = 64,
     lr: Annotated[float, typer.Option(min=0, help="Learning rate of the head.")] = 1e-3,
     backbone_lr: Annotated[float, typer.Option(min=0, help="Learning rate of the backbone; 0 keeps it frozen.")] = 0.0,
+    trained_layers: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Of the backbone, train its last layers only; the others' output is computed once per view.",
+            show_default="all, if --backbone-lr is given",
+        ),
+    ] = None,
+    views: Annotated[
+        int, typer.Option(min=1, help="Of each picture, for frozen layers: itself, mirrored, then random crops.")
+    ] = 2,
     weight_decay: Annotated[float, typer.Option(min=0)] = 1e-2,
     optimizer: Annotated[Literal["adamw", "rmsprop"], typer.Option()] = "adamw",
     seed: Annotated[int, typer.Option()] = 0,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on after the last finished epoch in --out; repeat the other options.")
+    ] = False,
     device: DeviceOption = None,
 ) -> None:
     """Train a model on a data set's train split, validated on its val split."""
@@ -120,6 +138,9 @@ def train(
         else:
             val_split = load_split(dataset, root, "val", options)
         _print_remarks(train_split, val_split)
+        settings: dict[str, Any] = {"dropout": dropout}
+        if head == "cnn-rnn":
+            settings |= {"embedding_dim": embedding, "hidden_dim": hidden, "activation": activation, "cell": cell}
         checkpoint = new_checkpoint(
             train_split,
             backbone,
@@ -127,12 +148,9 @@ def train(
             pretrained,
             seed,
             _device(device),
+            head,
             order,
-            embedding_dim=embedding,
-            hidden_dim=hidden,
-            activation=activation,
-            cell=cell,
-            dropout=dropout,
+            **settings,
         )
         checkpoint.training["command"] = _command_line()
         config = TrainConfig(
@@ -140,14 +158,19 @@ def train(
             batch_size=batch_size,
             lr=lr,
             backbone_lr=backbone_lr,
+            trained_layers=trained_layers,
+            views=views,
+            loss=loss,
             weight_decay=weight_decay,
             optimizer=optimizer,
             seed=seed,
         )
         with TrainingProgress() as watcher:
-            run = run_training(checkpoint, train_split, val_split, config, out, out.parent / "features", watcher)
+            run = run_training(
+                checkpoint, train_split, val_split, config, out, out.parent / "features", watcher, resume
+            )
         if run.interrupted:
-            notes.print(f"Interrupted; the model so far is in {escape(str(out / 'last'))}")
+            notes.print(f"Interrupted; the model so far is in {escape(str(out / 'last'))}. Go on with --resume")
             raise typer.Exit(130)
         console.print(
             f"Done: the best model is in {escape(str(out / 'best'))}, the last in {escape(str(out / 'last'))}"
@@ -280,7 +303,7 @@ def explain(
         if path_number > len(trace.paths):
             raise UserError(f"the search kept {len(trace.paths)} paths; choose --path up to that or a wider --beam")
         path = trace.paths[path_number - 1]
-        explanation = explain_path(loaded.model, feature_map, path.tokens, method)
+        explanation = explain_path(loaded.rnn, feature_map, path.tokens, method)
         out.mkdir(parents=True, exist_ok=True)
         table = Table(
             "step", "label", "p(label | path so far)", "strongest evidence", Column("overlay", overflow="fold")
@@ -315,7 +338,7 @@ def neighbours(
         from cnnrnn.embedding import nearest
 
         loaded = Checkpoint.load(checkpoint)
-        found = nearest(loaded.model.labels_in_space(), loaded.vocabulary.labels, k, measure)
+        found = nearest(loaded.rnn.labels_in_space(), loaded.vocabulary.labels, k, measure)
         if json_file != "-":
             table = Table("label", f"nearest by {measure}")
             for label, near in found.items():

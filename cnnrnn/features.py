@@ -1,28 +1,28 @@
-"""Where the image features of an epoch come from: computed once, or by the backbone in every epoch."""
+"""Where the image features of an epoch come from: computed once as far as the backbone is frozen, or anew each time."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-import safetensors.torch
 import torch
-from torch import Tensor
+from PIL import Image
+from torch import Tensor, nn
 from torchvision.transforms import v2
 
+from cnnrnn.backbones import Backbone
 from cnnrnn.data import Split
 from cnnrnn.data.loader import batches
 from cnnrnn.errors import UserError
 from cnnrnn.files import aside
-from cnnrnn.model import CNNRNN
-from cnnrnn.prediction import encode
 
 Features = Iterator[tuple[list[int], Tensor]]  # indices of pictures, their I (batch, feature)
+Transform = Callable[[Image.Image], Tensor]
 
 
 class Watcher(Protocol):
@@ -39,100 +39,141 @@ class FeatureSource(Protocol):
     def validation(self) -> Features: ...
 
 
+def augmentation(backbone: Backbone) -> Transform:
+    """A random crop, perhaps mirrored, in slightly other colours."""
+    return v2.Compose(
+        [
+            v2.RandomResizedCrop(backbone.config.image_size, scale=(0.35, 1.0), ratio=(0.75, 4 / 3)),
+            v2.RandomHorizontalFlip(),
+            v2.ColorJitter(0.3, 0.3, 0.3),
+            backbone.normalise(),
+        ]
+    )
+
+
 @dataclass
 class EndToEnd:
-    """Pictures are augmented and run through the backbone in every epoch, and gradients reach it."""
+    """Pictures are augmented and run through the backbone in every epoch, and gradients reach all of it."""
 
-    model: CNNRNN
+    backbone: Backbone
     train_split: Split
     val_split: Split
     batch_size: int
     watcher: Watcher
 
     def training(self) -> Features:
-        backbone, size = self.model.backbone, self.model.backbone.config.image_size
-        augment = v2.Compose(
-            [
-                v2.RandomResizedCrop(size, scale=(0.5, 1.0), ratio=(0.75, 4 / 3)),
-                v2.RandomHorizontalFlip(),
-                v2.ColorJitter(0.2, 0.2, 0.2),
-                backbone.normalise(),
-            ]
-        )
-        paths = [sample.image for sample in self.train_split.samples]
-        order = torch.randperm(len(paths)).tolist()
-        for indices, images, failed in batches(paths, augment, size, self.batch_size, order):
-            _refuse(paths, failed)
-            yield indices, backbone.pool(backbone(images.to(self.model.device)))
+        order = torch.randperm(len(self.train_split.samples)).tolist()
+        for indices, images in _images(
+            self.train_split, self.backbone, augmentation(self.backbone), self.batch_size, order
+        ):
+            yield indices, self.backbone.pool(self.backbone(images))
 
+    @torch.no_grad()
     def validation(self) -> Features:
         self.watcher.start("validating", len(self.val_split.samples))
-        return _encoded(self.model, self.val_split, self.batch_size, self.watcher)
+        for indices, images in _images(self.val_split, self.backbone, self.backbone.preprocess, self.batch_size):
+            yield indices, self.backbone.pool(self.backbone(images))
+            self.watcher.advance(len(indices))
 
 
 class Cached:
-    """Frozen backbone: every picture and its mirror image are encoded once, and epochs take seconds.
+    """The backbone's frozen layers see every view of a picture once; what follows them is trained on their output.
 
-    Features stay in `folder` and serve every later run in which the same pictures meet the same backbone.
+    Views are the picture, its mirror image, then random crops. Outputs stay in `folder`, a file per split and
+    view, and serve every later run in which the same pictures meet the same frozen layers.
     """
 
     def __init__(
-        self, model: CNNRNN, train_split: Split, val_split: Split, batch_size: int, folder: Path, watcher: Watcher
+        self,
+        backbone: Backbone,
+        trained_layers: int,
+        views: int,
+        train_split: Split,
+        val_split: Split,
+        batch_size: int,
+        folder: Path,
+        watcher: Watcher,
     ) -> None:
-        model.eval()
-        model.backbone.requires_grad_(False)
-        self.device, self.batch_size = model.device, batch_size
-        self.train_features = _load_or_encode(model, train_split, 2, batch_size, folder, watcher)
-        self.val_features = _load_or_encode(model, val_split, 1, batch_size, folder, watcher)
+        layers = list(backbone.layers().values())
+        cut = _cut(layers, trained_layers)
+        backbone.eval().requires_grad_(False)
+        self.backbone, self.batch_size, self.folder, self.watcher = backbone, batch_size, folder, watcher
+        self.frozen = nn.Sequential(*layers[:cut])
+        self.trained = nn.Sequential(*layers[cut:]).requires_grad_(True)
+        crop = augmentation(backbone)
+        transforms = [backbone.preprocess, v2.Compose([v2.RandomHorizontalFlip(1.0), backbone.preprocess])]
+        self.train_views = [
+            self._load_or_encode(train_split, view, (transforms[view : view + 1] or [crop])[0]) for view in range(views)
+        ]
+        self.val_view = self._load_or_encode(val_split, 0, backbone.preprocess)
 
     def training(self) -> Features:
-        views, images, _ = self.train_features.shape
-        for chosen in torch.randperm(images).split(self.batch_size):
-            view = torch.randint(views, chosen.shape)
-            yield chosen.tolist(), self.train_features[view, chosen].to(self.device)
+        for chosen in torch.randperm(len(self.train_views[0])).split(self.batch_size):
+            views = torch.randint(len(self.train_views), chosen.shape)
+            picked = [
+                self.train_views[view][index] for view, index in zip(views.tolist(), chosen.tolist(), strict=True)
+            ]
+            yield chosen.tolist(), self._rest(np.stack(picked))
 
+    @torch.no_grad()
     def validation(self) -> Features:
-        for chosen in torch.arange(self.val_features.shape[1]).split(256):
-            yield chosen.tolist(), self.val_features[0, chosen].to(self.device)
+        for start in range(0, len(self.val_view), 256):
+            values = self.val_view[start : start + 256]
+            yield list(range(start, start + len(values))), self._rest(values)
+
+    def _rest(self, values: np.ndarray) -> Tensor:
+        """What the frozen layers gave (batch, …) -> I (batch, feature)."""
+        x = torch.from_numpy(np.array(values)).to(self.backbone.device, torch.float32)
+        return self.backbone.pool(self.trained(x)) if len(self.trained) else x
+
+    @torch.no_grad()
+    def _load_or_encode(self, split: Split, view: int, transform: Transform) -> np.ndarray:
+        """One view of every picture (image, …): maps in half precision, or I itself if all layers are frozen."""
+        path = self.folder / f"{self._cache_key(split, view)}.npy"
+        if not path.exists():
+            self.watcher.start(f"features of {split.name}, view {view + 1}", len(split.samples))
+            self.folder.mkdir(parents=True, exist_ok=True)
+            new, values = aside(path), None
+            with torch.random.fork_rng(devices=[]):  # a view is the same in every run
+                torch.manual_seed(view)
+                for indices, images in _images(split, self.backbone, transform, self.batch_size):
+                    x = self.frozen(images)
+                    x = x.half() if len(self.trained) else self.backbone.pool(x)
+                    if values is None:
+                        shape = (len(split.samples), *x.shape[1:])
+                        dtype = np.float16 if len(self.trained) else np.float32
+                        values = np.lib.format.open_memmap(new, "w+", dtype, shape)
+                    values[indices] = x.cpu().numpy()
+                    self.watcher.advance(len(indices))
+            del values  # flushes
+            new.replace(path)
+        return np.load(path, mmap_mode="r", allow_pickle=False)
+
+    def _cache_key(self, split: Split, view: int) -> str:
+        """Changes with the frozen layers, the preprocessing and the files, their sizes and times."""
+        digest = hashlib.sha256(json.dumps([self.backbone.config.to_dict(), len(self.trained) > 0, view]).encode())
+        for tensor in self.frozen.state_dict().values():
+            digest.update(np.ascontiguousarray(tensor.cpu().numpy()).tobytes())
+        for sample in split.samples:
+            stat = sample.image.stat()
+            digest.update(f"{sample.image.resolve()}:{stat.st_size}:{stat.st_mtime_ns}\n".encode())
+        return digest.hexdigest()[:32]
 
 
-def _load_or_encode(model: CNNRNN, split: Split, views: int, batch_size: int, folder: Path, watcher: Watcher) -> Tensor:
-    """I of every picture (view, image, feature); the second view is the mirror image."""
-    path = folder / f"{_cache_key(model, split, views)}.safetensors"
-    if path.exists():
-        return safetensors.torch.load_file(path)["features"]
-    watcher.start(f"features of {split.name}", views * len(split.samples))
-    features = torch.empty(views, len(split.samples), model.backbone.feature_dim)
-    for view in range(views):
-        for indices, pooled in _encoded(model, split, batch_size, watcher, mirrored=view == 1):
-            features[view, indices] = pooled.cpu()
-    folder.mkdir(parents=True, exist_ok=True)
-    new = aside(path)
-    safetensors.torch.save_file({"features": features}, new)
-    new.replace(path)
-    return features
+def _cut(layers: list[nn.Module], trained: int) -> int:
+    """Index of the first layer to train, if the last `trained` ones with weights are."""
+    weighted = [index for index, layer in enumerate(layers) if any(True for _ in layer.parameters())]
+    if trained >= len(weighted):
+        raise UserError(f"the backbone has {len(weighted)} layers; train fewer than that, or all without a number")
+    return weighted[-trained] if trained else len(layers)
 
 
-def _encoded(model: CNNRNN, split: Split, batch_size: int, watcher: Watcher, mirrored: bool = False) -> Features:
+def _images(
+    split: Split, backbone: Backbone, transform: Transform, batch_size: int, order: list[int] | None = None
+) -> Iterator[tuple[list[int], Tensor]]:
+    """Indices and pixels (batch, 3, size, size); raises UserError for a picture that can't be read."""
     paths = [sample.image for sample in split.samples]
-    size = model.backbone.config.image_size
-    for indices, images, failed in batches(paths, model.backbone.preprocess, size, batch_size):
-        _refuse(paths, failed)
-        yield indices, encode(model, images.flip(3) if mirrored else images)[1]
-        watcher.advance(len(indices))
-
-
-def _cache_key(model: CNNRNN, split: Split, views: int) -> str:
-    """Changes with the backbone's weights and settings and with the files, their sizes and times."""
-    digest = hashlib.sha256(json.dumps([model.backbone.config.to_dict(), views]).encode())
-    for tensor in model.backbone.state_dict().values():
-        digest.update(np.ascontiguousarray(tensor.cpu().numpy()).tobytes())
-    for sample in split.samples:
-        stat = sample.image.stat()
-        digest.update(f"{sample.image.resolve()}:{stat.st_size}:{stat.st_mtime_ns}\n".encode())
-    return digest.hexdigest()[:32]
-
-
-def _refuse(paths: list[Path], failed: dict[int, str]) -> None:
-    for index, why in failed.items():
-        raise UserError(f"{paths[index]}: {why}; mend or remove the picture and start again")
+    for indices, images, failed in batches(paths, transform, backbone.config.image_size, batch_size, order):
+        for index, why in failed.items():
+            raise UserError(f"{paths[index]}: {why}; mend or remove the picture and start again")
+        yield indices, images.to(backbone.device)

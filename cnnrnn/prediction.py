@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from cnnrnn.baseline import SigmoidClassifier, threshold_labels
 from cnnrnn.checkpoint import Checkpoint
 from cnnrnn.data.loader import batches
 from cnnrnn.decoding import Trace, decode
@@ -18,11 +19,20 @@ from cnnrnn.model import CNNRNN
 
 
 @torch.no_grad()  # not inference_mode: attribution needs to differentiate with respect to the feature map later
-def encode(model: CNNRNN, images: Tensor) -> tuple[Tensor, Tensor]:
+def encode(model: CNNRNN | SigmoidClassifier, images: Tensor) -> tuple[Tensor, Tensor]:
     """The one backbone pass: preprocessed images (batch, 3, size, size) -> feature map (batch, channel, height,
     width) and I (batch, feature)."""
     feature_map = model.backbone(images.to(model.device))
     return feature_map, model.backbone.pool(feature_map)
+
+
+def decode_batch(
+    model: CNNRNN | SigmoidClassifier, pooled: Tensor, labels: Sequence[str], beam: int = 8
+) -> list[Trace]:
+    """I (batch, feature) -> one Trace per image, by beam search or, for the baseline, by its threshold."""
+    if isinstance(model, SigmoidClassifier):
+        return threshold_labels(model, pooled, labels)
+    return decode(model, pooled, labels, beam)
 
 
 def find_pictures(paths: Sequence[Path]) -> list[Path]:
@@ -45,7 +55,7 @@ def predict(
     for read, images, failed in batches(paths, model.backbone.preprocess, size, batch_size):
         outcomes: dict[int, Trace | str] = dict(failed)
         if read:
-            outcomes |= zip(read, decode(model, encode(model, images)[1], labels, beam), strict=True)
+            outcomes |= zip(read, decode_batch(model, encode(model, images)[1], labels, beam), strict=True)
         for index in sorted(outcomes):
             yield paths[index], outcomes[index]
 
@@ -58,4 +68,4 @@ def encode_picture(checkpoint: Checkpoint, picture: Image.Image) -> tuple[Tensor
 
 def decode_picture(checkpoint: Checkpoint, pooled: Tensor, beam: int) -> Trace:
     """Beam search for one picture from its I (feature,)."""
-    return decode(checkpoint.model, pooled.unsqueeze(0), checkpoint.vocabulary.labels, beam)[0]
+    return decode(checkpoint.rnn, pooled.unsqueeze(0), checkpoint.vocabulary.labels, beam)[0]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
 import platform
 import signal
@@ -12,19 +14,23 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
 import torch
 import torchvision
+from timm.loss import AsymmetricLossMultiLabel
 from torch import Tensor, nn
 
 import cnnrnn
 from cnnrnn.backbones import Backbone, BackboneConfig
+from cnnrnn.baseline import SigmoidClassifier, SigmoidConfig, choose_threshold
 from cnnrnn.checkpoint import Checkpoint
 from cnnrnn.data import Split
-from cnnrnn.decoding import decode
 from cnnrnn.errors import UserError
 from cnnrnn.evaluation import Predictions, report
 from cnnrnn.features import Cached, EndToEnd, Features, FeatureSource, Watcher
+from cnnrnn.files import aside
 from cnnrnn.model import CNNRNN, ModelConfig
+from cnnrnn.prediction import decode_batch
 from cnnrnn.vocabulary import IGNORE_TOKEN, Vocabulary
 
 OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
@@ -33,6 +39,13 @@ OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "rmsprop": lambda groups, lr, weight_decay: torch.optim.RMSprop(
         groups, lr=lr, weight_decay=weight_decay, momentum=0.9
     ),
+}
+
+
+LABEL_LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "bce": nn.functional.binary_cross_entropy_with_logits,
+    # Ridnik et al., 2021, with the authors' settings; timm's is a sum.
+    "asymmetric": lambda logits, truth: AsymmetricLossMultiLabel(gamma_neg=4, gamma_pos=1)(logits, truth) / len(truth),
 }
 
 
@@ -46,6 +59,9 @@ class TrainConfig:
     batch_size: int = 64
     lr: float = 1e-3
     backbone_lr: float = 0.0  # 0 keeps the backbone frozen
+    trained_layers: int | None = None  # the backbone's last ones; None: all, unless backbone_lr is 0
+    views: int = 2  # of each picture, while some layers are frozen
+    loss: str = "bce"  # of the sigmoid baseline, a key of LABEL_LOSSES; the CNN-RNN's is its sequences' likelihood
     weight_decay: float = 1e-4
     optimizer: str = "adamw"  # a key of OPTIMIZERS
     seed: int = 0
@@ -63,6 +79,7 @@ class Run:
     """What a finished or interrupted training leaves."""
 
     history: list[dict[str, Any]] = field(default_factory=list)  # one record per epoch
+    best: float = -math.inf  # mean of the best epoch's validation mAP and O-F1
     interrupted: bool = False
 
 
@@ -73,18 +90,26 @@ def new_checkpoint(
     pretrained: bool,
     seed: int,
     device: torch.device,
+    head: str = "cnn-rnn",
     order: str = "frequent",
     **model_settings: Any,
 ) -> Checkpoint:
     """An untrained model for a training split's labels; `order` is that of `Vocabulary`, `model_settings` are
-    ModelConfig's fields. Raises BackboneError where the backbone or its ImageNet weights can't be had.
+    the fields of ModelConfig or, for head "sigmoid", SigmoidConfig. Raises BackboneError where the backbone or its
+    ImageNet weights can't be had.
     """
     torch.manual_seed(seed)
     vocabulary = Vocabulary.from_label_sets(split.labels, (sample.labels for sample in split.samples), order, seed)
     network = Backbone(BackboneConfig.of(backbone, image_size))
     if pretrained:
         network.load_pretrained()
-    model = CNNRNN(ModelConfig(num_labels=len(vocabulary), **model_settings), network)
+        network.fold_batch_norm()  # its statistics stay ImageNet's: batches here are too small for better
+    torch.manual_seed(seed)  # the head's weights don't depend on how the backbone was made
+    model: CNNRNN | SigmoidClassifier
+    if head == "sigmoid":
+        model = SigmoidClassifier(SigmoidConfig(num_labels=len(vocabulary), **model_settings), network)
+    else:
+        model = CNNRNN(ModelConfig(num_labels=len(vocabulary), **model_settings), network)
     return Checkpoint(
         model.to(device), vocabulary, training={"pretrained": pretrained, "order": order}, weights_hash=""
     )
@@ -103,37 +128,50 @@ def train(
     out: Path,
     feature_cache: Path,
     watcher: TrainingWatcher,
+    resume: bool = False,
 ) -> Run:
     """Train the checkpoint's model and write ``out/last`` each epoch, ``out/best`` whenever validation improves.
 
     Best is the highest mean of mAP and O-F1 on the validation split. Ctrl-C ends the run after saving what
-    there is to ``out/last``. Raises TrainingError on a loss that is not finite, UserError for a picture
-    that can't be read.
+    there is to ``out/last``. `resume` goes on after the last finished epoch in `out`, exactly as if nothing had
+    happened. Raises TrainingError on a loss that is not finite or where there is nothing to resume, UserError for
+    a picture that can't be read.
     """
     model = checkpoint.model
-    frozen = config.backbone_lr == 0
+    # Looked at first: hours of encoding must not pass before a person hears that there is nothing to resume.
+    state = _read_state(out, checkpoint, train_split, config) if resume else None
     source: FeatureSource = (
-        Cached(model, train_split, val_split, config.batch_size, feature_cache, watcher)
-        if frozen
-        else EndToEnd(model, train_split, val_split, config.batch_size, watcher)
+        EndToEnd(model.backbone, train_split, val_split, config.batch_size, watcher)
+        if config.backbone_lr and config.trained_layers is None
+        else Cached(
+            model.backbone,
+            (config.trained_layers or 0) if config.backbone_lr else 0,
+            config.views,
+            train_split,
+            val_split,
+            config.batch_size,
+            feature_cache,
+            watcher,
+        )
     )
     torch.manual_seed(config.seed)  # only now: encoding draws random numbers, reading cached features does not
-    inputs, targets = checkpoint.vocabulary.encode([sample.labels for sample in train_split.samples])
+    objective = _objective(checkpoint, train_split, config)
     optimizer = _optimizer(model, config)
-    steps = config.epochs * math.ceil(len(train_split.samples) / config.batch_size)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=steps)
-    run, best = Run(), -math.inf
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, _warm_up_and_cosine(config, len(train_split.samples)))
+    run = Run()
+    if state is not None:
+        _restore(state, run, model, optimizer, schedule)
     checkpoint.training |= _provenance(config, train_split)
 
     interrupt = _Interrupt()
     try:
         interrupt.catch()
-        for epoch in range(1, config.epochs + 1):
+        for epoch in range(len(run.history) + 1, config.epochs + 1):
             started = time.perf_counter()
             watcher.start(f"epoch {epoch}/{config.epochs}", len(train_split.samples))
-            _set_training(model, keep_statistics=frozen or checkpoint.training["pretrained"])
-            loss = _train_one_epoch(model, source.training(), inputs, targets, optimizer, schedule, watcher, interrupt)
-            metrics = _validate(model, checkpoint.vocabulary.labels, val_split, source.validation(), config.beam)
+            _set_training(model, keep_statistics=checkpoint.training["pretrained"] or not config.backbone_lr)
+            loss = _train_one_epoch(model, source.training(), objective, optimizer, schedule, watcher, interrupt)
+            metrics = _validate(checkpoint, val_split, source.validation(), config.beam)
             record = {
                 "epoch": epoch,
                 "loss": loss,
@@ -144,9 +182,10 @@ def train(
             checkpoint.training["epochs_done"] = epoch
             results = {"val": metrics, "history": run.history}
             checkpoint.save(out / "last", results)
-            if (score := metrics["mAP"] + metrics["OF1"]) > best:
-                best = score
+            if (score := (metrics["mAP"] + metrics["OF1"]) / 2) > run.best:
+                run.best = score
                 checkpoint.save(out / "best", results)
+            _write_state(out, run, checkpoint, train_split, config, optimizer, schedule)
             watcher.epoch_done(record)  # what is reported is on the disk
     except KeyboardInterrupt:
         run.interrupted = True
@@ -154,6 +193,81 @@ def train(
     finally:
         interrupt.release()
     return run
+
+
+STATE = "state.pt"  # beside best/ and last/: all that going on exactly needs, in full precision
+
+
+def _write_state(
+    out: Path,
+    run: Run,
+    checkpoint: Checkpoint,
+    split: Split,
+    config: TrainConfig,
+    optimizer: torch.optim.Optimizer,
+    schedule: torch.optim.lr_scheduler.LRScheduler,
+) -> None:
+    state = {
+        "run": _identity(checkpoint, split, config),
+        "history": run.history,
+        "best": run.best,
+        "model": checkpoint.model.state_dict(),
+        "optimizer": optimizer.state_dict(),
+        "schedule": schedule.state_dict(),
+        "random": torch.get_rng_state(),
+        "cuda_random": torch.cuda.get_rng_state_all(),
+    }
+    new = aside(out / STATE)
+    torch.save(state, new)
+    new.replace(out / STATE)
+
+
+def _read_state(out: Path, checkpoint: Checkpoint, split: Split, config: TrainConfig) -> dict[str, Any]:
+    try:
+        state = torch.load(out / STATE, map_location="cpu", weights_only=True)  # our own file, and no pickled code
+    except FileNotFoundError:
+        raise TrainingError(f"{out} holds no finished epoch to go on from; start without --resume") from None
+    except Exception as error:  # torch raises many kinds for a damaged file
+        raise TrainingError(f"{out / STATE} is damaged ({type(error).__name__}); start without --resume") from error
+    then, now = state["run"], _identity(checkpoint, split, config)
+    if changed := [f"{key}: {then.get(key)} → {now.get(key)}" for key in now if then.get(key) != now.get(key)]:
+        raise TrainingError(
+            f"{out} was started with other settings ({'; '.join(changed)}); repeat its command with --resume added"
+        )
+    return state
+
+
+def _restore(
+    state: dict[str, Any],
+    run: Run,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    schedule: torch.optim.lr_scheduler.LRScheduler,
+) -> None:
+    run.history, run.best = state["history"], state["best"]
+    model.load_state_dict(state["model"])
+    optimizer.load_state_dict(state["optimizer"])
+    schedule.load_state_dict(state["schedule"])
+    torch.set_rng_state(state["random"])
+    if state["cuda_random"] and torch.cuda.is_available():
+        torch.cuda.set_rng_state_all(state["cuda_random"])
+
+
+def _identity(checkpoint: Checkpoint, split: Split, config: TrainConfig) -> dict[str, Any]:
+    """What must be the same for a run to be the same run."""
+    digest = hashlib.sha256()
+    for sample in split.samples:
+        digest.update(json.dumps([sample.image.name, sorted(sample.labels)]).encode())
+    model = checkpoint.model
+    return {
+        "head": type(model).__name__,
+        **asdict(config),
+        **model.config.to_dict(),
+        "backbone": model.backbone.config.name,
+        "image_size": model.backbone.config.image_size,
+        "labels": list(checkpoint.vocabulary.labels),
+        "training pictures": f"{len(split.samples)} ({digest.hexdigest()[:8]})",
+    }
 
 
 class _Interrupt:
@@ -184,11 +298,35 @@ class _Interrupt:
             raise KeyboardInterrupt
 
 
+Objective = Callable[[Tensor, list[int]], Tensor]  # I (batch, feature) of pictures, their indices -> loss ()
+
+
+def _objective(checkpoint: Checkpoint, split: Split, config: TrainConfig) -> Objective:
+    model, vocabulary = checkpoint.model, checkpoint.vocabulary
+    if isinstance(model, SigmoidClassifier):
+        truth, ignored = (torch.from_numpy(array) for array in split.truth(vocabulary.labels))  # (image, label)
+
+        def label_loss(pooled: Tensor, indices: list[int]) -> Tensor:
+            # A difficult object is no positive in the sequences either.
+            wanted = (truth & ~ignored)[indices].float().to(model.device)
+            return LABEL_LOSSES[config.loss](model(pooled), wanted)
+
+        return label_loss
+
+    inputs, targets = vocabulary.encode([sample.labels for sample in split.samples])  # (image, step)
+
+    def path_loss(pooled: Tensor, indices: list[int]) -> Tensor:
+        steps = int((targets[indices] != IGNORE_TOKEN).sum(dim=1).max())  # the longest sequence here
+        logits = model(pooled, inputs[indices, :steps].to(model.device))
+        return sequence_loss(logits, targets[indices, :steps].to(model.device))
+
+    return path_loss
+
+
 def _train_one_epoch(
-    model: CNNRNN,
+    model: nn.Module,
     features: Features,
-    inputs: Tensor,
-    targets: Tensor,
+    objective: Objective,
     optimizer: torch.optim.Optimizer,
     schedule: torch.optim.lr_scheduler.LRScheduler,
     watcher: TrainingWatcher,
@@ -197,9 +335,7 @@ def _train_one_epoch(
     """One pass over the pictures; returns their mean loss."""
     total, images = 0.0, 0
     for indices, pooled in features:
-        steps = int((targets[indices] != IGNORE_TOKEN).sum(dim=1).max())  # the longest sequence here
-        logits = model(pooled, inputs[indices, :steps].to(model.device))
-        loss = sequence_loss(logits, targets[indices, :steps].to(model.device))
+        loss = objective(pooled, indices)
         if not torch.isfinite(loss):
             raise TrainingError("the loss is no longer finite; lower the learning rate (--lr, --backbone-lr)")
         optimizer.zero_grad(set_to_none=True)
@@ -213,7 +349,7 @@ def _train_one_epoch(
     return total / images
 
 
-def _set_training(model: CNNRNN, keep_statistics: bool) -> None:
+def _set_training(model: CNNRNN | SigmoidClassifier, keep_statistics: bool) -> None:
     """Train mode. Batch norm that came with ImageNet's statistics keeps them: batches here are too small for better."""
     model.train()
     for module in model.backbone.modules():
@@ -221,28 +357,46 @@ def _set_training(model: CNNRNN, keep_statistics: bool) -> None:
             module.eval()
 
 
-def _validate(
-    model: CNNRNN,
-    labels: tuple[str, ...],
-    split: Split,
-    features: Features,
-    beam: int,
-) -> dict[str, Any]:
-    model.eval()
+def _validate(checkpoint: Checkpoint, split: Split, features: Features, beam: int) -> dict[str, Any]:
+    model, labels = checkpoint.model.eval(), checkpoint.vocabulary.labels
+    truth, ignored = split.truth(labels)
+    encoded = [(indices, pooled) for indices, pooled in features]
+    if isinstance(model, SigmoidClassifier):
+        probs = np.zeros(truth.shape, dtype=np.float32)
+        with torch.no_grad():
+            for indices, pooled in encoded:
+                probs[indices] = model(pooled).sigmoid().cpu().numpy()
+        model.threshold.fill_(choose_threshold(truth, probs, ignored))
     predictions = Predictions(len(split.samples), len(labels))
-    for indices, pooled in features:
-        for index, trace in zip(indices, decode(model, pooled, labels, beam), strict=True):
+    for indices, pooled in encoded:
+        for index, trace in zip(indices, decode_batch(model, pooled, labels, beam), strict=True):
             predictions.put(index, trace)
-    return report(*split.truth(labels), predictions, labels)
+    return report(truth, ignored, predictions, labels)
 
 
-def _optimizer(model: CNNRNN, config: TrainConfig) -> torch.optim.Optimizer:
+def _optimizer(model: CNNRNN | SigmoidClassifier, config: TrainConfig) -> torch.optim.Optimizer:
     backbone = set(model.backbone.parameters())
     head = [parameter for parameter in model.parameters() if parameter not in backbone]
     groups: list[dict[str, Any]] = [{"params": head, "lr": config.lr}]
     if config.backbone_lr:
-        groups.append({"params": list(backbone), "lr": config.backbone_lr})
+        trained = [parameter for parameter in model.backbone.parameters() if parameter.requires_grad]
+        groups.append({"params": trained, "lr": config.backbone_lr})
     return OPTIMIZERS[config.optimizer](groups, lr=config.lr, weight_decay=config.weight_decay)
+
+
+def _warm_up_and_cosine(config: TrainConfig, images: int) -> Callable[[int], float]:
+    """Share of the learning rates at a step: up during the first epoch if the backbone is trained, whose weights an
+    untrained head would spoil; then down to 0.
+    """
+    per_epoch = math.ceil(images / config.batch_size)
+    warm_up = per_epoch if config.backbone_lr and config.epochs > 1 else 0
+
+    def share(step: int) -> float:
+        if step < warm_up:
+            return (step + 1) / (warm_up + 1)
+        return 0.5 * (1 + math.cos(math.pi * (step - warm_up) / (config.epochs * per_epoch - warm_up)))
+
+    return share
 
 
 def _provenance(config: TrainConfig, split: Split) -> dict[str, Any]:

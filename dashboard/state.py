@@ -83,7 +83,7 @@ def _explanation(
     weights_hash: str, digest: str, tokens: tuple[int, ...], method: str, _checkpoint: Checkpoint, _image: Image.Image
 ) -> Explanation:
     feature_map = _encode(weights_hash, digest, _checkpoint, _image)[0]
-    return explain(_checkpoint.model, feature_map, tokens, method)
+    return explain(_checkpoint.rnn, feature_map, tokens, method)
 
 
 def trace(checkpoint: Checkpoint, picture: Picture, beam: int) -> Trace:

@@ -6,6 +6,7 @@ import pytest
 import timm
 import torch
 from PIL import Image
+from torch import nn
 
 from cnnrnn.backbones import Backbone, BackboneConfig, BackboneError
 
@@ -34,6 +35,28 @@ def test_the_packaged_weights_are_timms_tensors(n: int) -> None:
     torch.testing.assert_close(own["conv_stem.weight"], packaged["_conv_stem.weight"], rtol=0, atol=0)
     torch.testing.assert_close(own["conv_head.weight"], packaged["_conv_head.weight"], rtol=0, atol=0)
     torch.testing.assert_close(own["bn2.running_var"], packaged["_bn1.running_var"], rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("name", ["tf_efficientnet_lite0", "resnet18", "mobilenetv3_small_050", "densenet121", "vgg16"])
+def test_folded_batch_norm_is_the_same_function_and_layers_are_a_chain(name: str) -> None:
+    torch.manual_seed(0)
+    backbone = Backbone(BackboneConfig.of(name, 64)).eval()
+    for module in backbone.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.running_mean.normal_(0, 0.1)  # type: ignore[union-attr]
+            module.running_var.uniform_(0.5, 2)  # type: ignore[union-attr]
+    images = torch.randn(2, 3, 64, 64)
+    with torch.no_grad():
+        before = backbone(images)
+        backbone.fold_batch_norm()
+        assert backbone.config.folded
+        # DenseNet's norms before a convolution have to stay; elsewhere none is left.
+        assert name == "densenet121" or not any(isinstance(m, nn.BatchNorm2d) for m in backbone.modules())
+        torch.testing.assert_close(backbone(images), before, rtol=1e-3, atol=1e-4)
+        torch.testing.assert_close(nn.Sequential(*backbone.layers().values())(images), backbone(images))
+        again = Backbone(backbone.config).eval()
+        again.load_state_dict(backbone.state_dict())
+        torch.testing.assert_close(again(images), backbone(images))
 
 
 def test_weights_that_cannot_be_had_say_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:

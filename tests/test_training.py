@@ -7,11 +7,11 @@ import pytest
 import torch
 from helpers import Quiet
 
-from cnnrnn.checkpoint import Checkpoint
+from cnnrnn.checkpoint import Checkpoint, CheckpointError
 from cnnrnn.data import Split, load_split
 from cnnrnn.errors import UserError
 from cnnrnn.evaluation import evaluate
-from cnnrnn.training import TrainConfig, TrainingError, new_checkpoint, sequence_loss, train
+from cnnrnn.training import Run, TrainConfig, TrainingError, new_checkpoint, sequence_loss, train
 from cnnrnn.vocabulary import IGNORE_TOKEN
 
 
@@ -22,7 +22,7 @@ def test_the_scenes_are_learned_almost_perfectly(trained: tuple[Path, list[dict]
     assert report["mAP"] > 98
     assert report["OF1"] > 97
     assert report["exact_match"] > 90
-    assert {path.name for path in run.iterdir()} == {"best", "last"}
+    assert {path.name for path in run.iterdir()} == {"best", "last", "state.pt"}
 
 
 def test_the_loss_is_the_mean_cross_entropy_of_the_steps_that_count() -> None:
@@ -38,8 +38,11 @@ def small(split: Split, images: int) -> Split:
     return Split(split.name, split.labels, split.samples[:images])
 
 
-def fresh(split: Split) -> Checkpoint:
-    return new_checkpoint(split, "test_byobnet", 64, False, 0, torch.device("cpu"), embedding_dim=8, hidden_dim=8)
+def fresh(split: Split, head: str = "cnn-rnn") -> Checkpoint:
+    settings = {"embedding_dim": 8, "hidden_dim": 8} if head == "cnn-rnn" else {}
+    return new_checkpoint(
+        split, "test_byobnet", 64, False, 0, torch.device("cpu"), head, dropout=0.2, **settings
+    )  # fmt: skip
 
 
 def test_frozen_training_caches_features_and_leaves_the_backbone_alone(scenes_root: Path, tmp_path: Path) -> None:
@@ -52,7 +55,8 @@ def test_frozen_training_caches_features_and_leaves_the_backbone_alone(scenes_ro
         for name, value in checkpoint.model.backbone.state_dict().items():
             torch.testing.assert_close(value, before[name], rtol=0, atol=0)
         weights.append(checkpoint.model.U_I.weight.detach())
-    assert len(list((tmp_path / "features").glob("*.safetensors"))) == 2  # with and without mirror images
+    # The split is validated, too: its plain view serves both.
+    assert len(list((tmp_path / "features").glob("*.npy"))) == 2
     torch.testing.assert_close(*weights, rtol=0, atol=0)  # same seed, same weights
 
 
@@ -71,6 +75,94 @@ def test_ctrl_c_leaves_a_usable_checkpoint(scenes_root: Path, tmp_path: Path) ->
     assert Checkpoint.load(tmp_path / "run" / "last").training["epochs_done"] == 2
     assert Checkpoint.load(tmp_path / "run" / "best")
     assert len(json.loads((tmp_path / "run" / "last" / "metrics.json").read_text())["history"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("head", "settings"),
+    [
+        ("cnn-rnn", {}),  # frozen
+        ("cnn-rnn", {"backbone_lr": 1e-3, "trained_layers": 2, "views": 3}),
+        ("cnn-rnn", {"backbone_lr": 1e-3}),  # end to end, and batch norm learns
+        ("sigmoid", {"backbone_lr": 1e-3, "trained_layers": 2, "loss": "asymmetric"}),
+    ],
+)
+def test_a_resumed_run_has_the_losses_of_an_uninterrupted_one(
+    head: str, settings: dict, scenes_root: Path, tmp_path: Path
+) -> None:
+    split = small(load_split("scenes", scenes_root, "train"), 40)
+    config = TrainConfig(epochs=4, batch_size=16, **settings)
+
+    class Impatient(Quiet):
+        def advance(self, images: int, loss: float | None = None) -> None:
+            if len(self.records) == 2 and loss is not None:  # in the middle of the third epoch
+                raise KeyboardInterrupt
+
+    def run(name: str, watcher: Quiet, resume: bool = False) -> tuple[Run, Checkpoint]:
+        checkpoint = fresh(split, head)
+        return train(
+            checkpoint, split, split, config, tmp_path / name, tmp_path / "features", watcher, resume
+        ), checkpoint  # fmt: skip
+
+    whole, expected = run("whole", Quiet())
+    first, _ = run("parts", Impatient())
+    assert first.interrupted
+    torch.manual_seed(99)
+    second, resumed = run("parts", watcher := Quiet(), resume=True)
+    assert [record["epoch"] for record in watcher.records] == [3, 4]
+    assert [record["loss"] for record in second.history] == [record["loss"] for record in whole.history]
+    assert second.best == whole.best
+    for name, value in resumed.model.state_dict().items():
+        torch.testing.assert_close(value, expected.model.state_dict()[name], rtol=0, atol=0)
+    assert Checkpoint.load(tmp_path / "parts" / "best").training["epochs_done"] == Checkpoint.load(
+        tmp_path / "whole" / "best"
+    ).training["epochs_done"]  # fmt: skip
+
+
+def test_what_cannot_be_resumed_says_why(scenes_root: Path, tmp_path: Path) -> None:
+    split = small(load_split("scenes", scenes_root, "train"), 16)
+
+    def resume(config: TrainConfig) -> Run:
+        return train(fresh(split), split, split, config, tmp_path / "run", tmp_path, Quiet(), resume=True)
+
+    with pytest.raises(TrainingError, match="no finished epoch"):
+        resume(TrainConfig(epochs=1))
+    train(fresh(split), split, split, TrainConfig(epochs=1), tmp_path / "run", tmp_path, Quiet())
+    with pytest.raises(TrainingError, match=r"epochs: 1 → 2.*repeat its command"):
+        resume(TrainConfig(epochs=2))
+    (tmp_path / "run" / "state.pt").write_bytes(b"half a file")
+    with pytest.raises(TrainingError, match="damaged"):
+        resume(TrainConfig(epochs=1))
+
+
+def test_training_in_part_changes_only_the_last_layers(scenes_root: Path, tmp_path: Path) -> None:
+    split = small(load_split("scenes", scenes_root, "train"), 32)
+    checkpoint = fresh(split)
+    layers = checkpoint.model.backbone.layers()
+    before = {name: [p.clone() for p in layer.parameters()] for name, layer in layers.items()}
+    config = TrainConfig(epochs=1, backbone_lr=1e-2, trained_layers=2, views=3)
+    train(checkpoint, split, split, config, tmp_path / "run", tmp_path / "features", Quiet())
+    changed = {
+        name for name, layer in layers.items() 
+        if any(not torch.equal(p, old) for p, old in zip(layer.parameters(), before[name], strict=True))
+    }  # fmt: skip
+    assert changed == {"stages.2", "stages.3"}  # the last one, final_conv, has no weights
+    config = TrainConfig(epochs=1, backbone_lr=1e-2, trained_layers=99)
+    with pytest.raises(UserError, match="train fewer than that"):
+        train(checkpoint, split, split, config, tmp_path / "run", tmp_path / "features", Quiet())
+
+
+def test_the_baseline_learns_the_scenes_and_is_evaluated_alike(scenes_root: Path, tmp_path: Path) -> None:
+    splits = [load_split("scenes", scenes_root, name) for name in ("train", "val")]
+    checkpoint = new_checkpoint(splits[0], "test_byobnet", 64, False, 0, torch.device("cpu"), "sigmoid")
+    config = TrainConfig(epochs=6, batch_size=32, lr=3e-3, backbone_lr=3e-3)
+    train(checkpoint, *splits, config, tmp_path / "run", tmp_path / "features", Quiet())
+    best = Checkpoint.load(tmp_path / "run" / "best")
+    assert best.model.threshold != 0.5  # chosen, and saved
+    metrics = evaluate(best, load_split("scenes", scenes_root, "test")).metrics
+    assert metrics["mAP"] > 90
+    assert metrics["OF1"] > 80
+    with pytest.raises(CheckpointError, match="sigmoid baseline"):
+        best.rnn  # noqa: B018
 
 
 def test_a_loss_that_is_not_finite_stops_with_advice(scenes_root: Path, tmp_path: Path) -> None:

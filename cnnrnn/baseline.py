@@ -1,0 +1,78 @@
+"""What people would use instead: the same backbone with an independent sigmoid per label."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from cnnrnn.backbones import Backbone
+from cnnrnn.decoding import Path, Trace
+
+
+@dataclass(frozen=True)
+class SigmoidConfig:
+    num_labels: int
+    dropout: float = 0.0  # on I; training only
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+class SigmoidClassifier(nn.Module):
+    """A CNN and one linear unit per label; no label knows of another."""
+
+    threshold: Tensor  # () a label is predicted from this probability on; chosen on the validation split
+
+    def __init__(self, config: SigmoidConfig, backbone: Backbone) -> None:
+        super().__init__()
+        self.config = config
+        self.backbone = backbone
+        self.classifier = nn.Linear(backbone.feature_dim, config.num_labels)
+        self.dropout = nn.Dropout(config.dropout)
+        self.register_buffer("threshold", torch.tensor(0.5))
+
+    @property
+    def device(self) -> torch.device:
+        return self.classifier.weight.device
+
+    def forward(self, pooled: Tensor) -> Tensor:
+        """I (batch, feature) -> logits (batch, label)."""
+        return self.classifier(self.dropout(pooled))
+
+
+def choose_threshold(truth: np.ndarray, probs: np.ndarray, ignored: np.ndarray) -> float:
+    """The threshold with the highest O-F1: bool, float and bool arrays (image, label)."""
+    order = np.argsort(-probs[~ignored], kind="stable")
+    hits, scores = truth[~ignored][order], probs[~ignored][order]
+    true_positives = hits.cumsum()
+    f1 = 2 * true_positives / (np.arange(1, len(hits) + 1) + hits.sum())  # with the first k predicted
+    last_of_ties = np.append(scores[1:] != scores[:-1], True)
+    best = int(np.argmax(np.where(last_of_ties, f1, -1.0)))
+    below = scores[best + 1] if best + 1 < len(scores) else 0.0
+    return float((scores[best] + below) / 2)
+
+
+@torch.no_grad()
+def threshold_labels(model: SigmoidClassifier, pooled: Tensor, labels: Sequence[str]) -> list[Trace]:
+    """The labels of each image: I (batch, feature) -> one Trace per image.
+
+    Independent sigmoids are a distribution over label sets, too; its one path here is the set that reaches
+    the threshold, most probable label first, and the path's probability is that of exactly this set.
+    """
+    logits = model(pooled)  # (batch, label)
+    present, absent = nn.functional.logsigmoid(logits), nn.functional.logsigmoid(-logits)
+    chosen = logits.sigmoid() >= model.threshold
+    log_probs = torch.where(chosen, present, absent).sum(dim=1)  # (batch,)
+    traces = []
+    for probs, mask, log_prob in zip(
+        logits.sigmoid().cpu().numpy(), chosen.cpu().numpy(), log_probs.tolist(), strict=True
+    ):
+        tokens = tuple(int(label) for label in np.argsort(-probs, kind="stable") if mask[label])
+        path = Path(tokens, log_prob, rows=())
+        traces.append(Trace(tuple(labels), 1, (), (path,), probs, coverage=1.0))  # the probabilities are exact
+    return traces
