@@ -198,6 +198,13 @@ def evaluate(
     html: Annotated[
         Path | None, typer.Option("--html", help="A report with plots and the worst mistakes, in one file.")
     ] = None,
+    recurrence: Annotated[
+        bool,
+        typer.Option(
+            "--recurrence/--without-recurrence",
+            help="Without: the decoder forgets what it emitted; shows what the recurrence is worth.",
+        ),
+    ] = True,
     record: Annotated[
         bool, typer.Option("--record", help="Write the figures into the checkpoint's metrics and model card.")
     ] = False,
@@ -213,6 +220,8 @@ def evaluate(
         from cnnrnn.evaluation import picture_record
         from cnnrnn.report import render_html
 
+        if record and not recurrence:
+            raise UserError("figures without the recurrence are not the model's; leave --record away")
         loaded = Checkpoint.load(checkpoint, _device(device))
         data = load_split(dataset, root, split, Options(download, separator))
         _print_remarks(data)
@@ -225,7 +234,7 @@ def evaluate(
                 if per_image is not None:
                     lines.append(json.dumps(picture_record(sample, outcome), ensure_ascii=False))
 
-            evaluation = run_evaluation(loaded, data, beam, batch_size, min_positives, threshold, each)
+            evaluation = run_evaluation(loaded, data, beam, batch_size, min_positives, threshold, recurrence, each)
         report = evaluation.metrics
         report["command"] = _command_line()
         if record:
@@ -420,7 +429,9 @@ def _print_report(name: str, report: dict[str, Any]) -> None:
         f"mAP {report['mAP']:.1f} (11-point {report['mAP_eleven_point']:.1f}, interpolated area "
         f"{report['mAP_area']:.1f}) over {report['labels_scored']} labels with ≥ {report['min_positives']} positives, "
         f"MAP@10 {report['MAP@10']:.1f}; exact set {report['exact_match']:.1f} %, Hamming loss "
-        f"{report['hamming_loss']:.2f} %, coverage {report['coverage']:.1f} %"
+        f"{report['hamming_loss']:.2f} %, coverage {report['coverage']:.1f} %, "
+        f"calibration error {report['calibration']['ece']:.2f} % "
+        f"({report['calibration']['ece_likely']:.1f} % of marginals ≥ 10 %)"
     )
     if other := {key: value for key, value in quoted.items() if key not in columns}:
         console.print(f"paper, quoted ({MEASURED}): " + ", ".join(f"{key} {value:.1f}" for key, value in other.items()))

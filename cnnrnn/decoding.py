@@ -288,11 +288,18 @@ def _traces(
 
 
 @torch.no_grad()
-def decode(model: CNNRNN, pooled: Tensor, labels: Sequence[str], beam: int = 8) -> list[Trace]:
-    """Beam search with the model's own step: I (batch, feature) -> one Trace per image."""
+def decode(model: CNNRNN, pooled: Tensor, labels: Sequence[str], beam: int = 8, recurrence: bool = True) -> list[Trace]:
+    """Beam search with the model's own step: I (batch, feature) -> one Trace per image.
+
+    Without `recurrence` every step is the first one, except that no label repeats: for measuring what the
+    recurrence is worth.
+    """
     image = model.project_image(pooled)  # (batch, embedding)
 
     def step(tokens: Tensor, rows: Tensor, state: State) -> tuple[Tensor, State]:
         return model.step(tokens, image[rows], state)
 
-    return beam_search(step, model.initial_state(len(pooled)), labels, beam)
+    def first_step(tokens: Tensor, rows: Tensor, state: State) -> tuple[Tensor, State]:
+        return step(torch.full_like(tokens, model.start), rows, model.initial_state(len(tokens)))
+
+    return beam_search(step if recurrence else first_step, model.initial_state(len(pooled)), labels, beam)

@@ -15,6 +15,7 @@ from cnnrnn.decoding import Trace
 from cnnrnn.metrics import (
     AP_RULES,
     average_precisions,
+    calibration,
     exact_match,
     hamming_loss,
     map_at_k,
@@ -57,12 +58,15 @@ def evaluate(
     batch_size: int = 32,
     min_positives: int = 5,
     threshold: float = 0.5,
+    recurrence: bool = True,
     each: Callable[[Sample, Trace | str], None] = lambda sample, outcome: None,
 ) -> Evaluation:
     """Decode every picture of a split and compare with its labels. Metrics: see `report`, and seconds, errors.
 
-    `each` is told every picture's trace, or why it can't be read; such a picture counts as one without a
-    prediction and is named under ``errors``. Raises DataError if the split has labels that the checkpoint doesn't know.
+    Without `recurrence` the decoder forgets what it emitted, but for not repeating it: what is lost is what the
+    recurrence is worth. `each` is told every picture's trace, or why it can't be read; such a picture counts as
+    one without a prediction and is named under ``errors``. Raises DataError if the split has labels that the
+    checkpoint doesn't know.
     """
     started = time.perf_counter()
     labels = checkpoint.vocabulary.labels
@@ -70,7 +74,7 @@ def evaluate(
     predictions = Predictions(len(truth), len(labels))
     errors: dict[str, str] = {}
     paths = [sample.image for sample in split.samples]
-    for row, (path, outcome) in enumerate(predict(checkpoint, paths, beam, batch_size)):
+    for row, (path, outcome) in enumerate(predict(checkpoint, paths, beam, batch_size, recurrence)):
         if isinstance(outcome, str):
             errors[str(path)] = outcome
         else:
@@ -101,7 +105,7 @@ def report(
     keys of AP; AP is non-interpolated, and VOC's two rules stand beside it. OP … CF1, exact_match and
     hamming_loss judge the best path's label set. From the marginals: top3 always takes three labels, as the
     paper's tables do; top3_at_most those of the three that reach `threshold`; above_threshold all that do.
-    coverage is the mean probability of the paths that the search closed.
+    coverage is the mean probability of the paths that the search closed; calibration judges the marginals.
     """
     positives = (truth & ~ignored).sum(axis=0)  # (label,)
     scored = positives >= min_positives  # (label,)
@@ -133,6 +137,7 @@ def report(
         "exact_match": exact_match(truth, best_path, ignored),
         "hamming_loss": hamming_loss(truth, best_path, ignored),
         "coverage": 100 * _mean(predictions.coverage),
+        "calibration": calibration(truth, marginals, ignored),
     }
 
 

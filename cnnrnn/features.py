@@ -43,9 +43,9 @@ def augmentation(backbone: Backbone) -> Transform:
     """A random crop, perhaps mirrored, in slightly other colours."""
     return v2.Compose(
         [
-            v2.RandomResizedCrop(backbone.config.image_size, scale=(0.35, 1.0), ratio=(0.75, 4 / 3)),
+            v2.RandomResizedCrop(backbone.config.image_size, scale=(0.5, 1.0), ratio=(0.75, 4 / 3)),
             v2.RandomHorizontalFlip(),
-            v2.ColorJitter(0.3, 0.3, 0.3),
+            v2.ColorJitter(0.2, 0.2, 0.2),
             backbone.normalise(),
         ]
     )

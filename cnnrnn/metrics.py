@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from sklearn.metrics import average_precision_score, precision_recall_curve
@@ -109,6 +110,33 @@ def exact_match(truth: np.ndarray, predicted: np.ndarray, ignored: np.ndarray | 
     """Share of images whose whole label set is right."""
     counted = _counted(truth, ignored)
     return float(100 * ((truth == predicted) | ~counted).all(axis=1).mean())
+
+
+def calibration(
+    truth: np.ndarray, scores: np.ndarray, ignored: np.ndarray | None = None, bins: int = 10
+) -> dict[str, Any]:
+    """Do labels given a probability of 70 % turn out right 7 times in 10? Over all pairs of image and label.
+
+    ``bins``, each [from, to) an equal share of 0 to 1, hold the number of pairs, their mean probability and the
+    share that is true. ``ece`` is the expected calibration error (Naeini et al., 2015), ``ece_likely`` that of
+    the pairs from 10 % on: the many labels that are plainly absent make the first one small. Percentages, but pairs.
+    """
+    counted = _counted(truth, ignored)
+    hits, probs = truth[counted], scores[counted]
+    index = np.minimum((probs * bins).astype(int), bins - 1)
+    pairs = np.bincount(index, minlength=bins)
+    predicted = _ratio(np.bincount(index, probs, bins), pairs)
+    observed = _ratio(np.bincount(index, hits, bins), pairs)
+    gaps = np.abs(predicted - observed)
+    likely = np.arange(bins) >= bins // 10
+    return {
+        "ece": float((gaps * pairs).sum() / max(pairs.sum(), 1)),
+        "ece_likely": float((gaps * pairs)[likely].sum() / max(pairs[likely].sum(), 1)),
+        "bins": [
+            {"from": 100 * number / bins, "pairs": int(count), "predicted": float(p), "observed": float(o)}
+            for number, (count, p, o) in enumerate(zip(pairs, predicted, observed, strict=True))
+        ],
+    }
 
 
 def top_k(scores: np.ndarray, k: int) -> np.ndarray:

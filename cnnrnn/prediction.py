@@ -27,12 +27,12 @@ def encode(model: CNNRNN | SigmoidClassifier, images: Tensor) -> tuple[Tensor, T
 
 
 def decode_batch(
-    model: CNNRNN | SigmoidClassifier, pooled: Tensor, labels: Sequence[str], beam: int = 8
+    model: CNNRNN | SigmoidClassifier, pooled: Tensor, labels: Sequence[str], beam: int = 8, recurrence: bool = True
 ) -> list[Trace]:
     """I (batch, feature) -> one Trace per image, by beam search or, for the baseline, by its threshold."""
     if isinstance(model, SigmoidClassifier):
         return threshold_labels(model, pooled, labels)
-    return decode(model, pooled, labels, beam)
+    return decode(model, pooled, labels, beam, recurrence)
 
 
 def find_pictures(paths: Sequence[Path]) -> list[Path]:
@@ -47,7 +47,7 @@ def find_pictures(paths: Sequence[Path]) -> list[Path]:
 
 
 def predict(
-    checkpoint: Checkpoint, paths: Sequence[Path], beam: int, batch_size: int
+    checkpoint: Checkpoint, paths: Sequence[Path], beam: int, batch_size: int, recurrence: bool = True
 ) -> Iterator[tuple[Path, Trace | str]]:
     """Every picture in order with its trace, or with the reason why it can't be read."""
     model, labels = checkpoint.model, checkpoint.vocabulary.labels
@@ -55,7 +55,7 @@ def predict(
     for read, images, failed in batches(paths, model.backbone.preprocess, size, batch_size):
         outcomes: dict[int, Trace | str] = dict(failed)
         if read:
-            outcomes |= zip(read, decode_batch(model, encode(model, images)[1], labels, beam), strict=True)
+            outcomes |= zip(read, decode_batch(model, encode(model, images)[1], labels, beam, recurrence), strict=True)
         for index in sorted(outcomes):
             yield paths[index], outcomes[index]
 
