@@ -37,6 +37,7 @@ def model_card(checkpoint: Checkpoint, results: dict[str, Any]) -> str:
         "over the labels with at least 5 positives in the split.\n",
         _table(results),
         *_per_label(results),
+        *_calibration(results),
         "## What it can't see\n",
         "It knows only the labels below, and pictures like its training data.",
         f"Labels with fewer than {FEW_EXAMPLES} training pictures, on which it is weak: {', '.join(few) or 'none'}.\n",
@@ -68,10 +69,10 @@ def _fine_tuning(config: dict[str, Any]) -> str:
 
 def _table(results: dict[str, Any]) -> str:
     rows = {"validation": results.get("val") or {}, **results.get("evaluations", {})}
-    lines = [f"| split | {' | '.join(_COLUMNS)} |", "|---" * (1 + len(_COLUMNS)) + "|"]
+    lines = [_line("split", list(_COLUMNS)), "|---" * (1 + len(_COLUMNS)) + "|"]
     for name, metrics in rows.items():
         if metrics:
-            lines.append(f"| {name} | {' | '.join(_number(metrics[column]) for column in _COLUMNS)} |")
+            lines.append(_line(name, [_number(metrics[column]) for column in _COLUMNS]))
     return "\n".join(lines) + "\n"
 
 
@@ -82,6 +83,28 @@ def _per_label(results: dict[str, Any]) -> list[str]:
         + f"\n\nMeasured by `{metrics['command']}`.\n"
         for name, metrics in results.get("evaluations", {}).items()
     ]
+
+
+def _calibration(results: dict[str, Any]) -> list[str]:
+    """The reliability of the marginals on the first split that was evaluated, or on the validation split."""
+    name, metrics = next(iter(results.get("evaluations", {}).items()), ("validation", results.get("val") or {}))
+    if "calibration" not in metrics:
+        return []
+    found = metrics["calibration"]
+    bins = [entry for entry in found["bins"] if entry["pairs"]]
+    return [
+        "## Can its probabilities be believed?\n",
+        f"Of the labels given a marginal of about p on {name}, this share is right; expected calibration error "
+        f"{found['ece']:.2f} %, {found['ece_likely']:.1f} % among marginals from 10 % on.\n",
+        _line("p", [f"{entry['predicted']:.0f} %" for entry in bins]),
+        "|---" * (1 + len(bins)) + "|",
+        _line("right", [f"{entry['observed']:.0f} %" for entry in bins]),
+        _line("labels", [str(entry["pairs"]) for entry in bins]) + "\n",
+    ]
+
+
+def _line(first: str, cells: list[str]) -> str:
+    return f"| {' | '.join([first, *cells])} |"
 
 
 def _number(value: float | int) -> str:

@@ -356,6 +356,22 @@ def neighbours(
         write_output(json_file, {label: dict(near) for label, near in found.items()})
 
 
+@app.command()
+def compare(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", show_default=False, help="Folders of trainings.")],
+) -> None:
+    """Trainings side by side, as a Markdown table; seeds of one configuration as mean ± standard deviation."""
+    with _errors_for_people():
+        from cnnrnn.comparison import compare as run_comparison
+
+        shared, rows = run_comparison(runs)
+        columns = list(dict.fromkeys(column for row in rows for column in row))
+        lines = ["| " + " | ".join(columns) + " |", "|---" * len(columns) + "|"]
+        lines += ["| " + " | ".join(row.get(column, "") for column in columns) + " |" for row in rows]
+        sys.stdout.write("Shared: " + ", ".join(f"{key} {value}" for key, value in shared.items()) + "\n\n")
+        sys.stdout.write("\n".join(lines) + "\n")
+
+
 def main() -> None:
     warnings.filterwarnings("ignore", module=r"PIL\.")  # Pillow's remarks on odd metadata are for developers
     app()

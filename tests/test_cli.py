@@ -172,7 +172,13 @@ def test_ctrl_c_in_the_middle_of_training_leaves_a_usable_checkpoint(tmp_path: P
     assert training.returncode == 130
     assert "Interrupted; the model so far is in" in "".join(output)
     assert "Traceback" not in "".join(output)
-    assert Checkpoint.load(out / "last").training["epochs_done"] >= 2
+    done = Checkpoint.load(out / "last").training["epochs_done"]
+    assert done >= 2
+
+    again = ["train", "--dataset", "scenes", "--root", scenes_root, "--out", out, "--resume", *TINY]
+    refused = run(*again, "--epochs", 9998)
+    assert refused.returncode == 2
+    assert "epochs: 9999 → 9998" in refused.stderr
 
 
 def test_the_shipped_checkpoint_is_small_and_knows_its_card() -> None:

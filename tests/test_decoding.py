@@ -11,7 +11,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from cnnrnn.decoding import ROOT, StepFunction, Trace, beam_search
+from cnnrnn.checkpoint import Checkpoint
+from cnnrnn.decoding import ROOT, StepFunction, Trace, beam_search, decode
 
 LABELS = ("a", "b", "c", "d")
 L = len(LABELS)
@@ -163,3 +164,18 @@ def test_bad_beams_and_broken_weights_are_refused() -> None:
         search(make_logits(), beam=0)
     with pytest.raises(ValueError, match="not finite"):
         search(torch.full((1, L + 2, L + 2, L + 1), torch.nan), beam=2)
+
+
+def test_without_recurrence_every_step_is_the_first_one(loaded: Checkpoint) -> None:
+    torch.manual_seed(0)
+    model, labels = loaded.rnn, loaded.vocabulary.labels
+    pooled = torch.randn(3, model.backbone.feature_dim)
+    for with_memory, trace in zip(
+        decode(model, pooled, labels), decode(model, pooled, labels, recurrence=False), strict=True
+    ):
+        first = trace.steps[0].probs[0]  # (L+1,)
+        np.testing.assert_allclose(first, with_memory.steps[0].probs[0], atol=1e-6)
+        for token, probs in zip(trace.steps[1].tokens, trace.steps[1].probs, strict=True):
+            left = np.where(np.arange(len(first)) == token, 0, first)
+            np.testing.assert_allclose(probs, left / left.sum(), atol=1e-5)
+        assert not np.allclose(with_memory.steps[1].probs, trace.steps[1].probs, atol=1e-3)

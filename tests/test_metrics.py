@@ -1,11 +1,13 @@
 import numpy as np
 import pytest
 import torch
+import torchmetrics
 from sklearn.metrics import average_precision_score, precision_recall_fscore_support
 
 from cnnrnn.metrics import (
     AP_RULES,
     average_precisions,
+    calibration,
     exact_match,
     hamming_loss,
     map_at_k,
@@ -126,3 +128,20 @@ def test_map_at_k_by_hand() -> None:
     # with two ranks the first image has one hit of two possible
     assert map_at_k(truth, scores, 2) == pytest.approx(100 * (1 / 2 + 1 / 2) / 2)
     assert map_at_k(np.zeros((2, 4), dtype=bool), scores[:2], 10) == 0
+
+
+def test_calibration_agrees_with_torchmetrics_and_leaves_ignored_pairs_out() -> None:
+    generator = np.random.default_rng(1)
+    probs = generator.random((200, 4))
+    truth = generator.random((200, 4)) < probs**2  # overconfident
+    ignored = generator.random((200, 4)) < 0.1
+    found = calibration(truth, probs, ignored, bins=10)
+    expected = torchmetrics.functional.calibration_error(
+        torch.from_numpy(probs[~ignored]), torch.from_numpy(truth[~ignored]).long(), task="binary", n_bins=10, norm="l1"
+    )
+    # torchmetrics judges P(the label is there), as we do, in the same ten bins
+    assert found["ece"] == pytest.approx(100 * expected.item(), abs=1e-3)
+    assert found["ece_likely"] > 10  # (p - p²) is 0.16 on average
+    assert sum(entry["pairs"] for entry in found["bins"]) == (~ignored).sum()
+    perfect = calibration(truth, truth.astype(float), ignored)
+    assert perfect["ece"] == perfect["ece_likely"] == 0
