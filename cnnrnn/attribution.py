@@ -1,8 +1,8 @@
 """Where in the picture each decoding step found its evidence: one map per step of a path.
 
-The image enters equation 3 as one vector that is pooled from the feature map, and no recurrence sees it. So
-one unrolled pass over the labels and one backward pass explain every step of a path, without a second
-backbone pass and without hooks on the shared model: two threads explaining at once can't mix.
+The image enters only in equation 3, pooled from the feature map, and no recurrence sees it. So one unrolled pass
+over the labels and one backward pass explain every step of a path, without a second backbone pass and without
+hooks on the shared model: two threads explaining at once can't mix.
 
 What is explained is a step's log-odds, log p - log(1 - p): its choice against everything else it could have
 emitted. The gradient is that of log p divided by 1 - p, so the Grad-CAM map has the same shape; but the one of
@@ -35,8 +35,8 @@ def step_scores(model: CNNRNN, tokens: Sequence[int]) -> StepScores:
     def scores(feature_maps: Tensor) -> Tensor:
         # A caller such as integrated gradients may stack several points, all steps of one after another.
         repeats = len(feature_maps) // len(targets)
-        image = model.project_image(model.backbone.pool(feature_maps))
-        logits = model.score(recurrent.repeat(repeats, 1), image)  # (step, L+1)
+        image = model.project_image(model.image_feature(feature_maps))
+        logits = model.score(recurrent.repeat(repeats, 1).unsqueeze(1), image).squeeze(1)  # (step, L+1)
         chosen = targets.repeat(repeats).unsqueeze(1)  # (step, 1)
         excluded = emitted.repeat(repeats, 1).scatter(1, chosen, True)
         open_ = ~excluded.all(dim=1)  # after the last label END has no rival, and needs no evidence

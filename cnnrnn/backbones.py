@@ -97,7 +97,8 @@ class Backbone(nn.Module):
     """A timm CNN cut in two: up to its last feature map, and from there to one vector per image."""
 
     net: Any  # timm's classes have no common type
-    feature_dim: int
+    channels: int  # of the feature map
+    feature_dim: int  # of the pooled vector
 
     def __init__(self, config: BackboneConfig) -> None:
         """Without weights. Raises BackboneError for a name that timm doesn't know."""
@@ -105,7 +106,7 @@ class Backbone(nn.Module):
         _check_name(config.name)  # a stranger's "hf-hub:…" would make timm ask the network
         self.config = config
         self.net = timm.create_model(config.name, pretrained=False, num_classes=0)
-        self.feature_dim = self.net.head_hidden_size
+        self.channels, self.feature_dim = self.net.num_features, self.net.head_hidden_size
         if config.folded:
             _fold(self.net)
         self.net.to(memory_format=torch.channels_last)  # the faster layout for convolutions, on CPUs by half

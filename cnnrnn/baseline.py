@@ -40,6 +40,10 @@ class SigmoidClassifier(nn.Module):
     def device(self) -> torch.device:
         return self.classifier.weight.device
 
+    def image_feature(self, feature_map: Tensor) -> Tensor:
+        """Feature map (batch, channel, height, width) -> I (batch, feature)."""
+        return self.backbone.pool(feature_map)
+
     def forward(self, pooled: Tensor) -> Tensor:
         """I (batch, feature) -> logits (batch, label)."""
         return self.classifier(self.dropout(pooled))

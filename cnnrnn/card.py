@@ -56,7 +56,8 @@ def _kind(model: ModelConfig | SigmoidConfig) -> str:
 def _head(model: ModelConfig | SigmoidConfig) -> str:
     if isinstance(model, ModelConfig):
         recurrence = f"recurrence {model.cell} {model.hidden_dim}"
-        return f"embedding {model.embedding_dim}, {recurrence}, h = {model.activation}"
+        heads = f", attention with {model.attention_heads} heads" if model.attention_heads else ""
+        return f"embedding {model.embedding_dim}, {recurrence}, h = {model.activation}{heads}"
     return "one sigmoid per label, threshold chosen on the validation split"
 
 

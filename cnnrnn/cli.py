@@ -101,6 +101,9 @@ def train(
     cell: Annotated[
         Literal["lstm", "paper"], typer.Option(help="Recurrence; paper is equation 2 as printed.")
     ] = "lstm",
+    attention_heads: Annotated[
+        int, typer.Option(min=0, help="Of a step's own attention to the image; 0 is the paper's pooling.")
+    ] = 0,
     dropout: Annotated[float, typer.Option(min=0, max=0.95)] = 0.5,
     epochs: Annotated[int, typer.Option(min=1)] = 30,
     batch_size: Annotated[int, typer.Option(min=1)] = 64,
@@ -140,7 +143,13 @@ def train(
         _print_remarks(train_split, val_split)
         settings: dict[str, Any] = {"dropout": dropout}
         if head == "cnn-rnn":
-            settings |= {"embedding_dim": embedding, "hidden_dim": hidden, "activation": activation, "cell": cell}
+            settings |= {
+                "embedding_dim": embedding,
+                "hidden_dim": hidden,
+                "activation": activation,
+                "cell": cell,
+                "attention_heads": attention_heads,
+            }
         checkpoint = new_checkpoint(
             train_split,
             backbone,
@@ -307,8 +316,8 @@ def explain(
 
         loaded = Checkpoint.load(checkpoint, _device(device))
         image = open_image(picture, MAX_SIDE)
-        feature_map, pooled = encode_picture(loaded, image)
-        trace = decode_picture(loaded, pooled, beam)
+        feature_map, feature = encode_picture(loaded, image)
+        trace = decode_picture(loaded, feature, beam)
         if path_number > len(trace.paths):
             raise UserError(f"the search kept {len(trace.paths)} paths; choose --path up to that or a wider --beam")
         path = trace.paths[path_number - 1]

@@ -20,7 +20,8 @@ from cnnrnn.vocabulary import END_NAME
 
 ROOT = -1  # parent of the empty prefix
 
-# tokens (row,), index of each row's image (row,), state -> logits over labels and END (row, L+1), next state
+# tokens (row,), index of each row's image (row,), state -> logits over labels and END (row, L+1), next state.
+# The rows of an image stand together, and every image has equally many.
 StepFunction = Callable[[Tensor, Tensor, State], tuple[Tensor, State]]
 
 
@@ -288,18 +289,21 @@ def _traces(
 
 
 @torch.no_grad()
-def decode(model: CNNRNN, pooled: Tensor, labels: Sequence[str], beam: int = 8, recurrence: bool = True) -> list[Trace]:
-    """Beam search with the model's own step: I (batch, feature) -> one Trace per image.
+def decode(
+    model: CNNRNN, feature: Tensor, labels: Sequence[str], beam: int = 8, recurrence: bool = True
+) -> list[Trace]:
+    """Beam search with the model's own step: I (batch, …) -> one Trace per image.
 
     Without `recurrence` every step is the first one, except that no label repeats: for measuring what the
     recurrence is worth.
     """
-    image = model.project_image(pooled)  # (batch, embedding)
+    image = model.project_image(feature)
 
     def step(tokens: Tensor, rows: Tensor, state: State) -> tuple[Tensor, State]:
-        return model.step(tokens, image[rows], state)
+        live = rows.unique_consecutive()
+        return model.step(tokens, tuple(part[live] for part in image), state)
 
     def first_step(tokens: Tensor, rows: Tensor, state: State) -> tuple[Tensor, State]:
         return step(torch.full_like(tokens, model.start), rows, model.initial_state(len(tokens)))
 
-    return beam_search(step if recurrence else first_step, model.initial_state(len(pooled)), labels, beam)
+    return beam_search(step if recurrence else first_step, model.initial_state(len(feature)), labels, beam)

@@ -16,12 +16,14 @@ from torch import Tensor, nn
 from torchvision.transforms import v2
 
 from cnnrnn.backbones import Backbone
+from cnnrnn.baseline import SigmoidClassifier
 from cnnrnn.data import Split
 from cnnrnn.data.loader import batches
 from cnnrnn.errors import UserError
 from cnnrnn.files import aside
+from cnnrnn.model import CNNRNN
 
-Features = Iterator[tuple[list[int], Tensor]]  # indices of pictures, their I (batch, feature)
+Features = Iterator[tuple[list[int], Tensor]]  # indices of pictures, their I (batch, …)
 Transform = Callable[[Image.Image], Tensor]
 
 
@@ -55,7 +57,7 @@ def augmentation(backbone: Backbone) -> Transform:
 class EndToEnd:
     """Pictures are augmented and run through the backbone in every epoch, and gradients reach all of it."""
 
-    backbone: Backbone
+    model: CNNRNN | SigmoidClassifier
     train_split: Split
     val_split: Split
     batch_size: int
@@ -63,17 +65,18 @@ class EndToEnd:
 
     def training(self) -> Features:
         order = torch.randperm(len(self.train_split.samples)).tolist()
-        for indices, images in _images(
-            self.train_split, self.backbone, augmentation(self.backbone), self.batch_size, order
-        ):
-            yield indices, self.backbone.pool(self.backbone(images))
+        yield from self._encoded(self.train_split, augmentation(self.model.backbone), order)
 
     @torch.no_grad()
     def validation(self) -> Features:
         self.watcher.start("validating", len(self.val_split.samples))
-        for indices, images in _images(self.val_split, self.backbone, self.backbone.preprocess, self.batch_size):
-            yield indices, self.backbone.pool(self.backbone(images))
+        for indices, feature in self._encoded(self.val_split, self.model.backbone.preprocess):
+            yield indices, feature
             self.watcher.advance(len(indices))
+
+    def _encoded(self, split: Split, transform: Transform, order: list[int] | None = None) -> Features:
+        for indices, images in _images(split, self.model.backbone, transform, self.batch_size, order):
+            yield indices, self.model.image_feature(self.model.backbone(images))
 
 
 class Cached:
@@ -85,7 +88,7 @@ class Cached:
 
     def __init__(
         self,
-        backbone: Backbone,
+        model: CNNRNN | SigmoidClassifier,
         trained_layers: int,
         views: int,
         train_split: Split,
@@ -94,12 +97,15 @@ class Cached:
         folder: Path,
         watcher: Watcher,
     ) -> None:
+        backbone = model.backbone
         layers = list(backbone.layers().values())
         cut = _cut(layers, trained_layers)
         backbone.eval().requires_grad_(False)
-        self.backbone, self.batch_size, self.folder, self.watcher = backbone, batch_size, folder, watcher
+        self.model, self.batch_size, self.folder, self.watcher = model, batch_size, folder, watcher
         self.frozen = nn.Sequential(*layers[:cut])
         self.trained = nn.Sequential(*layers[cut:]).requires_grad_(True)
+        # With nothing left to train or to attend to, the small vector is kept instead of the map.
+        self.pooled = not trained_layers and not getattr(model.config, "attention_heads", 0)
         crop = augmentation(backbone)
         transforms = [backbone.preprocess, v2.Compose([v2.RandomHorizontalFlip(1.0), backbone.preprocess])]
         self.train_views = [
@@ -122,13 +128,13 @@ class Cached:
             yield list(range(start, start + len(values))), self._rest(values)
 
     def _rest(self, values: np.ndarray) -> Tensor:
-        """What the frozen layers gave (batch, …) -> I (batch, feature)."""
-        x = torch.from_numpy(np.array(values)).to(self.backbone.device, torch.float32)
-        return self.backbone.pool(self.trained(x)) if len(self.trained) else x
+        """What was kept -> I (batch, …)."""
+        x = torch.from_numpy(np.array(values)).to(self.model.device, torch.float32)
+        return x if self.pooled else self.model.image_feature(self.trained(x))
 
     @torch.no_grad()
     def _load_or_encode(self, split: Split, view: int, transform: Transform) -> np.ndarray:
-        """One view of every picture (image, …): maps in half precision, or I itself if all layers are frozen."""
+        """One view of every picture (image, …): I itself, or the frozen layers' maps in half precision."""
         path = self.folder / f"{self._cache_key(split, view)}.npy"
         if not path.exists():
             self.watcher.start(f"features of {split.name}, view {view + 1}", len(split.samples))
@@ -136,13 +142,12 @@ class Cached:
             new, values = aside(path), None
             with torch.random.fork_rng(devices=[]):  # a view is the same in every run
                 torch.manual_seed(view)
-                for indices, images in _images(split, self.backbone, transform, self.batch_size):
+                for indices, images in _images(split, self.model.backbone, transform, self.batch_size):
                     x = self.frozen(images)
-                    x = x.half() if len(self.trained) else self.backbone.pool(x)
+                    x = self.model.image_feature(x) if self.pooled else x
                     if values is None:
-                        shape = (len(split.samples), *x.shape[1:])
-                        dtype = np.float16 if len(self.trained) else np.float32
-                        values = np.lib.format.open_memmap(new, "w+", dtype, shape)
+                        dtype = np.float32 if self.pooled else np.float16
+                        values = np.lib.format.open_memmap(new, "w+", dtype, (len(split.samples), *x.shape[1:]))
                     values[indices] = x.cpu().numpy()
                     self.watcher.advance(len(indices))
             del values  # flushes
@@ -150,8 +155,9 @@ class Cached:
         return np.load(path, mmap_mode="r", allow_pickle=False)
 
     def _cache_key(self, split: Split, view: int) -> str:
-        """Changes with the frozen layers, the preprocessing and the files, their sizes and times."""
-        digest = hashlib.sha256(json.dumps([self.backbone.config.to_dict(), len(self.trained) > 0, view]).encode())
+        """Changes with the frozen layers, what follows them, the preprocessing and the files, their sizes and times."""
+        settings = [self.model.backbone.config.to_dict(), not self.pooled, view]
+        digest = hashlib.sha256(json.dumps(settings).encode())
         for tensor in self.frozen.state_dict().values():
             digest.update(np.ascontiguousarray(tensor.cpu().numpy()).tobytes())
         for sample in split.samples:

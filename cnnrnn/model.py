@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from cnnrnn.backbones import Backbone
 
 State = tuple[Tensor, ...]  # what the recurrence remembers; each tensor is (row, hidden)
+Image = tuple[Tensor, ...]  # a batch of images in the label space: `CNNRNN.project_image`
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"tanh": torch.tanh, "relu": torch.relu}
 
@@ -23,6 +24,7 @@ class ModelConfig:
     hidden_dim: int = 512
     activation: str = "tanh"  # h of equation 3, a key of ACTIVATIONS
     cell: str = "lstm"  # a key of CELLS
+    attention_heads: int = 0  # 0: the paper's pooling; otherwise each step pools the image by its own attention
     dropout: float = 0.0  # on o(t), I and the label embedding, before their projections; training only
 
     def to_dict(self) -> dict[str, Any]:
@@ -92,7 +94,14 @@ class CNNRNN(nn.Module):
         nn.init.normal_(self.label_embedding, std=dim**-0.5)
         self.recurrence = CELLS[config.cell](dim, hidden)
         self.U_o = nn.Linear(hidden, dim, bias=False)
-        self.U_I = nn.Linear(backbone.feature_dim, dim, bias=False)
+        if config.attention_heads:
+            if dim % config.attention_heads:
+                raise ValueError(f"{config.attention_heads} attention heads can't share an embedding of {dim}")
+            self.U_I = nn.Linear(backbone.channels, dim, bias=False)
+            self.key = nn.Linear(backbone.channels, dim, bias=False)
+            self.query = nn.Linear(dim, dim, bias=False)
+        else:
+            self.U_I = nn.Linear(backbone.feature_dim, dim, bias=False)
         self.dropout = nn.Dropout(config.dropout)
         self.h = ACTIVATIONS[config.activation]
 
@@ -116,9 +125,35 @@ class CNNRNN(nn.Module):
         """r(0): zeros, each (row, hidden)."""
         return self.recurrence.initial_state(self.label_embedding.new_zeros(rows, self.config.hidden_dim))
 
-    def project_image(self, pooled: Tensor) -> Tensor:
-        """U_I I of equation 3: (batch, feature) -> (batch, embedding). The same at every step."""
-        return self.U_I(self.dropout(pooled))
+    def image_feature(self, feature_map: Tensor) -> Tensor:
+        """Feature map (batch, channel, height, width) -> I: pooled (batch, feature), or for attention one per place
+        (batch, place, channel)."""
+        if self.config.attention_heads:
+            return feature_map.flatten(2).transpose(1, 2)
+        return self.backbone.pool(feature_map)
+
+    def project_image(self, feature: Tensor) -> Image:
+        """I -> U_I I of equation 3 (batch, 1, embedding), the same at every step.
+
+        With attention U_I I of every place, and the keys by which a step chooses among them: (batch, head,
+        place, embedding / head) each.
+        """
+        feature = self.dropout(feature)
+        if not self.config.attention_heads:
+            return (self.U_I(feature).unsqueeze(1),)
+        return self._by_head(self.U_I(feature)), self._by_head(self.key(feature))
+
+    def _by_head(self, x: Tensor) -> Tensor:
+        """(batch, n, embedding) -> (batch, head, n, embedding / head)."""
+        return x.unflatten(2, (self.config.attention_heads, -1)).transpose(1, 2)
+
+    def look(self, recurrent: Tensor, image: Image) -> Tensor:
+        """What equation 3 adds of the image: U_o o(t) (batch, n, embedding) -> (batch, n or 1, embedding)."""
+        if not self.config.attention_heads:
+            return image[0]
+        values, keys = image
+        query = self._by_head(self.query(recurrent))
+        return nn.functional.scaled_dot_product_attention(query, keys, values).transpose(1, 2).flatten(2)
 
     def recur(self, tokens: Tensor, state: State) -> tuple[Tensor, State]:
         """Equations 1 and 2, and U_o o(t): tokens (row,) -> (row, embedding), r(t). The image is not here."""
@@ -126,15 +161,19 @@ class CNNRNN(nn.Module):
         output, state = self.recurrence(w, state)
         return self.U_o(self.dropout(output)), state
 
-    def score(self, recurrent: Tensor, image: Tensor) -> Tensor:
-        """Equations 3 and 4: U_o o(t) and U_I I, (…, embedding) each -> logits over labels and END (…, L+1)."""
-        x = self.h(recurrent + image)  # (…, embedding), a point in the label space
+    def score(self, recurrent: Tensor, image: Image) -> Tensor:
+        """Equations 3 and 4: U_o o(t) of n prefixes per image (batch, n, embedding) -> logits (batch, n, L+1)."""
+        x = self.h(recurrent + self.look(recurrent, image))  # (batch, n, embedding), points in the label space
         return x @ self.label_embedding[: self.start].T
 
-    def step(self, tokens: Tensor, image: Tensor, state: State) -> tuple[Tensor, State]:
-        """One decoding step: tokens (row,), U_I I (row, embedding) -> logits (row, L+1), r(t)."""
+    def step(self, tokens: Tensor, image: Image, state: State) -> tuple[Tensor, State]:
+        """One decoding step: tokens (row,), a batch of images -> logits (row, L+1), r(t).
+
+        Every image has equally many rows, which stand together.
+        """
         recurrent, state = self.recur(tokens, state)
-        return self.score(recurrent, image), state
+        grouped = recurrent.view(len(image[0]), -1, recurrent.shape[-1])  # (batch, n, embedding)
+        return self.score(grouped, image).flatten(0, 1), state
 
     def unroll(self, inputs: Tensor) -> Tensor:
         """U_o o(t) of given sequences, START first: (batch, step) -> (batch, step, embedding)."""
@@ -145,14 +184,13 @@ class CNNRNN(nn.Module):
             outputs.append(recurrent)
         return torch.stack(outputs, dim=1)
 
-    def forward(self, pooled: Tensor, inputs: Tensor) -> Tensor:
-        """Teacher forcing: I (batch, feature), inputs (batch, step) -> logits (batch, step, L+1).
+    def forward(self, feature: Tensor, inputs: Tensor) -> Tensor:
+        """Teacher forcing: I (batch, …), inputs (batch, step) -> logits (batch, step, L+1).
 
         A label already in the sequence has logit -inf, as in decoding: the model is one distribution over
         sequences without repeats, in training and in use.
         """
-        image = self.project_image(pooled).unsqueeze(1)  # (batch, 1, embedding)
-        logits = self.score(self.unroll(inputs), image)  # (batch, step, L+1)
+        logits = self.score(self.unroll(inputs), self.project_image(feature))  # (batch, step, L+1)
         return logits.masked_fill(emitted_before(inputs, self.config.num_labels), float("-inf"))
 
 

@@ -21,18 +21,18 @@ from cnnrnn.model import CNNRNN
 @torch.no_grad()  # not inference_mode: attribution needs to differentiate with respect to the feature map later
 def encode(model: CNNRNN | SigmoidClassifier, images: Tensor) -> tuple[Tensor, Tensor]:
     """The one backbone pass: preprocessed images (batch, 3, size, size) -> feature map (batch, channel, height,
-    width) and I (batch, feature)."""
+    width) and I (batch, …)."""
     feature_map = model.backbone(images.to(model.device))
-    return feature_map, model.backbone.pool(feature_map)
+    return feature_map, model.image_feature(feature_map)
 
 
 def decode_batch(
-    model: CNNRNN | SigmoidClassifier, pooled: Tensor, labels: Sequence[str], beam: int = 8, recurrence: bool = True
+    model: CNNRNN | SigmoidClassifier, feature: Tensor, labels: Sequence[str], beam: int = 8, recurrence: bool = True
 ) -> list[Trace]:
-    """I (batch, feature) -> one Trace per image, by beam search or, for the baseline, by its threshold."""
+    """I (batch, …) -> one Trace per image, by beam search or, for the baseline, by its threshold."""
     if isinstance(model, SigmoidClassifier):
-        return threshold_labels(model, pooled, labels)
-    return decode(model, pooled, labels, beam, recurrence)
+        return threshold_labels(model, feature, labels)
+    return decode(model, feature, labels, beam, recurrence)
 
 
 def find_pictures(paths: Sequence[Path]) -> list[Path]:
@@ -61,11 +61,11 @@ def predict(
 
 
 def encode_picture(checkpoint: Checkpoint, picture: Image.Image) -> tuple[Tensor, Tensor]:
-    """One RGB picture -> its feature map (channel, height, width), kept to explain steps later, and I (feature,)."""
-    feature_map, pooled = encode(checkpoint.model, checkpoint.model.backbone.batch([picture]))
-    return feature_map[0], pooled[0]
+    """One RGB picture -> its feature map (channel, height, width), kept to explain steps later, and I."""
+    feature_map, feature = encode(checkpoint.model, checkpoint.model.backbone.batch([picture]))
+    return feature_map[0], feature[0]
 
 
-def decode_picture(checkpoint: Checkpoint, pooled: Tensor, beam: int) -> Trace:
-    """Beam search for one picture from its I (feature,)."""
-    return decode(checkpoint.rnn, pooled.unsqueeze(0), checkpoint.vocabulary.labels, beam)[0]
+def decode_picture(checkpoint: Checkpoint, feature: Tensor, beam: int) -> Trace:
+    """Beam search for one picture from its I."""
+    return decode(checkpoint.rnn, feature.unsqueeze(0), checkpoint.vocabulary.labels, beam)[0]

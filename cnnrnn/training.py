@@ -14,7 +14,6 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
 import torch
 import torchvision
 from timm.loss import AsymmetricLossMultiLabel
@@ -141,10 +140,10 @@ def train(
     # Looked at first: hours of encoding must not pass before a person hears that there is nothing to resume.
     state = _read_state(out, checkpoint, train_split, config) if resume else None
     source: FeatureSource = (
-        EndToEnd(model.backbone, train_split, val_split, config.batch_size, watcher)
+        EndToEnd(model, train_split, val_split, config.batch_size, watcher)
         if config.backbone_lr and config.trained_layers is None
         else Cached(
-            model.backbone,
+            model,
             (config.trained_layers or 0) if config.backbone_lr else 0,
             config.views,
             train_split,
@@ -298,7 +297,7 @@ class _Interrupt:
             raise KeyboardInterrupt
 
 
-Objective = Callable[[Tensor, list[int]], Tensor]  # I (batch, feature) of pictures, their indices -> loss ()
+Objective = Callable[[Tensor, list[int]], Tensor]  # I (batch, …) of pictures, their indices -> loss ()
 
 
 def _objective(checkpoint: Checkpoint, split: Split, config: TrainConfig) -> Objective:
@@ -315,9 +314,9 @@ def _objective(checkpoint: Checkpoint, split: Split, config: TrainConfig) -> Obj
 
     inputs, targets = vocabulary.encode([sample.labels for sample in split.samples])  # (image, step)
 
-    def path_loss(pooled: Tensor, indices: list[int]) -> Tensor:
+    def path_loss(feature: Tensor, indices: list[int]) -> Tensor:
         steps = int((targets[indices] != IGNORE_TOKEN).sum(dim=1).max())  # the longest sequence here
-        logits = model(pooled, inputs[indices, :steps].to(model.device))
+        logits = model(feature, inputs[indices, :steps].to(model.device))
         return sequence_loss(logits, targets[indices, :steps].to(model.device))
 
     return path_loss
@@ -334,8 +333,8 @@ def _train_one_epoch(
 ) -> float:
     """One pass over the pictures; returns their mean loss."""
     total, images = 0.0, 0
-    for indices, pooled in features:
-        loss = objective(pooled, indices)
+    for indices, feature in features:
+        loss = objective(feature, indices)
         if not torch.isfinite(loss):
             raise TrainingError("the loss is no longer finite; lower the learning rate (--lr, --backbone-lr)")
         optimizer.zero_grad(set_to_none=True)
@@ -360,17 +359,13 @@ def _set_training(model: CNNRNN | SigmoidClassifier, keep_statistics: bool) -> N
 def _validate(checkpoint: Checkpoint, split: Split, features: Features, beam: int) -> dict[str, Any]:
     model, labels = checkpoint.model.eval(), checkpoint.vocabulary.labels
     truth, ignored = split.truth(labels)
-    encoded = [(indices, pooled) for indices, pooled in features]
-    if isinstance(model, SigmoidClassifier):
-        probs = np.zeros(truth.shape, dtype=np.float32)
-        with torch.no_grad():
-            for indices, pooled in encoded:
-                probs[indices] = model(pooled).sigmoid().cpu().numpy()
-        model.threshold.fill_(choose_threshold(truth, probs, ignored))
     predictions = Predictions(len(split.samples), len(labels))
-    for indices, pooled in encoded:
-        for index, trace in zip(indices, decode_batch(model, pooled, labels, beam), strict=True):
+    for indices, feature in features:
+        for index, trace in zip(indices, decode_batch(model, feature, labels, beam), strict=True):
             predictions.put(index, trace)
+    if isinstance(model, SigmoidClassifier):
+        model.threshold.fill_(choose_threshold(truth, predictions.marginals, ignored))
+        predictions.best_path = predictions.marginals >= model.threshold.item()
     return report(truth, ignored, predictions, labels)
 
 

@@ -18,10 +18,10 @@ from cnnrnn.prediction import encode
 LABELS = 5
 
 
-@pytest.fixture(scope="module")
-def model() -> CNNRNN:
+@pytest.fixture(scope="module", params=[0, 4], ids=["pooled", "attention"])
+def model(request: pytest.FixtureRequest) -> CNNRNN:
     torch.manual_seed(3)
-    config = ModelConfig(num_labels=LABELS, embedding_dim=16, hidden_dim=12)
+    config = ModelConfig(num_labels=LABELS, embedding_dim=16, hidden_dim=12, attention_heads=request.param)
     return CNNRNN(config, Backbone(BackboneConfig.of("test_byobnet", 64))).eval()
 
 
@@ -40,7 +40,7 @@ class WholeModel(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         model = self.model
         inputs = torch.tensor([[model.start, *self.tokens]]).expand(len(images), -1)
-        logits = model(model.backbone.pool(model.backbone(images)), inputs).clamp(min=-1e4)  # (batch, step, L+1)
+        logits = model(model.image_feature(model.backbone(images)), inputs).clamp(min=-1e4)  # (batch, step, L+1)
         rivals = logits.unsqueeze(-2).expand(*logits.shape, -1)  # (batch, step, L+1, L+1)
         itself = torch.eye(logits.shape[-1], dtype=torch.bool)
         return logits - rivals.masked_fill(itself, -torch.inf).logsumexp(-1)

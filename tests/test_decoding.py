@@ -11,8 +11,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from cnnrnn.backbones import Backbone, BackboneConfig
 from cnnrnn.checkpoint import Checkpoint
 from cnnrnn.decoding import ROOT, StepFunction, Trace, beam_search, decode
+from cnnrnn.model import CNNRNN, ModelConfig
 
 LABELS = ("a", "b", "c", "d")
 L = len(LABELS)
@@ -179,3 +181,18 @@ def test_without_recurrence_every_step_is_the_first_one(loaded: Checkpoint) -> N
             left = np.where(np.arange(len(first)) == token, 0, first)
             np.testing.assert_allclose(probs, left / left.sum(), atol=1e-5)
         assert not np.allclose(with_memory.steps[1].probs, trace.steps[1].probs, atol=1e-3)
+
+
+@pytest.mark.parametrize("heads", [0, 4])
+def test_a_path_of_the_search_has_the_probability_of_teacher_forcing(heads: int) -> None:
+    torch.manual_seed(0)
+    config = ModelConfig(num_labels=L, embedding_dim=8, hidden_dim=6, attention_heads=heads)
+    model = CNNRNN(config, Backbone(BackboneConfig.of("test_byobnet", 32))).eval()
+    model.label_embedding.data *= 5
+    feature = model.image_feature(3 * torch.randn(5, model.backbone.channels, 2, 3))
+    for row, trace in enumerate(decode(model, feature, LABELS, beam=4)):
+        assert len(trace.paths) == 4
+        for path in trace.paths:
+            logits = model(feature[row : row + 1], torch.tensor([[START, *path.tokens]]))[0]  # (step, L+1)
+            chosen = logits.log_softmax(-1)[range(len(path.tokens) + 1), [*path.tokens, END]]
+            assert path.log_prob == pytest.approx(chosen.sum().item(), abs=1e-4)

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from cnnrnn.backbones import Backbone, BackboneConfig
-from cnnrnn.model import ACTIVATIONS, CELLS, CNNRNN, ModelConfig, PaperRecurrence, emitted_before
+from cnnrnn.model import ACTIVATIONS, CNNRNN, ModelConfig, PaperRecurrence, emitted_before
 from cnnrnn.presets import PRESETS
 
 LABELS = 5
@@ -43,6 +43,26 @@ def test_forward_is_equations_1_to_4(activation: str) -> None:
             torch.testing.assert_close(logits[row, step], s)
 
 
+def test_attention_pools_the_image_anew_for_every_step() -> None:
+    model = make(attention_heads=3)
+    feature = model.image_feature(torch.randn(2, model.backbone.channels, 4, 5))
+    inputs = torch.tensor([[model.start, 3, 1], [model.start, 0, 4]])
+    logits = model(feature, inputs)
+    for row in range(2):
+        recurrent = model.unroll(inputs)[row]  # (step, embedding)
+        for step in range(3):
+            query, keys = model.query(recurrent[step]), model.key(feature[row])  # (embedding,), (place, embedding)
+            seen = torch.empty(9)
+            for head in range(3):
+                part = slice(3 * head, 3 * head + 3)
+                weights = (keys[:, part] @ query[part] / 3**0.5).softmax(0)  # (place,)
+                seen[part] = weights @ model.U_I(feature[row])[:, part]
+            s = model.label_embedding[: LABELS + 1] @ torch.tanh(recurrent[step] + seen)
+            for before in inputs[row, 1 : step + 1].tolist():
+                s = s.index_fill(0, torch.tensor(before), -torch.inf)
+            torch.testing.assert_close(logits[row, step], s)
+
+
 def test_the_printed_cell_by_hand() -> None:
     cell = PaperRecurrence(1, 1)
     nn.init.constant_(cell.U_w.weight, 0.5)
@@ -54,13 +74,13 @@ def test_the_printed_cell_by_hand() -> None:
     assert output.item() == pytest.approx(76)
 
 
-@pytest.mark.parametrize("cell", CELLS)
-def test_stepping_equals_teacher_forcing(cell: str) -> None:
-    model = make(cell=cell)
-    pooled = torch.randn(3, model.backbone.feature_dim)
+@pytest.mark.parametrize("settings", [{"cell": "lstm"}, {"cell": "paper"}, {"attention_heads": 3}])
+def test_stepping_equals_teacher_forcing(settings: dict[str, object]) -> None:
+    model = make(**settings)
+    feature = model.image_feature(torch.randn(3, model.backbone.channels, 2, 2))
     inputs = torch.tensor([[model.start, 0, 2, 4]] * 3)
-    forced = model(pooled, inputs)
-    image, state = model.project_image(pooled), model.initial_state(3)
+    forced = model(feature, inputs)
+    image, state = model.project_image(feature), model.initial_state(3)
     for step in range(4):
         logits, state = model.step(inputs[:, step], image, state)
         allowed = ~emitted_before(inputs, LABELS)[:, step]
