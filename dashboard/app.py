@@ -8,7 +8,13 @@ import streamlit as st
 ICON = Path(__file__).with_name("icon.png")  # a file: streamlit would fetch a symbol's picture from the network
 
 st.set_page_config(page_title="cnnrnn", page_icon=str(ICON), layout="wide")
-page = st.navigation([st.Page("app_pages/decode.py", title="Decode", icon=":material/account_tree:")])
+page = st.navigation(
+    [
+        st.Page("app_pages/decode.py", title="Decode", icon=":material/account_tree:"),
+        st.Page("app_pages/model.py", title="Model", icon=":material/description:"),
+    ]
+)
 with st.spinner("Starting: loading the libraries …"):
-    importlib.import_module("state")  # torch and timm take seconds, once after the server's start
+    state = importlib.import_module("state")  # torch and timm take seconds, once after the server's start
+state.choose_checkpoint()
 page.run()

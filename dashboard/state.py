@@ -7,15 +7,17 @@ arrays themselves, of which streamlit would look at a sample only. Caches are bo
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import streamlit as st
 import torch
 from PIL import Image
 
 from cnnrnn.attribution import Explanation, explain
-from cnnrnn.checkpoint import CONFIG, Checkpoint, file_hash
+from cnnrnn.checkpoint import CONFIG, METRICS, Checkpoint, file_hash
 from cnnrnn.decoding import Trace
 from cnnrnn.images import open_image
 from cnnrnn.prediction import decode_picture, encode_picture
@@ -45,6 +47,27 @@ def sample_names() -> list[str]:
     return sorted(path.stem for path in SAMPLES.glob("*.jpg"))
 
 
+def choose_checkpoint() -> None:
+    """The sidebar's select box. It stands in the frame around the pages, so that they all keep the choice."""
+    with st.sidebar:
+        st.header("Settings")
+        name = st.selectbox("Checkpoint", checkpoint_names(), key="checkpoint", bind="query-params")
+        if name is None:
+            st.info("There is no trained model in `checkpoints/`. Train one: `cnnrnn train --help`.")
+            st.stop()
+
+
+def chosen_checkpoint() -> tuple[str, Checkpoint]:
+    """Raises CheckpointError for a folder that can't be used."""
+    name = st.session_state.checkpoint
+    checkpoint = load_checkpoint(name)
+    st.sidebar.caption(
+        f"{len(checkpoint.vocabulary)} labels · {checkpoint.model.backbone.config.name} · "
+        f"trained on {checkpoint.training.get('train_images', '?')} pictures"
+    )
+    return name, checkpoint
+
+
 def load_checkpoint(name: str) -> Checkpoint:
     """Raises CheckpointError; the config's hash is the key, so a folder trained anew is read anew."""
     folder = CHECKPOINTS / name
@@ -55,6 +78,25 @@ def load_checkpoint(name: str) -> Checkpoint:
 @st.cache_resource(max_entries=3, show_spinner="Loading the model …")
 def _load_checkpoint(folder: str, config_hash: str) -> Checkpoint:
     return Checkpoint.load(Path(folder), "cuda" if torch.cuda.is_available() else "cpu")
+
+
+def results(name: str) -> dict[str, Any]:
+    """A checkpoint's metrics.json, with every key there: val, history, evaluations by split."""
+    empty: dict[str, Any] = {"val": {}, "history": [], "evaluations": {}}
+    try:
+        found = json.loads((CHECKPOINTS / name / METRICS).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return empty
+    return {key: found.get(key) or default for key, default in empty.items()}
+
+
+def files(name: str) -> list[dict[str, Any]]:
+    """What a checkpoint's folder holds."""
+    return [
+        {"file": path.name, "kB": round(path.stat().st_size / 1000, 1), "SHA-256": file_hash(path)}
+        for path in sorted((CHECKPOINTS / name).iterdir())
+        if path.is_file()
+    ]
 
 
 def open_picture(name: str, data: bytes) -> Picture:

@@ -16,7 +16,7 @@ from cnnrnn.errors import UserError
 from cnnrnn.images import SUFFIXES
 from cnnrnn.overlay import overlay
 from views import bars, tree
-from views.style import percent
+from views.style import markdown, percent
 
 _CHART: dict[str, Any] = {"displayModeBar": False}
 
@@ -34,13 +34,8 @@ def page() -> None:
 
 
 def _settings() -> tuple[Checkpoint, int, str]:
+    _, checkpoint = state.chosen_checkpoint()
     with st.sidebar:
-        st.header("Settings")
-        name = st.selectbox("Checkpoint", state.checkpoint_names(), key="checkpoint", bind="query-params")
-        if name is None:
-            st.info("There is no trained model in `checkpoints/`. Train one: `cnnrnn train --help`.")
-            st.stop()
-        checkpoint = state.load_checkpoint(name)
         beam = st.slider(
             "Beam width",
             1,
@@ -56,11 +51,6 @@ def _settings() -> tuple[Checkpoint, int, str]:
             key="method",
             bind="query-params",
             help="How the evidence for a step's choice is spread over the picture.",
-        )
-        training = checkpoint.training
-        st.caption(
-            f"{len(checkpoint.vocabulary)} labels · {checkpoint.model.backbone.config.name} · "
-            f"trained on {training.get('train_images', '?')} pictures"
         )
     return checkpoint, beam, method
 
@@ -116,7 +106,7 @@ def _answer(picture: state.Picture, trace: Trace, path: Path, dark: bool) -> Non
         if path.tokens:
             with st.container(horizontal=True):
                 for name in trace.names(path.tokens):
-                    st.badge(_plain(name), color="orange", width="content")
+                    st.badge(markdown(name), color="orange", width="content")
         else:
             st.markdown("*None: END is emitted first.*")
         one, two = st.columns(2)
@@ -189,7 +179,7 @@ def _step(
     picture: state.Picture, trace: Trace, path: Path, step: int, values: np.ndarray, scale: float, dark: bool
 ) -> None:
     name = trace.name(path.token(step, trace.end))
-    st.markdown(f"**{step + 1} · {_plain(name)}**")
+    st.markdown(f"**{step + 1} · {markdown(name)}**")
     st.image(
         overlay(picture.image, values, scale),
         width="stretch",
@@ -210,12 +200,7 @@ def _path_name(trace: Trace, path: Path) -> str:
     return f"{percent(path.prob)}   {' → '.join([*trace.names(path.tokens), 'END'])}"
 
 
-def _plain(label: str) -> str:
-    """A label as text in markdown: it comes from a stranger."""
-    return "".join(f"\\{letter}" if letter in r"\`*_{}[]<>()#+-.!|$:~" else letter for letter in label)
-
-
 try:
     page()
 except UserError as error:
-    st.error(_plain(str(error)), icon=":material/error:")
+    st.error(markdown(str(error)), icon=":material/error:")

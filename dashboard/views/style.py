@@ -29,6 +29,11 @@ def plain(label: str) -> str:
     return html.escape(label, quote=False)
 
 
+def markdown(text: str) -> str:
+    """A stranger's text, such as a label, inside markdown: as it is written."""
+    return "".join(f"\\{letter}" if letter in r"\`*_{}[]<>()#+-.!|$:~" else letter for letter in text)
+
+
 def percent(probability: float) -> str:
     if 0 < probability < 0.001:
         return "<0.1%"

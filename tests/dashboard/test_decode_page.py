@@ -15,52 +15,43 @@ from cnnrnn.data import Sample, load_split
 from cnnrnn.images import open_image
 from cnnrnn.prediction import decode_picture, encode_picture
 
-APP = Path(state.HERE) / "app.py"
-
 
 @pytest.fixture
 def scene(scenes_root: Path) -> Sample:
     return next(s for s in load_split("scenes", scenes_root, "test").samples if len(s.labels) == 2)
 
 
-@pytest.fixture
-def page(scenes_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AppTest:
-    shutil.copytree(scenes_checkpoint, tmp_path / "voc")
-    monkeypatch.setattr(state, "CHECKPOINTS", tmp_path)
-    return AppTest.from_file(str(APP), default_timeout=60)
+def texts(app: AppTest) -> str:
+    return "\n".join(str(block.value) for block in [*app.markdown, *app.caption, *app.error, *app.info])
 
 
-def texts(page: AppTest) -> str:
-    return "\n".join(str(block.value) for block in [*page.markdown, *page.caption, *page.error, *page.info])
+def test_a_sample_is_decoded_at_the_first_visit(app: AppTest) -> None:
+    app.run()
+    assert not app.exception
+    assert app.pills(key="sample").value == state.sample_names()[0]
+    assert [metric.label for metric in app.metric] == ["Probability of this path", "Search coverage"]
 
 
-def test_a_sample_is_decoded_at_the_first_visit(page: AppTest) -> None:
-    page.run()
-    assert not page.exception
-    assert page.pills(key="sample").value == state.sample_names()[0]
-    assert [metric.label for metric in page.metric] == ["Probability of this path", "Search coverage"]
-
-
-def test_an_upload_is_decoded_and_another_path_changes_everything(page: AppTest, scene: Sample) -> None:
-    page.run()
-    page.file_uploader(key="upload").upload("scene.png", scene.image.read_bytes())
-    page.run()
-    assert not page.exception
-    assert page.pills(key="sample").value is None
+def test_an_upload_is_decoded_and_another_path_changes_everything(app: AppTest, scene: Sample) -> None:
+    app.run()
+    app.file_uploader(key="upload").upload("scene.png", scene.image.read_bytes())
+    app.run()
+    assert not app.exception
+    assert app.pills(key="sample").value is None
     for label in scene.labels:
-        assert f"orange-badge[{label}]" in texts(page)
+        assert f"orange-badge[{label}]" in texts(app)
 
     checkpoint = Checkpoint.load(state.CHECKPOINTS / "voc")
     picture = open_image(scene.image, state.MAX_SIDE)
     trace = decode_picture(checkpoint, encode_picture(checkpoint, picture)[1], beam=8)
-    page.selectbox(key="path").set_value(1).run()
-    assert not page.exception
+    app.selectbox(key="path").set_value(1).run()
+    assert not app.exception
     for step, name in enumerate([*trace.names(trace.paths[1].tokens), "END"], start=1):
-        assert f"**{step} · {name}**" in texts(page)
+        assert f"**{step} · {name}**" in texts(app)
 
-    page.slider(key="beam").set_value(2).run()
-    assert page.selectbox(key="path").value == 0  # a new search starts at its best path
-    assert len(page.selectbox(key="path").options) == 2
+    app.slider(key="beam").set_value(2).run()
+    assert app.selectbox(key="path").value == 0  # a new search starts at its best path
+    assert len(app.selectbox(key="path").options) == 2
 
 
 @pytest.mark.parametrize(
@@ -71,27 +62,27 @@ def test_an_upload_is_decoded_and_another_path_changes_everything(page: AppTest,
     ],
 )
 def test_a_bad_upload_is_one_line_on_the_page(
-    name: str, make: Callable[..., bytes], message: str, page: AppTest, encoded: Callable[..., bytes]
+    name: str, make: Callable[..., bytes], message: str, app: AppTest, encoded: Callable[..., bytes]
 ) -> None:
-    page.run()
-    page.file_uploader(key="upload").upload(name, make(encoded))
-    page.run()
-    assert not page.exception
-    assert [error.value for error in page.error] != []
-    assert message in page.error[0].value
-    assert not page.metric
+    app.run()
+    app.file_uploader(key="upload").upload(name, make(encoded))
+    app.run()
+    assert not app.exception
+    assert [error.value for error in app.error] != []
+    assert message in app.error[0].value
+    assert not app.metric
 
 
-def test_a_broken_checkpoint_is_one_line_on_the_page(page: AppTest) -> None:
+def test_a_broken_checkpoint_is_one_line_on_the_page(app: AppTest) -> None:
     weights = state.CHECKPOINTS / "voc" / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1])
-    page.run()
-    assert not page.exception
-    assert "half\\-written or was changed" in page.error[0].value
+    app.run()
+    assert not app.exception
+    assert "half\\-written or was changed" in app.error[0].value
 
 
-def test_no_checkpoint_at_all_says_what_to_do(page: AppTest) -> None:
+def test_no_checkpoint_at_all_says_what_to_do(app: AppTest) -> None:
     shutil.rmtree(state.CHECKPOINTS / "voc")
-    page.run()
-    assert not page.exception
-    assert "cnnrnn train" in texts(page)
+    app.run()
+    assert not app.exception
+    assert "cnnrnn train" in texts(app)

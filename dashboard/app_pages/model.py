@@ -1,0 +1,129 @@
+"""Model: what is this checkpoint? How it was made, how good it is, what it can't see."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+import state
+from cnnrnn.checkpoint import Checkpoint
+from cnnrnn.errors import UserError
+from views import training
+from views.style import markdown
+
+_CHART: dict[str, Any] = {"displayModeBar": False}
+_MEASURES = {"mAP": "mAP", "OF1": "O-F1", "CF1": "C-F1", "exact_match": "exact set", "MAP@10": "MAP@10"}
+
+
+def page() -> None:
+    st.title("What is this model?")
+    st.markdown(
+        "What it was trained on and how well it does on pictures it had not seen. Look here before you trust a label: "
+        "rare ones are weak."
+    )
+    name, checkpoint = state.chosen_checkpoint()
+    results = state.results(name)
+    evaluations = results["evaluations"] or {"validation": results["val"]}
+    split = st.selectbox("Measured on", list(evaluations), key="split", bind="query-params")
+    report = evaluations.get(split or "") or {}
+    dark = st.context.theme.type == "dark"
+    if "mAP" in report:
+        _figures(report)
+        _labels(checkpoint, report, dark)
+    else:
+        st.info("Nothing was measured yet: run `cnnrnn evaluate --checkpoint … --record`.", icon=":material/info:")
+    _training(checkpoint, results["history"], dark)
+    _files(name, checkpoint)
+
+
+def _figures(report: dict[str, Any]) -> None:
+    for column, (key, name) in zip(st.columns(len(_MEASURES)), _MEASURES.items(), strict=True):
+        column.metric(name, f"{report[key]:.1f} %")
+    st.caption(
+        f"{report['images']} pictures. mAP from the marginals, C-F1 over the {report['labels_scored']} labels with at "
+        f"least {report['min_positives']} positives; O-F1, C-F1 and exact set judge the best path."
+    )
+
+
+def _labels(checkpoint: Checkpoint, report: dict[str, Any], dark: bool) -> None:
+    counts = dict(zip(checkpoint.vocabulary.labels, checkpoint.vocabulary.counts, strict=True))
+    left, right = st.columns([3, 2], gap="large")
+    with left:
+        st.subheader("Label by label")
+        st.plotly_chart(
+            training.average_precisions(report, counts, dark),
+            config=_CHART,
+            key="ap",
+            alt="Bars: average precision of every label, in the table below as numbers",
+        )
+    with right:
+        st.subheader("Can its probabilities be believed?")
+        if "calibration" in report:
+            calibration = report["calibration"]
+            st.plotly_chart(
+                training.reliability(calibration, dark),
+                config=_CHART,
+                key="reliability",
+                alt="Line: share of labels that is right against the probability given, in the table below as numbers",
+            )
+            st.caption(
+                "On the dashed line a label given 70 % is right 7 times in 10. Expected calibration error "
+                f"{calibration['ece']:.2f} %, {calibration['ece_likely']:.1f} % among probabilities from 10 % on."
+            )
+        else:
+            st.caption("Not measured: evaluate this checkpoint again with `--record`.")
+    with st.expander("The same as tables"):
+        rows = [
+            {
+                "label": label,
+                "training pictures": counts[label],
+                "positives here": report["positives"].get(label),
+                "AP, %": report["AP"].get(label),
+            }
+            for label in checkpoint.vocabulary.labels
+        ]
+        st.dataframe(pd.DataFrame(rows), hide_index=True)
+        if "calibration" in report:
+            st.dataframe(pd.DataFrame(report["calibration"]["bins"]), hide_index=True)
+
+
+def _training(checkpoint: Checkpoint, history: list[dict[str, Any]], dark: bool) -> None:
+    st.subheader("How it was made")
+    made = checkpoint.training
+    st.code(made.get("command", "unknown"), language=None, wrap_lines=True)
+    left, right = st.columns([3, 2], gap="large")
+    with left:
+        if history:
+            st.plotly_chart(
+                training.learning_curves(history, dark),
+                config=_CHART,
+                key="curves",
+                alt="Lines: validation metrics after every epoch, in the table below as numbers",
+            )
+            with st.expander("The same as a table"):
+                st.dataframe(pd.DataFrame(history), hide_index=True)
+    with right:
+        settings = {
+            "data": f"{made.get('train_split', '?')}, {made.get('train_images', '?')} pictures",
+            "backbone": f"{checkpoint.model.backbone.config.name}, {checkpoint.model.backbone.config.image_size} px",
+            "labels are emitted": f"{made.get('order', 'frequent')} first",
+            **checkpoint.model.config.to_dict(),
+            **made.get("config", {}),
+        }
+        table = pd.DataFrame({"setting": settings.keys(), "value": [str(value) for value in settings.values()]})
+        st.dataframe(table, hide_index=True, height=300)
+
+
+def _files(name: str, checkpoint: Checkpoint) -> None:
+    st.subheader("Its files")
+    st.dataframe(pd.DataFrame(state.files(name)), hide_index=True)
+    versions = checkpoint.training.get("versions", {})
+    st.caption("Made with " + ", ".join(f"{markdown(key)} {markdown(str(value))}" for key, value in versions.items()))
+
+
+try:
+    page()
+except UserError as error:
+    st.error(markdown(str(error)), icon=":material/error:")

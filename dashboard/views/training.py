@@ -1,0 +1,114 @@
+"""What a checkpoint's metrics.json tells, as figures: learning curves, AP of every label, calibration."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import plotly.graph_objects as go
+
+from views.style import palette, plain
+
+_BAR = 24  # pixels
+_CURVES = {"val_mAP": "mAP", "val_OF1": "O-F1", "val_exact_match": "exact set"}  # key of the history -> name
+_DASHES = ("solid", "dash", "dot")  # beside the colour, for eyes that don't tell colours apart
+
+
+def learning_curves(history: list[dict[str, Any]], dark: bool) -> go.Figure:
+    """Validation metrics by epoch, in percent."""
+    colours = palette(dark)
+    epochs = [record["epoch"] for record in history]
+    fig = go.Figure(
+        [
+            go.Scatter(
+                x=epochs,
+                y=[record[key] for record in history],
+                name=name,
+                mode="lines+markers",
+                line={"color": colour, "dash": dash, "width": 2},
+                hovertemplate=f"epoch %{{x}}: {name} %{{y:.1f}} %<extra></extra>",
+            )
+            for (key, name), colour, dash in zip(
+                _CURVES.items(), (colours.chosen, colours.kept, colours.finished), _DASHES, strict=True
+            )
+        ]
+    )
+    fig.update_xaxes(title="epoch", dtick=max(1, len(epochs) // 10))
+    fig.update_yaxes(title="% on the validation split")
+    return _framed(fig, dark, height=300)
+
+
+def average_precisions(report: dict[str, Any], counts: dict[str, int], dark: bool) -> go.Figure:
+    """AP of every label that was scored, best first, with its number of training pictures."""
+    colours = palette(dark)
+    ranked = sorted(report["AP"].items(), key=lambda item: -item[1])
+    rows = list(range(len(ranked)))  # positions, not names: two labels may read alike
+    fig = go.Figure(
+        go.Bar(
+            x=[value for _, value in ranked],
+            y=rows,
+            orientation="h",
+            marker={"color": colours.kept, "cornerradius": 3},
+            text=[f"{value:.0f}" for _, value in ranked],
+            textposition="outside",
+            textfont={"color": colours.text},
+            cliponaxis=False,
+            hovertext=[
+                f"{plain(label)}: AP {value:.1f} %, {report['positives'][label]} pictures in the split, "
+                f"{counts.get(label, 0)} in training"
+                for label, value in ranked
+            ],
+            hoverinfo="text",
+        )
+    )
+    fig.update_xaxes(range=[0, 108], visible=False)
+    fig.update_yaxes(
+        tickvals=rows, ticktext=[plain(label) for label, _ in ranked], autorange="reversed", showgrid=False
+    )
+    return _framed(fig, dark, height=40 + _BAR * len(ranked))
+
+
+def reliability(calibration: dict[str, Any], dark: bool) -> go.Figure:
+    """Predicted against observed share of right labels; on the diagonal a probability means what it says."""
+    colours = palette(dark)
+    bins = [entry for entry in calibration["bins"] if entry["pairs"]]
+    fig = go.Figure(
+        [
+            go.Scatter(
+                x=[0, 100],
+                y=[0, 100],
+                mode="lines",
+                line={"color": colours.faint, "dash": "dash"},
+                hoverinfo="skip",
+            ),
+            go.Scatter(
+                x=[entry["predicted"] for entry in bins],
+                y=[entry["observed"] for entry in bins],
+                mode="lines+markers",
+                marker={"size": 9},
+                line={"color": colours.chosen},
+                hovertext=[
+                    f"given {entry['predicted']:.0f} %, right {entry['observed']:.0f} % of {entry['pairs']} times"
+                    for entry in bins
+                ],
+                hoverinfo="text",
+            ),
+        ]
+    )
+    fig.update_xaxes(title="probability given, %", range=[0, 102])
+    fig.update_yaxes(title="share that is right, %", range=[0, 102])
+    fig.update_layout(showlegend=False)
+    return _framed(fig, dark, height=300)
+
+
+def _framed(fig: go.Figure, dark: bool, height: int) -> go.Figure:
+    text = {"color": palette(dark).text}
+    fig.update_layout(
+        height=height,
+        margin={"l": 0, "r": 8, "t": 8, "b": 0},
+        dragmode=False,
+        legend={"orientation": "h", "y": 1.12, "font": text},
+        font=text,
+    )
+    fig.update_xaxes(fixedrange=True, automargin=True, tickfont=text)
+    fig.update_yaxes(fixedrange=True, automargin=True, tickfont=text)
+    return fig
