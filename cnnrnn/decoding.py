@@ -26,6 +26,43 @@ StepFunction = Callable[[Tensor, Tensor, State], tuple[Tensor, State]]
 
 
 @dataclass(frozen=True)
+class Given:
+    """What a person tells the search. It decodes as if this were certain: probabilities are conditional on it."""
+
+    forced: tuple[tuple[int, int], ...] = ()  # (step, label): the label is emitted at this step and at no other
+    banned: tuple[int, ...] = ()  # labels that are never emitted
+
+    def __post_init__(self) -> None:
+        labels = [label for _, label in self.forced]
+        if len({step for step, _ in self.forced}) < len(labels) or len({*labels, *self.banned}) < len(labels) + len(
+            self.banned
+        ):
+            raise UserError("a step can be given one label, and a label one step; it can't be banned, too")
+
+    def blocked(self, step: int, num_labels: int) -> Tensor:
+        """Which tokens can't follow at `step`: bool (L+1,). No path ends before the last forced label."""
+        at = dict(self.forced)
+        blocked = torch.zeros(num_labels + 1, dtype=torch.bool)
+        blocked[[*self.banned, *at.values()]] = True
+        blocked[num_labels] = any(step <= later for later in at)
+        if step in at:
+            blocked[:] = True
+            blocked[at[step]] = False
+        return blocked
+
+    def to_json(self, labels: Sequence[str]) -> dict[str, Any]:
+        return {
+            "forced": {str(step): labels[label] for step, label in self.forced},
+            "banned": [labels[label] for label in self.banned],
+        }
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any], rank: dict[str, int]) -> Given:
+        forced = tuple((int(step), rank[name]) for step, name in data.get("forced", {}).items())
+        return cls(forced, tuple(rank[name] for name in data.get("banned", [])))
+
+
+@dataclass(frozen=True)
 class TraceStep:
     """The prefixes the beam expanded at one step of one image. Row i of each array is one prefix."""
 
@@ -62,6 +99,7 @@ class Trace:
     paths: tuple[Path, ...]  # the finished paths that were kept, best first; at most `beam`
     marginals: np.ndarray  # (L,) P(label anywhere in the sequence | image): a lower bound, exact at coverage 1
     coverage: float  # probability of all paths seen to finish, kept or not, 0 to 1
+    given: Given = Given()
 
     @property
     def end(self) -> int:
@@ -109,6 +147,7 @@ class Trace:
             **summary,
             "vocabulary": list(self.labels),
             "beam": self.beam,
+            "given": self.given.to_json(self.labels),
             "steps": [
                 {
                     "parents": step.parents.tolist(),
@@ -142,6 +181,7 @@ class Trace:
             ),
             marginals=np.array([data["marginals"][label] for label in labels], dtype=np.float32),
             coverage=data["coverage"],
+            given=Given.from_json(data.get("given", {}), rank),
         )
 
 
@@ -203,7 +243,9 @@ class _Candidates:
         self.places[image] = places.gather(1, index.unsqueeze(-1).expand(-1, -1, 2))
 
 
-def beam_search(step: StepFunction, state: State, labels: Sequence[str], beam: int) -> list[Trace]:
+def beam_search(
+    step: StepFunction, state: State, labels: Sequence[str], beam: int, given: Given = Given()
+) -> list[Trace]:
     """Beam search as in section 3.3 of the paper, over images and beams at once; one Trace per image.
 
     Keep the N = `beam` most probable intermediate paths and expand each with every label it does not hold; a
@@ -212,7 +254,7 @@ def beam_search(step: StepFunction, state: State, labels: Sequence[str], beam: i
     probable, so nothing better can follow. Candidates don't take the place of intermediate paths: the END
     of every expanded prefix is counted.
 
-    `state` holds the recurrence's initial state, one row per image of the batch.
+    `state` holds the recurrence's initial state, one row per image of the batch. `given` holds for all of them.
     Raises ValueError for a beam below 1 and UserError for logits that are not finite.
     """
     if beam < 1:
@@ -228,17 +270,18 @@ def beam_search(step: StepFunction, state: State, labels: Sequence[str], beam: i
     for t in range(num_labels + 1):
         width = live.tokens.shape[1]
         logits, state = step(live.tokens.flatten(), live.image.repeat_interleave(width), state)
-        log_probs = _normalise(logits.view(-1, width, num_labels + 1), live.emitted)  # (live, beam, L+1)
+        blocked = given.blocked(t, num_labels).to(device)  # (L+1,)
+        log_probs = _normalise(logits.view(-1, width, num_labels + 1), live.emitted | blocked)  # (live, beam, L+1)
         _record(history, live, log_probs)
         expanded = live.log_probs.unsqueeze(-1) + log_probs  # (live, beam, L+1), log p(prefix and next)
         probs = expanded.exp().sum(dim=1)  # (live, L+1)
         marginals[live.image] += probs[:, :num_labels]
         coverage[live.image] += probs[:, num_labels]
         candidates.add(live.image, expanded[..., num_labels], t)
-        if t == num_labels:
+        # Extensions that don't repeat a label; every prefix of a step has equally many.
+        possible = width * int((~(live.emitted[0, 0] | blocked)[:num_labels]).sum())
+        if not possible:
             break
-
-        possible = width * (num_labels - t)  # extensions that don't repeat a label
         best, index = expanded[..., :num_labels].flatten(1).topk(min(beam, possible), dim=1)  # (live, beam)
         parents, tokens = index // num_labels, index % num_labels
         open_ = best[:, 0] >= candidates.log_probs[live.image, -1]  # (live,)
@@ -248,7 +291,7 @@ def beam_search(step: StepFunction, state: State, labels: Sequence[str], beam: i
         state = tuple(part[(first_row + parents)[open_].flatten()] for part in state)
         live = live.grow(parents, tokens, best, open_)
 
-    return _traces(labels, beam, history, candidates, marginals, coverage)
+    return _traces(labels, beam, given, history, candidates, marginals, coverage)
 
 
 def _normalise(logits: Tensor, emitted: Tensor) -> Tensor:
@@ -268,6 +311,7 @@ def _record(history: list[list[TraceStep]], live: _Beam, log_probs: Tensor) -> N
 def _traces(
     labels: Sequence[str],
     beam: int,
+    given: Given,
     history: list[list[TraceStep]],
     candidates: _Candidates,
     marginals: Tensor,
@@ -278,7 +322,7 @@ def _traces(
     # Sums of float32 may exceed 1 in the last digit.
     sums = zip(marginals.clamp(max=1).cpu().numpy(), coverage.clamp(max=1).tolist(), strict=True)
     for steps, (log_probs, places), (marginal, covered) in zip(history, ranked, sums, strict=True):
-        search = Trace(tuple(labels), beam, tuple(steps), (), marginal, covered)
+        search = Trace(tuple(labels), beam, tuple(steps), (), marginal, covered, given)
         paths = tuple(
             Path(search.prefix(t, row), log_prob, search.rows(t, row))
             for log_prob, (t, row) in zip(log_probs, places, strict=True)
@@ -290,7 +334,12 @@ def _traces(
 
 @torch.no_grad()
 def decode(
-    model: CNNRNN, feature: Tensor, labels: Sequence[str], beam: int = 8, recurrence: bool = True
+    model: CNNRNN,
+    feature: Tensor,
+    labels: Sequence[str],
+    beam: int = 8,
+    recurrence: bool = True,
+    given: Given = Given(),
 ) -> list[Trace]:
     """Beam search with the model's own step: I (batch, …) -> one Trace per image.
 
@@ -306,4 +355,14 @@ def decode(
     def first_step(tokens: Tensor, rows: Tensor, state: State) -> tuple[Tensor, State]:
         return step(torch.full_like(tokens, model.start), rows, model.initial_state(len(tokens)))
 
-    return beam_search(step if recurrence else first_step, model.initial_state(len(feature)), labels, beam)
+    return beam_search(step if recurrence else first_step, model.initial_state(len(feature)), labels, beam, given)
+
+
+@torch.no_grad()
+def sequence_log_probs(model: CNNRNN, feature: Tensor, sequences: Tensor) -> Tensor:
+    """log p(sequence and END | image) of one image: I (1, …), label sequences (n, length) -> (n,)."""
+    start = torch.full((len(sequences), 1), model.start, device=sequences.device)
+    end = torch.full_like(start, model.end)
+    logits = model(feature.expand(len(sequences), *feature.shape[1:]), torch.cat([start, sequences], dim=1))
+    log_probs = logits.log_softmax(dim=-1)  # (n, length + 1, L+1)
+    return log_probs.gather(2, torch.cat([sequences, end], dim=1).unsqueeze(2)).squeeze(2).sum(dim=1)

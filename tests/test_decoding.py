@@ -13,7 +13,8 @@ from torch import Tensor
 
 from cnnrnn.backbones import Backbone, BackboneConfig
 from cnnrnn.checkpoint import Checkpoint
-from cnnrnn.decoding import ROOT, StepFunction, Trace, beam_search, decode
+from cnnrnn.decoding import ROOT, Given, StepFunction, Trace, beam_search, decode, sequence_log_probs
+from cnnrnn.errors import UserError
 from cnnrnn.model import CNNRNN, ModelConfig
 
 LABELS = ("a", "b", "c", "d")
@@ -98,6 +99,51 @@ def test_the_batched_search_keeps_prunes_and_stops_as_the_plain_one(beam: int, s
         assert [path.tokens for path in trace.paths] == [tokens for tokens, _ in candidates]
         assert [path.log_prob for path in trace.paths] == pytest.approx([p for _, p in candidates], abs=1e-5)
         assert len(trace.steps) == steps
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        Given(banned=(1,)),
+        Given(banned=(0, 3)),
+        Given(forced=((0, 2),)),
+        Given(forced=((0, 3), (1, 0))),  # a prefix
+        Given(forced=((1, 0),), banned=(2,)),
+        Given(forced=((3, 1),)),  # no path ends before
+        Given(banned=(0, 1, 2, 3)),
+    ],
+)
+def test_what_is_given_conditions_every_step(given: Given) -> None:
+    """Enumeration with the scores of everything impossible struck out."""
+    logits, at = make_logits(), dict(given.forced)
+    traces = beam_search(step_function(logits), (torch.zeros(len(logits), 1),), LABELS, 100, given)
+    for image, trace in enumerate(traces):
+        truth = {}
+        for length in range(L + 1):
+            for tokens in itertools.permutations(range(L), length):
+                forced = all(step < length and tokens[step] == label for step, label in at.items())
+                if not forced or set(tokens) & set(given.banned):
+                    continue
+                log_prob = 0.0
+                for step, choice in enumerate([*tokens, END]):
+                    before, last = ([0, START, *tokens[:step]])[-2:] if step else (0, START)
+                    possible = set(range(L)) - set(tokens[:step]) - set(given.banned) - set(at.values())
+                    possible |= set() if any(step <= later for later in at) else {END}
+                    possible = {at[step]} if step in at else possible
+                    here = logits[image, before, last]
+                    log_prob += float(here[choice] - here[sorted(possible)].logsumexp(0))
+                truth[tokens] = log_prob
+        assert {path.tokens: path.log_prob for path in trace.paths} == pytest.approx(truth, abs=1e-5)
+        assert trace.coverage == pytest.approx(1, abs=1e-5)
+        assert (trace.marginals[list(given.banned)] == 0).all()
+        assert trace.marginals[list(at.values())] == pytest.approx(np.ones(len(at)))
+        assert Trace.from_json(json.loads(json.dumps(trace.to_json()))).given == given
+
+
+def test_what_contradicts_itself_is_refused() -> None:
+    for forced, banned in (([(0, 1), (0, 2)], []), ([(0, 1), (1, 1)], []), ([(0, 1)], [1])):
+        with pytest.raises(UserError, match="one label"):
+            Given(tuple(forced), tuple(banned))
 
 
 def test_some_images_stop_before_others() -> None:
@@ -196,3 +242,6 @@ def test_a_path_of_the_search_has_the_probability_of_teacher_forcing(heads: int)
             logits = model(feature[row : row + 1], torch.tensor([[START, *path.tokens]]))[0]  # (step, L+1)
             chosen = logits.log_softmax(-1)[range(len(path.tokens) + 1), [*path.tokens, END]]
             assert path.log_prob == pytest.approx(chosen.sum().item(), abs=1e-4)
+            sequences = torch.tensor([path.tokens], dtype=torch.long).reshape(1, -1)
+            scored = sequence_log_probs(model, feature[row : row + 1], sequences)
+            assert path.log_prob == pytest.approx(scored.item(), abs=1e-4)
