@@ -62,6 +62,9 @@ class Given:
         return cls(forced, tuple(rank[name] for name in data.get("banned", [])))
 
 
+NOTHING = Given()
+
+
 @dataclass(frozen=True)
 class TraceStep:
     """The prefixes the beam expanded at one step of one image. Row i of each array is one prefix."""
@@ -99,7 +102,7 @@ class Trace:
     paths: tuple[Path, ...]  # the finished paths that were kept, best first; at most `beam`
     marginals: np.ndarray  # (L,) P(label anywhere in the sequence | image): a lower bound, exact at coverage 1
     coverage: float  # probability of all paths seen to finish, kept or not, 0 to 1
-    given: Given = Given()
+    given: Given = NOTHING
 
     @property
     def end(self) -> int:
@@ -244,7 +247,7 @@ class _Candidates:
 
 
 def beam_search(
-    step: StepFunction, state: State, labels: Sequence[str], beam: int, given: Given = Given()
+    step: StepFunction, state: State, labels: Sequence[str], beam: int, given: Given = NOTHING
 ) -> list[Trace]:
     """Beam search as in section 3.3 of the paper, over images and beams at once; one Trace per image.
 
@@ -339,7 +342,7 @@ def decode(
     labels: Sequence[str],
     beam: int = 8,
     recurrence: bool = True,
-    given: Given = Given(),
+    given: Given = NOTHING,
 ) -> list[Trace]:
     """Beam search with the model's own step: I (batch, …) -> one Trace per image.
 

@@ -23,7 +23,7 @@ def overlay(picture: Image.Image, values: np.ndarray, scale: float, opacity: flo
 
     `scale` is the value of full strength, the same for all maps that are to be compared.
     """
-    strength = _fit(values, picture.size) / scale if scale > 0 else np.zeros(picture.size[::-1], np.float32)
+    strength = stretched(values, picture.size) / scale if scale > 0 else np.zeros(picture.size[::-1], np.float32)
     strength = strength.clip(0, 1)
     positions, channels = _COLOURS[:, 0], _COLOURS[:, 1:].T
     colours = np.stack([np.interp(strength, positions, channel) for channel in channels], axis=-1)
@@ -34,7 +34,7 @@ def overlay(picture: Image.Image, values: np.ndarray, scale: float, opacity: flo
     return Image.fromarray(blended.clip(0, 255).astype(np.uint8))
 
 
-def _fit(values: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+def stretched(values: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Bicubic to the picture's (width, height); the backbone saw the picture stretched to a square."""
     return np.asarray(
         Image.fromarray(values.astype(np.float32)).resize(size, Image.Resampling.BICUBIC), dtype=np.float32

@@ -12,7 +12,7 @@ from torch import Tensor
 from cnnrnn.baseline import SigmoidClassifier, threshold_labels
 from cnnrnn.checkpoint import Checkpoint
 from cnnrnn.data.loader import batches
-from cnnrnn.decoding import Trace, decode
+from cnnrnn.decoding import NOTHING, Given, Trace, decode
 from cnnrnn.errors import UserError
 from cnnrnn.images import SUFFIXES
 from cnnrnn.model import CNNRNN
@@ -66,6 +66,6 @@ def encode_picture(checkpoint: Checkpoint, picture: Image.Image) -> tuple[Tensor
     return feature_map[0], feature[0]
 
 
-def decode_picture(checkpoint: Checkpoint, feature: Tensor, beam: int) -> Trace:
+def decode_picture(checkpoint: Checkpoint, feature: Tensor, beam: int, given: Given = NOTHING) -> Trace:
     """Beam search for one picture from its I."""
-    return decode(checkpoint.rnn, feature.unsqueeze(0), checkpoint.vocabulary.labels, beam)[0]
+    return decode(checkpoint.rnn, feature.unsqueeze(0), checkpoint.vocabulary.labels, beam, given=given)[0]

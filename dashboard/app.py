@@ -11,10 +11,11 @@ st.set_page_config(page_title="cnnrnn", page_icon=str(ICON), layout="wide")
 page = st.navigation(
     [
         st.Page("app_pages/decode.py", title="Decode", icon=":material/account_tree:"),
+        st.Page("app_pages/what_if.py", title="What if?", icon=":material/alt_route:"),
         st.Page("app_pages/model.py", title="Model", icon=":material/description:"),
     ]
 )
 with st.spinner("Starting: loading the libraries …"):
-    state = importlib.import_module("state")  # torch and timm take seconds, once after the server's start
-state.choose_checkpoint()
+    controls = importlib.import_module("controls")  # torch and timm take seconds, once after the server's start
+controls.choose_checkpoint()
 page.run()

@@ -18,7 +18,7 @@ from PIL import Image
 
 from cnnrnn.attribution import Explanation, explain
 from cnnrnn.checkpoint import CONFIG, METRICS, Checkpoint, file_hash
-from cnnrnn.decoding import Trace
+from cnnrnn.decoding import NOTHING, Given, Trace
 from cnnrnn.images import open_image
 from cnnrnn.prediction import decode_picture, encode_picture
 
@@ -45,27 +45,6 @@ def checkpoint_names() -> list[str]:
 
 def sample_names() -> list[str]:
     return sorted(path.stem for path in SAMPLES.glob("*.jpg"))
-
-
-def choose_checkpoint() -> None:
-    """The sidebar's select box. It stands in the frame around the pages, so that they all keep the choice."""
-    with st.sidebar:
-        st.header("Settings")
-        name = st.selectbox("Checkpoint", checkpoint_names(), key="checkpoint", bind="query-params")
-        if name is None:
-            st.info("There is no trained model in `checkpoints/`. Train one: `cnnrnn train --help`.")
-            st.stop()
-
-
-def chosen_checkpoint() -> tuple[str, Checkpoint]:
-    """Raises CheckpointError for a folder that can't be used."""
-    name = st.session_state.checkpoint
-    checkpoint = load_checkpoint(name)
-    st.sidebar.caption(
-        f"{len(checkpoint.vocabulary)} labels · {checkpoint.model.backbone.config.name} · "
-        f"trained on {checkpoint.training.get('train_images', '?')} pictures"
-    )
-    return name, checkpoint
 
 
 def load_checkpoint(name: str) -> Checkpoint:
@@ -105,6 +84,11 @@ def open_picture(name: str, data: bytes) -> Picture:
     return Picture(name, _open(digest, data), digest)
 
 
+def altered(picture: Picture, how: str, image: Image.Image) -> Picture:
+    """A picture made from another one; `how` tells it from others made from it."""
+    return Picture(picture.name, image, hashlib.sha256(f"{picture.digest} {how}".encode()).hexdigest())
+
+
 @st.cache_data(max_entries=32, show_spinner=False)
 def _open(digest: str, _data: bytes) -> Image.Image:
     return open_image(_data, MAX_SIDE)
@@ -116,8 +100,10 @@ def _encode(weights_hash: str, digest: str, _checkpoint: Checkpoint, _image: Ima
 
 
 @st.cache_resource(max_entries=256, show_spinner="Decoding …")
-def _trace(weights_hash: str, digest: str, beam: int, _checkpoint: Checkpoint, _image: Image.Image) -> Trace:
-    return decode_picture(_checkpoint, _encode(weights_hash, digest, _checkpoint, _image)[1], beam)
+def _trace(
+    weights_hash: str, digest: str, beam: int, given: Given, _checkpoint: Checkpoint, _image: Image.Image
+) -> Trace:
+    return decode_picture(_checkpoint, _encode(weights_hash, digest, _checkpoint, _image)[1], beam, given)
 
 
 @st.cache_resource(max_entries=256, show_spinner="Explaining the steps …")
@@ -128,8 +114,13 @@ def _explanation(
     return explain(_checkpoint.rnn, feature_map, tokens, method)
 
 
-def trace(checkpoint: Checkpoint, picture: Picture, beam: int) -> Trace:
-    return _trace(checkpoint.weights_hash, picture.digest, beam, checkpoint, picture.image)
+def trace(checkpoint: Checkpoint, picture: Picture, beam: int, given: Given = NOTHING) -> Trace:
+    return _trace(checkpoint.weights_hash, picture.digest, beam, given, checkpoint, picture.image)
+
+
+def feature(checkpoint: Checkpoint, picture: Picture) -> torch.Tensor:
+    """I of the picture, as a batch of one."""
+    return _encode(checkpoint.weights_hash, picture.digest, checkpoint, picture.image)[1].unsqueeze(0)
 
 
 def explanation(checkpoint: Checkpoint, picture: Picture, tokens: tuple[int, ...], method: str) -> Explanation:

@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+import controls
 import state
 from cnnrnn.attribution import METHODS, Explanation
 from cnnrnn.checkpoint import Checkpoint
 from cnnrnn.decoding import Path, Trace
 from cnnrnn.errors import UserError
-from cnnrnn.images import SUFFIXES
 from cnnrnn.overlay import overlay
 from views import bars, tree
 from views.style import markdown, percent
@@ -27,54 +27,18 @@ def page() -> None:
         "A CNN-RNN names a picture's labels one after the other and then says END. Choose a picture: you see the "
         "sequences it considered, what it picked from at each step, and where in the picture it found the evidence."
     )
-    checkpoint, beam, method = _settings()
-    picture = _picture()
+    _, checkpoint = controls.chosen_checkpoint()
+    beam = controls.beam()
+    method = st.sidebar.selectbox(
+        "Maps by",
+        list(METHODS),
+        key="method",
+        bind="query-params",
+        help="How the evidence for a step's choice is spread over the picture.",
+    )
+    picture = controls.picture()
     trace = state.trace(checkpoint, picture, beam)
     _inspect(checkpoint, picture, trace, method)
-
-
-def _settings() -> tuple[Checkpoint, int, str]:
-    _, checkpoint = state.chosen_checkpoint()
-    with st.sidebar:
-        beam = st.slider(
-            "Beam width",
-            1,
-            16,
-            8,
-            key="beam",
-            bind="query-params",
-            help="How many unfinished label sequences are kept at every step. 1 is greedy.",
-        )
-        method = st.selectbox(
-            "Maps by",
-            list(METHODS),
-            key="method",
-            bind="query-params",
-            help="How the evidence for a step's choice is spread over the picture.",
-        )
-    return checkpoint, beam, method
-
-
-def _picture() -> state.Picture:
-    """The upload, or the chosen sample: whichever was chosen last."""
-    left, right = st.columns([3, 2], vertical_alignment="bottom")
-    upload = left.file_uploader(
-        "Your picture",
-        type=[suffix[1:] for suffix in SUFFIXES],
-        key="upload",
-        on_change=lambda: st.session_state.update(sample=None),
-        help="It stays in memory on this machine and is sent nowhere.",
-    )
-    samples = state.sample_names()
-    if "sample" not in st.session_state and "sample" not in st.query_params:
-        st.session_state.sample = samples[0]  # a first visit shows a decoded picture, not an empty page
-    sample = right.pills("or a sample", samples, key="sample", bind="query-params")
-    if sample is not None:
-        return state.open_picture(sample, (state.SAMPLES / f"{sample}.jpg").read_bytes())
-    if upload is None:
-        st.info("Upload a picture or choose a sample above, and it is decoded at once.", icon=":material/image:")
-        st.stop()
-    return state.open_picture(upload.name, upload.getvalue())
 
 
 @st.fragment

@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+import controls
 import state
 from cnnrnn.checkpoint import Checkpoint
 from cnnrnn.errors import UserError
@@ -23,7 +24,7 @@ def page() -> None:
         "What it was trained on and how well it does on pictures it had not seen. Look here before you trust a label: "
         "rare ones are weak."
     )
-    name, checkpoint = state.chosen_checkpoint()
+    name, checkpoint = controls.chosen_checkpoint()
     results = state.results(name)
     evaluations = results["evaluations"] or {"validation": results["val"]}
     split = st.selectbox("Measured on", list(evaluations), key="split", bind="query-params")

@@ -1,0 +1,194 @@
+"""What if? The picture decoded again as if something were certain, in another order, or with a part hidden."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+import torch
+from PIL import Image
+
+import controls
+import state
+from cnnrnn.checkpoint import Checkpoint
+from cnnrnn.decoding import NOTHING, Given, Trace, sequence_log_probs
+from cnnrnn.errors import UserError
+from cnnrnn.overlay import stretched
+from views import changes, tree
+from views.style import markdown, percent
+
+_CHART: dict[str, Any] = {"displayModeBar": False}
+_MOST_ORDERED = 5  # labels whose orders are all tried: 120
+
+
+def page() -> None:
+    st.title("What if it were told otherwise?")
+    st.markdown(
+        "Force a label, forbid one, or hide what a step looked at: the picture is decoded again at once, and you see "
+        "which other labels rise and fall with it. That is what the model holds to belong together."
+    )
+    _, checkpoint = controls.chosen_checkpoint()
+    beam = controls.beam()
+    picture = controls.picture()
+    before = state.trace(checkpoint, picture, beam)
+    _told(checkpoint, picture, before, beam)
+    _orders(checkpoint, picture, before)
+    _hidden(checkpoint, picture, before, beam)
+
+
+@st.fragment
+def _told(checkpoint: Checkpoint, picture: state.Picture, before: Trace, beam: int) -> None:
+    st.subheader("Told what to say")
+    left, right = st.columns([2, 3], gap="large")
+    with left:
+        st.image(picture.image, width="stretch", alt=f"The picture {picture.name}")
+    with right:
+        given = _given(before)
+    if given is None:
+        return
+    after = state.trace(checkpoint, picture, beam, given)
+    found = changes.changes(before, after)
+    dark = st.context.theme.type == "dark"
+    with right:
+        _summary(before, after, found, given)
+        if given != NOTHING:
+            st.plotly_chart(
+                changes.figure(found, dark),
+                config=_CHART,
+                key="changes",
+                alt="Dots: probability of the labels that change most, before and after, in the table below as numbers",
+            )
+    st.plotly_chart(
+        tree.figure(after, 0, dark, 0.01),
+        config=_CHART,
+        key="told_tree",
+        alt="Tree of the label sequences the search kept with what was given",
+    )
+    with st.expander("The same as a table"):
+        rows = [{"label": c.label, "before": c.before, "after": c.after, "Δ": c.delta} for c in found]
+        st.dataframe(pd.DataFrame(rows).style.format("{:.3f}", subset=["before", "after", "Δ"]), hide_index=True)
+
+
+def _given(trace: Trace) -> Given | None:
+    """What the person chose; None, with a line that says why, where it contradicts itself."""
+    rank = {label: index for index, label in enumerate(trace.labels)}
+    starts = st.multiselect(
+        "The sequence starts with", trace.labels, key="starts", help="In the order you choose them; END comes later."
+    )
+    one, two = st.columns([2, 1])
+    label = one.selectbox("It also says", trace.labels, index=None, key="says", placeholder="any label, at a step")
+    first = len(starts) + 1
+    step = two.number_input("at step", first, len(trace.labels), first, key=f"at_step_from_{first}")
+    never = st.multiselect("It never says", trace.labels, key="never")
+    forced = [(position, rank[name]) for position, name in enumerate(starts)]
+    if label is not None:
+        forced.append((int(step) - 1, rank[label]))
+    try:
+        return Given(tuple(forced), tuple(rank[name] for name in never))
+    except UserError:
+        st.warning("A label can be given once: at one step, or never.", icon=":material/warning:")
+        return None
+
+
+def _summary(before: Trace, after: Trace, found: list[changes.Change], given: Given) -> None:
+    if given == NOTHING:
+        st.info("Choose a label above. As it is, the model says: " + _sequence(before), icon=":material/alt_route:")
+        return
+    named = {before.labels[label] for label in [*(label for _, label in given.forced), *given.banned]}
+    words = [f"**{markdown(label)}** {text}" for label, text in changes.in_words(found, named)]
+    st.markdown(("; ".join(words) + ".") if words else "No other label changes by more than 2 points.")
+    st.markdown(f"Best path before: {_sequence(before)}  \nBest path now: {_sequence(after)}")
+
+
+def _sequence(trace: Trace) -> str:
+    path = trace.paths[0]
+    return " → ".join([*map(markdown, trace.names(path.tokens)), "END"]) + f" ({percent(path.prob)})"
+
+
+@st.fragment
+def _orders(checkpoint: Checkpoint, picture: state.Picture, trace: Trace) -> None:
+    st.subheader("Said in another order")
+    best = trace.names(trace.paths[0].tokens)
+    chosen = st.multiselect(
+        "Labels whose orders are compared",
+        trace.labels,
+        best[:_MOST_ORDERED] if len(best) > 1 else _likely(trace),
+        max_selections=_MOST_ORDERED,
+        key=f"orders_{picture.digest}_{checkpoint.weights_hash}",
+        help="The model was trained on one order. How much it minds another one is what this shows.",
+    )
+    if len(chosen) < 2:
+        st.info("Choose two labels or more: a single one has only one order.", icon=":material/swap_vert:")
+        return
+    rank = {label: index for index, label in enumerate(trace.labels)}
+    orders = list(itertools.permutations(chosen))
+    sequences = torch.tensor([[rank[name] for name in order] for order in orders], device=checkpoint.model.device)
+    log_probs = sequence_log_probs(checkpoint.rnn, state.feature(checkpoint, picture), sequences).tolist()
+    ranked = sorted(zip(log_probs, orders, strict=True), reverse=True)
+    total = sum(math.exp(value) for value in log_probs)
+    columns = st.columns(3)
+    columns[0].metric("Exactly these labels, in any order", percent(total))
+    columns[1].metric("Share of the best order", percent(math.exp(ranked[0][0]) / total) if total else "0%")
+    columns[2].metric(
+        "Best to worst", f"{ranked[0][0] - ranked[-1][0]:.1f} nats", help="Difference of log-probabilities."
+    )
+    rows = [
+        {"order": " → ".join([*order, "END"]), "probability": math.exp(value), "log-probability": value}
+        for value, order in ranked
+    ]
+    st.dataframe(
+        pd.DataFrame(rows).style.format({"probability": "{:.2%}", "log-probability": "{:.2f}"}), hide_index=True
+    )
+
+
+def _likely(trace: Trace) -> list[str]:
+    return [trace.labels[label] for label in np.argsort(-trace.marginals, kind="stable")[:2]]
+
+
+@st.fragment
+def _hidden(checkpoint: Checkpoint, picture: state.Picture, before: Trace, beam: int) -> None:
+    st.subheader("With the evidence hidden")
+    path = before.paths[0]
+    if not path.tokens:
+        st.info("The best path has no label whose evidence could be hidden.", icon=":material/visibility_off:")
+        return
+    one, two = st.columns(2)
+    names = before.names(path.tokens)
+    step = one.selectbox(
+        "Hide what this step looked at", range(len(names)), key="hidden_step", format_func=lambda step: names[step]
+    )
+    share = two.slider(
+        "Share of the picture that is hidden", 0.05, 0.6, 0.25, 0.05, key="hidden_share", format="percent"
+    )
+    values = state.explanation(checkpoint, picture, path.tokens, "grad-cam").maps[step].cpu().numpy()
+    pixels = changes.greyed(np.asarray(picture.image), stretched(values, picture.image.size), share)
+    hidden = state.altered(picture, f"{step} {share} hidden", Image.fromarray(pixels))
+    after = state.trace(checkpoint, hidden, beam)
+    left, right = st.columns([2, 3], gap="large")
+    left.image(hidden.image, width="stretch", alt=f"The picture with the evidence for {names[step]} in grey")
+    with right:
+        token = path.tokens[step]
+        old, new = float(before.marginals[token]), float(after.marginals[token])
+        st.metric(f"Probability of {markdown(names[step])}", percent(new), f"{100 * (new - old):+.0f} points")
+        st.markdown(
+            "The label goes: the map shows what it rests on."
+            if new < 0.5 <= old
+            else "The label stays: it also rests on what is still to be seen."
+        )
+        st.markdown(f"Best path now: {_sequence(after)}")
+        st.plotly_chart(
+            changes.figure(changes.changes(before, after), st.context.theme.type == "dark"),
+            config=_CHART,
+            key="hidden_changes",
+            alt="Dots: probability of the labels that change most when the evidence is hidden",
+        )
+
+
+try:
+    page()
+except UserError as error:
+    st.error(markdown(str(error)), icon=":material/error:")

@@ -1,0 +1,79 @@
+"""What changed between two searches of one picture: as rows for a table, a sentence, and bars."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import plotly.graph_objects as go
+
+from cnnrnn.decoding import Trace
+from views.style import palette, percent, plain
+
+_BAR = 26  # pixels
+_WORTH_SAYING = 0.02  # a change of probability below this is not put into words
+
+
+@dataclass(frozen=True)
+class Change:
+    label: str
+    before: float  # probabilities, 0 to 1
+    after: float
+
+    @property
+    def delta(self) -> float:
+        return self.after - self.before
+
+
+def changes(before: Trace, after: Trace) -> list[Change]:
+    """The marginals of every label in both searches, the largest change first."""
+    pairs = zip(before.labels, before.marginals.tolist(), after.marginals.tolist(), strict=True)
+    return sorted((Change(*pair) for pair in pairs), key=lambda change: -abs(change.delta))
+
+
+def in_words(found: list[Change], given: set[str], most: int = 3) -> list[tuple[str, str]]:
+    """(label, "falls by 12 points, to 3%") of the labels that changed most, without those that were given."""
+    told = [c for c in found if c.label not in given and abs(c.delta) >= _WORTH_SAYING][:most]
+    return [
+        (c.label, f"{'rises' if c.delta > 0 else 'falls'} by {100 * abs(c.delta):.0f} points, to {percent(c.after)}")
+        for c in told
+    ]
+
+
+def figure(found: list[Change], dark: bool, most: int = 8) -> go.Figure:
+    """Before (ring) and after (dot) of the labels that changed most, an arrow's width apart."""
+    colours, shown = palette(dark), found[:most]
+    rows = list(range(len(shown)))  # positions, not names: two labels may read alike
+    text = {"color": colours.text}
+    fig = go.Figure()
+    for row, change in zip(rows, shown, strict=True):
+        colour = colours.finished if change.delta >= 0 else colours.chosen
+        fig.add_scatter(
+            x=[change.before, change.after], y=[row, row], mode="lines", line={"color": colour, "width": 3},
+            hoverinfo="skip", showlegend=False,
+        )  # fmt: skip
+    hover = [f"{plain(c.label)}: {c.before:.3f} → {c.after:.3f}" for c in shown]
+    for name, symbol, values in (
+        ("before", "circle-open", [c.before for c in shown]),
+        ("after", "circle", [c.after for c in shown]),
+    ):
+        fig.add_scatter(
+            x=values, y=rows, name=name, mode="markers", hovertext=hover, hoverinfo="text",
+            marker={"symbol": symbol, "size": 11, "color": colours.kept, "line": {"width": 2}},
+        )  # fmt: skip
+    fig.update_layout(
+        height=70 + _BAR * len(shown), margin={"l": 0, "r": 8, "t": 4, "b": 0}, dragmode=False, font=text,
+        legend={"orientation": "h", "y": 1.15, "font": text},
+    )  # fmt: skip
+    fig.update_xaxes(range=[-0.02, 1.02], tickformat=".0%", fixedrange=True, tickfont=text)
+    fig.update_yaxes(
+        tickvals=rows, ticktext=[plain(c.label) for c in shown], autorange="reversed", showgrid=False,
+        fixedrange=True, automargin=True, tickfont=text,
+    )  # fmt: skip
+    return fig
+
+
+def greyed(picture: np.ndarray, strength: np.ndarray, share: float) -> np.ndarray:
+    """A picture (height, width, 3) whose `share` of pixels with the highest `strength` (height, width) is grey."""
+    hidden = strength >= np.quantile(strength, 1 - share)
+    return np.where(hidden[..., None], np.uint8(128), picture)

@@ -1,0 +1,102 @@
+"""The page that decodes again under conditions, on a small checkpoint of rendered scenes."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+
+import numpy as np
+import pytest
+from streamlit.testing.v1 import AppTest
+
+import state
+from cnnrnn.checkpoint import Checkpoint
+from cnnrnn.data import load_split
+from cnnrnn.decoding import Given, Trace
+from cnnrnn.images import open_image
+from cnnrnn.prediction import decode_picture, encode_picture
+from views.changes import changes, greyed, in_words
+
+PAGE = "app_pages/what_if.py"
+
+
+@pytest.fixture
+def scene(scenes_root: Path) -> Path:
+    return next(s.image for s in load_split("scenes", scenes_root, "test").samples if len(s.labels) == 2)
+
+
+@pytest.fixture
+def page(app: AppTest, scene: Path) -> AppTest:
+    """The page with a scene that was uploaded on the page Decode."""
+    app.run()
+    app.file_uploader(key="upload").upload("scene.png", scene.read_bytes())
+    app.run()
+    app.switch_page(PAGE).run()
+    assert not app.exception
+    return app
+
+
+def decoded(scene: Path, given: Given) -> Trace:
+    checkpoint = Checkpoint.load(state.CHECKPOINTS / "voc")
+    return decode_picture(checkpoint, encode_picture(checkpoint, open_image(scene, state.MAX_SIDE))[1], 8, given)
+
+
+def table(page: AppTest, column: str) -> dict[str, float]:
+    found = next(frame.value for frame in page.dataframe if column in frame.value)
+    return dict(zip(found["label"], found[column], strict=True))
+
+
+def test_what_is_told_is_decoded(page: AppTest, scene: Path) -> None:
+    plain = decoded(scene, Given())
+    assert table(page, "after") == pytest.approx(dict(zip(plain.labels, plain.marginals, strict=True)))
+    absent = int(plain.marginals.argmin())
+    present = plain.paths[0].tokens[0]
+    page.multiselect(key="starts").set_value([plain.labels[absent]])
+    page.multiselect(key="never").set_value([plain.labels[present]]).run()
+    assert not page.exception
+    told = decoded(scene, Given(((0, absent),), (present,)))
+    assert table(page, "after") == pytest.approx(dict(zip(told.labels, told.marginals, strict=True)))
+    assert any(f"Best path now: {told.labels[absent]} → " in block.value for block in page.markdown)
+
+    page.multiselect(key="never").set_value([plain.labels[absent]]).run()
+    assert not page.exception
+    assert "given once" in page.warning[0].value
+
+
+def test_every_order_is_scored(page: AppTest, scene: Path) -> None:
+    trace = decoded(scene, Given())
+    names = trace.names(trace.paths[0].tokens)
+    orders = next(frame.value for frame in page.dataframe if "order" in frame.value)
+    assert set(orders["order"]) == {" → ".join([*order, "END"]) for order in itertools.permutations(names)}
+    best = orders.iloc[0]
+    assert best["order"] == " → ".join([*names, "END"])
+    assert best["probability"] == pytest.approx(trace.paths[0].prob, rel=1e-3)
+
+
+def test_hiding_everything_a_label_rests_on_makes_it_go(page: AppTest) -> None:
+    before = page.metric[-1]
+    assert before.label.startswith("Probability of")
+    page.slider(key="hidden_share").set_value(0.6).run()
+    assert not page.exception
+    assert page.metric[-1].delta.endswith("points")
+    assert int(page.metric[-1].delta.split()[0]) < 0
+
+
+def test_changes_are_ranked_and_said_in_words(scene: Path, app: AppTest) -> None:
+    plain = decoded(scene, Given())
+    absent = int(plain.marginals.argmin())
+    told = decoded(scene, Given(((0, absent),)))
+    found = changes(plain, told)
+    assert [abs(c.delta) for c in found] == sorted((abs(c.delta) for c in found), reverse=True)
+    assert found[0].label == plain.labels[absent]
+    assert all(label != plain.labels[absent] for label, _ in in_words(found, {plain.labels[absent]}))
+    (label, words), *_ = in_words(found, set())
+    assert (label, words) == (plain.labels[absent], f"rises by {100 * found[0].delta:.0f} points, to 100%")
+
+
+def test_the_strongest_pixels_turn_grey() -> None:
+    picture = np.zeros((4, 5, 3), dtype=np.uint8)
+    strength = np.arange(20).reshape(4, 5)
+    hidden = greyed(picture, strength, 0.25)
+    assert (hidden[strength >= 15] == 128).all()
+    assert (hidden[strength < 15] == 0).all()
