@@ -366,6 +366,21 @@ def neighbours(
 
 
 @app.command()
+def project(
+    checkpoint: CheckpointOption = EMBEDDED,
+    seed: Annotated[int, typer.Option(help="Of UMAP.")] = 0,
+) -> None:
+    """Compute the maps of the label space that the dashboard draws, and put them into the checkpoint's folder."""
+    with _errors_for_people():
+        from cnnrnn import projection
+        from cnnrnn.checkpoint import Checkpoint
+
+        loaded = Checkpoint.load(checkpoint)
+        projection.record(checkpoint, loaded.rnn.labels_in_space(), loaded.weights_hash, seed)
+        console.print(f"The maps are in {escape(str(checkpoint / projection.PROJECTION))}")
+
+
+@app.command()
 def compare(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...", show_default=False, help="Folders of trainings.")],
 ) -> None:

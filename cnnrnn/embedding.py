@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from cnnrnn.model import CNNRNN
+
 
 def similarities(points: Tensor, measure: str) -> Tensor:
     """points (label, embedding) -> (label, label) by "cosine" or "inner" product."""
@@ -25,3 +27,10 @@ def nearest(
         label: [(labels[index], value) for index, value in zip(row, strengths, strict=True)]
         for label, row, strengths in zip(labels, indices.tolist(), values.tolist(), strict=True)
     }
+
+
+@torch.no_grad()
+def steps_in_space(model: CNNRNN, feature: Tensor, tokens: Sequence[int]) -> Tensor:
+    """x_1 … x_T of a path and its END: I of one image (1, …) -> (step, embedding). x_1 is before any label."""
+    inputs = torch.tensor([[model.start, *tokens]], device=model.device)
+    return model.point(model.unroll(inputs), model.project_image(feature))[0]

@@ -161,10 +161,13 @@ class CNNRNN(nn.Module):
         output, state = self.recurrence(w, state)
         return self.U_o(self.dropout(output)), state
 
+    def point(self, recurrent: Tensor, image: Image) -> Tensor:
+        """Equation 3: U_o o(t) of n prefixes per image -> x_t, points in the label space; (batch, n, embedding)."""
+        return self.h(recurrent + self.look(recurrent, image))
+
     def score(self, recurrent: Tensor, image: Image) -> Tensor:
         """Equations 3 and 4: U_o o(t) of n prefixes per image (batch, n, embedding) -> logits (batch, n, L+1)."""
-        x = self.h(recurrent + self.look(recurrent, image))  # (batch, n, embedding), points in the label space
-        return x @ self.label_embedding[: self.start].T
+        return self.point(recurrent, image) @ self.label_embedding[: self.start].T
 
     def step(self, tokens: Tensor, image: Image, state: State) -> tuple[Tensor, State]:
         """One decoding step: tokens (row,), a batch of images -> logits (row, L+1), r(t).
