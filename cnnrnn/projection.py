@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,10 @@ def directions(points: Tensor) -> np.ndarray:
     return torch.nn.functional.normalize(points.detach().double(), dim=-1).cpu().numpy()
 
 
-def compute(points: Tensor, seed: int = 0) -> dict[str, Any]:
+METHODS = ("PCA", "UMAP")
+
+
+def compute(points: Tensor, seed: int = 0, methods: Sequence[str] = METHODS) -> dict[str, Any]:
     """Labels (label, embedding) -> for every map its coordinates (label, 2 or 3), parameters and trustworthiness.
 
     Trustworthiness (Venna and Kaski, 2001) is the share, 0 to 1, of a map's near neighbours that are near in the
@@ -46,7 +50,7 @@ def compute(points: Tensor, seed: int = 0) -> dict[str, Any]:
             "parameters": {"explained variance": np.nan_to_num(pca.explained_variance_ratio_).tolist()},
         }
     }
-    if count >= FEWEST:
+    if "UMAP" in methods and count >= FEWEST:
         maps |= {f"UMAP {dims}-D": _umap(unit, dims, seed) for dims in (2, 3)}
     for entry in maps.values():
         entry["trustworthiness"] = _trustworthiness(unit, np.array(entry["coordinates"]))

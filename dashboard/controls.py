@@ -8,6 +8,8 @@ import state
 from cnnrnn.checkpoint import Checkpoint
 from cnnrnn.images import SUFFIXES
 
+BEAM = 8  # paths kept at every step, unless the person says otherwise
+
 
 def choose_checkpoint() -> None:
     """The sidebar's select box. It stands in the frame around the pages, so that they all keep the choice."""
@@ -35,7 +37,7 @@ def beam() -> int:
         "Beam width",
         1,
         16,
-        8,
+        BEAM,
         key="beam",
         bind="query-params",
         help="How many unfinished label sequences are kept at every step. 1 is greedy.",

@@ -21,6 +21,8 @@ from cnnrnn.checkpoint import CONFIG, METRICS, Checkpoint, file_hash
 from cnnrnn.decoding import NOTHING, Given, Trace
 from cnnrnn.images import open_image
 from cnnrnn.prediction import decode_picture, encode_picture
+from cnnrnn.projection import compute as compute_projection
+from cnnrnn.projection import read as read_projection
 
 HERE = Path(__file__).resolve().parent
 CHECKPOINTS = HERE.parent / "checkpoints"
@@ -67,6 +69,18 @@ def results(name: str) -> dict[str, Any]:
     except (OSError, ValueError):
         return empty
     return {key: found.get(key) or default for key, default in empty.items()}
+
+
+def projection(name: str, checkpoint: Checkpoint) -> dict[str, Any]:
+    """The maps of the label space: those in the checkpoint's folder, or PCA alone, which needs no time."""
+    labels = len(checkpoint.vocabulary)
+    found = read_projection(CHECKPOINTS / name, checkpoint.weights_hash, labels)
+    return found or _pca(checkpoint.weights_hash, checkpoint)
+
+
+@st.cache_data(max_entries=8, show_spinner=False)
+def _pca(weights_hash: str, _checkpoint: Checkpoint) -> dict[str, Any]:
+    return compute_projection(_checkpoint.rnn.labels_in_space(), methods=("PCA",))
 
 
 def files(name: str) -> list[dict[str, Any]]:

@@ -1,0 +1,180 @@
+"""Label space: what does the model believe is alike? And where do a picture and its decoding steps fall?"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+import torch
+from PIL import Image
+
+import controls
+import state
+from cnnrnn.checkpoint import Checkpoint
+from cnnrnn.embedding import nearest, similarities, steps_in_space
+from cnnrnn.errors import UserError
+from cnnrnn.images import SUFFIXES
+from cnnrnn.projection import place
+from views import space
+from views.style import markdown
+
+_CHART: dict[str, Any] = {"displayModeBar": False}
+_MOST_PICTURES = 40
+
+
+def page() -> None:
+    st.title("What does it believe is alike?")
+    st.markdown(
+        "Labels, pictures and decoding steps live in one space: what is close to a label is likely to be called it. "
+        "Labels near each other mean the same things to the model, or appear in the same company."
+    )
+    name, checkpoint = controls.chosen_checkpoint()
+    checkpoint.rnn  # noqa: B018  # says so if this model has no label space
+    if len(checkpoint.vocabulary) < 3:
+        st.info("A map needs three labels or more.", icon=":material/scatter_plot:")
+        return
+    picture = controls.picture()
+    _map(name, checkpoint, picture)
+    _neighbours(checkpoint)
+    _likeness(checkpoint)
+
+
+@st.fragment
+def _map(name: str, checkpoint: Checkpoint, picture: state.Picture) -> None:
+    projection = state.projection(name, checkpoint)
+    entry, dims, found = _choices(projection["maps"], checkpoint)
+    labels, counts = checkpoint.vocabulary.labels, checkpoint.vocabulary.counts
+    coordinates = np.array(entry["coordinates"])[:, :dims]
+    dark = st.context.theme.type == "dark"
+    fig = space.figure(coordinates, labels, counts, _edges(checkpoint), found, dark)
+
+    trace = state.trace(checkpoint, picture, controls.BEAM)
+    path = trace.paths[0]
+    names = [*trace.names(path.tokens), trace.name(trace.end)]
+    way = steps_in_space(checkpoint.rnn, state.feature(checkpoint, picture), path.tokens)
+    space.add_way(fig, place(entry, checkpoint.rnn.labels_in_space(), way)[:, :dims], names, dark)
+    if dims == 2 and (others := _others()):
+        space.add_pictures(fig, *_placed(entry, checkpoint, others))
+    left, right = st.columns([4, 1])
+    left.plotly_chart(
+        fig, config=_CHART, key="space", alt="Map of the labels, with the decoded picture's steps; tables are below"
+    )
+    with right:
+        st.image(picture.image, width="stretch", alt=f"The picture {picture.name}")
+        st.markdown("  \n".join(f"**{step}** then *{markdown(label)}*" for step, label in enumerate(names, start=1)))
+        trust = entry["trustworthiness"]
+        st.metric(
+            "Trustworthiness",
+            "–" if trust is None else f"{trust:.2f}",
+            help="Share of a map's near neighbours that are near in the label space, too. 1 is perfect.",
+        )
+    st.caption(
+        "Larger dots: more training pictures. Lines join each label with its two nearest by angle. Squares: x₁ … x_T "
+        "of the picture's best path, the points from which its steps chose"
+        + (". " if "components" in entry else ", each placed among its three nearest labels. ")
+        + f"Seed {projection['seed']}; "
+        + "; ".join(f"{key} {_short(value)}" for key, value in entry["parameters"].items())
+    )
+    table = pd.DataFrame(coordinates, columns=["x", "y", "z"][: coordinates.shape[1]])
+    table.insert(0, "label", labels)
+    table.insert(1, "training pictures", counts)
+    with st.expander("The same as a table"):
+        st.dataframe(table, hide_index=True)
+        st.download_button("Coordinates as CSV", table.to_csv(index=False), "coordinates.csv", "text/csv")
+
+
+def _choices(maps: dict[str, Any], checkpoint: Checkpoint) -> tuple[dict[str, Any], int, int | None]:
+    """The map, its dimensions, and the label that is looked for."""
+    one, two, three = st.columns([1, 1, 2], vertical_alignment="bottom")
+    methods = sorted({method.split()[0] for method in maps}, reverse=True)
+    method = one.segmented_control("Map", methods, default=methods[0], required=True, key="map")
+    dims = 3 if two.segmented_control("In", ["2-D", "3-D"], default="2-D", required=True, key="dims") == "3-D" else 2
+    labels = checkpoint.vocabulary.labels
+    found = three.selectbox("Find a label", labels, index=None, key="found", placeholder="any label")
+    entry = maps.get(str(method)) or maps[f"{method} {dims}-D"]
+    return entry, dims, None if found is None else labels.index(found)
+
+
+def _edges(checkpoint: Checkpoint) -> list[tuple[int, int]]:
+    """Each label and its two nearest by angle, as pairs of indices."""
+    labels = checkpoint.vocabulary.labels
+    near = nearest(checkpoint.rnn.labels_in_space(), labels, k=2)
+    rank = {label: index for index, label in enumerate(labels)}
+    pairs = {(rank[a], rank[b]) for a, others in near.items() for b, _ in others}
+    return sorted({(min(pair), max(pair)) for pair in pairs})
+
+
+def _placed(
+    entry: dict[str, Any], checkpoint: Checkpoint, pictures: list[state.Picture]
+) -> tuple[np.ndarray, list[Image.Image], list[str]]:
+    """Where each picture's decoding starts in the map (picture, 2), and what to draw there."""
+    starts = torch.cat([steps_in_space(checkpoint.rnn, state.feature(checkpoint, p), ()) for p in pictures])
+    places = place(entry, checkpoint.rnn.labels_in_space(), starts)[:, :2]
+    return places, [picture.image for picture in pictures], [picture.name for picture in pictures]
+
+
+def _others() -> list[state.Picture]:
+    """More pictures to place in the map; those that can't be read are named."""
+    uploads = st.file_uploader(
+        "Place more pictures in the map",
+        type=[suffix[1:] for suffix in SUFFIXES],
+        accept_multiple_files=True,
+        key="others",
+        help=f"Each falls where its decoding starts. At most {_MOST_PICTURES}.",
+    )
+    pictures = []
+    for upload in uploads[:_MOST_PICTURES]:
+        try:
+            pictures.append(state.open_picture(upload.name, upload.getvalue()))
+        except UserError as error:
+            st.warning(f"{markdown(upload.name)}: {markdown(str(error))}", icon=":material/warning:")
+    return pictures
+
+
+def _neighbours(checkpoint: Checkpoint) -> None:
+    st.subheader("Nearest neighbours")
+    points, labels = checkpoint.rnn.labels_in_space(), checkpoint.vocabulary.labels
+    cosine, inner = (nearest(points, labels, 3, measure) for measure in ("cosine", "inner"))
+
+    def told(near: list[tuple[str, float]]) -> str:
+        return ", ".join(f"{name} {value:.2f}" for name, value in near)
+
+    table = pd.DataFrame(
+        {
+            "label": labels,
+            "by angle (cosine)": [told(cosine[label]) for label in labels],
+            "by inner product": [told(inner[label]) for label in labels],
+        }
+    )
+    st.dataframe(table, hide_index=True)
+    st.download_button("Neighbours as CSV", table.to_csv(index=False), "neighbours.csv", "text/csv")
+
+
+def _likeness(checkpoint: Checkpoint) -> None:
+    st.subheader("Everybody with everybody")
+    similar = similarities(checkpoint.rnn.labels_in_space(), "cosine").cpu().double().numpy()
+    st.plotly_chart(
+        space.likeness(similar, checkpoint.vocabulary.labels, st.context.theme.type == "dark"),
+        config=_CHART,
+        key="likeness",
+        alt="Matrix of the cosines between labels, in the table below as numbers",
+    )
+    st.caption(
+        "Cosine of every two labels; those alike stand together. A map in two dimensions can't show all of this."
+    )
+    with st.expander("The same as a table"):
+        st.dataframe(pd.DataFrame(similar, checkpoint.vocabulary.labels, checkpoint.vocabulary.labels).round(2))
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(_short(item) for item in value)
+    return f"{value:.2g}" if isinstance(value, float) else markdown(str(value))
+
+
+try:
+    page()
+except UserError as error:
+    st.error(markdown(str(error)), icon=":material/error:")

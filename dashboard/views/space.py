@@ -1,0 +1,139 @@
+"""The label space drawn: labels, their nearest neighbours, a picture's way through it, and who is like whom."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+from PIL import Image
+from scipy.cluster.hierarchy import leaves_list, linkage
+from scipy.spatial.distance import squareform
+
+from views.style import palette, plain
+
+_HEIGHT = 560
+_THUMBNAIL = 72  # pixels
+_NAMES = 60  # labels up to which all names are written out
+
+
+def figure(
+    coordinates: np.ndarray,
+    labels: Sequence[str],
+    counts: Sequence[int],
+    edges: Sequence[tuple[int, int]],
+    highlighted: int | None,
+    dark: bool,
+) -> go.Figure:
+    """The labels at coordinates (label, 2 or 3), larger the more training pictures they have; edges join neighbours."""
+    colours, text = palette(dark), {"color": palette(dark).text}
+    fig = go.Figure()
+    ends = [
+        place for a, b in edges for place in (coordinates[a], coordinates[b], np.full(coordinates.shape[1], np.nan))
+    ]
+    if ends:
+        _add(fig, np.array(ends), mode="lines", line={"color": colours.faint, "width": 1}, hoverinfo="skip")
+    sizes = 8 + 22 * np.sqrt(np.array(counts) / max(1, *counts))
+    named = len(labels) <= _NAMES
+    _add(
+        fig,
+        coordinates,
+        mode="markers+text" if named else "markers",
+        text=[plain(label) for label in labels],
+        textposition="top center",
+        textfont=text,
+        hovertext=[f"{plain(label)}: {count} training pictures" for label, count in zip(labels, counts, strict=True)],
+        hoverinfo="text",
+        customdata=list(range(len(labels))),
+        marker={
+            "size": sizes.tolist(),
+            "color": [colours.chosen if index == highlighted else colours.kept for index in range(len(labels))],
+            "opacity": 0.85,
+            "line": {"width": 1, "color": colours.background},
+        },
+    )
+    fig.update_layout(
+        height=_HEIGHT, margin={"l": 0, "r": 0, "t": 8, "b": 0}, showlegend=False, font=text,
+        dragmode="orbit" if coordinates.shape[1] == 3 else "pan",
+    )  # fmt: skip
+    hidden = {"visible": False, "showgrid": False, "zeroline": False}
+    fig.update_layout(xaxis=hidden, yaxis={**hidden, "scaleanchor": "x"})
+    fig.update_scenes(xaxis=hidden, yaxis=hidden, zaxis=hidden)
+    return fig
+
+
+def add_way(fig: go.Figure, way: np.ndarray, names: Sequence[str], dark: bool) -> None:
+    """A decoded picture's x_1 … x_T (step, 2 or 3), numbered; `names` are what each step chose."""
+    colours = palette(dark)
+    steps = [f"{number}" for number in range(1, len(way) + 1)]
+    hover = [f"x_{number}: then it says {plain(name)}" for number, name in zip(steps, names, strict=True)]
+    _add(
+        fig,
+        way,
+        mode="lines+markers+text",
+        text=steps,
+        textposition="middle center",
+        textfont={"color": colours.background, "size": 11},
+        line={"color": colours.chosen, "width": 3},
+        marker={"size": 18, "color": colours.chosen, "symbol": "diamond" if way.shape[1] == 3 else "square"},
+        hovertext=hover,
+        hoverinfo="text",
+    )
+
+
+def add_pictures(fig: go.Figure, places: np.ndarray, pictures: Sequence[Image.Image], names: Sequence[str]) -> None:
+    """Thumbnails at x_1 of each picture (picture, 2)."""
+    extent = float(np.ptp(np.concatenate([np.array(trace.x, dtype=float) for trace in fig.data]), axis=0) or 1)
+    for place, picture in zip(places, pictures, strict=True):
+        fig.add_layout_image(
+            source=_data_uri(picture), x=place[0], y=place[1], xref="x", yref="y", xanchor="center", yanchor="middle",
+            sizex=extent / 14, sizey=extent / 14, layer="above",
+        )  # fmt: skip
+    _add(
+        fig, places, mode="markers", marker={"size": 30, "opacity": 0}, hovertext=[plain(name) for name in names],
+        hoverinfo="text",
+    )  # fmt: skip
+
+
+def likeness(similar: np.ndarray, labels: Sequence[str], dark: bool) -> go.Figure:
+    """Cosines (label, label) as a matrix whose rows are ordered so that alike labels stand together."""
+    order = leaves_list(linkage(squareform(np.clip(1 - similar, 0, None), checks=False), "average"))
+    names = [plain(labels[index]) for index in order]
+    ranks = list(range(len(names)))
+    text = {"color": palette(dark).text}
+    fig = go.Figure(
+        go.Heatmap(
+            z=similar[np.ix_(order, order)],
+            zmin=-1,
+            zmax=1,
+            colorscale="RdBu_r",
+            customdata=[[f"{row} and {column}" for column in names] for row in names],
+            hovertemplate="%{customdata}: %{z:.2f}<extra></extra>",
+            colorbar={"thickness": 10, "tickfont": text},
+        )
+    )
+    fig.update_layout(height=_HEIGHT, margin={"l": 0, "r": 0, "t": 8, "b": 0}, font=text, dragmode=False)
+    fig.update_xaxes(tickvals=ranks, ticktext=names, tickangle=-60, tickfont=text, fixedrange=True, showgrid=False)
+    fig.update_yaxes(
+        tickvals=ranks, ticktext=names, autorange="reversed", tickfont=text, fixedrange=True, showgrid=False
+    )
+    return fig
+
+
+def _add(fig: go.Figure, places: np.ndarray, **settings: Any) -> None:
+    """A scatter in two or three dimensions, whichever `places` (n, 2 or 3) have."""
+    if places.shape[1] == 3:
+        fig.add_scatter3d(x=places[:, 0], y=places[:, 1], z=places[:, 2], **settings)
+    else:
+        fig.add_scatter(x=places[:, 0], y=places[:, 1], **settings)
+
+
+def _data_uri(picture: Image.Image) -> str:
+    small = picture.copy()
+    small.thumbnail((_THUMBNAIL, _THUMBNAIL))
+    buffer = io.BytesIO()
+    small.save(buffer, "JPEG", quality=80)
+    return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}"

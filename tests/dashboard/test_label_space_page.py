@@ -1,0 +1,65 @@
+"""The page about the label space, on a small checkpoint of rendered scenes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from streamlit.testing.v1 import AppTest
+
+import state
+from cnnrnn.checkpoint import Checkpoint
+from cnnrnn.data import load_split
+from cnnrnn.embedding import nearest
+from cnnrnn.projection import compute, record
+
+PAGE = "app_pages/label_space.py"
+
+
+@pytest.fixture
+def page(app: AppTest) -> AppTest:
+    app.run()
+    app.switch_page(PAGE).run()
+    assert not app.exception
+    return app
+
+
+def test_without_maps_beside_the_weights_pca_is_drawn(page: AppTest) -> None:
+    assert page.segmented_control(key="map").options == ["PCA"]
+    checkpoint = Checkpoint.load(state.CHECKPOINTS / "voc")
+    expected = compute(checkpoint.rnn.labels_in_space(), methods=("PCA",))["maps"]["PCA"]["coordinates"]
+    table = next(frame.value for frame in page.dataframe if "x" in frame.value)
+    assert np.array(table[["x", "y"]]) == pytest.approx(np.array(expected)[:, :2])
+    page.segmented_control(key="dims").set_value("3-D").run()
+    assert not page.exception
+    table = next(frame.value for frame in page.dataframe if "x" in frame.value)
+    assert np.array(table[["x", "y", "z"]]) == pytest.approx(np.array(expected))
+
+
+def test_maps_that_travel_with_the_checkpoint_are_offered(app: AppTest) -> None:
+    folder = state.CHECKPOINTS / "voc"
+    checkpoint = Checkpoint.load(folder)
+    record(folder, checkpoint.rnn.labels_in_space(), checkpoint.weights_hash)
+    app.run()
+    app.switch_page(PAGE).run()
+    assert not app.exception
+    assert app.segmented_control(key="map").options == ["UMAP", "PCA"]
+    assert "n\\_neighbors" in app.caption[1].value
+
+
+def test_neighbours_are_those_of_the_space(page: AppTest) -> None:
+    checkpoint = Checkpoint.load(state.CHECKPOINTS / "voc")
+    labels = checkpoint.vocabulary.labels
+    table = next(frame.value for frame in page.dataframe if "by angle (cosine)" in frame.value).set_index("label")
+    for label, near in nearest(checkpoint.rnn.labels_in_space(), labels, 3).items():
+        assert table.loc[label, "by angle (cosine)"] == ", ".join(f"{name} {value:.2f}" for name, value in near)
+
+
+def test_more_pictures_are_placed_and_bad_ones_named(page: AppTest, scenes_root: Path) -> None:
+    scene = load_split("scenes", scenes_root, "test").samples[0].image
+    page.file_uploader(key="others").upload("a.png", scene.read_bytes())
+    page.file_uploader(key="others").upload("b.png", b"no picture")
+    page.run()
+    assert not page.exception
+    assert "b\\.png" in page.warning[0].value
