@@ -2,97 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import re
-import socket
-import subprocess
-import sys
 import time
-import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
-import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
-
-ROOT = Path(__file__).resolve().parent.parent.parent
-CHROMIUM = Path("/usr/bin/chromium")
-ARGUMENTS = [
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update",
-    "--disable-sync", "--no-first-run",
-]  # fmt: skip
-PATIENCE = 60_000  # milliseconds
-
-if not CHROMIUM.exists():
-    if os.environ.get("CNNRNN_BROWSER_REQUIRED"):
-        raise RuntimeError(f"{CHROMIUM} is missing, and this run must not skip the browser tests")
-    pytest.skip(f"there is no {CHROMIUM}; install Debian's chromium", allow_module_level=True)
-
-
-class Server(NamedTuple):
-    address: str
-    started: float  # time.perf_counter() when the command was given
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    """The app, started as the README says, on a free port."""
-    with socket.socket() as free:
-        free.bind(("localhost", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "streamlit", "run", "dashboard/app.py"]
-    options = ["--server.port", str(port), "--server.headless", "true"]
-    started = time.perf_counter()
-    process = subprocess.Popen(
-        [*command, *options], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
-    try:
-        assert process.stdout is not None
-        for line in process.stdout:
-            if "URL:" in line:
-                break
-        with urllib.request.urlopen(f"http://localhost:{port}/_stcore/health", timeout=30) as health:
-            assert health.status == 200
-        yield Server(f"http://localhost:{port}", started)
-    finally:
-        process.terminate()
-        log = process.communicate(timeout=30)[0]
-    assert "Traceback" not in log, log
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS)
-        yield chromium
-        chromium.close()
-
-
-@pytest.fixture
-def page(browser: Browser, server: Server) -> Iterator[Page]:
-    page = browser.new_page(viewport={"width": 1300, "height": 2600})
-    asked: list[str] = []
-    page.on("request", lambda request: asked.append(request.url))
-    page.goto(server.address)
-    page.set_default_timeout(PATIENCE)
-    yield page
-    page.close()
-    elsewhere = [url for url in asked if not url.startswith((server.address, "data:", "blob:"))]
-    assert elsewhere == []  # no network at run time
+from browser_server import PATIENCE, ROOT, Server, settle
+from playwright.sync_api import Page, expect
 
 
 def steps(page: Page) -> list[str]:
     """The headings above the maps."""
     page.get_by_text("The same as a table").wait_for(timeout=PATIENCE)
     return [text for text in page.locator("strong").all_inner_texts() if re.match(r"\d+ · ", text)]
-
-
-def settle(page: Page) -> None:
-    """Streamlit shows this while a script runs."""
-    expect(page.locator("[data-testid=stApp]")).to_have_attribute(
-        "data-test-script-state", "notRunning", timeout=PATIENCE
-    )
 
 
 def maps(page: Page) -> list[str]:

@@ -1,0 +1,66 @@
+"""The dashboard as a person starts it, in a real browser, with the shipped checkpoint."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+
+import pytest
+from browser_server import ARGUMENTS, CHROMIUM, PATIENCE, ROOT, Server
+from playwright.sync_api import Browser, Page, sync_playwright
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Server]:
+    """The app, started as the README says, on a free port."""
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "streamlit", "run", "dashboard/app.py"]
+    options = ["--server.port", str(port), "--server.headless", "true"]
+    started = time.perf_counter()
+    process = subprocess.Popen(
+        [*command, *options], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    try:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if "URL:" in line:
+                break
+        with urllib.request.urlopen(f"http://localhost:{port}/_stcore/health", timeout=30) as health:
+            assert health.status == 200
+        yield Server(f"http://localhost:{port}", started)
+    finally:
+        process.terminate()
+        log = process.communicate(timeout=30)[0]
+    assert "Traceback" not in log, log
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    if not CHROMIUM.exists():
+        if os.environ.get("CNNRNN_BROWSER_REQUIRED"):
+            raise RuntimeError(f"{CHROMIUM} is missing, and this run must not skip the browser tests")
+        pytest.skip(f"there is no {CHROMIUM}; install Debian's chromium")
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def page(browser: Browser, server: Server) -> Iterator[Page]:
+    page = browser.new_page(viewport={"width": 1300, "height": 2600})
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(server.address)
+    page.set_default_timeout(PATIENCE)
+    yield page
+    page.close()
+    elsewhere = [url for url in asked if not url.startswith((server.address, "data:", "blob:"))]
+    assert elsewhere == []  # no network at run time
