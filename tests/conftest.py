@@ -45,7 +45,7 @@ def trained(scenes_root: Path, tmp_path_factory: pytest.TempPathFactory) -> tupl
         splits[0], "test_byobnet", 64, pretrained=False, seed=0, device=torch.device("cpu"),
         embedding_dim=32, hidden_dim=64,
     )  # fmt: skip
-    config = TrainConfig(epochs=10, batch_size=32, lr=3e-3, backbone_lr=3e-3)
+    config = TrainConfig(epochs=14, batch_size=32, lr=3e-3, backbone_lr=3e-3)
     watcher = Quiet()
     train(checkpoint, *splits, config, out, out.parent / "features", watcher)
     return out, watcher.records
