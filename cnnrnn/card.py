@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from cnnrnn.baseline import SigmoidConfig
+from cnnrnn.files import markdown_table
 from cnnrnn.model import ModelConfig
 
 if TYPE_CHECKING:
@@ -70,11 +71,8 @@ def _fine_tuning(config: dict[str, Any]) -> str:
 
 def _table(results: dict[str, Any]) -> str:
     rows = {"validation": results.get("val") or {}, **results.get("evaluations", {})}
-    lines = [_line("split", list(_COLUMNS)), "|---" * (1 + len(_COLUMNS)) + "|"]
-    for name, metrics in rows.items():
-        if metrics:
-            lines.append(_line(name, [_number(metrics[column]) for column in _COLUMNS]))
-    return "\n".join(lines) + "\n"
+    cells = [[name, *(_number(metrics[column]) for column in _COLUMNS)] for name, metrics in rows.items() if metrics]
+    return markdown_table(["split", *_COLUMNS], cells)
 
 
 def _per_label(results: dict[str, Any]) -> list[str]:
@@ -97,15 +95,14 @@ def _calibration(results: dict[str, Any]) -> list[str]:
         "## Can its probabilities be believed?\n",
         f"Of the labels given a marginal of about p on {name}, this share is right; expected calibration error "
         f"{found['ece']:.2f} %, {found['ece_likely']:.1f} % among marginals from 10 % on.\n",
-        _line("p", [f"{entry['predicted']:.0f} %" for entry in bins]),
-        "|---" * (1 + len(bins)) + "|",
-        _line("right", [f"{entry['observed']:.0f} %" for entry in bins]),
-        _line("labels", [str(entry["pairs"]) for entry in bins]) + "\n",
+        markdown_table(
+            ["p", *(f"{entry['predicted']:.0f} %" for entry in bins)],
+            [
+                ["right", *(f"{entry['observed']:.0f} %" for entry in bins)],
+                ["labels", *(str(entry["pairs"]) for entry in bins)],
+            ],
+        ),
     ]
-
-
-def _line(first: str, cells: list[str]) -> str:
-    return f"| {' | '.join([first, *cells])} |"
 
 
 def _number(value: float | int) -> str:

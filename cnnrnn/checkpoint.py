@@ -67,7 +67,7 @@ class Checkpoint:
         try:
             vocabulary = Vocabulary(tuple(config["vocabulary"]["labels"]), tuple(config["vocabulary"]["counts"]))
             backbone = Backbone(BackboneConfig.from_dict(config["backbone"]))
-            model = _model(config["head"], config["model"], backbone)
+            model = build_model(config["head"], config["model"], backbone)
             if model.config.num_labels != len(vocabulary):
                 raise ValueError(f"{model.config.num_labels} outputs for {len(vocabulary)} labels")
             tensors = safetensors.torch.load_file(weights_path)
@@ -152,7 +152,8 @@ def read_config(folder: Path) -> dict[str, Any]:
     return config
 
 
-def _model(head: str, settings: dict[str, Any], backbone: Backbone) -> CNNRNN | SigmoidClassifier:
+def build_model(head: str, settings: dict[str, Any], backbone: Backbone) -> CNNRNN | SigmoidClassifier:
+    """An untrained model; `settings` are the fields of its head's config. Raises ValueError for an unknown head."""
     if head == "sigmoid":
         return SigmoidClassifier(SigmoidConfig(**settings), backbone)
     if head == "cnn-rnn":

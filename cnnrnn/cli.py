@@ -17,7 +17,7 @@ from rich.markup import escape
 from rich.table import Column, Table
 
 from cnnrnn.errors import UserError
-from cnnrnn.files import json_text, write_text
+from cnnrnn.files import json_text, markdown_table, write_text
 from cnnrnn.progress import TrainingProgress, notes, picture_progress
 
 if TYPE_CHECKING:
@@ -390,10 +390,8 @@ def compare(
 
         shared, rows = run_comparison(runs)
         columns = list(dict.fromkeys(column for row in rows for column in row))
-        lines = ["| " + " | ".join(columns) + " |", "|---" * len(columns) + "|"]
-        lines += ["| " + " | ".join(row.get(column, "") for column in columns) + " |" for row in rows]
         sys.stdout.write("Shared: " + ", ".join(f"{key} {value}" for key, value in shared.items()) + "\n\n")
-        sys.stdout.write("\n".join(lines) + "\n")
+        sys.stdout.write(markdown_table(columns, ([row.get(column, "") for column in columns] for row in rows)))
 
 
 def main() -> None:
@@ -442,7 +440,7 @@ def _row(path: Path, trace: Trace) -> tuple[str, ...]:
     best = trace.paths[0]
     likely = [(p, label) for label, p in zip(trace.labels, trace.marginals.tolist(), strict=True) if p >= 0.01]
     marginals = ", ".join(f"{label} {p:.0%}" for p, label in sorted(likely, reverse=True)[:5])
-    names = " → ".join([*trace.names(best.tokens), "END"])
+    names = " → ".join(trace.choices(best))
     return escape(str(path)), escape(names), f"{best.prob:.0%}", escape(marginals), f"{trace.coverage:.0%}"
 
 

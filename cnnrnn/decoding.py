@@ -20,8 +20,8 @@ from cnnrnn.vocabulary import END_NAME
 
 ROOT = -1  # parent of the empty prefix
 
-# tokens (row,), index of each row's image (row,), state -> logits over labels and END (row, L+1), next state.
-# The rows of an image stand together, and every image has equally many.
+# tokens (row,), indices of the images (live,), state -> logits over labels and END (row, L+1), next state.
+# The rows of an image stand together, in the order of the images, and every image has equally many.
 StepFunction = Callable[[Tensor, Tensor, State], tuple[Tensor, State]]
 
 
@@ -33,10 +33,9 @@ class Given:
     banned: tuple[int, ...] = ()  # labels that are never emitted
 
     def __post_init__(self) -> None:
-        labels = [label for _, label in self.forced]
-        if len({step for step, _ in self.forced}) < len(labels) or len({*labels, *self.banned}) < len(labels) + len(
-            self.banned
-        ):
+        steps = [step for step, _ in self.forced]
+        labels = [*(label for _, label in self.forced), *self.banned]
+        if len(set(steps)) < len(steps) or len(set(labels)) < len(labels):
             raise UserError("a step can be given one label, and a label one step; it can't be banned, too")
 
     def blocked(self, step: int, num_labels: int) -> Tensor:
@@ -113,6 +112,10 @@ class Trace:
 
     def names(self, tokens: Sequence[int]) -> list[str]:
         return [self.labels[token] for token in tokens]
+
+    def choices(self, path: Path) -> list[str]:
+        """What the path chose at every step: its labels and END."""
+        return [*self.names(path.tokens), END_NAME]
 
     def prefix(self, step: int, row: int) -> tuple[int, ...]:
         """The labels emitted before `step` on the way to its row `row`."""
@@ -272,7 +275,7 @@ def beam_search(
 
     for t in range(num_labels + 1):
         width = live.tokens.shape[1]
-        logits, state = step(live.tokens.flatten(), live.image.repeat_interleave(width), state)
+        logits, state = step(live.tokens.flatten(), live.image, state)
         blocked = given.blocked(t, num_labels).to(device)  # (L+1,)
         log_probs = _normalise(logits.view(-1, width, num_labels + 1), live.emitted | blocked)  # (live, beam, L+1)
         _record(history, live, log_probs)
@@ -351,12 +354,11 @@ def decode(
     """
     image = model.project_image(feature)
 
-    def step(tokens: Tensor, rows: Tensor, state: State) -> tuple[Tensor, State]:
-        live = rows.unique_consecutive()
+    def step(tokens: Tensor, live: Tensor, state: State) -> tuple[Tensor, State]:
         return model.step(tokens, tuple(part[live] for part in image), state)
 
-    def first_step(tokens: Tensor, rows: Tensor, state: State) -> tuple[Tensor, State]:
-        return step(torch.full_like(tokens, model.start), rows, model.initial_state(len(tokens)))
+    def first_step(tokens: Tensor, live: Tensor, state: State) -> tuple[Tensor, State]:
+        return step(torch.full_like(tokens, model.start), live, model.initial_state(len(tokens)))
 
     return beam_search(step if recurrence else first_step, model.initial_state(len(feature)), labels, beam, given)
 

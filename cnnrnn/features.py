@@ -106,10 +106,10 @@ class Cached:
         self.trained = nn.Sequential(*layers[cut:]).requires_grad_(True)
         # With nothing left to train or to attend to, the small vector is kept instead of the map.
         self.pooled = not trained_layers and not getattr(model.config, "attention_heads", 0)
-        crop = augmentation(backbone)
-        transforms = [backbone.preprocess, v2.Compose([v2.RandomHorizontalFlip(1.0), backbone.preprocess])]
+        mirrored = v2.Compose([v2.RandomHorizontalFlip(1.0), backbone.preprocess])
+        transforms = [backbone.preprocess, mirrored, *[augmentation(backbone)] * (views - 2)][:views]
         self.train_views = [
-            self._load_or_encode(train_split, view, (transforms[view : view + 1] or [crop])[0]) for view in range(views)
+            self._load_or_encode(train_split, view, transform) for view, transform in enumerate(transforms)
         ]
         self.val_view = self._load_or_encode(val_split, 0, backbone.preprocess)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,12 @@ def write_text(path: Path, text: str) -> None:
     new = aside(path)
     new.write_text(text, encoding="utf-8")
     new.replace(path)
+
+
+def markdown_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [f"| {' | '.join(cells)} |" for cells in (columns, *rows)]
+    lines.insert(1, "|---" * len(columns) + "|")
+    return "\n".join(lines) + "\n"
 
 
 def json_text(data: Any) -> str:

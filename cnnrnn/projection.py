@@ -14,8 +14,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from sklearn.decomposition import PCA
-from sklearn.manifold import trustworthiness
 from torch import Tensor
 
 from cnnrnn.files import json_text, write_text
@@ -39,6 +37,8 @@ def compute(points: Tensor, seed: int = 0, methods: Sequence[str] = METHODS) -> 
     Trustworthiness (Venna and Kaski, 2001) is the share, 0 to 1, of a map's near neighbours that are near in the
     label space, too. UMAP is left out below `FEWEST` labels.
     """
+    from sklearn.decomposition import PCA  # takes seconds; the dashboard only reads maps, as a rule
+
     unit = directions(points)
     count, dim = unit.shape
     pca = PCA(min(3, count, dim), random_state=seed).fit(unit)
@@ -74,6 +74,8 @@ def _umap(unit: np.ndarray, dims: int, seed: int) -> dict[str, Any]:
 
 
 def _trustworthiness(unit: np.ndarray, coordinates: np.ndarray) -> float | None:
+    from sklearn.manifold import trustworthiness
+
     neighbours = min(5, (len(unit) - 1) // 2)  # it is defined below half of the points only
     return trustworthiness(unit, coordinates, n_neighbors=neighbours, metric="cosine") if neighbours else None
 

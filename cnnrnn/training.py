@@ -21,14 +21,14 @@ from torch import Tensor, nn
 
 import cnnrnn
 from cnnrnn.backbones import Backbone, BackboneConfig
-from cnnrnn.baseline import SigmoidClassifier, SigmoidConfig, choose_threshold
-from cnnrnn.checkpoint import Checkpoint
+from cnnrnn.baseline import SigmoidClassifier, choose_threshold
+from cnnrnn.checkpoint import Checkpoint, build_model
 from cnnrnn.data import Split
 from cnnrnn.errors import UserError
 from cnnrnn.evaluation import Predictions, report
 from cnnrnn.features import Cached, EndToEnd, Features, FeatureSource, Watcher
 from cnnrnn.files import aside
-from cnnrnn.model import CNNRNN, ModelConfig
+from cnnrnn.model import CNNRNN
 from cnnrnn.prediction import decode_batch
 from cnnrnn.vocabulary import IGNORE_TOKEN, Vocabulary
 
@@ -104,11 +104,7 @@ def new_checkpoint(
         network.load_pretrained()
         network.fold_batch_norm()  # its statistics stay ImageNet's: batches here are too small for better
     torch.manual_seed(seed)  # the head's weights don't depend on how the backbone was made
-    model: CNNRNN | SigmoidClassifier
-    if head == "sigmoid":
-        model = SigmoidClassifier(SigmoidConfig(num_labels=len(vocabulary), **model_settings), network)
-    else:
-        model = CNNRNN(ModelConfig(num_labels=len(vocabulary), **model_settings), network)
+    model = build_model(head, {"num_labels": len(vocabulary), **model_settings}, network)
     return Checkpoint(
         model.to(device), vocabulary, training={"pretrained": pretrained, "order": order}, weights_hash=""
     )
@@ -138,7 +134,8 @@ def train(
     """
     model = checkpoint.model
     # Looked at first: hours of encoding must not pass before a person hears that there is nothing to resume.
-    state = _read_state(out, checkpoint, train_split, config) if resume else None
+    identity = _identity(checkpoint, train_split, config)
+    state = _read_state(out, identity) if resume else None
     source: FeatureSource = (
         EndToEnd(model, train_split, val_split, config.batch_size, watcher)
         if config.backbone_lr and config.trained_layers is None
@@ -184,7 +181,7 @@ def train(
             if (score := (metrics["mAP"] + metrics["OF1"]) / 2) > run.best:
                 run.best = score
                 checkpoint.save(out / "best", results)
-            _write_state(out, run, checkpoint, train_split, config, optimizer, schedule)
+            _write_state(out, identity, run, model, optimizer, schedule)
             watcher.epoch_done(record)  # what is reported is on the disk
     except KeyboardInterrupt:
         run.interrupted = True
@@ -199,18 +196,17 @@ STATE = "state.pt"  # beside best/ and last/: all that going on exactly needs, i
 
 def _write_state(
     out: Path,
+    identity: dict[str, Any],
     run: Run,
-    checkpoint: Checkpoint,
-    split: Split,
-    config: TrainConfig,
+    model: nn.Module,
     optimizer: torch.optim.Optimizer,
     schedule: torch.optim.lr_scheduler.LRScheduler,
 ) -> None:
     state = {
-        "run": _identity(checkpoint, split, config),
+        "run": identity,
         "history": run.history,
         "best": run.best,
-        "model": checkpoint.model.state_dict(),
+        "model": model.state_dict(),
         "optimizer": optimizer.state_dict(),
         "schedule": schedule.state_dict(),
         "random": torch.get_rng_state(),
@@ -221,15 +217,15 @@ def _write_state(
     new.replace(out / STATE)
 
 
-def _read_state(out: Path, checkpoint: Checkpoint, split: Split, config: TrainConfig) -> dict[str, Any]:
+def _read_state(out: Path, identity: dict[str, Any]) -> dict[str, Any]:
     try:
         state = torch.load(out / STATE, map_location="cpu", weights_only=True)  # our own file, and no pickled code
     except FileNotFoundError:
         raise TrainingError(f"{out} holds no finished epoch to go on from; start without --resume") from None
     except Exception as error:  # torch raises many kinds for a damaged file
         raise TrainingError(f"{out / STATE} is damaged ({type(error).__name__}); start without --resume") from error
-    then, now = state["run"], _identity(checkpoint, split, config)
-    if changed := [f"{key}: {then.get(key)} → {now.get(key)}" for key in now if then.get(key) != now.get(key)]:
+    then = state["run"]
+    if changed := [f"{key}: {then.get(key)} → {now}" for key, now in identity.items() if then.get(key) != now]:
         raise TrainingError(
             f"{out} was started with other settings ({'; '.join(changed)}); repeat its command with --resume added"
         )

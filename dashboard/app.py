@@ -5,6 +5,9 @@ from pathlib import Path
 
 import streamlit as st
 
+from cnnrnn.errors import UserError
+from views.style import markdown
+
 ICON = Path(__file__).with_name("icon.png")  # a file: streamlit would fetch a symbol's picture from the network
 
 st.set_page_config(page_title="cnnrnn", page_icon=str(ICON), layout="wide")
@@ -19,4 +22,7 @@ page = st.navigation(
 with st.spinner("Starting: loading the libraries …"):
     controls = importlib.import_module("controls")  # torch and timm take seconds, once after the server's start
 controls.choose_checkpoint()
-page.run()
+try:
+    page.run()
+except UserError as error:  # whatever page it is, an expected failure is one line
+    st.error(markdown(str(error)), icon=":material/error:")

@@ -8,6 +8,7 @@ import state
 from cnnrnn.checkpoint import Checkpoint
 from cnnrnn.images import SUFFIXES
 
+PICTURE_TYPES = [suffix[1:] for suffix in SUFFIXES]  # as uploaders want them
 BEAM = 8  # paths kept at every step, unless the person says otherwise
 
 
@@ -32,6 +33,11 @@ def chosen_checkpoint() -> tuple[str, Checkpoint]:
     return name, checkpoint
 
 
+def dark() -> bool:
+    """Whether the person looks at the dark theme."""
+    return st.context.theme.type == "dark"
+
+
 def beam() -> int:
     return st.sidebar.slider(
         "Beam width",
@@ -49,7 +55,7 @@ def picture() -> state.Picture:
     left, right = st.columns([3, 2], vertical_alignment="bottom")
     upload = left.file_uploader(
         "Your picture",
-        type=[suffix[1:] for suffix in SUFFIXES],
+        type=PICTURE_TYPES,
         key="upload",
         on_change=lambda: st.session_state.update(sample=None),
         help="It stays in memory on this machine and is sent nowhere.",

@@ -85,11 +85,21 @@ def _pca(weights_hash: str, _checkpoint: Checkpoint) -> dict[str, Any]:
 
 def files(name: str) -> list[dict[str, Any]]:
     """What a checkpoint's folder holds."""
+    paths = [path for path in sorted((CHECKPOINTS / name).iterdir()) if path.is_file()]
     return [
-        {"file": path.name, "kB": round(path.stat().st_size / 1000, 1), "SHA-256": file_hash(path)}
-        for path in sorted((CHECKPOINTS / name).iterdir())
-        if path.is_file()
+        {
+            "file": path.name,
+            "kB": round(path.stat().st_size / 1000, 1),
+            "SHA-256": _hash(str(path), path.stat().st_size, path.stat().st_mtime_ns),
+        }
+        for path in paths
     ]
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def _hash(path: str, size: int, modified: int) -> str:
+    """A large file is read again only when it has changed."""
+    return file_hash(Path(path))
 
 
 def open_picture(name: str, data: bytes) -> Picture:

@@ -29,7 +29,8 @@ def make_logits(spread: float = 1.5, images: int = IMAGES) -> Tensor:
 
 
 def step_function(logits: Tensor) -> StepFunction:
-    def step(tokens: Tensor, images: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, tuple[Tensor, ...]]:
+    def step(tokens: Tensor, live: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, tuple[Tensor, ...]]:
+        images = live.repeat_interleave(len(tokens) // len(live))  # of each row
         before = state[0].squeeze(1).long()
         return logits[images, before, tokens], (tokens.unsqueeze(1).float(),)
 

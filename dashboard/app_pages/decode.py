@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
 import streamlit as st
@@ -13,12 +11,9 @@ import state
 from cnnrnn.attribution import METHODS, Explanation
 from cnnrnn.checkpoint import Checkpoint
 from cnnrnn.decoding import Path, Trace
-from cnnrnn.errors import UserError
 from cnnrnn.overlay import overlay
 from views import bars, tree
-from views.style import markdown, percent
-
-_CHART: dict[str, Any] = {"displayModeBar": False}
+from views.style import CHART, markdown, percent
 
 
 def page() -> None:
@@ -47,7 +42,7 @@ def _inspect(checkpoint: Checkpoint, picture: state.Picture, trace: Trace, metho
     chosen = _chosen_path(trace)
     path = trace.paths[chosen]
     explanation = state.explanation(checkpoint, picture, path.tokens, method)
-    dark = st.context.theme.type == "dark"
+    dark = controls.dark()
     _answer(picture, trace, path, dark)
     _search(trace, chosen, dark)
     _steps(picture, trace, path, explanation, dark)
@@ -79,7 +74,7 @@ def _answer(picture: state.Picture, trace: Trace, path: Path, dark: bool) -> Non
         st.markdown("**Probability that a label is emitted at all** (✓ on the chosen path)")
         st.plotly_chart(
             bars.marginals(trace, path, dark),
-            config=_CHART,
+            config=CHART,
             key="marginals",
             alt="Bars: the most probable labels of the picture, in the table below as numbers",
         )
@@ -104,7 +99,7 @@ def _search(trace: Trace, chosen: int, dark: bool) -> None:
 
     st.plotly_chart(
         tree.figure(trace, chosen, dark, 0.0005 if rare else 0.01),
-        config=_CHART,
+        config=CHART,
         key="tree",
         on_select=follow_click,
         selection_mode="points",
@@ -119,7 +114,7 @@ def _search(trace: Trace, chosen: int, dark: bool) -> None:
 def _steps(picture: state.Picture, trace: Trace, path: Path, explanation: Explanation, dark: bool) -> None:
     st.subheader("Step by step")
     maps, scale = explanation.maps.cpu().numpy(), explanation.scale  # (step, height, width)
-    names = [trace.name(path.token(step, trace.end)) for step in range(len(maps))]
+    names = trace.choices(path)
     a_row = min(max(len(maps), 3), 4)
     for start in range(0, len(maps), a_row):
         for step, column in enumerate(st.columns(a_row), start=start):
@@ -154,17 +149,14 @@ def _step(
     st.caption(f"evidence up to {percent(strength)} of the scale" if strength > 0 else "no positive evidence")
     st.plotly_chart(
         bars.step_distribution(trace, path, step, dark),
-        config=_CHART,
+        config=CHART,
         key=f"step-{step}",
         alt=f"Bars: what step {step + 1} chose from, in the table below as numbers",
     )
 
 
 def _path_name(trace: Trace, path: Path) -> str:
-    return f"{percent(path.prob)}   {' → '.join([*trace.names(path.tokens), 'END'])}"
+    return f"{percent(path.prob)}   {' → '.join(trace.choices(path))}"
 
 
-try:
-    page()
-except UserError as error:
-    st.error(markdown(str(error)), icon=":material/error:")
+page()

@@ -15,12 +15,10 @@ import state
 from cnnrnn.checkpoint import Checkpoint
 from cnnrnn.embedding import nearest, similarities, steps_in_space
 from cnnrnn.errors import UserError
-from cnnrnn.images import SUFFIXES
 from cnnrnn.projection import place
 from views import space
-from views.style import markdown
+from views.style import CHART, markdown
 
-_CHART: dict[str, Any] = {"displayModeBar": False}
 _MOST_PICTURES = 40
 
 
@@ -47,19 +45,19 @@ def _map(name: str, checkpoint: Checkpoint, picture: state.Picture) -> None:
     entry, dims, found = _choices(projection["maps"], checkpoint)
     labels, counts = checkpoint.vocabulary.labels, checkpoint.vocabulary.counts
     coordinates = np.array(entry["coordinates"])[:, :dims]
-    dark = st.context.theme.type == "dark"
+    dark = controls.dark()
     fig = space.figure(coordinates, labels, counts, _edges(checkpoint), found, dark)
 
     trace = state.trace(checkpoint, picture, controls.BEAM)
     path = trace.paths[0]
-    names = [*trace.names(path.tokens), trace.name(trace.end)]
+    names = trace.choices(path)
     way = steps_in_space(checkpoint.rnn, state.feature(checkpoint, picture), path.tokens)
     space.add_way(fig, place(entry, checkpoint.rnn.labels_in_space(), way)[:, :dims], names, dark)
     if dims == 2 and (others := _others()):
         space.add_pictures(fig, *_placed(entry, checkpoint, others))
     left, right = st.columns([4, 1])
     left.plotly_chart(
-        fig, config=_CHART, key="space", alt="Map of the labels, with the decoded picture's steps; tables are below"
+        fig, config=CHART, key="space", alt="Map of the labels, with the decoded picture's steps; tables are below"
     )
     with right:
         st.image(picture.image, width="stretch", alt=f"The picture {picture.name}")
@@ -75,7 +73,7 @@ def _map(name: str, checkpoint: Checkpoint, picture: state.Picture) -> None:
         "of the picture's best path, the points from which its steps chose"
         + (". " if "components" in entry else ", each placed among its three nearest labels. ")
         + f"Seed {projection['seed']}; "
-        + "; ".join(f"{key} {_short(value)}" for key, value in entry["parameters"].items())
+        + "; ".join(f"{markdown(key)} {_short(value)}" for key, value in entry["parameters"].items())
     )
     table = pd.DataFrame(coordinates, columns=["x", "y", "z"][: coordinates.shape[1]])
     table.insert(0, "label", labels)
@@ -119,7 +117,7 @@ def _others() -> list[state.Picture]:
     """More pictures to place in the map; those that can't be read are named."""
     uploads = st.file_uploader(
         "Place more pictures in the map",
-        type=[suffix[1:] for suffix in SUFFIXES],
+        type=controls.PICTURE_TYPES,
         accept_multiple_files=True,
         key="others",
         help=f"Each falls where its decoding starts. At most {_MOST_PICTURES}.",
@@ -156,8 +154,8 @@ def _likeness(checkpoint: Checkpoint) -> None:
     st.subheader("Everybody with everybody")
     similar = similarities(checkpoint.rnn.labels_in_space(), "cosine").cpu().double().numpy()
     st.plotly_chart(
-        space.likeness(similar, checkpoint.vocabulary.labels, st.context.theme.type == "dark"),
-        config=_CHART,
+        space.likeness(similar, checkpoint.vocabulary.labels, controls.dark()),
+        config=CHART,
         key="likeness",
         alt="Matrix of the cosines between labels, in the table below as numbers",
     )
@@ -174,7 +172,4 @@ def _short(value: Any) -> str:
     return f"{value:.2g}" if isinstance(value, float) else markdown(str(value))
 
 
-try:
-    page()
-except UserError as error:
-    st.error(markdown(str(error)), icon=":material/error:")
+page()

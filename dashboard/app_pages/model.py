@@ -10,11 +10,9 @@ import streamlit as st
 import controls
 import state
 from cnnrnn.checkpoint import Checkpoint
-from cnnrnn.errors import UserError
 from views import training
-from views.style import markdown
+from views.style import CHART, markdown
 
-_CHART: dict[str, Any] = {"displayModeBar": False}
 _MEASURES = {"mAP": "mAP", "OF1": "O-F1", "CF1": "C-F1", "exact_match": "exact set", "MAP@10": "MAP@10"}
 
 
@@ -29,7 +27,7 @@ def page() -> None:
     evaluations = results["evaluations"] or {"validation": results["val"]}
     split = st.selectbox("Measured on", list(evaluations), key="split", bind="query-params")
     report = evaluations.get(split or "") or {}
-    dark = st.context.theme.type == "dark"
+    dark = controls.dark()
     if "mAP" in report:
         _figures(report)
         _labels(checkpoint, report, dark)
@@ -55,7 +53,7 @@ def _labels(checkpoint: Checkpoint, report: dict[str, Any], dark: bool) -> None:
         st.subheader("Label by label")
         st.plotly_chart(
             training.average_precisions(report, counts, dark),
-            config=_CHART,
+            config=CHART,
             key="ap",
             alt="Bars: average precision of every label, in the table below as numbers",
         )
@@ -65,7 +63,7 @@ def _labels(checkpoint: Checkpoint, report: dict[str, Any], dark: bool) -> None:
             calibration = report["calibration"]
             st.plotly_chart(
                 training.reliability(calibration, dark),
-                config=_CHART,
+                config=CHART,
                 key="reliability",
                 alt="Line: share of labels that is right against the probability given, in the table below as numbers",
             )
@@ -99,7 +97,7 @@ def _training(checkpoint: Checkpoint, history: list[dict[str, Any]], dark: bool)
         if history:
             st.plotly_chart(
                 training.learning_curves(history, dark),
-                config=_CHART,
+                config=CHART,
                 key="curves",
                 alt="Lines: validation metrics after every epoch, in the table below as numbers",
             )
@@ -124,7 +122,4 @@ def _files(name: str, checkpoint: Checkpoint) -> None:
     st.caption("Made with " + ", ".join(f"{markdown(key)} {markdown(str(value))}" for key, value in versions.items()))
 
 
-try:
-    page()
-except UserError as error:
-    st.error(markdown(str(error)), icon=":material/error:")
+page()

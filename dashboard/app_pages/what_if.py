@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import math
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,9 +18,8 @@ from cnnrnn.decoding import NOTHING, Given, Trace, sequence_log_probs
 from cnnrnn.errors import UserError
 from cnnrnn.overlay import stretched
 from views import changes, tree
-from views.style import markdown, percent
+from views.style import CHART, markdown, percent
 
-_CHART: dict[str, Any] = {"displayModeBar": False}
 _MOST_ORDERED = 5  # labels whose orders are all tried: 120
 
 
@@ -52,19 +50,19 @@ def _told(checkpoint: Checkpoint, picture: state.Picture, before: Trace, beam: i
         return
     after = state.trace(checkpoint, picture, beam, given)
     found = changes.changes(before, after)
-    dark = st.context.theme.type == "dark"
+    dark = controls.dark()
     with right:
         _summary(before, after, found, given)
         if given != NOTHING:
             st.plotly_chart(
                 changes.figure(found, dark),
-                config=_CHART,
+                config=CHART,
                 key="changes",
                 alt="Dots: probability of the labels that change most, before and after, in the table below as numbers",
             )
     st.plotly_chart(
         tree.figure(after, 0, dark, 0.01),
-        config=_CHART,
+        config=CHART,
         key="told_tree",
         alt="Tree of the label sequences the search kept with what was given",
     )
@@ -106,7 +104,7 @@ def _summary(before: Trace, after: Trace, found: list[changes.Change], given: Gi
 
 def _sequence(trace: Trace) -> str:
     path = trace.paths[0]
-    return " → ".join([*map(markdown, trace.names(path.tokens)), "END"]) + f" ({percent(path.prob)})"
+    return " → ".join(map(markdown, trace.choices(path))) + f" ({percent(path.prob)})"
 
 
 @st.fragment
@@ -181,14 +179,11 @@ def _hidden(checkpoint: Checkpoint, picture: state.Picture, before: Trace, beam:
         )
         st.markdown(f"Best path now: {_sequence(after)}")
         st.plotly_chart(
-            changes.figure(changes.changes(before, after), st.context.theme.type == "dark"),
-            config=_CHART,
+            changes.figure(changes.changes(before, after), controls.dark()),
+            config=CHART,
             key="hidden_changes",
             alt="Dots: probability of the labels that change most when the evidence is hidden",
         )
 
 
-try:
-    page()
-except UserError as error:
-    st.error(markdown(str(error)), icon=":material/error:")
+page()

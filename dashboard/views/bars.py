@@ -6,7 +6,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from cnnrnn.decoding import Path, Trace
-from views.style import palette, percent, plain
+from views.style import name_rows, palette, percent, plain
 
 _BAR = 26  # pixels
 
@@ -39,11 +39,10 @@ def step_distribution(trace: Trace, path: Path, step: int, dark: bool, most: int
 def _bars(names: list[str], probs: list[float], marked: list[bool], dark: bool) -> go.Figure:
     colours = palette(dark)
     ticks = [("✓ " if mark else "") + plain(name) for name, mark in zip(names, marked, strict=True)]
-    rows = list(range(len(names)))  # positions, not names: two labels may read alike
     fig = go.Figure(
         go.Bar(
             x=probs,
-            y=rows,
+            y=list(range(len(names))),
             orientation="h",
             marker={"color": [colours.chosen if mark else colours.kept for mark in marked], "cornerradius": 3},
             text=[percent(prob) for prob in probs],
@@ -58,13 +57,5 @@ def _bars(names: list[str], probs: list[float], marked: list[bool], dark: bool) 
         height=20 + _BAR * len(names), margin={"l": 0, "r": 0, "t": 4, "b": 4}, bargap=0.3, dragmode=False
     )
     fig.update_xaxes(range=[0, 1.22], visible=False, fixedrange=True)
-    fig.update_yaxes(
-        tickvals=rows,
-        ticktext=ticks,
-        autorange="reversed",
-        showgrid=False,
-        fixedrange=True,
-        automargin=True,
-        tickfont={"color": colours.text},
-    )
+    name_rows(fig, ticks, dark)
     return fig

@@ -8,7 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from cnnrnn.decoding import Trace
-from views.style import palette, percent, plain
+from views.style import name_rows, palette, percent, plain
 
 _BAR = 26  # pixels
 _WORTH_SAYING = 0.02  # a change of probability below this is not put into words
@@ -43,7 +43,7 @@ def in_words(found: list[Change], given: set[str], most: int = 3) -> list[tuple[
 def figure(found: list[Change], dark: bool, most: int = 8) -> go.Figure:
     """Before (ring) and after (dot) of the labels that changed most, an arrow's width apart."""
     colours, shown = palette(dark), found[:most]
-    rows = list(range(len(shown)))  # positions, not names: two labels may read alike
+    rows = list(range(len(shown)))
     text = {"color": colours.text}
     fig = go.Figure()
     for row, change in zip(rows, shown, strict=True):
@@ -66,10 +66,7 @@ def figure(found: list[Change], dark: bool, most: int = 8) -> go.Figure:
         legend={"orientation": "h", "y": 1.15, "font": text},
     )  # fmt: skip
     fig.update_xaxes(range=[-0.02, 1.02], tickformat=".0%", fixedrange=True, tickfont=text)
-    fig.update_yaxes(
-        tickvals=rows, ticktext=[plain(c.label) for c in shown], autorange="reversed", showgrid=False,
-        fixedrange=True, automargin=True, tickfont=text,
-    )  # fmt: skip
+    name_rows(fig, [plain(c.label) for c in shown], dark)
     return fig
 
 

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import html
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
 
 
 @dataclass(frozen=True)
@@ -16,6 +21,8 @@ class Palette:
     background: str
 
 
+CHART = {"displayModeBar": False}  # plotly's configuration of every chart
+
 LIGHT = Palette("#c8500f", "#0072b2", "#00775a", "#9a9a9a", "#1f2328", "#ffffff")
 DARK = Palette("#ff9a5c", "#6cb8ea", "#3fc69b", "#7d838c", "#e8eaed", "#14171c")
 
@@ -27,6 +34,19 @@ def palette(dark: bool) -> Palette:
 def plain(label: str) -> str:
     """A label inside a plotly text, which would read a few HTML tags: labels come from strangers."""
     return html.escape(label, quote=False)
+
+
+def name_rows(fig: go.Figure, names: Sequence[str], dark: bool) -> None:
+    """Write names (as plotly texts) beside rows 0, 1, …, first on top. Rows are numbers: two labels may read alike."""
+    fig.update_yaxes(
+        tickvals=list(range(len(names))),
+        ticktext=list(names),
+        autorange="reversed",
+        showgrid=False,
+        fixedrange=True,
+        automargin=True,
+        tickfont={"color": palette(dark).text},
+    )
 
 
 def markdown(text: str) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from views.style import palette, plain
+from views.style import name_rows, palette, plain
 
 _BAR = 24  # pixels
 _CURVES = {"val_mAP": "mAP", "val_OF1": "O-F1", "val_exact_match": "exact set"}  # key of the history -> name
@@ -41,11 +41,10 @@ def average_precisions(report: dict[str, Any], counts: dict[str, int], dark: boo
     """AP of every label that was scored, best first, with its number of training pictures."""
     colours = palette(dark)
     ranked = sorted(report["AP"].items(), key=lambda item: -item[1])
-    rows = list(range(len(ranked)))  # positions, not names: two labels may read alike
     fig = go.Figure(
         go.Bar(
             x=[value for _, value in ranked],
-            y=rows,
+            y=list(range(len(ranked))),
             orientation="h",
             marker={"color": colours.kept, "cornerradius": 3},
             text=[f"{value:.0f}" for _, value in ranked],
@@ -61,9 +60,7 @@ def average_precisions(report: dict[str, Any], counts: dict[str, int], dark: boo
         )
     )
     fig.update_xaxes(range=[0, 108], visible=False)
-    fig.update_yaxes(
-        tickvals=rows, ticktext=[plain(label) for label, _ in ranked], autorange="reversed", showgrid=False
-    )
+    name_rows(fig, [plain(label) for label, _ in ranked], dark)
     return _framed(fig, dark, height=40 + _BAR * len(ranked))
 
 

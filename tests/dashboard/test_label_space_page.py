@@ -45,7 +45,7 @@ def test_maps_that_travel_with_the_checkpoint_are_offered(app: AppTest) -> None:
     app.switch_page(PAGE).run()
     assert not app.exception
     assert app.segmented_control(key="map").options == ["UMAP", "PCA"]
-    assert "n\\_neighbors" in app.caption[1].value
+    assert "n\\_neighbors" in app.caption[0].value
 
 
 def test_neighbours_are_those_of_the_space(page: AppTest) -> None:
