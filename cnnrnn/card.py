@@ -58,7 +58,8 @@ def _head(model: ModelConfig | SigmoidConfig) -> str:
     if isinstance(model, ModelConfig):
         recurrence = f"recurrence {model.cell} {model.hidden_dim}"
         heads = f", attention with {model.attention_heads} heads" if model.attention_heads else ""
-        return f"embedding {model.embedding_dim}, {recurrence}, h = {model.activation}{heads}"
+        auxiliary = ", auxiliary sigmoid head" if model.auxiliary else ""
+        return f"embedding {model.embedding_dim}, {recurrence}, h = {model.activation}{heads}{auxiliary}"
     return "one sigmoid per label, threshold chosen on the validation split"
 
 

@@ -104,6 +104,10 @@ def train(
     attention_heads: Annotated[
         int, typer.Option(min=0, help="Of a step's own attention to the image; 0 is the paper's pooling.")
     ] = 0,
+    auxiliary: Annotated[
+        float,
+        typer.Option(min=0, help="Weight of an auxiliary sigmoid per label, a regulariser; 0 for none."),
+    ] = 0.0,
     dropout: Annotated[float, typer.Option(min=0, max=0.95)] = 0.5,
     epochs: Annotated[int, typer.Option(min=1)] = 30,
     batch_size: Annotated[int, typer.Option(min=1)] = 64,
@@ -149,6 +153,7 @@ def train(
                 "activation": activation,
                 "cell": cell,
                 "attention_heads": attention_heads,
+                "auxiliary": auxiliary > 0,
             }
         checkpoint = new_checkpoint(
             train_split,
@@ -170,6 +175,7 @@ def train(
             trained_layers=trained_layers,
             views=views,
             loss=loss,
+            auxiliary=auxiliary if head == "cnn-rnn" else 0.0,
             weight_decay=weight_decay,
             optimizer=optimizer,
             seed=seed,
@@ -450,12 +456,14 @@ def _print_report(name: str, report: dict[str, Any]) -> None:
     from cnnrnn.paper import MEASURED, QUOTED
 
     columns = ("OP", "OR", "OF1", "CP", "CR", "CF1")
+    beside = {"auxiliary": "auxiliary head", "mix": "mean of both"} if "auxiliary" in report else {}
     sets = Table("", *columns, title=f"{escape(name)}: {report['images']} pictures, {report['seconds']:.0f} s")
     for what, six in (
         ("best path", report),
         ("three best marginals", report["top3"]),
         (f"of these, ≥ {report['threshold']:g}", report["top3_at_most"]),
         (f"marginals ≥ {report['threshold']:g}", report["above_threshold"]),
+        *((f"{name} ≥ {report['threshold']:g}", report[key]) for key, name in beside.items()),
     ):
         sets.add_row(what, *(f"{six[column]:.1f}" for column in columns))
     quoted = QUOTED.get(name, {})
@@ -471,6 +479,8 @@ def _print_report(name: str, report: dict[str, Any]) -> None:
         f"calibration error {report['calibration']['ece']:.2f} % "
         f"({report['calibration']['ece_likely']:.1f} % of marginals ≥ 10 %)"
     )
+    if beside:
+        console.print("mAP of " + ", of ".join(f"the {name} {report[key]['mAP']:.1f}" for key, name in beside.items()))
     if other := {key: value for key, value in quoted.items() if key not in columns}:
         console.print(f"paper, quoted ({MEASURED}): " + ", ".join(f"{key} {value:.1f}" for key, value in other.items()))
     console.print(Columns([escape(f"{label} {value:.1f}") for label, value in report["AP"].items()], title="AP"))

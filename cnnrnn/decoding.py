@@ -102,6 +102,7 @@ class Trace:
     marginals: np.ndarray  # (L,) P(label anywhere in the sequence | image): a lower bound, exact at coverage 1
     coverage: float  # probability of all paths seen to finish, kept or not, 0 to 1
     given: Given = NOTHING
+    auxiliary: np.ndarray | None = None  # (L,) P(label | image) by the auxiliary head, if the model has one
 
     @property
     def end(self) -> int:
@@ -140,9 +141,13 @@ class Trace:
                 {"labels": self.names(path.tokens), "probability": path.prob, "log_prob": path.log_prob}
                 for path in self.paths
             ],
-            "marginals": dict(zip(self.labels, _floats(self.marginals), strict=True)),
+            "marginals": self._by_label(self.marginals),
             "coverage": self.coverage,
+            **({} if self.auxiliary is None else {"auxiliary": self._by_label(self.auxiliary)}),
         }
+
+    def _by_label(self, values: np.ndarray) -> dict[str, float]:
+        return dict(zip(self.labels, _floats(values), strict=True))
 
     def to_json(self) -> dict[str, Any]:
         """Plain lists and names; `from_json` gives back an equal Trace."""
@@ -188,6 +193,11 @@ class Trace:
             marginals=np.array([data["marginals"][label] for label in labels], dtype=np.float32),
             coverage=data["coverage"],
             given=Given.from_json(data.get("given", {}), rank),
+            auxiliary=(
+                np.array([data["auxiliary"][label] for label in labels], dtype=np.float32)
+                if "auxiliary" in data
+                else None
+            ),
         )
 
 
@@ -360,7 +370,11 @@ def decode(
     def first_step(tokens: Tensor, live: Tensor, state: State) -> tuple[Tensor, State]:
         return step(torch.full_like(tokens, model.start), live, model.initial_state(len(tokens)))
 
-    return beam_search(step if recurrence else first_step, model.initial_state(len(feature)), labels, beam, given)
+    traces = beam_search(step if recurrence else first_step, model.initial_state(len(feature)), labels, beam, given)
+    if model.config.auxiliary:
+        probs = model.auxiliary_logits(feature).sigmoid().cpu().numpy()  # (batch, label)
+        traces = [replace(trace, auxiliary=row) for trace, row in zip(traces, probs, strict=True)]
+    return traces
 
 
 @torch.no_grad()

@@ -25,6 +25,7 @@ class ModelConfig:
     activation: str = "tanh"  # h of equation 3, a key of ACTIVATIONS
     cell: str = "lstm"  # a key of CELLS
     attention_heads: int = 0  # 0: the paper's pooling; otherwise each step pools the image by its own attention
+    auxiliary: bool = False  # a sigmoid per label beside the recurrence, which keeps the image's features honest
     dropout: float = 0.0  # on o(t), I and the label embedding, before their projections; training only
 
     def to_dict(self) -> dict[str, Any]:
@@ -102,6 +103,8 @@ class CNNRNN(nn.Module):
             self.query = nn.Linear(dim, dim, bias=False)
         else:
             self.U_I = nn.Linear(backbone.feature_dim, dim, bias=False)
+        if config.auxiliary:
+            self.auxiliary = nn.Linear(self.U_I.in_features, config.num_labels)
         self.dropout = nn.Dropout(config.dropout)
         self.h = ACTIVATIONS[config.activation]
 
@@ -142,6 +145,15 @@ class CNNRNN(nn.Module):
         if not self.config.attention_heads:
             return (self.U_I(feature).unsqueeze(1),)
         return self._by_head(self.U_I(feature)), self._by_head(self.key(feature))
+
+    def auxiliary_logits(self, feature: Tensor) -> Tensor:
+        """The auxiliary head's logits from the image alone, averaged over places: I (batch, …) -> (batch, label).
+
+        Semantic regularisation (Liu et al., CVPR 2017): trained beside the recurrence, it makes the features tell
+        every label, whatever was emitted before.
+        """
+        pooled = feature.mean(dim=1) if self.config.attention_heads else feature  # (batch, feature)
+        return self.auxiliary(self.dropout(pooled))
 
     def _by_head(self, x: Tensor) -> Tensor:
         """(batch, n, embedding) -> (batch, head, n, embedding / head)."""

@@ -61,6 +61,7 @@ class TrainConfig:
     trained_layers: int | None = None  # the backbone's last ones; None: all, unless backbone_lr is 0
     views: int = 2  # of each picture, while some layers are frozen
     loss: str = "bce"  # of the sigmoid baseline, a key of LABEL_LOSSES; the CNN-RNN's is its sequences' likelihood
+    auxiliary: float = 0.0  # weight of the auxiliary head's loss beside the sequences'; 0 where there is no such head
     weight_decay: float = 1e-4
     optimizer: str = "adamw"  # a key of OPTIMIZERS
     seed: int = 0
@@ -113,6 +114,11 @@ def new_checkpoint(
 def sequence_loss(logits: Tensor, targets: Tensor) -> Tensor:
     """Mean cross-entropy of every step, END's included: logits (batch, step, L+1), targets (batch, step) -> ()."""
     return nn.functional.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=IGNORE_TOKEN)
+
+
+def auxiliary_loss(logits: Tensor, wanted: Tensor) -> Tensor:
+    """Binary cross-entropy of a picture, summed over its labels as the sequence's is: (batch, label) both -> ()."""
+    return nn.functional.binary_cross_entropy_with_logits(logits, wanted, reduction="sum") / len(wanted)
 
 
 def train(
@@ -298,22 +304,24 @@ Objective = Callable[[Tensor, list[int]], Tensor]  # I (batch, …) of pictures,
 
 def _objective(checkpoint: Checkpoint, split: Split, config: TrainConfig) -> Objective:
     model, vocabulary = checkpoint.model, checkpoint.vocabulary
+    truth, ignored = (torch.from_numpy(array) for array in split.truth(vocabulary.labels))  # (image, label)
+    present = (truth & ~ignored).float()  # a difficult object is no positive in the sequences either
+
+    def wanted(indices: list[int]) -> Tensor:
+        return present[indices].to(model.device)
+
     if isinstance(model, SigmoidClassifier):
-        truth, ignored = (torch.from_numpy(array) for array in split.truth(vocabulary.labels))  # (image, label)
-
-        def label_loss(pooled: Tensor, indices: list[int]) -> Tensor:
-            # A difficult object is no positive in the sequences either.
-            wanted = (truth & ~ignored)[indices].float().to(model.device)
-            return LABEL_LOSSES[config.loss](model(pooled), wanted)
-
-        return label_loss
+        return lambda pooled, indices: LABEL_LOSSES[config.loss](model(pooled), wanted(indices))
 
     inputs, targets = vocabulary.encode([sample.labels for sample in split.samples])  # (image, step)
 
     def path_loss(feature: Tensor, indices: list[int]) -> Tensor:
         steps = int((targets[indices] != IGNORE_TOKEN).sum(dim=1).max())  # the longest sequence here
         logits = model(feature, inputs[indices, :steps].to(model.device))
-        return sequence_loss(logits, targets[indices, :steps].to(model.device))
+        loss = sequence_loss(logits, targets[indices, :steps].to(model.device))
+        if config.auxiliary:
+            loss = loss + config.auxiliary * auxiliary_loss(model.auxiliary_logits(feature), wanted(indices))
+        return loss
 
     return path_loss
 

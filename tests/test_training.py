@@ -165,6 +165,19 @@ def test_the_baseline_learns_the_scenes_and_is_evaluated_alike(scenes_root: Path
         best.rnn  # noqa: B018
 
 
+def test_the_auxiliary_head_is_trained_beside_the_recurrence_and_reported(scenes_root: Path, tmp_path: Path) -> None:
+    train_split, val = (load_split("scenes", scenes_root, name) for name in ("train", "val"))
+    checkpoint = new_checkpoint(
+        train_split, "test_byobnet", 64, False, 0, torch.device("cpu"), embedding_dim=8, hidden_dim=8, auxiliary=True
+    )
+    config = TrainConfig(epochs=5, batch_size=32, lr=3e-3, backbone_lr=3e-3, auxiliary=1.0)
+    train(checkpoint, train_split, val, config, tmp_path / "run", tmp_path / "features", Quiet())
+    report = evaluate(Checkpoint.load(tmp_path / "run" / "last"), val).metrics
+    assert report["auxiliary"]["mAP"] > 80  # an untrained head has about 25
+    assert report["mix"]["mAP"] > 80
+    assert "auxiliary" not in evaluate(fresh(small(val, 8)), small(val, 8)).metrics
+
+
 def test_a_loss_that_is_not_finite_stops_with_advice(scenes_root: Path, tmp_path: Path) -> None:
     split = small(load_split("scenes", scenes_root, "train"), 32)
     checkpoint = fresh(split)
