@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +14,7 @@ import numpy as np
 from cnnrnn.checkpoint import Checkpoint
 from cnnrnn.data import Sample, Split
 from cnnrnn.decoding import Trace
+from cnnrnn.errors import UserError
 from cnnrnn.metrics import (
     AP_RULES,
     average_precisions,
@@ -32,11 +35,16 @@ class Predictions:
         self.marginals = np.zeros((images, num_labels), dtype=np.float32)  # (image, label)
         self.best_path = np.zeros((images, num_labels), dtype=bool)  # (image, label) the best path's label set
         self.coverage = np.zeros(images)  # (image,) 0 to 1
+        self.auxiliary: np.ndarray | None = None  # (image, label) of the auxiliary head, if there is one
 
     def put(self, image: int, trace: Trace) -> None:
         self.marginals[image] = trace.marginals
         self.best_path[image, list(trace.paths[0].tokens)] = True
         self.coverage[image] = trace.coverage
+        if trace.auxiliary is not None:
+            if self.auxiliary is None:
+                self.auxiliary = np.zeros_like(self.marginals)
+            self.auxiliary[image] = trace.auxiliary
 
 
 @dataclass(frozen=True)
@@ -91,6 +99,64 @@ def picture_record(sample: Sample, outcome: Trace | str) -> dict[str, Any]:
     return {**truth, **({"error": outcome} if isinstance(outcome, str) else outcome.summary())}
 
 
+def read_records(lines: Iterable[str], name: str, min_positives: int = 5, threshold: float = 0.5) -> Evaluation:
+    """The evaluation whose pictures `picture_record` wrote, one a line; `name` is for people.
+
+    Raises UserError, which names the line, for one that was not written by it.
+    """
+    records = [_record(line, number) for number, line in enumerate(lines, start=1) if line.strip()]
+    decoded = next((record for record in records if "error" not in record), None)
+    if decoded is None:
+        raise UserError(f"{name} holds no picture that was decoded")
+    labels = tuple(decoded["marginals"])
+    rank = {label: index for index, label in enumerate(labels)}
+    predictions = Predictions(len(records), len(labels))
+    samples, errors = [], {}
+    for row, record in enumerate(records):
+        sample = Sample(Path(record["image"]), tuple(record["truth"]), tuple(record["ignored"]))
+        if unknown := {*sample.labels, *sample.ignored, *record.get("labels", ())} - rank.keys():
+            raise UserError(f"{name}: picture {row + 1} has labels without a marginal: {', '.join(sorted(unknown))}")
+        samples.append(sample)
+        if "error" in record:
+            errors[record["image"]] = record["error"]
+        elif record["marginals"].keys() != rank.keys():
+            raise UserError(f"{name}: picture {row + 1} has marginals of other labels than those before it")
+        else:
+            predictions.marginals[row] = [record["marginals"][label] for label in labels]
+            predictions.best_path[row, [rank[label] for label in record["labels"]]] = True
+            predictions.coverage[row] = record["coverage"]
+    split = Split(name, labels, tuple(samples))
+    truth, ignored = split.truth(labels)
+    metrics = report(truth, ignored, predictions, labels, min_positives, threshold) | {"errors": errors}
+    return Evaluation(split, labels, truth, ignored, predictions, metrics)
+
+
+def _record(line: str, number: int) -> dict[str, Any]:
+    """One line of a JSONL from anywhere, its types checked."""
+
+    def names(value: Any) -> bool:
+        return isinstance(value, list) and all(isinstance(name, str) for name in value)
+
+    def probability(value: Any) -> bool:
+        return isinstance(value, int | float) and 0 <= value <= 1
+
+    try:
+        record = json.loads(line)
+        fits = isinstance(record["image"], str) and names(record["truth"]) and names(record["ignored"])
+        fits &= isinstance(record["error"], str) if "error" in record else (
+            names(record["labels"])
+            and probability(record["coverage"])
+            and all(probability(value) for value in record["marginals"].values())
+        )  # fmt: skip
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        fits = False
+    if not fits:
+        raise UserError(
+            f"line {number} is no picture of an evaluation; such files come from `cnnrnn evaluate --per-image`"
+        )
+    return record
+
+
 def report(
     truth: np.ndarray,
     ignored: np.ndarray,
@@ -106,6 +172,8 @@ def report(
     hamming_loss judge the best path's label set. From the marginals: top3 always takes three labels, as the
     paper's tables do; top3_at_most those of the three that reach `threshold`; above_threshold all that do.
     coverage is the mean probability of the paths that the search closed; calibration judges the marginals.
+    auxiliary and mix, of a model with an auxiliary head, judge its probabilities, and their mean with the
+    marginals, as above_threshold does the marginals; with their own mAP.
     """
     positives = (truth & ~ignored).sum(axis=0)  # (label,)
     scored = positives >= min_positives  # (label,)
@@ -116,6 +184,11 @@ def report(
 
     def six(predicted: np.ndarray) -> dict[str, float]:
         return precision_recall_f1(truth, predicted, ignored, scored)
+
+    def judged(scores: np.ndarray) -> dict[str, float]:
+        ap = average_precisions(truth, scores, ignored)[scored]
+        exact = exact_match(truth, scores >= threshold, ignored)
+        return {"mAP": _mean(ap), "exact_match": exact, **six(scores >= threshold)}
 
     return {
         "images": len(truth),
@@ -138,6 +211,14 @@ def report(
         "hamming_loss": hamming_loss(truth, best_path, ignored),
         "coverage": 100 * _mean(predictions.coverage),
         "calibration": calibration(truth, marginals, ignored),
+        **(
+            {}
+            if predictions.auxiliary is None
+            else {
+                "auxiliary": judged(predictions.auxiliary),
+                "mix": judged((predictions.auxiliary + marginals) / 2),
+            }
+        ),
     }
 
 

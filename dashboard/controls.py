@@ -76,3 +76,8 @@ def picture() -> state.Picture:
         st.stop()
     st.session_state.last_picture = last
     return last
+
+
+def look_at(picture: state.Picture) -> None:
+    """Make this the picture of all pages."""
+    st.session_state.update(last_picture=picture, sample=None)

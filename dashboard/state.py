@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from PIL import Image
 
 from cnnrnn.attribution import Explanation, explain
 from cnnrnn.checkpoint import CONFIG, METRICS, Checkpoint, file_hash
+from cnnrnn.data import Split, load_split
 from cnnrnn.decoding import NOTHING, Given, Trace
 from cnnrnn.images import open_image
 from cnnrnn.prediction import decode_picture, encode_picture
@@ -111,6 +113,28 @@ def open_picture(name: str, data: bytes) -> Picture:
 def altered(picture: Picture, how: str, image: Image.Image) -> Picture:
     """A picture made from another one; `how` tells it from others made from it."""
     return Picture(picture.name, image, hashlib.sha256(f"{picture.digest} {how}".encode()).hexdigest())
+
+
+def data_root() -> Path | None:
+    """The folder of data sets that whoever started the dashboard lets it read: the variable CNNRNN_DATA."""
+    named = os.environ.get("CNNRNN_DATA")
+    return Path(named).resolve() if named else None
+
+
+@st.cache_resource(max_entries=8, show_spinner="Reading the data set …")
+def split(dataset: str, name: str) -> Split:
+    """A split under `data_root`. Raises DataError."""
+    root = data_root()
+    assert root is not None
+    return load_split(dataset, root, name)
+
+
+def picture_of_data(path: Path) -> Picture | None:
+    """A picture under `data_root`; None for any other place. Raises ImageError and OSError."""
+    root, path = data_root(), path.resolve()
+    if root is None or not path.is_relative_to(root):
+        return None
+    return open_picture(path.name, path.read_bytes())
 
 
 @st.cache_data(max_entries=32, show_spinner=False)

@@ -1,0 +1,64 @@
+"""The main story of every further page, in a real browser, at the width of a desktop and of a phone."""
+
+from __future__ import annotations
+
+import re
+import time
+
+import pytest
+from browser_server import PATIENCE, Server, settle
+from playwright.sync_api import Page, expect
+
+WIDTHS = [pytest.param(1300, id="desktop"), pytest.param(390, id="phone")]
+
+
+def opened(page: Page, server: Server, path: str, width: int, title: str) -> None:
+    page.set_viewport_size({"width": width, "height": 1800})
+    page.goto(f"{server.address}/{path}")
+    expect(page.get_by_role("heading", name=title)).to_be_visible(timeout=PATIENCE)
+    settle(page)
+    wide = page.evaluate("document.documentElement.scrollWidth")
+    assert wide <= width  # nothing sticks out sideways
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_a_label_that_is_told_changes_the_others(page: Page, server: Server, width: int) -> None:
+    opened(page, server, "what_if?sample=astronaut", width, "What if it were told otherwise?")
+    started = time.perf_counter()
+    page.get_by_role("combobox", name=re.compile("It never says")).click()
+    page.get_by_role("option", name="person", exact=True).click()
+    told = page.locator("p").filter(has_text="Best path before")  # only this section compares the two
+    expect(told).to_be_visible(timeout=PATIENCE)
+    settle(page)
+    print(f"\na what-if: {time.perf_counter() - started:.2f} s")
+    before, now = told.inner_text().split("Best path now")
+    assert "person" in before
+    assert "person" not in now
+    expect(page.get_by_alt_text(re.compile("The picture with the evidence for"))).to_be_visible(timeout=PATIENCE)
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_the_map_shows_labels_and_the_pictures_way(page: Page, server: Server, width: int) -> None:
+    opened(page, server, "label_space?sample=cat", width, "What does it believe is alike?")
+    chart = page.locator(".js-plotly-plot").first
+    expect(chart.get_by_text("aeroplane")).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_text("then cat")).to_be_visible(timeout=PATIENCE)
+    assert page.locator(".js-plotly-plot").count() == 2  # the map and the matrix
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_the_model_tells_how_good_it_is(page: Page, server: Server, width: int) -> None:
+    opened(page, server, "model", width, "What is this model?")
+    expect(page.get_by_text("mAP", exact=True).first).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_text(re.compile("cnnrnn train .*--dataset voc0712"))).to_be_visible(timeout=PATIENCE)
+    assert page.locator("[data-testid=stDataFrame]").count() >= 2  # its settings and its files
+
+
+def test_an_upload_stays_chosen_on_the_next_page(page: Page, server: Server) -> None:
+    opened(page, server, "", 1300, "Why these labels?")
+    page.locator("input[type=file]").set_input_files("dashboard/samples/cat.jpg")
+    expect(page.get_by_alt_text("The picture cat.jpg")).to_be_visible(timeout=PATIENCE)
+    settle(page)
+    page.get_by_role("link", name="What if?").click()
+    expect(page.get_by_role("heading", name="Told what to say")).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_alt_text("The picture cat.jpg")).to_be_visible(timeout=PATIENCE)
