@@ -4,9 +4,10 @@ The image enters only in equation 3, pooled from the feature map, and no recurre
 over the labels and one backward pass explain every step of a path, without a second backbone pass and without
 hooks on the shared model: two threads explaining at once can't mix.
 
-What is explained is a step's log-odds, log p - log(1 - p): its choice against everything else it could have
-emitted. The gradient is that of log p divided by 1 - p, so the Grad-CAM map has the same shape; but the one of
-log p fades as p nears 1, and on one scale the surest step of a path would look like the one without evidence.
+What is explained, unless another target is asked for, is a step's log-odds, log p - log(1 - p): its choice
+against everything else it could have emitted. The gradient is that of log p divided by 1 - p, so the Grad-CAM map
+has the same shape; but the one of log p fades as p nears 1, and on one scale the surest step of a path would look
+like the one without evidence.
 """
 
 from __future__ import annotations
@@ -22,26 +23,56 @@ from cnnrnn.model import CNNRNN, emitted_before
 
 # feature maps, one copy per step (step, channel, height, width) -> each step's score (step,)
 StepScores = Callable[[Tensor], Tensor]
+# logits (step, L+1), -inf for labels already emitted, and each step's choice (step, 1) -> what is explained (step,)
+Target = Callable[[Tensor, Tensor], Tensor]
 
 
-def step_scores(model: CNNRNN, tokens: Sequence[int]) -> StepScores:
-    """The scores that are explained: log-odds of P(label t | labels before t, image), for the labels and END."""
+def log_odds(logits: Tensor, chosen: Tensor) -> Tensor:
+    """The choice against everything else that could be emitted: log p - log(1 - p)."""
+    others = logits.scatter(1, chosen, -torch.inf)
+    open_ = others.isfinite().any(dim=1)  # after the last label END has no rival, and needs no evidence
+    rivals = others.masked_fill(~open_.unsqueeze(1), 0.0).logsumexp(dim=1)
+    return torch.where(open_, logits.gather(1, chosen).squeeze(1) - rivals, 0.0)
+
+
+def log_probability(logits: Tensor, chosen: Tensor) -> Tensor:
+    """log p of the choice; flat, so that its map is empty, where the choice is sure."""
+    return logits.log_softmax(dim=1).gather(1, chosen).squeeze(1)
+
+
+def logit(logits: Tensor, chosen: Tensor) -> Tensor:
+    """The choice's inner product with x_t (equation 4), whatever its rivals have."""
+    return logits.gather(1, chosen).squeeze(1)
+
+
+def against(rival: int) -> Target:
+    """Why the choice and not this label or END: the difference of their logits; 0 where it is no rival."""
+
+    def difference(logits: Tensor, chosen: Tensor) -> Tensor:
+        other = logits[:, rival]
+        is_rival = other.isfinite() & (chosen.squeeze(1) != rival)
+        return torch.where(is_rival, logits.gather(1, chosen).squeeze(1) - other, 0.0)
+
+    return difference
+
+
+TARGETS: dict[str, Target] = {"log-odds": log_odds, "log-probability": log_probability, "logit": logit}
+
+
+def step_scores(model: CNNRNN, tokens: Sequence[int], target: Target = log_odds) -> StepScores:
+    """The scores that are explained: `target` of every step of the path `tokens`, and of its END."""
     inputs = torch.tensor([[model.start, *tokens]], device=model.device)  # (1, step)
-    targets = torch.tensor([*tokens, model.end], device=model.device)  # (step,)
+    choices = torch.tensor([*tokens, model.end], device=model.device).unsqueeze(1)  # (step, 1)
     with torch.no_grad():
         recurrent = model.unroll(inputs)[0]  # (step, embedding), the same for every picture
         emitted = emitted_before(inputs, model.config.num_labels)[0]  # (step, L+1)
 
     def scores(feature_maps: Tensor) -> Tensor:
         # A caller such as integrated gradients may stack several points, all steps of one after another.
-        repeats = len(feature_maps) // len(targets)
+        repeats = len(feature_maps) // len(choices)
         image = model.project_image(model.image_feature(feature_maps))
         logits = model.score(recurrent.repeat(repeats, 1).unsqueeze(1), image).squeeze(1)  # (step, L+1)
-        chosen = targets.repeat(repeats).unsqueeze(1)  # (step, 1)
-        excluded = emitted.repeat(repeats, 1).scatter(1, chosen, True)
-        open_ = ~excluded.all(dim=1)  # after the last label END has no rival, and needs no evidence
-        rivals = logits.masked_fill(excluded & open_.unsqueeze(1), -torch.inf).logsumexp(dim=1)
-        return torch.where(open_, logits.gather(1, chosen).squeeze(1) - rivals, 0.0)
+        return target(logits.masked_fill(emitted.repeat(repeats, 1), -torch.inf), choices.repeat(repeats, 1))
 
     return scores
 
@@ -62,9 +93,38 @@ def integrated_gradients(scores: StepScores, feature_maps: Tensor) -> Tensor:
     return attributions.detach().sum(dim=1)
 
 
+def occlusion(scores: StepScores, feature_maps: Tensor) -> Tensor:
+    """What each step's score loses when one place of the feature map is set to zero, by captum; same shapes."""
+    from captum.attr import Occlusion
+
+    window = (feature_maps.shape[1], 1, 1)
+    with torch.no_grad():
+        lost = Occlusion(scores).attribute(feature_maps.contiguous(), sliding_window_shapes=window)
+    return lost.mean(dim=1)  # the same in every channel
+
+
+def smoothgrad(scores: StepScores, feature_maps: Tensor) -> Tensor:
+    """SmoothGrad (Smilkov et al., 2017): gradient times feature map, averaged over noise, by captum; same shapes."""
+    from captum.attr import InputXGradient, NoiseTunnel
+
+    feature_maps = feature_maps.detach()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)  # the same picture has the same map
+        attributions = NoiseTunnel(InputXGradient(scores)).attribute(
+            feature_maps,
+            nt_type="smoothgrad",
+            nt_samples=16,
+            nt_samples_batch_size=1,  # all steps of one sample after another
+            stdevs=0.15 * float(feature_maps.std()),
+        )
+    return attributions.detach().sum(dim=1)
+
+
 METHODS: dict[str, Callable[[StepScores, Tensor], Tensor]] = {
     "grad-cam": grad_cam,
     "integrated-gradients": integrated_gradients,
+    "occlusion": occlusion,
+    "smoothgrad": smoothgrad,
 }
 
 
@@ -74,7 +134,7 @@ class Explanation:
 
     tokens: tuple[int, ...]  # the path's labels; the last map is END's
     maps: Tensor  # (step, height, width) on the feature map's grid, signed: > 0 speaks for the step's choice
-    scores: Tensor  # (step,) the log-odds explained
+    scores: Tensor  # (step,) what is explained: the target's value
     method: str
 
     @property
@@ -83,14 +143,16 @@ class Explanation:
         return float(self.maps.clamp(min=0).amax())
 
 
-def explain(model: CNNRNN, feature_map: Tensor, tokens: Sequence[int], method: str = "grad-cam") -> Explanation:
+def explain(
+    model: CNNRNN, feature_map: Tensor, tokens: Sequence[int], method: str = "grad-cam", target: Target = log_odds
+) -> Explanation:
     """One map per step of the path `tokens` and END, from a kept feature map (channel, height, width).
 
     The model must be in eval mode. Raises UserError for an unknown method.
     """
     if method not in METHODS:
         raise UserError(f"no method '{method}'; choose one of {', '.join(METHODS)}")
-    scores = step_scores(model, tokens)
+    scores = step_scores(model, tokens, target)
     feature_maps = feature_map.detach().expand(len(tokens) + 1, -1, -1, -1)  # (step, channel, height, width)
     with torch.no_grad():
         explained = scores(feature_maps)

@@ -108,6 +108,9 @@ def train(
         float,
         typer.Option(min=0, help="Weight of an auxiliary sigmoid per label, a regulariser; 0 for none."),
     ] = 0.0,
+    mixup: Annotated[
+        float, typer.Option(min=0, help="Mix half of the batches' pictures, by Beta(MIXUP, MIXUP) shares; 0 for none.")
+    ] = 0.0,
     dropout: Annotated[float, typer.Option(min=0, max=0.95)] = 0.5,
     epochs: Annotated[int, typer.Option(min=1)] = 30,
     batch_size: Annotated[int, typer.Option(min=1)] = 64,
@@ -176,6 +179,7 @@ def train(
             views=views,
             loss=loss,
             auxiliary=auxiliary if head == "cnn-rnn" else 0.0,
+            mixup=mixup,
             weight_decay=weight_decay,
             optimizer=optimizer,
             seed=seed,

@@ -23,6 +23,7 @@ from cnnrnn.errors import UserError
 from cnnrnn.files import aside
 from cnnrnn.model import CNNRNN
 
+Inputs = Iterator[tuple[list[int], Tensor]]  # indices of pictures, what the layers that are trained take (batch, …)
 Features = Iterator[tuple[list[int], Tensor]]  # indices of pictures, their I (batch, …)
 Transform = Callable[[Image.Image], Tensor]
 
@@ -35,9 +36,10 @@ class Watcher(Protocol):
 
 
 class FeatureSource(Protocol):
-    """One pass over a split's features, shuffled and varied for training or in order for validation."""
+    """One pass over a split: the inputs, shuffled and varied, for training, and I, in order, for validation."""
 
-    def training(self) -> Features: ...
+    def training(self) -> Inputs: ...
+    def feature(self, inputs: Tensor) -> Tensor: ...  # -> I (batch, …), through the layers that are trained
     def validation(self) -> Features: ...
 
 
@@ -63,20 +65,21 @@ class EndToEnd:
     batch_size: int
     watcher: Watcher
 
-    def training(self) -> Features:
+    def training(self) -> Inputs:
         order = torch.randperm(len(self.train_split.samples)).tolist()
-        yield from self._encoded(self.train_split, augmentation(self.model.backbone), order)
+        backbone = self.model.backbone
+        yield from _images(self.train_split, backbone, augmentation(backbone), self.batch_size, order)
+
+    def feature(self, inputs: Tensor) -> Tensor:
+        return self.model.image_feature(self.model.backbone(inputs))
 
     @torch.no_grad()
     def validation(self) -> Features:
         self.watcher.start("validating", len(self.val_split.samples))
-        for indices, feature in self._encoded(self.val_split, self.model.backbone.preprocess):
-            yield indices, feature
+        backbone = self.model.backbone
+        for indices, images in _images(self.val_split, backbone, backbone.preprocess, self.batch_size):
+            yield indices, self.feature(images)
             self.watcher.advance(len(indices))
-
-    def _encoded(self, split: Split, transform: Transform, order: list[int] | None = None) -> Features:
-        for indices, images in _images(split, self.model.backbone, transform, self.batch_size, order):
-            yield indices, self.model.image_feature(self.model.backbone(images))
 
 
 class Cached:
@@ -113,24 +116,25 @@ class Cached:
         ]
         self.val_view = self._load_or_encode(val_split, 0, backbone.preprocess)
 
-    def training(self) -> Features:
+    def training(self) -> Inputs:
         for chosen in torch.randperm(len(self.train_views[0])).split(self.batch_size):
             views = torch.randint(len(self.train_views), chosen.shape)
             picked = [
                 self.train_views[view][index] for view, index in zip(views.tolist(), chosen.tolist(), strict=True)
             ]
-            yield chosen.tolist(), self._rest(np.stack(picked))
+            yield chosen.tolist(), self._read(np.stack(picked))
 
     @torch.no_grad()
     def validation(self) -> Features:
         for start in range(0, len(self.val_view), 256):
             values = self.val_view[start : start + 256]
-            yield list(range(start, start + len(values))), self._rest(values)
+            yield list(range(start, start + len(values))), self.feature(self._read(values))
 
-    def _rest(self, values: np.ndarray) -> Tensor:
-        """What was kept -> I (batch, …)."""
-        x = torch.from_numpy(np.array(values)).to(self.model.device, torch.float32)
-        return x if self.pooled else self.model.image_feature(self.trained(x))
+    def feature(self, inputs: Tensor) -> Tensor:
+        return inputs if self.pooled else self.model.image_feature(self.trained(inputs))
+
+    def _read(self, values: np.ndarray) -> Tensor:
+        return torch.from_numpy(np.array(values)).to(self.model.device, torch.float32)
 
     @torch.no_grad()
     def _load_or_encode(self, split: Split, view: int, transform: Transform) -> np.ndarray:

@@ -62,6 +62,7 @@ class TrainConfig:
     views: int = 2  # of each picture, while some layers are frozen
     loss: str = "bce"  # of the sigmoid baseline, a key of LABEL_LOSSES; the CNN-RNN's is its sequences' likelihood
     auxiliary: float = 0.0  # weight of the auxiliary head's loss beside the sequences'; 0 where there is no such head
+    mixup: float = 0.0  # half of the batches are mixed with another order of themselves, by Beta(mixup, mixup) shares
     weight_decay: float = 1e-4
     optimizer: str = "adamw"  # a key of OPTIMIZERS
     seed: int = 0
@@ -172,7 +173,7 @@ def train(
             started = time.perf_counter()
             watcher.start(f"epoch {epoch}/{config.epochs}", len(train_split.samples))
             _set_training(model, keep_statistics=checkpoint.training["pretrained"] or not config.backbone_lr)
-            loss = _train_one_epoch(model, source.training(), objective, optimizer, schedule, watcher, interrupt)
+            loss = _train_one_epoch(model, source, objective, config.mixup, optimizer, schedule, watcher, interrupt)
             metrics = _validate(checkpoint, val_split, source.validation(), config.beam)
             record = {
                 "epoch": epoch,
@@ -328,8 +329,9 @@ def _objective(checkpoint: Checkpoint, split: Split, config: TrainConfig) -> Obj
 
 def _train_one_epoch(
     model: nn.Module,
-    features: Features,
+    source: FeatureSource,
     objective: Objective,
+    mixup: float,
     optimizer: torch.optim.Optimizer,
     schedule: torch.optim.lr_scheduler.LRScheduler,
     watcher: TrainingWatcher,
@@ -337,8 +339,8 @@ def _train_one_epoch(
 ) -> float:
     """One pass over the pictures; returns their mean loss."""
     total, images = 0.0, 0
-    for indices, feature in features:
-        loss = objective(feature, indices)
+    for indices, inputs in source.training():
+        loss = _mixed_loss(source, objective, indices, inputs, mixup)
         if not torch.isfinite(loss):
             raise TrainingError("the loss is no longer finite; lower the learning rate (--lr, --backbone-lr)")
         optimizer.zero_grad(set_to_none=True)
@@ -350,6 +352,22 @@ def _train_one_epoch(
         watcher.advance(len(indices), total / images)
         interrupt.check()
     return total / images
+
+
+def _mixed_loss(
+    source: FeatureSource, objective: Objective, indices: list[int], inputs: Tensor, mixup: float
+) -> Tensor:
+    """Mixup (Zhang et al., 2018) of what the trained layers take in: the mean of both pictures' losses by their shares.
+
+    A sequence has no mean, so it is the losses that are mixed, not the targets.
+    """
+    if not mixup or torch.rand(()) < 0.5:
+        return objective(source.feature(inputs), indices)
+    share = torch.distributions.Beta(mixup, mixup).sample().item()
+    order = torch.randperm(len(indices))
+    feature = source.feature(share * inputs + (1 - share) * inputs[order.to(inputs.device)])
+    partners = [indices[place] for place in order.tolist()]
+    return share * objective(feature, indices) + (1 - share) * objective(feature, partners)
 
 
 def _set_training(model: CNNRNN | SigmoidClassifier, keep_statistics: bool) -> None:

@@ -16,6 +16,7 @@ page = st.navigation(
         st.Page("app_pages/decode.py", title="Decode", icon=":material/account_tree:"),
         st.Page("app_pages/what_if.py", title="What if?", icon=":material/alt_route:"),
         st.Page("app_pages/label_space.py", title="Label space", icon=":material/scatter_plot:"),
+        st.Page("app_pages/compare.py", title="Compare", icon=":material/compare_arrows:"),
         st.Page("app_pages/evaluate.py", title="Evaluate", icon=":material/rule:"),
         st.Page("app_pages/model.py", title="Model", icon=":material/description:"),
     ]

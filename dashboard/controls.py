@@ -78,6 +78,16 @@ def picture() -> state.Picture:
     return last
 
 
+def second_picture() -> state.Picture:
+    """Another picture to compare with: an upload if there is one, or a sample."""
+    upload = st.file_uploader("Another picture", type=PICTURE_TYPES, key="second_upload")
+    samples = state.sample_names()
+    sample = st.pills("or another sample", samples, default=samples[-1], required=True, key="second_sample")
+    if upload is not None:
+        return state.open_picture(upload.name, upload.getvalue())
+    return state.open_picture(str(sample), (state.SAMPLES / f"{sample}.jpg").read_bytes())
+
+
 def look_at(picture: state.Picture) -> None:
     """Make this the picture of all pages."""
     st.session_state.update(last_picture=picture, sample=None)

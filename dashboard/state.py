@@ -18,11 +18,12 @@ import torch
 from PIL import Image
 
 from cnnrnn.attribution import Explanation, explain
+from cnnrnn.baseline import SigmoidClassifier
 from cnnrnn.checkpoint import CONFIG, METRICS, Checkpoint, file_hash
 from cnnrnn.data import Split, load_split
 from cnnrnn.decoding import NOTHING, Given, Trace
 from cnnrnn.images import open_image
-from cnnrnn.prediction import decode_picture, encode_picture
+from cnnrnn.prediction import decode_batch, decode_picture, encode_picture
 from cnnrnn.projection import compute as compute_projection
 from cnnrnn.projection import read as read_projection
 
@@ -164,6 +165,13 @@ def _explanation(
 
 def trace(checkpoint: Checkpoint, picture: Picture, beam: int, given: Given = NOTHING) -> Trace:
     return _trace(checkpoint.weights_hash, picture.digest, beam, given, checkpoint, picture.image)
+
+
+def outcome(checkpoint: Checkpoint, picture: Picture, beam: int) -> Trace:
+    """As `trace`, and for the baseline, too, whose trace has no steps."""
+    if isinstance(checkpoint.model, SigmoidClassifier):
+        return decode_batch(checkpoint.model, feature(checkpoint, picture), checkpoint.vocabulary.labels)[0]
+    return trace(checkpoint, picture, beam)
 
 
 def feature(checkpoint: Checkpoint, picture: Picture) -> torch.Tensor:

@@ -9,7 +9,7 @@ import torch
 from captum.attr import LayerGradCam
 from torch import Tensor, nn
 
-from cnnrnn.attribution import METHODS, explain, step_scores
+from cnnrnn.attribution import METHODS, TARGETS, against, explain, step_scores
 from cnnrnn.backbones import Backbone, BackboneConfig
 from cnnrnn.errors import UserError
 from cnnrnn.model import CNNRNN, ModelConfig
@@ -67,6 +67,48 @@ def test_integrated_gradients_add_up_to_the_change_of_the_score(model: CNNRNN, i
         change = scores(steps) - scores(torch.zeros_like(steps))
     maps = explain(model, feature_map, tokens, "integrated-gradients").maps
     torch.testing.assert_close(maps.sum(dim=(1, 2)), change, rtol=0.02, atol=1e-3)
+
+
+def test_occlusion_is_what_the_score_loses_without_a_place(model: CNNRNN, images: Tensor) -> None:
+    feature_map = encode(model, images[:1])[0][0]
+    tokens = [1, 4]
+    maps = explain(model, feature_map, tokens, "occlusion").maps
+    scores, steps = step_scores(model, tokens), feature_map.expand(3, -1, -1, -1)
+    for row, column in ((0, 0), (1, 0), (1, 1)):
+        without = steps.clone()
+        without[:, :, row, column] = 0
+        with torch.no_grad():
+            torch.testing.assert_close(maps[:, row, column], scores(steps) - scores(without), rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("rival", [3, LABELS])
+def test_a_contrast_is_the_difference_of_two_logits(rival: int, model: CNNRNN, images: Tensor) -> None:
+    feature_map, feature = encode(model, images[:1])
+    tokens = [2, 3, 0]
+    explanation = explain(model, feature_map[0], tokens, target=against(rival))
+    with torch.no_grad():
+        logits = model(feature, torch.tensor([[model.start, *tokens]]))[0]  # (step, L+1)
+    for step, token in enumerate([*tokens, model.end]):
+        is_rival = rival not in tokens[: step + 1] and rival != token
+        expected = logits[step, token] - logits[step, rival] if is_rival else torch.tensor(0.0)
+        torch.testing.assert_close(explanation.scores[step], expected, rtol=1e-4, atol=1e-5)
+        assert is_rival or (explanation.maps[step] == 0).all()
+
+
+def test_targets_are_what_their_names_say(model: CNNRNN, images: Tensor) -> None:
+    feature_map, feature = encode(model, images[:1])
+    with torch.no_grad():
+        logits = model(feature, torch.tensor([[model.start, 2]]))[0]  # (step, L+1)
+    steps, choices = torch.arange(2), torch.tensor([2, model.end])
+    log_probs = logits.log_softmax(-1)[steps, choices]
+    expected = {
+        "logit": logits[steps, choices],
+        "log-probability": log_probs,
+        "log-odds": log_probs - (-log_probs.exp()).log1p(),
+    }
+    for name, target in TARGETS.items():
+        scores = explain(model, feature_map[0], [2], target=target).scores
+        torch.testing.assert_close(scores, expected[name], rtol=1e-4, atol=1e-5)
 
 
 def test_the_map_of_a_step_depends_on_what_was_emitted_before(model: CNNRNN, images: Tensor) -> None:

@@ -1,4 +1,4 @@
-"""What changed between two searches of one picture: as rows for a table, a sentence, and bars."""
+"""What differs between two searches: as rows for a table, a sentence, and dots."""
 
 from __future__ import annotations
 
@@ -26,9 +26,10 @@ class Change:
 
 
 def changes(before: Trace, after: Trace) -> list[Change]:
-    """The marginals of every label in both searches, the largest change first."""
-    pairs = zip(before.labels, before.marginals.tolist(), after.marginals.tolist(), strict=True)
-    return sorted((Change(*pair) for pair in pairs), key=lambda change: -abs(change.delta))
+    """The marginals of every label that both searches know by this name, the largest change first."""
+    then, now = (dict(zip(trace.labels, trace.marginals.tolist(), strict=True)) for trace in (before, after))
+    found = [Change(label, then[label], now[label]) for label in before.labels if label in now]
+    return sorted(found, key=lambda change: -abs(change.delta))
 
 
 def in_words(found: list[Change], given: set[str], most: int = 3) -> list[tuple[str, str]]:
@@ -40,8 +41,8 @@ def in_words(found: list[Change], given: set[str], most: int = 3) -> list[tuple[
     ]
 
 
-def figure(found: list[Change], dark: bool, most: int = 8) -> go.Figure:
-    """Before (ring) and after (dot) of the labels that changed most, an arrow's width apart."""
+def figure(found: list[Change], dark: bool, names: tuple[str, str] = ("before", "after"), most: int = 8) -> go.Figure:
+    """Before (ring) and after (dot) of the labels that changed most; `names` are what the legend calls them."""
     colours, shown = palette(dark), found[:most]
     rows = list(range(len(shown)))
     text = {"color": colours.text}
@@ -54,8 +55,8 @@ def figure(found: list[Change], dark: bool, most: int = 8) -> go.Figure:
         )  # fmt: skip
     hover = [f"{plain(c.label)}: {c.before:.3f} → {c.after:.3f}" for c in shown]
     for name, symbol, values in (
-        ("before", "circle-open", [c.before for c in shown]),
-        ("after", "circle", [c.after for c in shown]),
+        (plain(names[0]), "circle-open", [c.before for c in shown]),
+        (plain(names[1]), "circle", [c.after for c in shown]),
     ):
         fig.add_scatter(
             x=values, y=rows, name=name, mode="markers", hovertext=hover, hoverinfo="text",

@@ -1,0 +1,163 @@
+"""Compare: what is different? Two models on one picture, or one model on two pictures, side by side."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pandas as pd
+import streamlit as st
+
+import controls
+import state
+from cnnrnn.checkpoint import Checkpoint
+from cnnrnn.decoding import Trace
+from cnnrnn.overlay import overlay
+from views import changes, tree
+from views.style import CHART, markdown, percent
+
+_MODELS, _PICTURES = "two models", "two pictures"
+_METHOD = "grad-cam"
+
+
+@dataclass(frozen=True)
+class Side:
+    """What stands on one side: a model that decoded a picture."""
+
+    name: str
+    checkpoint: Checkpoint
+    picture: state.Picture
+    trace: Trace
+
+    @property
+    def said(self) -> list[str]:
+        return self.trace.names(self.trace.paths[0].tokens)
+
+
+def page() -> None:
+    st.title("What is different?")
+    st.markdown(
+        "Two models look at one picture, or one model at two pictures. Labels are matched by their names; what only "
+        "one side says is marked."
+    )
+    name, checkpoint = controls.chosen_checkpoint()
+    beam = controls.beam()
+    what = st.segmented_control(
+        "Compare", [_MODELS, _PICTURES], default=_MODELS, required=True, key="compare", bind="query-params"
+    )
+    if what == _MODELS:
+        other_name = _other_model(name)
+        if other_name is None:
+            return
+        picture = controls.picture()
+        seen = [(name, checkpoint, picture), (other_name, state.load_checkpoint(other_name), picture)]
+    else:
+        first, second = st.columns(2, gap="large")
+        with first:
+            picture = controls.picture()
+        with second:
+            other = controls.second_picture()
+        seen = [(picture.name, checkpoint, picture), (other.name, checkpoint, other)]
+    left, right = (Side(*one, state.outcome(*one[1:], beam)) for one in seen)
+    _labels(left, right)
+    _probabilities(left, right)
+    _searches(left, right)
+    _maps(left, right)
+
+
+def _other_model(name: str) -> str | None:
+    others = [other for other in state.checkpoint_names() if other != name]
+    if not others:
+        st.info(
+            "There is only one model in `checkpoints/`. Put another one's folder beside it, `runs/mine/best` say, or "
+            "compare two pictures.",
+            icon=":material/compare_arrows:",
+        )
+        return None
+    return st.selectbox("The model in the sidebar, and this one", others, key="other_model", bind="query-params")
+
+
+def _labels(left: Side, right: Side) -> None:
+    for column, side, other in zip(st.columns(2, gap="large"), (left, right), (right, left), strict=True):
+        with column:
+            st.subheader(markdown(side.name))
+            st.image(side.picture.image, width="stretch", alt=f"The picture {side.picture.name}")
+            with st.container(horizontal=True):
+                for label in side.said:
+                    same = label in other.said
+                    st.badge(
+                        markdown(label) if same else f"only here: {markdown(label)}",
+                        color="gray" if same else "orange",
+                        width="content",
+                    )
+            if not side.said:
+                st.markdown("*No label.*")
+            st.caption(
+                f"This set: {percent(side.trace.paths[0].prob)} by independent sigmoids"
+                if not side.trace.steps
+                else f"This path: {percent(side.trace.paths[0].prob)}, coverage {percent(side.trace.coverage)}"
+            )
+
+
+def _probabilities(left: Side, right: Side) -> None:
+    st.subheader("Label by label")
+    found = changes.changes(left.trace, right.trace)
+    if not found:
+        st.info("The two models have no label in common.", icon=":material/compare_arrows:")
+        return
+    words = changes.in_words(found, set())
+    st.markdown(
+        f"From {markdown(left.name)} to {markdown(right.name)}: "
+        + ("; ".join(f"**{markdown(label)}** {text}" for label, text in words) or "no label moves by 2 points")
+        + "."
+    )
+    st.plotly_chart(
+        changes.figure(found, controls.dark(), names=(left.name, right.name)),
+        config=CHART,
+        key="compared",
+        alt="Dots: probability of the labels that differ most, on both sides, in the table below as numbers",
+    )
+    for side, other in ((left, right), (right, left)):
+        if alone := [label for label in side.trace.labels if label not in other.trace.labels]:
+            st.caption(f"Only {markdown(side.name)} knows: {markdown(', '.join(alone))}")
+    with st.expander("The same as a table"):
+        rows = [{"label": c.label, "left": c.before, "right": c.after, "difference": c.delta} for c in found]
+        st.dataframe(pd.DataFrame(rows).style.format("{:.3f}", subset=["left", "right", "difference"]), hide_index=True)
+
+
+def _searches(left: Side, right: Side) -> None:
+    st.subheader("The searches")
+    for place, (column, side) in enumerate(zip(st.columns(2, gap="large"), (left, right), strict=True)):
+        with column:
+            if side.trace.steps:
+                st.plotly_chart(
+                    tree.figure(side.trace, 0, controls.dark(), 0.01),
+                    config=CHART,
+                    key=f"tree_{place}",
+                    alt=f"Tree of the label sequences that the search kept: {side.name}",
+                )
+            else:
+                st.caption("Independent sigmoids: there is no sequence to search.")
+
+
+def _maps(left: Side, right: Side) -> None:
+    st.subheader("What each step looked at")
+    for column, side in zip(st.columns(2, gap="large"), (left, right), strict=True):
+        with column:
+            if not side.trace.steps:
+                st.caption("Independent sigmoids have no steps.")
+                continue
+            path = side.trace.paths[0]
+            explanation = state.explanation(side.checkpoint, side.picture, path.tokens, _METHOD)
+            with st.container(horizontal=True):
+                for step, name in enumerate(side.trace.choices(path)):
+                    st.image(
+                        overlay(side.picture.image, explanation.maps[step].cpu().numpy(), explanation.scale),
+                        caption=f"{step + 1} · {name}",
+                        width=180,
+                        output_format="JPEG",
+                        alt=f"Evidence for {name} at step {step + 1}, over the picture",
+                    )
+    st.caption(f"{_METHOD}; each side has its own scale: only maps of one side can be compared by their brightness.")
+
+
+page()
