@@ -49,18 +49,6 @@ class SigmoidClassifier(nn.Module):
         return self.classifier(self.dropout(pooled))
 
 
-def choose_threshold(truth: np.ndarray, probs: np.ndarray, ignored: np.ndarray) -> float:
-    """The threshold with the highest O-F1: bool, float and bool arrays (image, label)."""
-    order = np.argsort(-probs[~ignored], kind="stable")
-    hits, scores = truth[~ignored][order], probs[~ignored][order]
-    true_positives = hits.cumsum()
-    f1 = 2 * true_positives / (np.arange(1, len(hits) + 1) + hits.sum())  # with the first k predicted
-    last_of_ties = np.append(scores[1:] != scores[:-1], True)
-    best = int(np.argmax(np.where(last_of_ties, f1, -1.0)))
-    below = scores[best + 1] if best + 1 < len(scores) else 0.0
-    return float((scores[best] + below) / 2)
-
-
 @torch.no_grad()
 def threshold_labels(model: SigmoidClassifier, pooled: Tensor, labels: Sequence[str]) -> list[Trace]:
     """The labels of each image: I (batch, feature) -> one Trace per image.

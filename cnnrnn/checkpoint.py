@@ -124,6 +124,15 @@ def record_evaluation(folder: Path, split: str, report: dict[str, Any]) -> None:
     write_text(folder / CARD, model_card(checkpoint, results))
 
 
+def chosen_threshold(folder: Path) -> float:
+    """The marginal from which a label counts: the best on the validation split of the training, or 0.5."""
+    try:
+        results = json.loads((folder / METRICS).read_text(encoding="utf-8"))
+        return float(results["val"]["best_threshold"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return 0.5
+
+
 def read_config(folder: Path) -> dict[str, Any]:
     """The checked config.json of a checkpoint. Raises CheckpointError; reads no weights."""
     if not folder.is_dir():

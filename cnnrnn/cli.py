@@ -208,8 +208,14 @@ def evaluate(
         int, typer.Option(min=1, help="A label with fewer positives in the split stays out of the means.")
     ] = 5,
     threshold: Annotated[
-        float, typer.Option(min=0, max=1, help="Marginal from which a label counts as predicted.")
-    ] = 0.5,
+        float | None,
+        typer.Option(
+            min=0,
+            max=1,
+            help="Marginal from which a label counts as predicted.",
+            show_default="the one chosen on the validation split in training, or 0.5",
+        ),
+    ] = None,
     json_file: JsonOption = None,
     per_image: Annotated[
         Path | None, typer.Option("--per-image", help="JSONL with every picture's truth, paths and marginals.")
@@ -233,7 +239,7 @@ def evaluate(
 ) -> None:
     """Decode a split of a data set and compare with its labels."""
     with _errors_for_people():
-        from cnnrnn.checkpoint import Checkpoint, record_evaluation
+        from cnnrnn.checkpoint import Checkpoint, chosen_threshold, record_evaluation
         from cnnrnn.data import Options, load_split
         from cnnrnn.evaluation import evaluate as run_evaluation
         from cnnrnn.evaluation import picture_record
@@ -244,6 +250,7 @@ def evaluate(
         loaded = Checkpoint.load(checkpoint, _device(device))
         data = load_split(dataset, root, split, Options(download, separator))
         _print_remarks(data)
+        threshold = chosen_threshold(checkpoint) if threshold is None else threshold
         lines: list[str] = []
         with picture_progress() as bar:
             task = bar.add_task(escape(data.name), total=len(data.samples), remark="")
@@ -465,9 +472,9 @@ def _print_report(name: str, report: dict[str, Any]) -> None:
     for what, six in (
         ("best path", report),
         ("three best marginals", report["top3"]),
-        (f"of these, ≥ {report['threshold']:g}", report["top3_at_most"]),
-        (f"marginals ≥ {report['threshold']:g}", report["above_threshold"]),
-        *((f"{name} ≥ {report['threshold']:g}", report[key]) for key, name in beside.items()),
+        (f"of these, ≥ {report['threshold']:.2g}", report["top3_at_most"]),
+        (f"marginals ≥ {report['threshold']:.2g}", report["above_threshold"]),
+        *((f"{name} ≥ {report['threshold']:.2g}", report[key]) for key, name in beside.items()),
     ):
         sets.add_row(what, *(f"{six[column]:.1f}" for column in columns))
     quoted = QUOTED.get(name, {})

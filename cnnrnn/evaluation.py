@@ -19,6 +19,7 @@ from cnnrnn.metrics import (
     AP_RULES,
     average_precisions,
     calibration,
+    choose_threshold,
     exact_match,
     hamming_loss,
     map_at_k,
@@ -172,8 +173,9 @@ def report(
     hamming_loss judge the best path's label set. From the marginals: top3 always takes three labels, as the
     paper's tables do; top3_at_most those of the three that reach `threshold`; above_threshold all that do.
     coverage is the mean probability of the paths that the search closed; calibration judges the marginals.
+    best_threshold is the one at which the marginals have the highest O-F1 here: for use on another split.
     auxiliary and mix, of a model with an auxiliary head, judge its probabilities, and their mean with the
-    marginals, as above_threshold does the marginals; with their own mAP.
+    marginals, as above_threshold does the marginals.
     """
     positives = (truth & ~ignored).sum(axis=0)  # (label,)
     scored = positives >= min_positives  # (label,)
@@ -195,6 +197,7 @@ def report(
         "labels_scored": len(names),
         "min_positives": min_positives,
         "threshold": threshold,
+        "best_threshold": choose_threshold(truth, marginals, ignored),
         "mAP": _mean(ap["non_interpolated"]),
         "mAP_eleven_point": _mean(ap["eleven_point"]),
         "mAP_area": _mean(ap["area"]),
@@ -206,7 +209,7 @@ def report(
         **six(best_path),
         "top3": six(three),
         "top3_at_most": six(three & likely),
-        "above_threshold": six(likely),
+        "above_threshold": judged(marginals),
         "exact_match": exact_match(truth, best_path, ignored),
         "hamming_loss": hamming_loss(truth, best_path, ignored),
         "coverage": 100 * _mean(predictions.coverage),

@@ -139,6 +139,20 @@ def calibration(
     }
 
 
+def choose_threshold(truth: np.ndarray, probs: np.ndarray, ignored: np.ndarray) -> float:
+    """The threshold with the highest O-F1, 0 to 1; choose it on one split, use it on another."""
+    if ignored.all():
+        return 0.5  # nothing to choose by
+    order = np.argsort(-probs[~ignored], kind="stable")
+    hits, scores = truth[~ignored][order], probs[~ignored][order]
+    true_positives = hits.cumsum()
+    f1 = 2 * true_positives / (np.arange(1, len(hits) + 1) + hits.sum())  # with the first k predicted
+    last_of_ties = np.append(scores[1:] != scores[:-1], True)
+    best = int(np.argmax(np.where(last_of_ties, f1, -1.0)))
+    below = scores[best + 1] if best + 1 < len(scores) else 0.0
+    return float((scores[best] + below) / 2)
+
+
 def top_k(scores: np.ndarray, k: int) -> np.ndarray:
     """The k best labels of every image, always k of them: bool (image, label)."""
     chosen = np.argsort(-scores, axis=1, kind="stable")[:, :k]

@@ -21,13 +21,14 @@ from torch import Tensor, nn
 
 import cnnrnn
 from cnnrnn.backbones import Backbone, BackboneConfig
-from cnnrnn.baseline import SigmoidClassifier, choose_threshold
+from cnnrnn.baseline import SigmoidClassifier
 from cnnrnn.checkpoint import Checkpoint, build_model
 from cnnrnn.data import Split
 from cnnrnn.errors import UserError
 from cnnrnn.evaluation import Predictions, report
 from cnnrnn.features import Cached, EndToEnd, Features, FeatureSource, Watcher
 from cnnrnn.files import aside
+from cnnrnn.metrics import choose_threshold
 from cnnrnn.model import CNNRNN
 from cnnrnn.prediction import decode_batch
 from cnnrnn.vocabulary import IGNORE_TOKEN, Vocabulary

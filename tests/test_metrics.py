@@ -2,12 +2,13 @@ import numpy as np
 import pytest
 import torch
 import torchmetrics
-from sklearn.metrics import average_precision_score, precision_recall_fscore_support
+from sklearn.metrics import average_precision_score, f1_score, precision_recall_fscore_support
 
 from cnnrnn.metrics import (
     AP_RULES,
     average_precisions,
     calibration,
+    choose_threshold,
     exact_match,
     hamming_loss,
     map_at_k,
@@ -145,3 +146,18 @@ def test_calibration_agrees_with_torchmetrics_and_leaves_ignored_pairs_out() -> 
     assert sum(entry["pairs"] for entry in found["bins"]) == (~ignored).sum()
     perfect = calibration(truth, truth.astype(float), ignored)
     assert perfect["ece"] == perfect["ece_likely"] == 0
+
+
+def test_the_threshold_is_the_best_of_all_thresholds() -> None:
+    generator = np.random.default_rng(0)
+    truth = generator.random((40, 3)) < 0.3
+    probs = np.round(np.clip(0.5 * truth + 0.6 * generator.random((40, 3)), 0, 1), 2)  # with ties
+    ignored = generator.random((40, 3)) < 0.1
+    kept = ~ignored
+
+    def f1(threshold: float) -> float:
+        return f1_score(truth[kept], probs[kept] >= threshold)
+
+    chosen = choose_threshold(truth, probs, ignored)
+    assert f1(chosen) == pytest.approx(max(f1(threshold) for threshold in np.linspace(0, 1, 1001)))
+    assert chosen not in probs  # between two scores, not on one
