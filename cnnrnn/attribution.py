@@ -77,6 +77,24 @@ def step_scores(model: CNNRNN, tokens: Sequence[int], target: Target = log_odds)
     return scores
 
 
+@torch.no_grad()
+def worth_of_labels_before(model: CNNRNN, feature: Tensor, tokens: Sequence[int]) -> Tensor:
+    """What the labels before it add to each step's log-odds, in nats: I of one image (1, …) -> (step,).
+
+    Compared with the recurrence having seen START alone, with the same labels excluded: 0 at the first step. The rest
+    is the image's. (The two terms of equation 3 can't be told apart in the scores themselves: h is not linear.)
+    """
+    inputs = torch.tensor([[model.start, *tokens]], device=model.device)  # (1, step)
+    choices = torch.tensor([*tokens, model.end], device=model.device).unsqueeze(1)  # (step, 1)
+    emitted = emitted_before(inputs, model.config.num_labels)[0]  # (step, L+1)
+    image, recurrent = model.project_image(feature), model.unroll(inputs)  # (1, step, embedding)
+    known, forgotten = (
+        log_odds(model.score(seen, image)[0].masked_fill(emitted, -torch.inf), choices)
+        for seen in (recurrent, recurrent[:, :1].expand_as(recurrent))
+    )
+    return known - forgotten
+
+
 def grad_cam(scores: StepScores, feature_maps: Tensor) -> Tensor:
     """Grad-CAM (Selvaraju et al., 2017): (step, channel, height, width) -> signed maps (step, height, width)."""
     feature_maps = feature_maps.detach().requires_grad_(True)

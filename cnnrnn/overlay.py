@@ -18,13 +18,16 @@ _COLOURS = np.array(
 )
 
 
-def overlay(picture: Image.Image, values: np.ndarray, scale: float, opacity: float = 0.65) -> Image.Image:
+def overlay(
+    picture: Image.Image, values: np.ndarray, scale: float, opacity: float = 0.65, floor: float = 0.0
+) -> Image.Image:
     """Positive evidence over a picture: values (height, width) on any grid, 0 … `scale` is see-through … full.
 
-    `scale` is the value of full strength, the same for all maps that are to be compared.
+    `scale` is the value of full strength, the same for all maps that are to be compared. Evidence below the share
+    `floor` of it is left out.
     """
     strength = stretched(values, picture.size) / scale if scale > 0 else np.zeros(picture.size[::-1], np.float32)
-    strength = strength.clip(0, 1)
+    strength = np.where(strength < floor, 0.0, strength.clip(0, 1))
     positions, channels = _COLOURS[:, 0], _COLOURS[:, 1:].T
     colours = np.stack([np.interp(strength, positions, channel) for channel in channels], axis=-1)
     alpha = (opacity * np.sqrt(strength))[..., None]  # the root lets weak evidence be seen at all

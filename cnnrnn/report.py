@@ -5,14 +5,13 @@ Names of labels and files come from strangers: everything is escaped before it b
 
 from __future__ import annotations
 
-import base64
 import html
-import io
 from typing import TYPE_CHECKING
 
 import numpy as np
 from sklearn.metrics import precision_recall_curve
 
+from cnnrnn import webpage
 from cnnrnn.evaluation import Evaluation
 from cnnrnn.images import ImageError, open_image
 from cnnrnn.paper import MEASURED, QUOTED
@@ -23,25 +22,7 @@ if TYPE_CHECKING:
 _WORST = 24  # pictures
 _THUMBNAIL = 220  # pixels
 _MOST_LABELS = 80  # of the co-occurrence matrices
-_GREY = "#808080"  # reads on light and on dark ground
-_FAINT = "rgba(128,128,128,0.25)"
 _SIX = ("CP", "CR", "CF1", "OP", "OR", "OF1")
-
-_PAGE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<title>{title}</title>
-<style>
-:root {{ color-scheme: light dark; }}
-body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 1100px; margin: 2rem auto; padding: 0 1rem; }}
-table {{ border-collapse: collapse; }} td, th {{ padding: .25rem .9rem .25rem 0; text-align: right; }}
-td:first-child, th:first-child {{ text-align: left; }} tr {{ border-bottom: 1px solid #8884; }}
-.worst {{ display: grid; grid-template-columns: repeat(auto-fill, minmax(220px, 1fr)); gap: 1.2rem; }}
-figure {{ margin: 0; }} figure img {{ width: 100%; border-radius: 6px; }} figcaption {{ font-size: .85rem; }}
-</style></head><body>
-<h1>{title}</h1>
-{body}
-</body></html>
-"""
 
 
 def render_html(evaluation: Evaluation) -> str:
@@ -49,13 +30,13 @@ def render_html(evaluation: Evaluation) -> str:
     title = f"Evaluation on {evaluation.split.name}"
     sections = [
         ("", _summary(evaluation)),
-        ("Average precision by label", _figure(_ap_bars(evaluation), script=True)),
-        ("Precision and recall of the marginals", _figure(_precision_recall(evaluation))),
-        ("Which labels go together", _figure(_co_occurrence(evaluation))),
+        ("Average precision by label", webpage.figure(_ap_bars(evaluation), script=True)),
+        ("Precision and recall of the marginals", webpage.figure(_precision_recall(evaluation))),
+        ("Which labels go together", webpage.figure(_co_occurrence(evaluation))),
         ("Worst mistakes", _worst(evaluation)),
     ]
     body = "\n".join((f"<h2>{heading}</h2>\n" if heading else "") + content for heading, content in sections)
-    return _PAGE.format(title=html.escape(title), body=body)
+    return webpage.page(title, body)
 
 
 def _summary(evaluation: Evaluation) -> str:
@@ -86,15 +67,6 @@ def _summary(evaluation: Evaluation) -> str:
         f"coverage {metrics['coverage']:.1f} %.{said}</p>"
         f"<table><tr><th></th>{''.join(f'<th>{key}</th>' for key in _SIX)}</tr>{cells}</table>"
     )
-
-
-def _figure(fig: go.Figure, script: bool = False) -> str:
-    fig.update_layout(
-        paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)", font={"color": _GREY}, margin={"t": 30, "l": 10}
-    )
-    fig.update_xaxes(gridcolor=_FAINT, zerolinecolor=_FAINT)
-    fig.update_yaxes(gridcolor=_FAINT, zerolinecolor=_FAINT)
-    return fig.to_html(full_html=False, include_plotlyjs=script, config={"displaylogo": False})
 
 
 def _ap_bars(evaluation: Evaluation) -> go.Figure:
@@ -189,6 +161,4 @@ def _thumbnail(evaluation: Evaluation, row: int) -> str:
         picture = open_image(evaluation.split.samples[row].image, _THUMBNAIL)
     except ImageError as error:
         return f"<p>{html.escape(str(error))}</p>"
-    buffer = io.BytesIO()
-    picture.save(buffer, format="JPEG", quality=80)
-    return f'<img alt="" src="data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}">'
+    return webpage.picture(picture, _THUMBNAIL)

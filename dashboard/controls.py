@@ -6,9 +6,12 @@ import streamlit as st
 
 import state
 from cnnrnn.checkpoint import Checkpoint
+from cnnrnn.data import DATASETS
+from cnnrnn.errors import UserError
 from cnnrnn.images import SUFFIXES
 
 PICTURE_TYPES = [suffix[1:] for suffix in SUFFIXES]  # as uploaders want them
+_MOST_UPLOADS = 20  # pictures to choose from
 BEAM = 8  # paths kept at every step, unless the person says otherwise
 
 
@@ -33,6 +36,13 @@ def chosen_checkpoint() -> tuple[str, Checkpoint]:
     return name, checkpoint
 
 
+def chosen_sequence_model() -> tuple[str, Checkpoint]:
+    """As `chosen_checkpoint`. Raises CheckpointError for the baseline as well, which emits no sequence."""
+    name, checkpoint = chosen_checkpoint()
+    _ = checkpoint.rnn
+    return name, checkpoint
+
+
 def dark() -> bool:
     """Whether the person looks at the dark theme."""
     return st.context.theme.type == "dark"
@@ -51,43 +61,130 @@ def beam() -> int:
 
 
 def picture() -> state.Picture:
-    """The upload, or the chosen sample: whichever was chosen last, on this page or on another."""
+    """The picture that was chosen last: an upload, a photo, a sample or one of a data set, on this page or another."""
+    session = st.session_state
     left, right = st.columns([3, 2], vertical_alignment="bottom")
-    upload = left.file_uploader(
-        "Your picture",
+    left.file_uploader(
+        "Your pictures",
         type=PICTURE_TYPES,
+        accept_multiple_files=True,
         key="upload",
-        on_change=lambda: st.session_state.update(sample=None),
-        help="It stays in memory on this machine and is sent nowhere.",
+        on_change=_uploaded,
+        help=f"They stay in memory on this machine and are sent nowhere. At most {_MOST_UPLOADS} are offered.",
     )
     samples = state.sample_names()
-    last: state.Picture | None = st.session_state.get("last_picture")
-    if "sample" not in st.session_state and "sample" not in st.query_params:
+    if "sample" not in session and "sample" not in st.query_params:
         # A first visit shows a decoded picture, not an empty page; another page's widgets start anew.
+        last: state.Picture | None = session.get("last_picture")
         first = last.name if last is not None else samples[0]
-        st.session_state.sample = first if first in samples else None
-    sample = right.pills("or a sample", samples, key="sample", bind="query-params")
+        session.sample = first if first in samples and "picture_error" not in session else None
+    with right:
+        sample = st.pills("or a sample", samples, key="sample", bind="query-params", on_change=_forget_error)
+        with st.container(horizontal=True):
+            _photo()
+            _of_data()
+    _which_upload()
     if sample is not None:
-        last = state.open_picture(sample, (state.SAMPLES / f"{sample}.jpg").read_bytes())
-    elif upload is not None:
-        last = state.open_picture(upload.name, upload.getvalue())
+        look_at(state.open_picture(sample, (state.SAMPLES / f"{sample}.jpg").read_bytes()), sample)
+    elif "picture_error" in session:
+        raise UserError(session.picture_error)
+    last = session.get("last_picture")
     if last is None:
         st.info("Upload a picture or choose a sample above, and it is decoded at once.", icon=":material/image:")
         st.stop()
-    st.session_state.last_picture = last
     return last
+
+
+def look_at(picture: state.Picture, sample: str | None = None) -> None:
+    """Make this the picture of all pages; `sample` is its name if it is one."""
+    _forget_error()
+    st.session_state.last_picture = picture
+    if sample is None:
+        st.session_state.sample = None
+
+
+def _forget_error() -> None:
+    st.session_state.pop("picture_error", None)
+
+
+def _open(name: str, data: bytes) -> None:
+    """Look at these bytes, or remember why that can't be."""
+    try:
+        look_at(state.open_picture(name, data))
+    except UserError as error:
+        st.session_state.update(sample=None, picture_error=str(error))
+
+
+def _uploaded() -> None:
+    """The newest of the uploads is looked at."""
+    if uploads := st.session_state.upload[-_MOST_UPLOADS:]:
+        _open(uploads[-1].name, uploads[-1].getvalue())
+        st.session_state.pop("which", None)
+
+
+def _which_upload() -> None:
+    uploads = (st.session_state.get("upload") or [])[-_MOST_UPLOADS:]
+    if len(uploads) < 2:
+        return
+
+    def chosen() -> None:
+        upload = uploads[st.session_state.which]
+        _open(upload.name, upload.getvalue())
+
+    st.selectbox(
+        "Which of your pictures",
+        range(len(uploads)),
+        index=len(uploads) - 1,
+        key="which",
+        format_func=lambda index: uploads[index].name,
+        on_change=chosen,
+    )
+
+
+def _photo() -> None:
+    with st.popover("Camera", icon=":material/photo_camera:"):
+        if st.toggle("Use the camera", key="camera_on"):  # only then does the browser ask for it
+
+            def taken() -> None:
+                if st.session_state.photo is not None:
+                    _open("photo.jpg", st.session_state.photo.getvalue())
+
+            st.camera_input("Take a photo", key="photo", on_change=taken)
+
+
+def _of_data() -> None:
+    """A picture of a data set with its ground truth, where whoever started the dashboard named a folder."""
+    if state.data_root() is None:
+        return
+    with st.popover("Data set", icon=":material/dataset:"):
+        dataset, split_name = choose_split("shown")
+        number = st.number_input("Picture number", 1, value=1, key="data_number")
+
+        def chosen() -> None:
+            try:
+                samples = state.split(dataset, split_name).samples
+                one = samples[min(int(number), len(samples)) - 1]
+                look_at(state.open_picture(one.image.name, one.image.read_bytes(), tuple(sorted(one.labels))))
+            except (UserError, OSError) as error:
+                st.session_state.update(sample=None, picture_error=str(error))
+
+        st.button("Show it", key="data_show", on_click=chosen)
+
+
+def choose_split(key: str) -> tuple[str, str]:
+    """Names of a data set and of its split."""
+    one, two = st.columns(2)
+    names = list(DATASETS)
+    dataset = one.selectbox("Data set", names, index=names.index("voc0712"), key=f"{key}_dataset")
+    return dataset, two.selectbox("Split", ["val", "test", "train"], key=f"{key}_split")
 
 
 def second_picture() -> state.Picture:
     """Another picture to compare with: an upload if there is one, or a sample."""
-    upload = st.file_uploader("Another picture", type=PICTURE_TYPES, key="second_upload")
+    left, right = st.columns([3, 2], vertical_alignment="bottom")
+    upload = left.file_uploader("Another picture", type=PICTURE_TYPES, key="second_upload")
     samples = state.sample_names()
-    sample = st.pills("or another sample", samples, default=samples[-1], required=True, key="second_sample")
+    sample = right.pills("or another sample", samples, default=samples[-1], required=True, key="second_sample")
     if upload is not None:
         return state.open_picture(upload.name, upload.getvalue())
     return state.open_picture(str(sample), (state.SAMPLES / f"{sample}.jpg").read_bytes())
-
-
-def look_at(picture: state.Picture) -> None:
-    """Make this the picture of all pages."""
-    st.session_state.update(last_picture=picture, sample=None)

@@ -17,7 +17,8 @@ import streamlit as st
 import torch
 from PIL import Image
 
-from cnnrnn.attribution import Explanation, explain
+from cnnrnn import attribution
+from cnnrnn.attribution import TARGETS, Explanation, against, explain
 from cnnrnn.baseline import SigmoidClassifier
 from cnnrnn.checkpoint import CONFIG, METRICS, Checkpoint, file_hash
 from cnnrnn.data import Split, load_split
@@ -40,6 +41,7 @@ class Picture:
     name: str
     image: Image.Image
     digest: str
+    truth: tuple[str, ...] | None = None  # its labels, where they are known
 
 
 def checkpoint_names() -> list[str]:
@@ -105,10 +107,10 @@ def _hash(path: str, size: int, modified: int) -> str:
     return file_hash(Path(path))
 
 
-def open_picture(name: str, data: bytes) -> Picture:
+def open_picture(name: str, data: bytes, truth: tuple[str, ...] | None = None) -> Picture:
     """Raises ImageError for bytes that are no picture."""
     digest = hashlib.sha256(data).hexdigest()
-    return Picture(name, _open(digest, data), digest)
+    return Picture(name, _open(digest, data), digest, truth)
 
 
 def altered(picture: Picture, how: str, image: Image.Image) -> Picture:
@@ -130,12 +132,12 @@ def split(dataset: str, name: str) -> Split:
     return load_split(dataset, root, name)
 
 
-def picture_of_data(path: Path) -> Picture | None:
+def picture_of_data(path: Path, truth: tuple[str, ...] | None = None) -> Picture | None:
     """A picture under `data_root`; None for any other place. Raises ImageError and OSError."""
     root, path = data_root(), path.resolve()
     if root is None or not path.is_relative_to(root):
         return None
-    return open_picture(path.name, path.read_bytes())
+    return open_picture(path.name, path.read_bytes(), truth)
 
 
 @st.cache_data(max_entries=32, show_spinner=False)
@@ -157,10 +159,17 @@ def _trace(
 
 @st.cache_resource(max_entries=256, show_spinner="Explaining the steps …")
 def _explanation(
-    weights_hash: str, digest: str, tokens: tuple[int, ...], method: str, _checkpoint: Checkpoint, _image: Image.Image
+    weights_hash: str,
+    digest: str,
+    tokens: tuple[int, ...],
+    method: str,
+    target: str | int,
+    _checkpoint: Checkpoint,
+    _image: Image.Image,
 ) -> Explanation:
     feature_map = _encode(weights_hash, digest, _checkpoint, _image)[0]
-    return explain(_checkpoint.rnn, feature_map, tokens, method)
+    explained = against(target) if isinstance(target, int) else TARGETS[target]
+    return explain(_checkpoint.rnn, feature_map, tokens, method, explained)
 
 
 def trace(checkpoint: Checkpoint, picture: Picture, beam: int, given: Given = NOTHING) -> Trace:
@@ -179,5 +188,24 @@ def feature(checkpoint: Checkpoint, picture: Picture) -> torch.Tensor:
     return _encode(checkpoint.weights_hash, picture.digest, checkpoint, picture.image)[1].unsqueeze(0)
 
 
-def explanation(checkpoint: Checkpoint, picture: Picture, tokens: tuple[int, ...], method: str) -> Explanation:
-    return _explanation(checkpoint.weights_hash, picture.digest, tokens, method, checkpoint, picture.image)
+@st.cache_data(max_entries=256, show_spinner=False)
+def _worth(
+    weights_hash: str, digest: str, tokens: tuple[int, ...], _checkpoint: Checkpoint, _feature: torch.Tensor
+) -> list[float]:
+    return attribution.worth_of_labels_before(_checkpoint.rnn, _feature, tokens).tolist()
+
+
+def worth_of_labels_before(checkpoint: Checkpoint, picture: Picture, tokens: tuple[int, ...]) -> list[float]:
+    """Of every step of a path, in nats."""
+    return _worth(checkpoint.weights_hash, picture.digest, tokens, checkpoint, feature(checkpoint, picture))
+
+
+def explanation(
+    checkpoint: Checkpoint,
+    picture: Picture,
+    tokens: tuple[int, ...],
+    method: str = "grad-cam",
+    target: str | int = "log-odds",
+) -> Explanation:
+    """Maps of a path; `target` is a key of TARGETS or, for a contrast, the rival label."""
+    return _explanation(checkpoint.weights_hash, picture.digest, tokens, method, target, checkpoint, picture.image)

@@ -9,7 +9,7 @@ import torch
 from captum.attr import LayerGradCam
 from torch import Tensor, nn
 
-from cnnrnn.attribution import METHODS, TARGETS, against, explain, step_scores
+from cnnrnn.attribution import METHODS, TARGETS, against, explain, step_scores, worth_of_labels_before
 from cnnrnn.backbones import Backbone, BackboneConfig
 from cnnrnn.errors import UserError
 from cnnrnn.model import CNNRNN, ModelConfig
@@ -109,6 +109,18 @@ def test_targets_are_what_their_names_say(model: CNNRNN, images: Tensor) -> None
     for name, target in TARGETS.items():
         scores = explain(model, feature_map[0], [2], target=target).scores
         torch.testing.assert_close(scores, expected[name], rtol=1e-4, atol=1e-5)
+
+
+def test_the_worth_of_the_labels_before_is_a_difference_of_log_odds(model: CNNRNN, images: Tensor) -> None:
+    _, feature = encode(model, images[:1])
+    worth = worth_of_labels_before(model, feature, [2, 3])
+    with torch.no_grad():
+        after_both = model(feature, torch.tensor([[model.start, 2, 3]]))[0, 2].softmax(-1)[model.end]
+        first = model(feature, torch.tensor([[model.start]]))[0, 0]
+    first[[2, 3]] = -torch.inf
+    at_once = first.softmax(-1)[model.end]
+    assert worth[0] == 0
+    torch.testing.assert_close(worth[2], after_both.logit() - at_once.logit(), rtol=1e-3, atol=1e-4)
 
 
 def test_the_map_of_a_step_depends_on_what_was_emitted_before(model: CNNRNN, images: Tensor) -> None:

@@ -15,8 +15,8 @@ from cnnrnn.overlay import overlay
 from views import changes, tree
 from views.style import CHART, markdown, percent
 
+_WIDTH = 360  # pixels of a picture
 _MODELS, _PICTURES = "two models", "two pictures"
-_METHOD = "grad-cam"
 
 
 @dataclass(frozen=True)
@@ -51,11 +51,7 @@ def page() -> None:
         picture = controls.picture()
         seen = [(name, checkpoint, picture), (other_name, state.load_checkpoint(other_name), picture)]
     else:
-        first, second = st.columns(2, gap="large")
-        with first:
-            picture = controls.picture()
-        with second:
-            other = controls.second_picture()
+        picture, other = controls.picture(), controls.second_picture()
         seen = [(picture.name, checkpoint, picture), (other.name, checkpoint, other)]
     left, right = (Side(*one, state.outcome(*one[1:], beam)) for one in seen)
     _labels(left, right)
@@ -80,7 +76,7 @@ def _labels(left: Side, right: Side) -> None:
     for column, side, other in zip(st.columns(2, gap="large"), (left, right), (right, left), strict=True):
         with column:
             st.subheader(markdown(side.name))
-            st.image(side.picture.image, width="stretch", alt=f"The picture {side.picture.name}")
+            st.image(side.picture.image, width=_WIDTH, alt=f"The picture {side.picture.name}")
             with st.container(horizontal=True):
                 for label in side.said:
                     same = label in other.said
@@ -147,7 +143,7 @@ def _maps(left: Side, right: Side) -> None:
                 st.caption("Independent sigmoids have no steps.")
                 continue
             path = side.trace.paths[0]
-            explanation = state.explanation(side.checkpoint, side.picture, path.tokens, _METHOD)
+            explanation = state.explanation(side.checkpoint, side.picture, path.tokens)
             with st.container(horizontal=True):
                 for step, name in enumerate(side.trace.choices(path)):
                     st.image(
@@ -157,7 +153,7 @@ def _maps(left: Side, right: Side) -> None:
                         output_format="JPEG",
                         alt=f"Evidence for {name} at step {step + 1}, over the picture",
                     )
-    st.caption(f"{_METHOD}; each side has its own scale: only maps of one side can be compared by their brightness.")
+    st.caption("Grad-CAM; each side has its own scale: only maps of one side can be compared by their brightness.")
 
 
 page()

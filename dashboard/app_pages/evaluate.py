@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,7 @@ import streamlit as st
 
 import controls
 import state
-from cnnrnn.data import DATASETS, Sample
+from cnnrnn.data import Sample
 from cnnrnn.decoding import Trace
 from cnnrnn.evaluation import Evaluation, evaluate, picture_record, read_records
 from cnnrnn.images import ImageError
@@ -72,9 +71,7 @@ def _run_here() -> None:
         st.markdown("**Evaluate here**")
         st.caption("Start with `CNNRNN_DATA=DIR streamlit run dashboard/app.py`, DIR being the folder of a data set.")
         return
-    one, two = st.columns(2)
-    dataset = one.selectbox("Data set", list(DATASETS), index=list(DATASETS).index("voc0712"), key="dataset")
-    split_name = two.selectbox("Split", ["val", "test", "train"], key="evaluated_split")
+    dataset, split_name = controls.choose_split("evaluated")
     _, checkpoint = controls.chosen_checkpoint()
     bar, button = st.container(), st.empty()
     if not button.button("Evaluate", icon=":material/play_arrow:", key="run"):
@@ -193,7 +190,7 @@ def _mistake(evaluation: Evaluation, row: int) -> bool:
     """One wrong picture, which a click opens in Decode; False where it can't be shown."""
     sample = evaluation.split.samples[row]
     said = [evaluation.labels[label] for label in np.flatnonzero(evaluation.predictions.best_path[row])]
-    picture = _picture(sample.image)
+    picture = _picture(sample)
     if picture is not None:
         st.image(picture.image, width="stretch", alt=f"The picture {sample.image.name}")
     st.markdown(
@@ -208,10 +205,10 @@ def _mistake(evaluation: Evaluation, row: int) -> bool:
     return True
 
 
-def _picture(path: Path) -> state.Picture | None:
+def _picture(sample: Sample) -> state.Picture | None:
     """The picture of a record; the path comes from a file of anybody's, so it has to lie in the data's folder."""
     try:
-        return state.picture_of_data(path)
+        return state.picture_of_data(sample.image, tuple(sorted(sample.labels)))
     except (ImageError, OSError):
         return None
 

@@ -28,8 +28,7 @@ def page() -> None:
         "Labels, pictures and decoding steps live in one space: what is close to a label is likely to be called it. "
         "Labels near each other mean the same things to the model, or appear in the same company."
     )
-    name, checkpoint = controls.chosen_checkpoint()
-    checkpoint.rnn  # noqa: B018  # says so if this model has no label space
+    name, checkpoint = controls.chosen_sequence_model()
     if len(checkpoint.vocabulary) < 3:
         st.info("A map needs three labels or more.", icon=":material/scatter_plot:")
         return

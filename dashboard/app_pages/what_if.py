@@ -29,7 +29,7 @@ def page() -> None:
         "Force a label, forbid one, or hide what a step looked at: the picture is decoded again at once, and you see "
         "which other labels rise and fall with it. That is what the model holds to belong together."
     )
-    _, checkpoint = controls.chosen_checkpoint()
+    _, checkpoint = controls.chosen_sequence_model()
     beam = controls.beam()
     picture = controls.picture()
     before = state.trace(checkpoint, picture, beam)
@@ -162,7 +162,7 @@ def _hidden(checkpoint: Checkpoint, picture: state.Picture, before: Trace, beam:
     share = two.slider(
         "Share of the picture that is hidden", 0.05, 0.6, 0.25, 0.05, key="hidden_share", format="percent"
     )
-    values = state.explanation(checkpoint, picture, path.tokens, "grad-cam").maps[step].cpu().numpy()
+    values = state.explanation(checkpoint, picture, path.tokens).maps[step].cpu().numpy()
     pixels = changes.greyed(np.asarray(picture.image), stretched(values, picture.image.size), share)
     hidden = state.altered(picture, f"{step} {share} hidden", Image.fromarray(pixels))
     after = state.trace(checkpoint, hidden, beam)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,6 +11,7 @@ from PIL import Image
 from scipy.cluster.hierarchy import leaves_list, linkage
 from scipy.spatial.distance import squareform
 
+from cnnrnn.webpage import data_uri
 from views.style import palette, plain
 
 _HEIGHT = 560
@@ -89,8 +88,8 @@ def add_pictures(fig: go.Figure, places: np.ndarray, pictures: Sequence[Image.Im
     extent = float(np.ptp(np.concatenate([np.array(trace.x, dtype=float) for trace in fig.data]), axis=0) or 1)
     for place, picture in zip(places, pictures, strict=True):
         fig.add_layout_image(
-            source=_data_uri(picture), x=place[0], y=place[1], xref="x", yref="y", xanchor="center", yanchor="middle",
-            sizex=extent / 14, sizey=extent / 14, layer="above",
+            source=data_uri(picture, _THUMBNAIL), x=place[0], y=place[1], xref="x", yref="y", xanchor="center",
+            yanchor="middle", sizex=extent / 14, sizey=extent / 14, layer="above",
         )  # fmt: skip
     _add(
         fig, places, mode="markers", marker={"size": 30, "opacity": 0}, hovertext=[plain(name) for name in names],
@@ -129,11 +128,3 @@ def _add(fig: go.Figure, places: np.ndarray, **settings: Any) -> None:
         fig.add_scatter3d(x=places[:, 0], y=places[:, 1], z=places[:, 2], **settings)
     else:
         fig.add_scatter(x=places[:, 0], y=places[:, 1], **settings)
-
-
-def _data_uri(picture: Image.Image) -> str:
-    small = picture.copy()
-    small.thumbnail((_THUMBNAIL, _THUMBNAIL))
-    buffer = io.BytesIO()
-    small.save(buffer, "JPEG", quality=80)
-    return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}"

@@ -131,6 +131,23 @@ def _place(node: Node, rows: Iterator[int]) -> None:
     node.y = node.children[0].y if node.children else next(rows)
 
 
+def rows(trace: Trace, min_prob: float) -> list[dict[str, Any]]:
+    """The tree as rows of a table, the most probable path first."""
+    nodes = sorted((node for node in build(trace, min_prob).walk() if node.step), key=lambda node: -node.log_prob)
+    return [
+        {
+            "path": " → ".join([*node.prefix, *([END_NAME] if node.kind == FINISHED else [])]),
+            "is": node.kind,
+            "step": node.step,
+            "this choice": node.prob,
+            "whole path": math.exp(node.log_prob),
+            "log-probability": node.log_prob,
+            "why": node.note,
+        }
+        for node in nodes
+    ]
+
+
 def figure(trace: Trace, chosen: int, dark: bool, min_prob: float) -> go.Figure:
     """The tree with one finished path highlighted, by its index in `trace.paths`.
 

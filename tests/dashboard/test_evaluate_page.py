@@ -79,7 +79,7 @@ def test_pictures_outside_the_data_folder_are_not_opened(
 def test_an_evaluation_runs_here(page: AppTest, scenes_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CNNRNN_DATA", str(scenes_root))
     page.run()
-    page.selectbox(key="dataset").set_value("scenes").run()
+    page.selectbox(key="evaluated_dataset").set_value("scenes").run()
     page.button(key="run").click().run()
     assert not page.exception
     split = load_split("scenes", scenes_root, "val")
