@@ -157,13 +157,14 @@ def _of_data() -> None:
     if state.data_root() is None:
         return
     with st.popover("Data set", icon=":material/dataset:"):
-        dataset, split_name = choose_split("shown")
-        number = st.number_input("Picture number", 1, value=1, key="data_number")
+        choose_split("shown")
+        st.number_input("Picture number", 1, value=1, key="data_number")
 
         def chosen() -> None:
+            session = st.session_state
             try:
-                samples = state.split(dataset, split_name).samples
-                one = samples[min(int(number), len(samples)) - 1]
+                samples = state.split(session.shown_dataset, session.shown_split).samples
+                one = samples[min(int(session.data_number), len(samples)) - 1]
                 look_at(state.open_picture(one.image.name, one.image.read_bytes(), tuple(sorted(one.labels))))
             except (UserError, OSError) as error:
                 st.session_state.update(sample=None, picture_error=str(error))

@@ -81,6 +81,14 @@ def test_occlusion_is_what_the_score_loses_without_a_place(model: CNNRNN, images
             torch.testing.assert_close(maps[:, row, column], scores(steps) - scores(without), rtol=1e-3, atol=1e-5)
 
 
+def test_smoothgrad_of_a_straight_line_is_its_integrated_gradient(images: Tensor) -> None:
+    """Where the gradient is the same everywhere, noise around a point averages out."""
+    weights = torch.randn(2, 3, 4, 4, generator=torch.Generator().manual_seed(1))
+    points = 10 + torch.randn(2, 3, 4, 4, generator=torch.Generator().manual_seed(2))
+    maps = METHODS["smoothgrad"](lambda maps: (weights * maps).sum(dim=(1, 2, 3)), points)
+    torch.testing.assert_close(maps, (weights * points).sum(dim=1), rtol=0, atol=0.5)  # of values up to 40
+
+
 @pytest.mark.parametrize("rival", [3, LABELS])
 def test_a_contrast_is_the_difference_of_two_logits(rival: int, model: CNNRNN, images: Tensor) -> None:
     feature_map, feature = encode(model, images[:1])

@@ -169,6 +169,7 @@ def _picture(picture: state.Picture, trace: Trace, path: Path, step: int, explan
         range(len(choices) + 1),
         key="step",
         required=True,
+        wrap=True,
         format_func=lambda number: f"{number} · {choices[number - 1]}" if number else "picture",
         help="The arrow keys ← and → go from step to step.",
     )

@@ -95,7 +95,9 @@ def confusion_matrix(evaluation: Evaluation, dark: bool) -> go.Figure:
     text = {"color": palette(dark).text}
     fig = go.Figure(
         go.Heatmap(
-            z=values, colorscale="Cividis", colorbar={"thickness": 10, "tickfont": text},
+            z=values, zmin=0, zmax=max(1, counts.max()),  # what was forgotten for nothing would drown the rest
+            text=[[str(value or "") for value in row] for row in values], texttemplate="%{text}",
+            colorscale="Cividis", colorbar={"thickness": 10, "tickfont": text},
             customdata=[[f"{row} was forgotten where {column} was wrongly said" for column in said] for row in names],
             hovertemplate="%{customdata}: %{z} pictures<extra></extra>",
         )

@@ -54,6 +54,76 @@ def test_an_upload_is_decoded_and_another_path_changes_everything(app: AppTest, 
     assert len(app.selectbox(key="path").options) == 2
 
 
+def test_a_link_opens_a_path_at_a_step(app: AppTest) -> None:
+    app.query_params["path"] = "1"
+    app.query_params["step"] = "1"
+    app.run()
+    assert not app.exception
+    assert app.selectbox(key="path").value == 1
+    assert app.segmented_control(key="step").value == 1
+    app.segmented_control(key="step").set_value(0).run()
+    assert "step" not in app.query_params
+    app.query_params["path"] = "99; drop"
+    app.run()
+    assert not app.exception
+
+
+def test_the_arrows_go_from_step_to_step_and_a_map_can_be_taken_off_another(app: AppTest) -> None:
+    app.run()
+    last = len(app.segmented_control(key="step").options) - 1
+    for expected in [*range(1, last + 1), last]:
+        next(button for button in app.button if button.label == "Next step").click().run()
+        assert app.segmented_control(key="step").value == expected
+    less = app.selectbox(key=f"less_{last}")
+    assert len(less.options) == last  # every other step, or none
+    less.set_value(1).run()
+    assert not app.exception
+
+
+def test_the_maps_explain_what_is_asked_for(app: AppTest) -> None:
+    app.run()
+    for method in ("occlusion", "smoothgrad", "integrated-gradients"):
+        app.selectbox(key="method").set_value(method).run()
+        assert not app.exception
+        assert f"Maps ({method}) show what speaks" in texts(app)
+    app.selectbox(key="target").set_value("contrast").run()
+    rival = app.selectbox(key="rival").options[2]
+    app.selectbox(key="rival").set_value(2).run()
+    assert not app.exception
+    assert f"and not for {rival}" in texts(app)
+
+
+def test_one_of_several_uploads_is_chosen(app: AppTest, scenes_root: Path) -> None:
+    app.run()
+    samples = load_split("scenes", scenes_root, "test").samples[:3]
+    uploader = app.file_uploader(key="upload")
+    for number, sample in enumerate(samples):
+        uploader.upload(f"{number}.png", sample.image.read_bytes())
+    uploader.run()
+    assert not app.exception
+    assert app.session_state.last_picture.name == "2.png"  # the newest
+    app.selectbox(key="which").set_value(0).run()
+    assert not app.exception
+    assert app.session_state.last_picture.name == "0.png"
+
+
+def test_a_picture_of_a_data_set_brings_its_truth(
+    app: AppTest, scenes_root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CNNRNN_DATA", str(scenes_root))
+    app.run()
+    app.selectbox(key="shown_dataset").set_value("scenes")
+    app.number_input(key="data_number").set_value(3)
+    app.button(key="data_show").click().run()
+    assert not app.exception
+    labels = load_split("scenes", scenes_root, "val").samples[2].labels
+    assert f"Truth: **{', '.join(sorted(labels))}**" in texts(app)
+    app.selectbox(key="shown_dataset").set_value("voc2007")  # not there
+    app.button(key="data_show").click().run()
+    assert not app.exception
+    assert len(app.error) == 1
+
+
 @pytest.mark.parametrize(
     ("name", "make", "message"),
     [
