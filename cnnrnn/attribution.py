@@ -27,22 +27,22 @@ StepScores = Callable[[Tensor], Tensor]
 Target = Callable[[Tensor, Tensor], Tensor]
 
 
+def logit(logits: Tensor, chosen: Tensor) -> Tensor:
+    """The choice's inner product with x_t (equation 4), whatever its rivals have."""
+    return logits.gather(1, chosen).squeeze(1)
+
+
 def log_odds(logits: Tensor, chosen: Tensor) -> Tensor:
     """The choice against everything else that could be emitted: log p - log(1 - p)."""
     others = logits.scatter(1, chosen, -torch.inf)
     open_ = others.isfinite().any(dim=1)  # after the last label END has no rival, and needs no evidence
     rivals = others.masked_fill(~open_.unsqueeze(1), 0.0).logsumexp(dim=1)
-    return torch.where(open_, logits.gather(1, chosen).squeeze(1) - rivals, 0.0)
+    return torch.where(open_, logit(logits, chosen) - rivals, 0.0)
 
 
 def log_probability(logits: Tensor, chosen: Tensor) -> Tensor:
     """log p of the choice; flat, so that its map is empty, where the choice is sure."""
-    return logits.log_softmax(dim=1).gather(1, chosen).squeeze(1)
-
-
-def logit(logits: Tensor, chosen: Tensor) -> Tensor:
-    """The choice's inner product with x_t (equation 4), whatever its rivals have."""
-    return logits.gather(1, chosen).squeeze(1)
+    return logit(logits.log_softmax(dim=1), chosen)
 
 
 def against(rival: int) -> Target:
@@ -51,7 +51,7 @@ def against(rival: int) -> Target:
     def difference(logits: Tensor, chosen: Tensor) -> Tensor:
         other = logits[:, rival]
         is_rival = other.isfinite() & (chosen.squeeze(1) != rival)
-        return torch.where(is_rival, logits.gather(1, chosen).squeeze(1) - other, 0.0)
+        return torch.where(is_rival, logit(logits, chosen) - other, 0.0)
 
     return difference
 
@@ -59,13 +59,18 @@ def against(rival: int) -> Target:
 TARGETS: dict[str, Target] = {"log-odds": log_odds, "log-probability": log_probability, "logit": logit}
 
 
+@torch.no_grad()
+def _path_steps(model: CNNRNN, tokens: Sequence[int]) -> tuple[Tensor, Tensor, Tensor]:
+    """Of a path and its END, the same for every picture: U_o o(t) (step, embedding), which labels each step may no
+    longer emit (step, L+1), and what it chose (step, 1)."""
+    inputs = torch.tensor([[model.start, *tokens]], device=model.device)  # (1, step)
+    choices = torch.tensor([*tokens, model.end], device=model.device).unsqueeze(1)
+    return model.unroll(inputs)[0], emitted_before(inputs, model.config.num_labels)[0], choices
+
+
 def step_scores(model: CNNRNN, tokens: Sequence[int], target: Target = log_odds) -> StepScores:
     """The scores that are explained: `target` of every step of the path `tokens`, and of its END."""
-    inputs = torch.tensor([[model.start, *tokens]], device=model.device)  # (1, step)
-    choices = torch.tensor([*tokens, model.end], device=model.device).unsqueeze(1)  # (step, 1)
-    with torch.no_grad():
-        recurrent = model.unroll(inputs)[0]  # (step, embedding), the same for every picture
-        emitted = emitted_before(inputs, model.config.num_labels)[0]  # (step, L+1)
+    recurrent, emitted, choices = _path_steps(model, tokens)
 
     def scores(feature_maps: Tensor) -> Tensor:
         # A caller such as integrated gradients may stack several points, all steps of one after another.
@@ -84,13 +89,11 @@ def worth_of_labels_before(model: CNNRNN, feature: Tensor, tokens: Sequence[int]
     Compared with the recurrence having seen START alone, with the same labels excluded: 0 at the first step. The rest
     is the image's. (The two terms of equation 3 can't be told apart in the scores themselves: h is not linear.)
     """
-    inputs = torch.tensor([[model.start, *tokens]], device=model.device)  # (1, step)
-    choices = torch.tensor([*tokens, model.end], device=model.device).unsqueeze(1)  # (step, 1)
-    emitted = emitted_before(inputs, model.config.num_labels)[0]  # (step, L+1)
-    image, recurrent = model.project_image(feature), model.unroll(inputs)  # (1, step, embedding)
+    recurrent, emitted, choices = _path_steps(model, tokens)
+    image = model.project_image(feature)
     known, forgotten = (
-        log_odds(model.score(seen, image)[0].masked_fill(emitted, -torch.inf), choices)
-        for seen in (recurrent, recurrent[:, :1].expand_as(recurrent))
+        log_odds(model.score(seen.unsqueeze(0), image)[0].masked_fill(emitted, -torch.inf), choices)
+        for seen in (recurrent, recurrent[:1].expand_as(recurrent))
     )
     return known - forgotten
 

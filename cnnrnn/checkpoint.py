@@ -124,12 +124,23 @@ def record_evaluation(folder: Path, split: str, report: dict[str, Any]) -> None:
     write_text(folder / CARD, model_card(checkpoint, results))
 
 
+def read_results(folder: Path) -> dict[str, Any]:
+    """A checkpoint's metrics.json, with every key there: val, history, evaluations by split; empty if unreadable."""
+    empty: dict[str, Any] = {"val": {}, "history": [], "evaluations": {}}
+    try:
+        found = json.loads((folder / METRICS).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return empty
+    if not isinstance(found, dict):
+        return empty
+    return {key: found.get(key) or default for key, default in empty.items()}
+
+
 def chosen_threshold(folder: Path) -> float:
     """The marginal from which a label counts: the best on the validation split of the training, or 0.5."""
     try:
-        results = json.loads((folder / METRICS).read_text(encoding="utf-8"))
-        return float(results["val"]["best_threshold"])
-    except (OSError, ValueError, KeyError, TypeError):
+        return float(read_results(folder)["val"]["best_threshold"])
+    except (ValueError, KeyError, TypeError):
         return 0.5
 
 

@@ -187,10 +187,11 @@ def report(
     def six(predicted: np.ndarray) -> dict[str, float]:
         return precision_recall_f1(truth, predicted, ignored, scored)
 
-    def judged(scores: np.ndarray) -> dict[str, float]:
-        ap = average_precisions(truth, scores, ignored)[scored]
-        exact = exact_match(truth, scores >= threshold, ignored)
-        return {"mAP": _mean(ap), "exact_match": exact, **six(scores >= threshold)}
+    def judged(predicted: np.ndarray, mean_ap: float) -> dict[str, float]:
+        return {"mAP": mean_ap, "exact_match": exact_match(truth, predicted, ignored), **six(predicted)}
+
+    def judged_alone(scores: np.ndarray) -> dict[str, float]:
+        return judged(scores >= threshold, _mean(average_precisions(truth, scores, ignored)[scored]))
 
     return {
         "images": len(truth),
@@ -209,7 +210,7 @@ def report(
         **six(best_path),
         "top3": six(three),
         "top3_at_most": six(three & likely),
-        "above_threshold": judged(marginals),
+        "above_threshold": judged(likely, _mean(ap["non_interpolated"])),
         "exact_match": exact_match(truth, best_path, ignored),
         "hamming_loss": hamming_loss(truth, best_path, ignored),
         "coverage": 100 * _mean(predictions.coverage),
@@ -218,8 +219,8 @@ def report(
             {}
             if predictions.auxiliary is None
             else {
-                "auxiliary": judged(predictions.auxiliary),
-                "mix": judged((predictions.auxiliary + marginals) / 2),
+                "auxiliary": judged_alone(predictions.auxiliary),
+                "mix": judged_alone((predictions.auxiliary + marginals) / 2),
             }
         ),
     }

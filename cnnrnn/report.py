@@ -153,7 +153,7 @@ def _worst(evaluation: Evaluation) -> str:
             f"truth <b>{html.escape(', '.join(sorted(sample.labels)) or 'nothing')}</b>"
         )
         figures.append(f"<figure>{_thumbnail(evaluation, row)}<figcaption>{caption}</figcaption></figure>")
-    return f'<div class="worst">{"".join(figures)}</div>' if figures else "<p>None: every label set is right.</p>"
+    return f'<div class="pictures">{"".join(figures)}</div>' if figures else "<p>None: every label set is right.</p>"
 
 
 def _thumbnail(evaluation: Evaluation, row: int) -> str:

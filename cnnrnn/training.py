@@ -304,25 +304,32 @@ class _Interrupt:
 Objective = Callable[[Tensor, list[int]], Tensor]  # I (batch, …) of pictures, their indices -> loss ()
 
 
+def _present(split: Split, vocabulary: Vocabulary) -> Tensor:
+    """Which picture has which label, bool (image, label). A difficult object is no positive: it is in no sequence."""
+    truth, ignored = split.truth(vocabulary.labels)
+    return torch.from_numpy(truth & ~ignored)
+
+
 def _objective(checkpoint: Checkpoint, split: Split, config: TrainConfig) -> Objective:
     model, vocabulary = checkpoint.model, checkpoint.vocabulary
-    truth, ignored = (torch.from_numpy(array) for array in split.truth(vocabulary.labels))  # (image, label)
-    present = (truth & ~ignored).float()  # a difficult object is no positive in the sequences either
-
-    def wanted(indices: list[int]) -> Tensor:
-        return present[indices].to(model.device)
-
     if isinstance(model, SigmoidClassifier):
-        return lambda pooled, indices: LABEL_LOSSES[config.loss](model(pooled), wanted(indices))
+        present = _present(split, vocabulary)
 
+        def label_loss(pooled: Tensor, indices: list[int]) -> Tensor:
+            return LABEL_LOSSES[config.loss](model(pooled), present[indices].float().to(model.device))
+
+        return label_loss
+
+    beside = _present(split, vocabulary) if config.auxiliary else None
     inputs, targets = vocabulary.encode([sample.labels for sample in split.samples])  # (image, step)
 
     def path_loss(feature: Tensor, indices: list[int]) -> Tensor:
         steps = int((targets[indices] != IGNORE_TOKEN).sum(dim=1).max())  # the longest sequence here
         logits = model(feature, inputs[indices, :steps].to(model.device))
         loss = sequence_loss(logits, targets[indices, :steps].to(model.device))
-        if config.auxiliary:
-            loss = loss + config.auxiliary * auxiliary_loss(model.auxiliary_logits(feature), wanted(indices))
+        if beside is not None:
+            wanted = beside[indices].float().to(model.device)
+            loss = loss + config.auxiliary * auxiliary_loss(model.auxiliary_logits(feature), wanted)
         return loss
 
     return path_loss

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
 import streamlit as st
 
 import state
@@ -9,6 +12,9 @@ from cnnrnn.checkpoint import Checkpoint
 from cnnrnn.data import DATASETS
 from cnnrnn.errors import UserError
 from cnnrnn.images import SUFFIXES
+
+if TYPE_CHECKING:
+    from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 PICTURE_TYPES = [suffix[1:] for suffix in SUFFIXES]  # as uploaders want them
 _MOST_UPLOADS = 20  # pictures to choose from
@@ -85,7 +91,7 @@ def picture() -> state.Picture:
             _of_data()
     _which_upload()
     if sample is not None:
-        look_at(state.open_picture(sample, (state.SAMPLES / f"{sample}.jpg").read_bytes()), sample)
+        look_at(state.open_sample(sample), sample)
     elif "picture_error" in session:
         raise UserError(session.picture_error)
     last = session.get("last_picture")
@@ -107,18 +113,22 @@ def _forget_error() -> None:
     st.session_state.pop("picture_error", None)
 
 
-def _open(name: str, data: bytes) -> None:
-    """Look at these bytes, or remember why that can't be."""
+def _try(read: Callable[[], state.Picture]) -> None:
+    """Look at what can be read, or remember why it can't be."""
     try:
-        look_at(state.open_picture(name, data))
-    except UserError as error:
+        look_at(read())
+    except (UserError, OSError) as error:
         st.session_state.update(sample=None, picture_error=str(error))
+
+
+def _open(upload: UploadedFile) -> None:
+    _try(lambda: state.open_picture(upload.name, upload.getvalue()))
 
 
 def _uploaded() -> None:
     """The newest of the uploads is looked at."""
     if uploads := st.session_state.upload[-_MOST_UPLOADS:]:
-        _open(uploads[-1].name, uploads[-1].getvalue())
+        _open(uploads[-1])
         st.session_state.pop("which", None)
 
 
@@ -128,8 +138,7 @@ def _which_upload() -> None:
         return
 
     def chosen() -> None:
-        upload = uploads[st.session_state.which]
-        _open(upload.name, upload.getvalue())
+        _open(uploads[st.session_state.which])
 
     st.selectbox(
         "Which of your pictures",
@@ -146,8 +155,8 @@ def _photo() -> None:
         if st.toggle("Use the camera", key="camera_on"):  # only then does the browser ask for it
 
             def taken() -> None:
-                if st.session_state.photo is not None:
-                    _open("photo.jpg", st.session_state.photo.getvalue())
+                if (photo := st.session_state.photo) is not None:
+                    _try(lambda: state.open_picture("photo.jpg", photo.getvalue()))
 
             st.camera_input("Take a photo", key="photo", on_change=taken)
 
@@ -160,16 +169,12 @@ def _of_data() -> None:
         choose_split("shown")
         st.number_input("Picture number", 1, value=1, key="data_number")
 
-        def chosen() -> None:
+        def numbered() -> state.Picture:
             session = st.session_state
-            try:
-                samples = state.split(session.shown_dataset, session.shown_split).samples
-                one = samples[min(int(session.data_number), len(samples)) - 1]
-                look_at(state.open_picture(one.image.name, one.image.read_bytes(), tuple(sorted(one.labels))))
-            except (UserError, OSError) as error:
-                st.session_state.update(sample=None, picture_error=str(error))
+            samples = state.split(session.shown_dataset, session.shown_split).samples
+            return state.open_data(samples[min(int(session.data_number), len(samples)) - 1])
 
-        st.button("Show it", key="data_show", on_click=chosen)
+        st.button("Show it", key="data_show", on_click=_try, args=(numbered,))
 
 
 def choose_split(key: str) -> tuple[str, str]:
@@ -188,4 +193,4 @@ def second_picture() -> state.Picture:
     sample = right.pills("or another sample", samples, default=samples[-1], required=True, key="second_sample")
     if upload is not None:
         return state.open_picture(upload.name, upload.getvalue())
-    return state.open_picture(str(sample), (state.SAMPLES / f"{sample}.jpg").read_bytes())
+    return state.open_sample(str(sample))

@@ -7,7 +7,6 @@ arrays themselves, of which streamlit would look at a sample only. Caches are bo
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,11 +16,11 @@ import streamlit as st
 import torch
 from PIL import Image
 
-from cnnrnn import attribution
 from cnnrnn.attribution import TARGETS, Explanation, against, explain
+from cnnrnn.attribution import worth_of_labels_before as compute_worth
 from cnnrnn.baseline import SigmoidClassifier
-from cnnrnn.checkpoint import CONFIG, METRICS, Checkpoint, file_hash
-from cnnrnn.data import Split, load_split
+from cnnrnn.checkpoint import CONFIG, Checkpoint, file_hash, read_results
+from cnnrnn.data import Sample, Split, load_split
 from cnnrnn.decoding import NOTHING, Given, Trace
 from cnnrnn.images import open_image
 from cnnrnn.prediction import decode_batch, decode_picture, encode_picture
@@ -67,13 +66,8 @@ def _load_checkpoint(folder: str, config_hash: str) -> Checkpoint:
 
 
 def results(name: str) -> dict[str, Any]:
-    """A checkpoint's metrics.json, with every key there: val, history, evaluations by split."""
-    empty: dict[str, Any] = {"val": {}, "history": [], "evaluations": {}}
-    try:
-        found = json.loads((CHECKPOINTS / name / METRICS).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return empty
-    return {key: found.get(key) or default for key, default in empty.items()}
+    """What was measured of a checkpoint."""
+    return read_results(CHECKPOINTS / name)
 
 
 def projection(name: str, checkpoint: Checkpoint) -> dict[str, Any]:
@@ -107,6 +101,11 @@ def _hash(path: str, size: int, modified: int) -> str:
     return file_hash(Path(path))
 
 
+def open_sample(name: str) -> Picture:
+    """One of `sample_names`."""
+    return open_picture(name, (SAMPLES / f"{name}.jpg").read_bytes())
+
+
 def open_picture(name: str, data: bytes, truth: tuple[str, ...] | None = None) -> Picture:
     """Raises ImageError for bytes that are no picture."""
     digest = hashlib.sha256(data).hexdigest()
@@ -132,12 +131,15 @@ def split(dataset: str, name: str) -> Split:
     return load_split(dataset, root, name)
 
 
-def picture_of_data(path: Path, truth: tuple[str, ...] | None = None) -> Picture | None:
-    """A picture under `data_root`; None for any other place. Raises ImageError and OSError."""
-    root, path = data_root(), path.resolve()
-    if root is None or not path.is_relative_to(root):
-        return None
-    return open_picture(path.name, path.read_bytes(), truth)
+def open_data(sample: Sample) -> Picture:
+    """A data set's picture with its truth. Raises ImageError and OSError."""
+    return open_picture(sample.image.name, sample.image.read_bytes(), tuple(sorted(sample.labels)))
+
+
+def in_data(sample: Sample) -> bool:
+    """Whether the picture lies under `data_root`; a file of anybody's may name any place."""
+    root = data_root()
+    return root is not None and sample.image.resolve().is_relative_to(root)
 
 
 @st.cache_data(max_entries=32, show_spinner=False)
@@ -192,7 +194,7 @@ def feature(checkpoint: Checkpoint, picture: Picture) -> torch.Tensor:
 def _worth(
     weights_hash: str, digest: str, tokens: tuple[int, ...], _checkpoint: Checkpoint, _feature: torch.Tensor
 ) -> list[float]:
-    return attribution.worth_of_labels_before(_checkpoint.rnn, _feature, tokens).tolist()
+    return compute_worth(_checkpoint.rnn, _feature, tokens).tolist()
 
 
 def worth_of_labels_before(checkpoint: Checkpoint, picture: Picture, tokens: tuple[int, ...]) -> list[float]:

@@ -94,11 +94,12 @@ def _inspect(checkpoint: Checkpoint, picture: state.Picture, trace: Trace, maps:
     path = trace.paths[chosen]
     explanation = state.explanation(checkpoint, picture, path.tokens, maps.method, maps.target)
     dark = controls.dark()
-    _answer(picture, trace, path, step, explanation, maps, dark)
+    drawn = [maps.draw(picture.image, values, explanation.scale) for values in explanation.maps.cpu().numpy()]
+    _answer(picture, trace, path, step, explanation, maps, drawn, dark)
     _search(trace, chosen, dark)
     worth = state.worth_of_labels_before(checkpoint, picture, path.tokens)
-    _steps(picture, trace, path, explanation, maps, worth, dark)
-    _keep(picture, trace, chosen, explanation, maps)
+    _steps(trace, path, explanation, maps, drawn, worth, dark)
+    _keep(picture, trace, chosen, explanation, maps, drawn)
 
 
 def _chosen(trace: Trace) -> tuple[int, int]:
@@ -131,11 +132,18 @@ def _addressed(name: str, below: int) -> int:
 
 
 def _answer(
-    picture: state.Picture, trace: Trace, path: Path, step: int, explanation: Explanation, maps: Maps, dark: bool
+    picture: state.Picture,
+    trace: Trace,
+    path: Path,
+    step: int,
+    explanation: Explanation,
+    maps: Maps,
+    drawn: list[Image.Image],
+    dark: bool,
 ) -> None:
     left, right = st.columns([2, 3], gap="large")
     with left:
-        _picture(picture, trace, path, step, explanation, maps)
+        _picture(picture, trace.choices(path), step, explanation, maps, drawn)
     with right:
         best = path is trace.paths[0]
         st.subheader("Its labels" if best else "The chosen path's labels")
@@ -159,9 +167,15 @@ def _answer(
         )
 
 
-def _picture(picture: state.Picture, trace: Trace, path: Path, step: int, explanation: Explanation, maps: Maps) -> None:
+def _picture(
+    picture: state.Picture,
+    choices: list[str],
+    step: int,
+    explanation: Explanation,
+    maps: Maps,
+    drawn: list[Image.Image],
+) -> None:
     """The picture, with the map of the step that is looked at, and what chooses the step."""
-    choices = trace.choices(path)
     shown, alt = picture.image, f"The picture {picture.name}"
     place = st.empty()
     st.segmented_control(
@@ -182,8 +196,10 @@ def _picture(picture: state.Picture, trace: Trace, path: Path, step: int, explan
             format_func=lambda number: f"{number} · {choices[number - 1]}" if number else "no other step",
             help="What this step looks at more than the other one.",
         )
-        values = explanation.maps[step - 1] - (explanation.maps[less - 1].clamp(min=0) if less else 0.0)
-        shown = maps.draw(picture.image, values.cpu().numpy(), explanation.scale)
+        shown = drawn[step - 1]
+        if less:
+            values = explanation.maps[step - 1] - explanation.maps[less - 1].clamp(min=0)
+            shown = maps.draw(picture.image, values.cpu().numpy(), explanation.scale)
         alt = f"The picture {picture.name} with the evidence of step {step}"
     place.image(shown, width="stretch", alt=alt, output_format="JPEG")
     back, on = st.columns(2)
@@ -232,22 +248,23 @@ def _search(trace: Trace, chosen: int, dark: bool) -> None:
 
 
 def _steps(
-    picture: state.Picture,
     trace: Trace,
     path: Path,
     explanation: Explanation,
     maps: Maps,
+    drawn: list[Image.Image],
     worth: Sequence[float],
     dark: bool,
 ) -> None:
     st.subheader("Step by step")
-    values, scale = explanation.maps.cpu().numpy(), explanation.scale  # (step, height, width)
-    a_row = min(max(len(values), 3), 4)
-    for start in range(0, len(values), a_row):
+    strengths = (explanation.maps.amax(dim=(1, 2)) / explanation.scale).tolist() if explanation.scale else None
+    a_row = min(max(len(drawn), 3), 4)
+    for start in range(0, len(drawn), a_row):
         for step, column in enumerate(st.columns(a_row), start=start):
-            if step < len(values):
+            if step < len(drawn):
                 with column:
-                    _step(picture, trace, path, step, values[step], scale, maps, worth[step], dark)
+                    strength = strengths[step] if strengths else 0.0
+                    _step(trace, path, step, drawn[step], strength, worth[step], dark)
     st.caption(
         f"Maps ({explanation.method}) show {markdown(maps.shows)}. Bright is more, all on one scale: a dark map is "
         "weak evidence. Bars show what the step chose from, given the labels before it (✓ its choice); “labels before "
@@ -255,33 +272,23 @@ def _steps(
     )
     with st.expander("The same as a table"):
         names = trace.choices(path)
-        probs = np.stack([trace.distribution(path, step) for step in range(len(values))], axis=1)  # (L+1, step)
+        probs = np.stack([trace.distribution(path, step) for step in range(len(drawn))], axis=1)  # (L+1, step)
         columns = [f"{step + 1}: {name}" for step, name in enumerate(names)]
         table = pd.DataFrame(100 * probs, index=[*trace.labels, trace.name(trace.end)], columns=columns)
         table.insert(0, "emitted at all", [*(100 * trace.marginals), 100 * trace.coverage])
         st.dataframe(table.sort_values("emitted at all", ascending=False).style.format("{:.2f} %"))
 
 
-def _step(
-    picture: state.Picture,
-    trace: Trace,
-    path: Path,
-    step: int,
-    values: np.ndarray,
-    scale: float,
-    maps: Maps,
-    worth: float,
-    dark: bool,
-) -> None:
+def _step(trace: Trace, path: Path, step: int, drawn: Image.Image, strength: float, worth: float, dark: bool) -> None:
+    """`strength` is the step's strongest evidence, as a share of the scale."""
     name = trace.name(path.token(step, trace.end))
     st.markdown(f"**{step + 1} · {markdown(name)}**")
     st.image(
-        maps.draw(picture.image, values, scale),
+        drawn,
         width="stretch",
         output_format="JPEG",
         alt=f"Evidence for {name} at step {step + 1}, over the picture",
     )
-    strength = float(values.max()) / scale if scale > 0 else 0.0
     found = f"evidence up to {percent(strength)} of the scale" if strength > 0 else "no positive evidence"
     end = float(trace.distribution(path, step)[trace.end])
     st.caption(" · ".join([found, f"END {percent(end)}", *([f"labels before it {worth:+.1f} nats"] if step else [])]))
@@ -293,22 +300,26 @@ def _step(
     )
 
 
-def _keep(picture: state.Picture, trace: Trace, chosen: int, explanation: Explanation, maps: Maps) -> None:
+def _keep(
+    picture: state.Picture,
+    trace: Trace,
+    chosen: int,
+    explanation: Explanation,
+    maps: Maps,
+    drawn: list[Image.Image],
+) -> None:
     """Downloads, made only when they are asked for."""
     st.subheader("Keep it")
     stem = picture.name.rsplit(".", 1)[0]
-    values, choices = explanation.maps.cpu().numpy(), trace.choices(trace.paths[chosen])
-
-    def drawn() -> list[Image.Image]:
-        return [maps.draw(picture.image, one, explanation.scale) for one in values]
+    captions = [f"{step} · {name}" for step, name in enumerate(trace.choices(trace.paths[chosen]), start=1)]
 
     def report() -> str:
         explained = f"Maps ({explanation.method}) show {maps.shows}. Bright is more, all on one scale."
-        return decoded.report(picture.name, picture.image, trace, chosen, drawn(), explained)
+        return decoded.report(picture.name, picture.image, trace, chosen, drawn, explained)
 
     def sheet() -> bytes:
         buffer = io.BytesIO()
-        decoded.strip(drawn(), [f"{step} · {name}" for step, name in enumerate(choices, start=1)]).save(buffer, "PNG")
+        decoded.strip(drawn, captions).save(buffer, "PNG")
         return buffer.getvalue()
 
     button = partial(st.download_button, on_click="ignore", icon=":material/download:")

@@ -12,6 +12,7 @@ import pandas as pd
 import streamlit as st
 
 import controls
+import shown
 import state
 from cnnrnn.data import Sample
 from cnnrnn.decoding import Trace
@@ -102,9 +103,7 @@ def _read(digest: str, name: str, _lines: list[str]) -> Evaluation:
 
 def _figures(evaluation: Evaluation) -> None:
     metrics = evaluation.metrics
-    shown = {"mAP": "mAP", "OF1": "O-F1", "CF1": "C-F1", "exact_match": "exact set", "MAP@10": "MAP@10"}
-    for column, (key, label) in zip(st.columns(len(shown)), shown.items(), strict=True):
-        column.metric(label, f"{metrics[key]:.1f} %")
+    shown.measures(metrics)
     st.caption(
         f"{metrics['images']} pictures, coverage {metrics['coverage']:.1f} %. mAP from the marginals, over the "
         f"{metrics['labels_scored']} labels with at least {metrics['min_positives']} positives; O-F1, C-F1 and exact "
@@ -208,7 +207,7 @@ def _mistake(evaluation: Evaluation, row: int) -> bool:
 def _picture(sample: Sample) -> state.Picture | None:
     """The picture of a record; the path comes from a file of anybody's, so it has to lie in the data's folder."""
     try:
-        return state.picture_of_data(sample.image, tuple(sorted(sample.labels)))
+        return state.open_data(sample) if state.in_data(sample) else None
     except (ImageError, OSError):
         return None
 

@@ -8,12 +8,11 @@ import pandas as pd
 import streamlit as st
 
 import controls
+import shown
 import state
 from cnnrnn.checkpoint import Checkpoint
 from views import training
 from views.style import CHART, markdown
-
-_MEASURES = {"mAP": "mAP", "OF1": "O-F1", "CF1": "C-F1", "exact_match": "exact set", "MAP@10": "MAP@10"}
 
 
 def page() -> None:
@@ -38,8 +37,7 @@ def page() -> None:
 
 
 def _figures(report: dict[str, Any]) -> None:
-    for column, (key, name) in zip(st.columns(len(_MEASURES)), _MEASURES.items(), strict=True):
-        column.metric(name, f"{report[key]:.1f} %")
+    shown.measures(report)
     st.caption(
         f"{report['images']} pictures. mAP from the marginals, C-F1 over the {report['labels_scored']} labels with at "
         f"least {report['min_positives']} positives; O-F1, C-F1 and exact set judge the best path."

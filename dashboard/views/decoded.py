@@ -35,7 +35,7 @@ def report(
         for one, caption in zip(maps, captions, strict=True)
     )
     parts = [
-        f'<div class="worst"><figure>{webpage.picture(picture, 2 * _SIDE)}</figure></div>',
+        f'<div class="pictures"><figure>{webpage.picture(picture, 2 * _SIDE)}</figure></div>',
         f"<p>{html.escape(' → '.join(choices))}: {percent(path.prob)} of the probability; the search closed "
         f"{percent(trace.coverage)} of it with a beam of {trace.beam}.</p>",
         "<h2>Probability that a label is emitted at all</h2>",
@@ -43,7 +43,7 @@ def report(
         "<h2>How the beam got there</h2>",
         webpage.figure(tree.figure(trace, chosen, dark=False, min_prob=0.01)),
         f"<h2>Step by step</h2><p>{html.escape(explained)}</p>",
-        f'<div class="worst">{figures}</div>',
+        f'<div class="pictures">{figures}</div>',
         "<h2>All labels</h2>",
         _table(trace),
     ]

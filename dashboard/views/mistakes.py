@@ -19,26 +19,29 @@ _POINTS = 400  # of a curve; more can't be told apart
 
 def at_threshold(evaluation: Evaluation, label: str | None, threshold: float) -> dict[str, float]:
     """Precision, recall and F1, in percent, of the marginals from `threshold` on; over all labels, or of one."""
-    truth, predicted, ignored = evaluation.truth, evaluation.predictions.marginals >= threshold, evaluation.ignored
-    if label is not None:
-        column = [evaluation.labels.index(label)]
-        truth, predicted, ignored = truth[:, column], predicted[:, column], ignored[:, column]
-    six = precision_recall_f1(truth, predicted, ignored)
+    return _judged(evaluation, label, evaluation.predictions.marginals >= threshold)
+
+
+def _judged(evaluation: Evaluation, label: str | None, predicted: np.ndarray) -> dict[str, float]:
+    columns = _columns(evaluation, label)
+    six = precision_recall_f1(evaluation.truth[:, columns], predicted[:, columns], evaluation.ignored[:, columns])
     return {"precision": six["OP"], "recall": six["OR"], "F1": six["OF1"]}
+
+
+def _columns(evaluation: Evaluation, label: str | None) -> slice | list[int]:
+    return slice(None) if label is None else [evaluation.labels.index(label)]
 
 
 def precision_recall(evaluation: Evaluation, label: str | None, threshold: float, dark: bool) -> go.Figure:
     """The curve of the marginals, where the threshold stands on it, and what the best paths reach."""
-    columns = slice(None) if label is None else [evaluation.labels.index(label)]
+    columns = _columns(evaluation, label)
     counted = ~evaluation.ignored[:, columns]
     truth, marginals = evaluation.truth[:, columns][counted], evaluation.predictions.marginals[:, columns][counted]
     precision, recall, thresholds = precision_recall_curve(truth, marginals, drop_intermediate=True)
     thin = np.unique(np.linspace(0, len(thresholds) - 1, min(_POINTS, len(thresholds))).astype(int))
     colours, text = palette(dark), {"color": palette(dark).text}
     here = at_threshold(evaluation, label, threshold)
-    paths = precision_recall_f1(
-        evaluation.truth[:, columns], evaluation.predictions.best_path[:, columns], evaluation.ignored[:, columns]
-    )
+    paths = _judged(evaluation, label, evaluation.predictions.best_path)
     fig = go.Figure()
     fig.add_scatter(
         x=100 * recall[thin], y=100 * precision[thin], mode="lines", name="marginals, every threshold",
@@ -47,7 +50,7 @@ def precision_recall(evaluation: Evaluation, label: str | None, threshold: float
     )  # fmt: skip
     for name, x, y, symbol, colour in (
         (f"marginals from {threshold:.2f} on", here["recall"], here["precision"], "circle", colours.chosen),
-        ("best paths", paths["OR"], paths["OP"], "square", colours.finished),
+        ("best paths", paths["recall"], paths["precision"], "square", colours.finished),
     ):
         fig.add_scatter(
             x=[x], y=[y], mode="markers", name=name, marker={"size": 13, "symbol": symbol, "color": colour},

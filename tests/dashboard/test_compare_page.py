@@ -40,7 +40,7 @@ def test_two_models_are_matched_by_the_names_of_their_labels(app: AppTest, scene
     rare.model.eval()
     rare.save(state.CHECKPOINTS / "rare", {})
     page = opened(app)
-    picture = state.open_picture("cat", (state.SAMPLES / f"{state.sample_names()[0]}.jpg").read_bytes())
+    picture = state.open_sample(state.sample_names()[0])
     both = [Checkpoint.load(state.CHECKPOINTS / name) for name in ("voc", "rare")]
     assert both[0].vocabulary.labels != both[1].vocabulary.labels  # another order
     left, right = (state.outcome(checkpoint, picture, 8) for checkpoint in both)
@@ -67,10 +67,7 @@ def test_two_pictures_are_compared_on_one_model(app: AppTest) -> None:
     first, last = state.sample_names()[0], state.sample_names()[-1]
     page.pills(key="second_sample").set_value(last).run()
     checkpoint = Checkpoint.load(state.CHECKPOINTS / "voc")
-    traces = [
-        state.outcome(checkpoint, state.open_picture(name, (state.SAMPLES / f"{name}.jpg").read_bytes()), 8)
-        for name in (first, last)
-    ]
+    traces = [state.outcome(checkpoint, state.open_sample(name), 8) for name in (first, last)]
     expected = {change.label: (change.before, change.after) for change in changes(*traces)}
     assert table(page) == {label: pytest.approx(pair) for label, pair in expected.items()}
 
