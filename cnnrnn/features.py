@@ -15,7 +15,7 @@ from PIL import Image
 from torch import Tensor, nn
 from torchvision.transforms import v2
 
-from cnnrnn.backbones import Backbone
+from cnnrnn.backbones import Backbone, a_few_at_a_time
 from cnnrnn.baseline import SigmoidClassifier
 from cnnrnn.data import Split
 from cnnrnn.data.loader import batches
@@ -147,7 +147,7 @@ class Cached:
             with torch.random.fork_rng(devices=[]):  # a view is the same in every run
                 torch.manual_seed(view)
                 for indices, images in _images(split, self.model.backbone, transform, self.batch_size):
-                    x = self.frozen(images)
+                    x = a_few_at_a_time(self.frozen, images)
                     x = self.model.image_feature(x) if self.pooled else x
                     if values is None:
                         dtype = np.float32 if self.pooled else np.float16

@@ -23,6 +23,20 @@ def test_map_and_vector_are_timms_own_and_preprocessing_is_the_models() -> None:
         torch.testing.assert_close(backbone.pool(backbone(images)), backbone.net(images))
 
 
+def test_a_large_batch_is_encoded_a_few_pictures_at_a_time_with_the_same_outcome() -> None:
+    torch.manual_seed(0)
+    backbone = Backbone(BackboneConfig.of("tf_efficientnet_lite0", 320)).eval()
+    sizes: list[int] = []
+    backbone.net.conv_stem.register_forward_pre_hook(lambda module, inputs: sizes.append(len(inputs[0])))
+    images = torch.randn(5, 3, 320, 320)
+    whole = backbone(images)  # gradients may be wanted: in one piece
+    with torch.no_grad():
+        in_pieces = backbone(images)
+        assert backbone(images[:0]).shape == (0, *whole.shape[1:])
+    assert sizes == [5, 2, 2, 1, 0]
+    torch.testing.assert_close(in_pieces, whole.detach())
+
+
 @pytest.mark.parametrize("n", range(3))
 def test_the_packaged_weights_are_timms_tensors(n: int) -> None:
     """The package's names differ from timm's; the first and the last layer show that the order is the same."""
