@@ -125,8 +125,11 @@ def record_evaluation(folder: Path, split: str, report: dict[str, Any]) -> None:
 
 
 def read_results(folder: Path) -> dict[str, Any]:
-    """A checkpoint's metrics.json, with every key there: val, history, evaluations by split; empty if unreadable."""
-    empty: dict[str, Any] = {"val": {}, "history": [], "evaluations": {}}
+    """A checkpoint's metrics.json, with every key there; empty if unreadable.
+
+    val, history, together (`cooccurrence.together`, of a CNN-RNN) and evaluations by split.
+    """
+    empty: dict[str, Any] = {"val": {}, "history": [], "together": {}, "evaluations": {}}
     try:
         found = json.loads((folder / METRICS).read_text(encoding="utf-8"))
     except (OSError, ValueError):

@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
 import torch
 import torchvision
 from timm.loss import AsymmetricLossMultiLabel
@@ -23,6 +24,7 @@ import cnnrnn
 from cnnrnn.backbones import Backbone, BackboneConfig
 from cnnrnn.baseline import SigmoidClassifier
 from cnnrnn.checkpoint import Checkpoint, build_model
+from cnnrnn.cooccurrence import counted, expected, together
 from cnnrnn.data import Split
 from cnnrnn.errors import UserError
 from cnnrnn.evaluation import Predictions, report
@@ -166,6 +168,7 @@ def train(
     if state is not None:
         _restore(state, run, model, optimizer, schedule)
     checkpoint.training |= _provenance(config, train_split)
+    in_training = counted(_present(train_split, checkpoint.vocabulary).numpy())
 
     interrupt = _Interrupt()
     try:
@@ -175,7 +178,7 @@ def train(
             watcher.start(f"epoch {epoch}/{config.epochs}", len(train_split.samples))
             _set_training(model, keep_statistics=checkpoint.training["pretrained"] or not config.backbone_lr)
             loss = _train_one_epoch(model, source, objective, config.mixup, optimizer, schedule, watcher, interrupt)
-            metrics = _validate(checkpoint, val_split, source.validation(), config.beam)
+            metrics, by_model = _validate(checkpoint, val_split, source.validation(), config.beam)
             record = {
                 "epoch": epoch,
                 "loss": loss,
@@ -184,7 +187,9 @@ def train(
             }
             run.history.append(record)
             checkpoint.training["epochs_done"] = epoch
-            results = {"val": metrics, "history": run.history}
+            results: dict[str, Any] = {"val": metrics, "history": run.history}
+            if by_model is not None:
+                results["together"] = together(checkpoint.vocabulary.labels, in_training, by_model)
             checkpoint.save(out / "last", results)
             if (score := (metrics["mAP"] + metrics["OF1"]) / 2) > run.best:
                 run.best = score
@@ -386,17 +391,24 @@ def _set_training(model: CNNRNN | SigmoidClassifier, keep_statistics: bool) -> N
             module.eval()
 
 
-def _validate(checkpoint: Checkpoint, split: Split, features: Features, beam: int) -> dict[str, Any]:
+def _validate(
+    checkpoint: Checkpoint, split: Split, features: Features, beam: int
+) -> tuple[dict[str, Any], np.ndarray | None]:
+    """The report, and which labels the model believes to go together (label, label), if it has a belief."""
     model, labels = checkpoint.model.eval(), checkpoint.vocabulary.labels
     truth, ignored = split.truth(labels)
     predictions = Predictions(len(split.samples), len(labels))
+    pairs = np.zeros((len(labels), len(labels)))
     for indices, feature in features:
-        for index, trace in zip(indices, decode_batch(model, feature, labels, beam), strict=True):
+        traces = decode_batch(model, feature, labels, beam)
+        pairs += expected(traces, len(labels))
+        for index, trace in zip(indices, traces, strict=True):
             predictions.put(index, trace)
     if isinstance(model, SigmoidClassifier):
         model.threshold.fill_(choose_threshold(truth, predictions.marginals, ignored))
         predictions.best_path = predictions.marginals >= model.threshold.item()
-    return report(truth, ignored, predictions, labels)
+        return report(truth, ignored, predictions, labels), None
+    return report(truth, ignored, predictions, labels), pairs
 
 
 def _optimizer(model: CNNRNN | SigmoidClassifier, config: TrainConfig) -> torch.optim.Optimizer:

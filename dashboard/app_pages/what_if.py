@@ -29,13 +29,14 @@ def page() -> None:
         "Force a label, forbid one, or hide what a step looked at: the picture is decoded again at once, and you see "
         "which other labels rise and fall with it. That is what the model holds to belong together."
     )
-    _, checkpoint = controls.chosen_sequence_model()
+    name, checkpoint = controls.chosen_sequence_model()
     beam = controls.beam()
     picture = controls.picture()
     before = state.trace(checkpoint, picture, beam)
     _told(checkpoint, picture, before, beam)
     _orders(checkpoint, picture, before)
     _hidden(checkpoint, picture, before, beam)
+    _company(name, before)
 
 
 @st.fragment
@@ -184,6 +185,33 @@ def _hidden(checkpoint: Checkpoint, picture: state.Picture, before: Trace, beam:
             key="hidden_changes",
             alt="Dots: probability of the labels that change most when the evidence is hidden",
         )
+
+
+@st.fragment
+def _company(name: str, trace: Trace) -> None:
+    st.subheader("What goes with what")
+    together = state.results(name)["together"]
+    if not together:
+        st.info("This checkpoint doesn't tell; train it again and it will.", icon=":material/group:")
+        return
+    likeliest = trace.labels[int(np.argmax(trace.marginals))]
+    label = st.selectbox("In pictures with", trace.labels, trace.labels.index(likeliest), key=f"company_{likeliest}")
+    found = changes.company(together.get(label, {}))
+    st.plotly_chart(
+        changes.figure(found, controls.dark(), ("in the training pictures", "as the model says")),
+        config=CHART,
+        key="company",
+        alt=f"Dots: how often other labels stand beside {label}, in the table below as numbers",
+    )
+    st.caption(
+        "How often the other labels stand beside it: in the training pictures, and among the sequences that the model "
+        "finds for the validation pictures, each by its probability. Where the two part, it has learned something else "
+        "than counts, or hasn't learned them."
+    )
+    with st.expander("The same as a table"):
+        rows = [{"label": c.label, "in training": c.before, "by the model": c.after} for c in found]
+        formats = {"in training": "{:.1%}", "by the model": "{:.1%}"}
+        st.dataframe(pd.DataFrame(rows).style.format(formats), hide_index=True)
 
 
 page()

@@ -32,6 +32,12 @@ def changes(before: Trace, after: Trace) -> list[Change]:
     return sorted(found, key=lambda change: -abs(change.delta))
 
 
+def company(together: dict[str, tuple[float, float]]) -> list[Change]:
+    """P(other | label) in the training pictures (before) and by the model (after), the closest company first."""
+    found = [Change(label, *shares) for label, shares in together.items()]
+    return sorted(found, key=lambda change: -max(change.before, change.after))
+
+
 def in_words(found: list[Change], given: set[str], most: int = 3) -> list[tuple[str, str]]:
     """(label, "falls by 12 points, to 3%") of the labels that changed most, without those that were given."""
     told = [c for c in found if c.label not in given and abs(c.delta) >= _WORTH_SAYING][:most]

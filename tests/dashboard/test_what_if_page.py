@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from pathlib import Path
 
 import numpy as np
@@ -100,3 +101,19 @@ def test_the_strongest_pixels_turn_grey() -> None:
     hidden = greyed(picture, strength, 0.25)
     assert (hidden[strength >= 15] == 128).all()
     assert (hidden[strength < 15] == 0).all()
+
+
+def test_the_company_a_label_keeps_in_training_and_by_the_model(page: AppTest) -> None:
+    metrics = state.CHECKPOINTS / "voc" / "metrics.json"
+    together = json.loads(metrics.read_text())["together"]
+    label = "circle"
+    page.selectbox[next(i for i, box in enumerate(page.selectbox) if box.label == "In pictures with")].set_value(label)
+    page.run()
+    assert not page.exception
+    table = next(frame.value for frame in page.dataframe if "in training" in frame.value)
+    assert {row.label: (row[2], row[3]) for row in table.itertuples()} == {
+        other: tuple(shares) for other, shares in together[label].items()
+    }
+    metrics.write_text("{}")  # a checkpoint from before
+    page.run()
+    assert any("doesn't tell" in info.value for info in page.info)
