@@ -1,13 +1,13 @@
 """Where in the picture each decoding step found its evidence: one map per step of a path.
 
-The image enters only in equation 3, pooled from the feature map, and no recurrence sees it. So one unrolled pass
+The image enters only in equation 3, out of the feature map, and no recurrence sees it. So one unrolled pass
 over the labels and one backward pass explain every step of a path, without a second backbone pass and without
 hooks on the shared model: two threads explaining at once can't mix.
 
 What is explained, unless another target is asked for, is a step's log-odds, log p - log(1 - p): its choice
-against everything else it could have emitted. The gradient is that of log p divided by 1 - p, so the Grad-CAM map
-has the same shape; but the one of log p fades as p nears 1, and on one scale the surest step of a path would look
-like the one without evidence.
+against everything else it could have emitted. The gradient is that of log p divided by 1 - p, so its map has
+the same shape; but the one of log p fades as p nears 1, and on one scale the surest step of a path would look like
+the one without evidence.
 """
 
 from __future__ import annotations
@@ -100,10 +100,23 @@ def worth_of_labels_before(model: CNNRNN, feature: Tensor, tokens: Sequence[int]
 
 def grad_cam(scores: StepScores, feature_maps: Tensor) -> Tensor:
     """Grad-CAM (Selvaraju et al., 2017): (step, channel, height, width) -> signed maps (step, height, width)."""
-    feature_maps = feature_maps.detach().requires_grad_(True)
-    (gradient,) = torch.autograd.grad(scores(feature_maps).sum(), feature_maps)
-    weights = gradient.mean(dim=(2, 3), keepdim=True)  # (step, channel, 1, 1)
+    weights = _gradient(scores, feature_maps).mean(dim=(2, 3), keepdim=True)  # (step, channel, 1, 1)
     return (weights * feature_maps.detach()).sum(dim=1)
+
+
+def hires_cam(scores: StepScores, feature_maps: Tensor) -> Tensor:
+    """HiResCAM (Draelos and Carin, 2021): every place's own gradient times its features; same shapes.
+
+    Grad-CAM's mean of the gradient is the same thing for an average-pooled map. Where places count differently for a
+    label, it is this that tells what each of them adds.
+    """
+    return (_gradient(scores, feature_maps) * feature_maps.detach()).sum(dim=1)
+
+
+def _gradient(scores: StepScores, feature_maps: Tensor) -> Tensor:
+    """Of every step's score with respect to its copy of the feature map: (step, channel, height, width)."""
+    feature_maps = feature_maps.detach().requires_grad_(True)
+    return torch.autograd.grad(scores(feature_maps).sum(), feature_maps)[0]
 
 
 def integrated_gradients(scores: StepScores, feature_maps: Tensor) -> Tensor:
@@ -135,18 +148,18 @@ def smoothgrad(scores: StepScores, feature_maps: Tensor) -> Tensor:
     total = feature_maps.new_zeros(feature_maps[:, 0].shape)  # (step, height, width)
     for _ in range(samples):
         noise = torch.randn(feature_maps.shape[1:], generator=dice, device=feature_maps.device)
-        noisy = (feature_maps + spread * noise).requires_grad_(True)
-        (gradient,) = torch.autograd.grad(scores(noisy).sum(), noisy)
-        total += (gradient * noisy.detach()).sum(dim=1)
+        total += hires_cam(scores, feature_maps + spread * noise)
     return total / samples
 
 
 METHODS: dict[str, Callable[[StepScores, Tensor], Tensor]] = {
+    "hires-cam": hires_cam,
     "grad-cam": grad_cam,
     "integrated-gradients": integrated_gradients,
     "occlusion": occlusion,
     "smoothgrad": smoothgrad,
 }
+DEFAULT_METHOD = "hires-cam"
 
 
 @dataclass(frozen=True)
@@ -165,7 +178,7 @@ class Explanation:
 
 
 def explain(
-    model: CNNRNN, feature_map: Tensor, tokens: Sequence[int], method: str = "grad-cam", target: Target = log_odds
+    model: CNNRNN, feature_map: Tensor, tokens: Sequence[int], method: str = DEFAULT_METHOD, target: Target = log_odds
 ) -> Explanation:
     """One map per step of the path `tokens` and END, from a kept feature map (channel, height, width).
 

@@ -12,11 +12,13 @@ from torch import Tensor, nn
 
 from cnnrnn.backbones import Backbone
 from cnnrnn.decoding import Path, Trace
+from cnnrnn.pooling import OnePlace, OverPlaces, drop_channels, image_feature
 
 
 @dataclass(frozen=True)
 class SigmoidConfig:
     num_labels: int
+    places: bool = False  # labels are scored at every place of the feature map; otherwise once, pooled
     dropout: float = 0.0  # on I; training only
 
     def to_dict(self) -> dict[str, Any]:
@@ -32,7 +34,8 @@ class SigmoidClassifier(nn.Module):
         super().__init__()
         self.config = config
         self.backbone = backbone
-        self.classifier = nn.Linear(backbone.feature_dim, config.num_labels)
+        self.classifier = nn.Linear(backbone.channels if config.places else backbone.feature_dim, config.num_labels)
+        self.over_places = OverPlaces() if config.places else OnePlace()
         self.dropout = nn.Dropout(config.dropout)
         self.register_buffer("threshold", torch.tensor(0.5))
 
@@ -41,22 +44,22 @@ class SigmoidClassifier(nn.Module):
         return self.classifier.weight.device
 
     def image_feature(self, feature_map: Tensor) -> Tensor:
-        """Feature map (batch, channel, height, width) -> I (batch, feature)."""
-        return self.backbone.pool(feature_map)
+        """Feature map (batch, channel, height, width) -> I (batch, place, feature); a pooled image has one place."""
+        return image_feature(self.backbone, feature_map, self.config.places)
 
-    def forward(self, pooled: Tensor) -> Tensor:
-        """I (batch, feature) -> logits (batch, label)."""
-        return self.classifier(self.dropout(pooled))
+    def forward(self, feature: Tensor) -> Tensor:
+        """I (batch, place, feature) -> logits (batch, label)."""
+        return self.over_places(self.classifier(drop_channels(self.dropout, feature)))
 
 
 @torch.no_grad()
-def threshold_labels(model: SigmoidClassifier, pooled: Tensor, labels: Sequence[str]) -> list[Trace]:
-    """The labels of each image: I (batch, feature) -> one Trace per image.
+def threshold_labels(model: SigmoidClassifier, feature: Tensor, labels: Sequence[str]) -> list[Trace]:
+    """The labels of each image: I (batch, place, feature) -> one Trace per image.
 
     Independent sigmoids are a distribution over label sets, too; its one path here is the set that reaches
     the threshold, most probable label first, and the path's probability is that of exactly this set.
     """
-    logits = model(pooled)  # (batch, label)
+    logits = model(feature)  # (batch, label)
     present, absent = nn.functional.logsigmoid(logits), nn.functional.logsigmoid(-logits)
     chosen = logits.sigmoid() >= model.threshold
     log_probs = torch.where(chosen, present, absent).sum(dim=1)  # (batch,)

@@ -37,6 +37,7 @@ def model_card(checkpoint: Checkpoint, results: dict[str, Any]) -> str:
         "Percentages. Best path: OP … CF1 and exact set. mAP from the marginals. mAP, CP, CR and CF1 are means "
         "over the labels with at least 5 positives in the split.\n",
         _table(results),
+        *_auxiliary(results),
         *_per_label(results),
         *_calibration(results),
         "## What it can't see\n",
@@ -57,9 +58,9 @@ def _kind(model: ModelConfig | SigmoidConfig) -> str:
 def _head(model: ModelConfig | SigmoidConfig) -> str:
     if isinstance(model, ModelConfig):
         recurrence = f"recurrence {model.cell} {model.hidden_dim}"
-        heads = f", attention with {model.attention_heads} heads" if model.attention_heads else ""
+        places = ", at every place of the feature map" if model.places else ""
         auxiliary = ", auxiliary sigmoid head" if model.auxiliary else ""
-        return f"embedding {model.embedding_dim}, {recurrence}, h = {model.activation}{heads}{auxiliary}"
+        return f"embedding {model.embedding_dim}, {recurrence}, h = {model.activation}{places}{auxiliary}"
     return "one sigmoid per label, threshold chosen on the validation split"
 
 
@@ -74,6 +75,17 @@ def _table(results: dict[str, Any]) -> str:
     rows = {"validation": results.get("val") or {}, **results.get("evaluations", {})}
     cells = [[name, *(_number(metrics[column]) for column in _COLUMNS)] for name, metrics in rows.items() if metrics]
     return markdown_table(["split", *_COLUMNS], cells)
+
+
+def _auxiliary(results: dict[str, Any]) -> list[str]:
+    """Of a model with an auxiliary head, what its scores are worth, alone and with the marginals."""
+    rows = {"validation": results.get("val") or {}, **results.get("evaluations", {})}
+    return [
+        f"mAP on {name} of the auxiliary sigmoid head {metrics['auxiliary']['mAP']:.1f}, "
+        f"of its mean with the marginals {metrics['mix']['mAP']:.1f}.\n"
+        for name, metrics in rows.items()
+        if "mix" in metrics
+    ]
 
 
 def _per_label(results: dict[str, Any]) -> list[str]:

@@ -29,6 +29,10 @@ from cnnrnn.vocabulary import Vocabulary
 FORMAT = "cnnrnn-checkpoint"
 VERSION = 1
 WEIGHTS, CONFIG, CARD, METRICS = "model.safetensors", "config.json", "README.md", "metrics.json"
+CONFIGS: dict[str, type[ModelConfig] | type[SigmoidConfig]] = {  # by head
+    "cnn-rnn": ModelConfig,
+    "sigmoid": SigmoidConfig,
+}
 _PICKLE_SUFFIXES = {".pt", ".pth", ".bin", ".pkl", ".pickle", ".ckpt"}
 
 
@@ -177,11 +181,10 @@ def read_config(folder: Path) -> dict[str, Any]:
 
 def build_model(head: str, settings: dict[str, Any], backbone: Backbone) -> CNNRNN | SigmoidClassifier:
     """An untrained model; `settings` are the fields of its head's config. Raises ValueError for an unknown head."""
-    if head == "sigmoid":
-        return SigmoidClassifier(SigmoidConfig(**settings), backbone)
-    if head == "cnn-rnn":
-        return CNNRNN(ModelConfig(**settings), backbone)
-    raise ValueError(f"unknown head '{head}'")
+    if head not in CONFIGS:
+        raise ValueError(f"unknown head '{head}'")
+    config = CONFIGS[head](**settings)
+    return CNNRNN(config, backbone) if isinstance(config, ModelConfig) else SigmoidClassifier(config, backbone)
 
 
 def file_hash(path: Path) -> str:

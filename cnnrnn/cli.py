@@ -101,9 +101,13 @@ def train(
     cell: Annotated[
         Literal["lstm", "paper"], typer.Option(help="Recurrence; paper is equation 2 as printed.")
     ] = "lstm",
-    attention_heads: Annotated[
-        int, typer.Option(min=0, help="Of a step's own attention to the image; 0 is the paper's pooling.")
-    ] = 0,
+    places: Annotated[
+        bool,
+        typer.Option(
+            "--places/--pooled",
+            help="Score labels at every place of the picture, and where they stand out; pooled is the paper's way.",
+        ),
+    ] = False,
     auxiliary: Annotated[
         float,
         typer.Option(min=0, help="Weight of an auxiliary sigmoid per label, a regulariser; 0 for none."),
@@ -148,14 +152,13 @@ def train(
         else:
             val_split = load_split(dataset, root, "val", options)
         _print_remarks(train_split, val_split)
-        settings: dict[str, Any] = {"dropout": dropout}
+        settings: dict[str, Any] = {"dropout": dropout, "places": places}
         if head == "cnn-rnn":
             settings |= {
                 "embedding_dim": embedding,
                 "hidden_dim": hidden,
                 "activation": activation,
                 "cell": cell,
-                "attention_heads": attention_heads,
                 "auxiliary": auxiliary > 0,
             }
         checkpoint = new_checkpoint(
@@ -191,6 +194,8 @@ def train(
         if run.interrupted:
             notes.print(f"Interrupted; the model so far is in {escape(str(out / 'last'))}. Go on with --resume")
             raise typer.Exit(130)
+        if head == "cnn-rnn":
+            _project(out / "best", seed)
         console.print(
             f"Done: the best model is in {escape(str(out / 'best'))}, the last in {escape(str(out / 'last'))}"
         )
@@ -318,7 +323,9 @@ def explain(
     picture: Annotated[Path, typer.Argument(metavar="IMAGE", show_default=False)],
     out: Annotated[Path, typer.Option("--out", help="Folder for one PNG per step and trace.json.")],
     checkpoint: CheckpointOption = EMBEDDED,
-    method: Annotated[str, typer.Option("--method", help="grad-cam or integrated-gradients.")] = "grad-cam",
+    method: Annotated[
+        str, typer.Option("--method", help="grad-cam, hires-cam, integrated-gradients, occlusion or smoothgrad.")
+    ] = "hires-cam",
     path_number: Annotated[int, typer.Option("--path", min=1, help="Which path: 1 is the best.")] = 1,
     beam: BeamOption = 8,
     device: DeviceOption = None,
@@ -389,12 +396,17 @@ def project(
 ) -> None:
     """Compute the maps of the label space that the dashboard draws, and put them into the checkpoint's folder."""
     with _errors_for_people():
-        from cnnrnn import projection
-        from cnnrnn.checkpoint import Checkpoint
+        console.print(f"The maps are in {escape(str(_project(checkpoint, seed)))}")
 
-        loaded = Checkpoint.load(checkpoint)
-        projection.record(checkpoint, loaded.rnn.labels_in_space(), loaded.weights_hash, seed)
-        console.print(f"The maps are in {escape(str(checkpoint / projection.PROJECTION))}")
+
+def _project(folder: Path, seed: int) -> Path:
+    """Put the maps of the label space into a checkpoint's folder."""
+    from cnnrnn import projection
+    from cnnrnn.checkpoint import Checkpoint
+
+    loaded = Checkpoint.load(folder)
+    projection.record(folder, loaded.rnn.labels_in_space(), loaded.weights_hash, seed)
+    return folder / projection.PROJECTION
 
 
 @app.command()

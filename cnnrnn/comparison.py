@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cnnrnn.checkpoint import CONFIG, METRICS, read_config
+from cnnrnn.checkpoint import CONFIG, CONFIGS, METRICS, read_config
 from cnnrnn.errors import UserError
 
-FIGURES = {"mAP": "mAP", "OF1": "O-F1", "exact_match": "exact", "ece": "ECE"}
+FIGURES = {"mAP": "mAP", "mix": "mAP with the auxiliary head", "OF1": "O-F1", "exact_match": "exact", "ece": "ECE"}
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ def read_training(folder: Path) -> Training:
                 "head": config["head"],
                 "backbone": config["backbone"]["name"],
                 "image_size": config["backbone"]["image_size"],
-                **{key: value for key, value in config["model"].items() if key != "num_labels"},
+                **{key: value for key, value in _model_settings(config).items() if key != "num_labels"},
                 **{key: value for key, value in training["config"].items() if key not in ("seed", "beam")},
                 "order": training.get("order", "frequent"),
                 "data": training["train_split"],
@@ -47,12 +47,19 @@ def read_training(folder: Path) -> Training:
             seconds=sum(record["seconds"] for record in whole["history"]),
             figures={split: _figures(report) for split, report in by_split.items()},
         )
-    except (OSError, KeyError, ValueError) as error:
+    except (OSError, KeyError, ValueError, TypeError) as error:
         raise UserError(f"{best} doesn't tell how it was trained: {CONFIG} or {METRICS} lacks {error}") from error
+
+
+def _model_settings(config: dict[str, Any]) -> dict[str, Any]:
+    """All of them: a run from before an option has its default."""
+    return CONFIGS[config["head"]](**config["model"]).to_dict()
 
 
 def _figures(report: dict[str, Any]) -> dict[str, float]:
     flat = {**report, **report.get("calibration", {})}
+    if "mix" in report:
+        flat["mix"] = report["mix"]["mAP"]
     return {key: flat[key] for key in FIGURES if key in flat}
 
 

@@ -357,7 +357,7 @@ def decode(
     recurrence: bool = True,
     given: Given = NOTHING,
 ) -> list[Trace]:
-    """Beam search with the model's own step: I (batch, …) -> one Trace per image.
+    """Beam search with the model's own step: I (batch, place, feature) -> one Trace per image.
 
     Without `recurrence` every step is the first one, except that no label repeats: for measuring what the
     recurrence is worth.
@@ -365,7 +365,7 @@ def decode(
     image = model.project_image(feature)
 
     def step(tokens: Tensor, live: Tensor, state: State) -> tuple[Tensor, State]:
-        return model.step(tokens, tuple(part[live] for part in image), state)
+        return model.step(tokens, image[live], state)
 
     def first_step(tokens: Tensor, live: Tensor, state: State) -> tuple[Tensor, State]:
         return step(torch.full_like(tokens, model.start), live, model.initial_state(len(tokens)))

@@ -31,6 +31,13 @@ def nearest(
 
 @torch.no_grad()
 def steps_in_space(model: CNNRNN, feature: Tensor, tokens: Sequence[int]) -> Tensor:
-    """x_1 … x_T of a path and its END: I of one image (1, …) -> (step, embedding). x_1 is before any label."""
+    """x_1 … x_T of a path and its END: I of one image (1, …) -> (step, embedding). x_1 is before any label.
+
+    Where every place has its own x_t, they are added up as they count for the step's choice; either way the inner
+    product with the choice's embedding is its logit.
+    """
     inputs = torch.tensor([[model.start, *tokens]], device=model.device)
-    return model.point(model.unroll(inputs), model.project_image(feature))[0]
+    choices = torch.tensor([*tokens, model.end], device=model.device)
+    points = model.points(model.unroll(inputs), model.project_image(feature))[0]  # (step, place, embedding)
+    scores = points @ model.label_embedding[choices].unsqueeze(2)  # (step, place, 1)
+    return (model.over_places.weights(scores) * points).sum(dim=1)

@@ -24,7 +24,7 @@ from cnnrnn.files import aside
 from cnnrnn.model import CNNRNN
 
 Inputs = Iterator[tuple[list[int], Tensor]]  # indices of pictures, what the layers that are trained take (batch, …)
-Features = Iterator[tuple[list[int], Tensor]]  # indices of pictures, their I (batch, …)
+Features = Iterator[tuple[list[int], Tensor]]  # indices of pictures, their I (batch, place, feature)
 Transform = Callable[[Image.Image], Tensor]
 
 
@@ -36,10 +36,13 @@ class Watcher(Protocol):
 
 
 class FeatureSource(Protocol):
-    """One pass over a split: the inputs, shuffled and varied, for training, and I, in order, for validation."""
+    """One pass over a split: the inputs, shuffled and varied, for training, and I, in order, for validation.
+
+    I is (batch, place, feature).
+    """
 
     def training(self) -> Inputs: ...
-    def feature(self, inputs: Tensor) -> Tensor: ...  # -> I (batch, …), through the layers that are trained
+    def feature(self, inputs: Tensor) -> Tensor: ...  # through the layers that are trained -> I
     def validation(self) -> Features: ...
 
 
@@ -107,8 +110,8 @@ class Cached:
         self.model, self.batch_size, self.folder, self.watcher = model, batch_size, folder, watcher
         self.frozen = nn.Sequential(*layers[:cut])
         self.trained = nn.Sequential(*layers[cut:]).requires_grad_(True)
-        # With nothing left to train or to attend to, the small vector is kept instead of the map.
-        self.pooled = not trained_layers and not getattr(model.config, "attention_heads", 0)
+        # With nothing left to train, and no places to tell apart, the small vector is kept instead of the map.
+        self.pooled = not trained_layers and not model.config.places
         mirrored = v2.Compose([v2.RandomHorizontalFlip(1.0), backbone.preprocess])
         transforms = [backbone.preprocess, mirrored, *[augmentation(backbone)] * (views - 2)][:views]
         self.train_views = [
@@ -160,7 +163,8 @@ class Cached:
 
     def _cache_key(self, split: Split, view: int) -> str:
         """Changes with the frozen layers, what follows them, the preprocessing and the files, their sizes and times."""
-        settings = [self.model.backbone.config.to_dict(), not self.pooled, view]
+        kept = "pooled, one place" if self.pooled else True
+        settings = [self.model.backbone.config.to_dict(), kept, view]
         digest = hashlib.sha256(json.dumps(settings).encode())
         for tensor in self.frozen.state_dict().values():
             digest.update(np.ascontiguousarray(tensor.cpu().numpy()).tobytes())

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from cnnrnn.backbones import Backbone
+from cnnrnn.pooling import OnePlace, OverPlaces, drop_channels, image_feature
 
 State = tuple[Tensor, ...]  # what the recurrence remembers; each tensor is (row, hidden)
-Image = tuple[Tensor, ...]  # a batch of images in the label space: `CNNRNN.project_image`
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"tanh": torch.tanh, "relu": torch.relu}
 
@@ -24,7 +24,7 @@ class ModelConfig:
     hidden_dim: int = 512
     activation: str = "tanh"  # h of equation 3, a key of ACTIVATIONS
     cell: str = "lstm"  # a key of CELLS
-    attention_heads: int = 0  # 0: the paper's pooling; otherwise each step pools the image by its own attention
+    places: bool = False  # equations 3 and 4 at every place of the feature map; otherwise once, pooled as in the paper
     auxiliary: bool = False  # a sigmoid per label beside the recurrence, which keeps the image's features honest
     dropout: float = 0.0  # on o(t), I and the label embedding, before their projections; training only
 
@@ -95,16 +95,11 @@ class CNNRNN(nn.Module):
         nn.init.normal_(self.label_embedding, std=dim**-0.5)
         self.recurrence = CELLS[config.cell](dim, hidden)
         self.U_o = nn.Linear(hidden, dim, bias=False)
-        if config.attention_heads:
-            if dim % config.attention_heads:
-                raise ValueError(f"{config.attention_heads} attention heads can't share an embedding of {dim}")
-            self.U_I = nn.Linear(backbone.channels, dim, bias=False)
-            self.key = nn.Linear(backbone.channels, dim, bias=False)
-            self.query = nn.Linear(dim, dim, bias=False)
-        else:
-            self.U_I = nn.Linear(backbone.feature_dim, dim, bias=False)
+        self.U_I = nn.Linear(backbone.channels if config.places else backbone.feature_dim, dim, bias=False)
+        self.over_places = OverPlaces() if config.places else OnePlace()
         if config.auxiliary:
             self.auxiliary = nn.Linear(self.U_I.in_features, config.num_labels)
+            self.auxiliary_over_places = OverPlaces() if config.places else OnePlace()
         self.dropout = nn.Dropout(config.dropout)
         self.h = ACTIVATIONS[config.activation]
 
@@ -129,43 +124,20 @@ class CNNRNN(nn.Module):
         return self.recurrence.initial_state(self.label_embedding.new_zeros(rows, self.config.hidden_dim))
 
     def image_feature(self, feature_map: Tensor) -> Tensor:
-        """Feature map (batch, channel, height, width) -> I: pooled (batch, feature), or for attention one per place
-        (batch, place, channel)."""
-        if self.config.attention_heads:
-            return feature_map.flatten(2).transpose(1, 2)
-        return self.backbone.pool(feature_map)
+        """Feature map (batch, channel, height, width) -> I (batch, place, feature); a pooled image has one place."""
+        return image_feature(self.backbone, feature_map, self.config.places)
 
-    def project_image(self, feature: Tensor) -> Image:
-        """I -> U_I I of equation 3 (batch, 1, embedding), the same at every step.
-
-        With attention U_I I of every place, and the keys by which a step chooses among them: (batch, head,
-        place, embedding / head) each.
-        """
-        feature = self.dropout(feature)
-        if not self.config.attention_heads:
-            return (self.U_I(feature).unsqueeze(1),)
-        return self._by_head(self.U_I(feature)), self._by_head(self.key(feature))
+    def project_image(self, feature: Tensor) -> Tensor:
+        """I (batch, place, feature) -> U_I I of equation 3, the same at every step: (batch, place, embedding)."""
+        return self.U_I(drop_channels(self.dropout, feature))
 
     def auxiliary_logits(self, feature: Tensor) -> Tensor:
-        """The auxiliary head's logits from the image alone, averaged over places: I (batch, …) -> (batch, label).
+        """The auxiliary head's logits from the image alone: I (batch, place, feature) -> (batch, label).
 
         Semantic regularisation (Liu et al., CVPR 2017): trained beside the recurrence, it makes the features tell
         every label, whatever was emitted before.
         """
-        pooled = feature.mean(dim=1) if self.config.attention_heads else feature  # (batch, feature)
-        return self.auxiliary(self.dropout(pooled))
-
-    def _by_head(self, x: Tensor) -> Tensor:
-        """(batch, n, embedding) -> (batch, head, n, embedding / head)."""
-        return x.unflatten(2, (self.config.attention_heads, -1)).transpose(1, 2)
-
-    def look(self, recurrent: Tensor, image: Image) -> Tensor:
-        """What equation 3 adds of the image: U_o o(t) (batch, n, embedding) -> (batch, n or 1, embedding)."""
-        if not self.config.attention_heads:
-            return image[0]
-        values, keys = image
-        query = self._by_head(self.query(recurrent))
-        return nn.functional.scaled_dot_product_attention(query, keys, values).transpose(1, 2).flatten(2)
+        return self.auxiliary_over_places(self.auxiliary(drop_channels(self.dropout, feature)))
 
     def recur(self, tokens: Tensor, state: State) -> tuple[Tensor, State]:
         """Equations 1 and 2, and U_o o(t): tokens (row,) -> (row, embedding), r(t). The image is not here."""
@@ -173,21 +145,22 @@ class CNNRNN(nn.Module):
         output, state = self.recurrence(w, state)
         return self.U_o(self.dropout(output)), state
 
-    def point(self, recurrent: Tensor, image: Image) -> Tensor:
-        """Equation 3: U_o o(t) of n prefixes per image -> x_t, points in the label space; (batch, n, embedding)."""
-        return self.h(recurrent + self.look(recurrent, image))
+    def points(self, recurrent: Tensor, image: Tensor) -> Tensor:
+        """Equation 3: U_o o(t) of n prefixes per image (batch, n, embedding), U_I I (batch, place, embedding) -> x_t,
+        points in the label space: (batch, n, place, embedding)."""
+        return self.h(recurrent.unsqueeze(2) + image.unsqueeze(1))
 
-    def score(self, recurrent: Tensor, image: Image) -> Tensor:
+    def score(self, recurrent: Tensor, image: Tensor) -> Tensor:
         """Equations 3 and 4: U_o o(t) of n prefixes per image (batch, n, embedding) -> logits (batch, n, L+1)."""
-        return self.point(recurrent, image) @ self.label_embedding[: self.start].T
+        return self.over_places(self.points(recurrent, image) @ self.label_embedding[: self.start].T)
 
-    def step(self, tokens: Tensor, image: Image, state: State) -> tuple[Tensor, State]:
+    def step(self, tokens: Tensor, image: Tensor, state: State) -> tuple[Tensor, State]:
         """One decoding step: tokens (row,), a batch of images -> logits (row, L+1), r(t).
 
         Every image has equally many rows, which stand together.
         """
         recurrent, state = self.recur(tokens, state)
-        grouped = recurrent.view(len(image[0]), -1, recurrent.shape[-1])  # (batch, n, embedding)
+        grouped = recurrent.view(len(image), -1, recurrent.shape[-1])  # (batch, n, embedding)
         return self.score(grouped, image).flatten(0, 1), state
 
     def unroll(self, inputs: Tensor) -> Tensor:
@@ -200,7 +173,7 @@ class CNNRNN(nn.Module):
         return torch.stack(outputs, dim=1)
 
     def forward(self, feature: Tensor, inputs: Tensor) -> Tensor:
-        """Teacher forcing: I (batch, …), inputs (batch, step) -> logits (batch, step, L+1).
+        """Teacher forcing: I (batch, place, feature), inputs (batch, step) -> logits (batch, step, L+1).
 
         A label already in the sequence has logit -inf, as in decoding: the model is one distribution over
         sequences without repeats, in training and in use.

@@ -5,17 +5,12 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
-# Magma-like: dark to bright in lightness alone, so it reads without colour vision. (position, red, green, blue)
-_COLOURS = np.array(
-    [
-        (0.00, 0, 0, 4),
-        (0.25, 81, 18, 124),
-        (0.50, 183, 55, 121),
-        (0.75, 252, 137, 97),
-        (1.00, 252, 253, 191),
-    ],
-    dtype=np.float32,
-)
+# Magma-like: dark to bright in lightness alone, so it reads without colour vision. position: (red, green, blue)
+_STOPS = {0.0: (0, 0, 4), 0.25: (81, 18, 124), 0.5: (183, 55, 121), 0.75: (252, 137, 97), 1.0: (252, 253, 191)}
+_COLOURS = np.stack(
+    [np.interp(np.linspace(0, 1, 256), list(_STOPS), channel) for channel in zip(*_STOPS.values(), strict=True)],
+    axis=-1,
+).astype(np.uint8)  # (level, 3)
 
 
 def overlay(
@@ -27,14 +22,12 @@ def overlay(
     `floor` of it is left out.
     """
     strength = stretched(values, picture.size) / scale if scale > 0 else np.zeros(picture.size[::-1], np.float32)
-    strength = np.where(strength < floor, 0.0, strength.clip(0, 1))
-    positions, channels = _COLOURS[:, 0], _COLOURS[:, 1:].T
-    colours = np.stack([np.interp(strength, positions, channel) for channel in channels], axis=-1)
-    alpha = (opacity * np.sqrt(strength))[..., None]  # the root lets weak evidence be seen at all
-    base = np.asarray(picture, dtype=np.float32)
-    # Where there is no evidence the picture is dimmed, not hidden.
-    blended = (1 - alpha) * 0.8 * base + alpha * colours
-    return Image.fromarray(blended.clip(0, 255).astype(np.uint8))
+    strength[strength < floor] = 0
+    levels = (strength.clip(0, 1) * 255).round().astype(np.uint8)  # (height, width)
+    # The root lets weak evidence be seen at all.
+    opacities = Image.fromarray(levels).point([round(255 * opacity * (level / 255) ** 0.5) for level in range(256)])
+    dimmed = picture.point(lambda value: 0.8 * value)  # where there is no evidence; not hidden
+    return Image.composite(Image.fromarray(_COLOURS[levels]), dimmed, opacities)
 
 
 def stretched(values: np.ndarray, size: tuple[int, int]) -> np.ndarray:

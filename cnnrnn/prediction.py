@@ -21,7 +21,7 @@ from cnnrnn.model import CNNRNN
 @torch.no_grad()  # not inference_mode: attribution needs to differentiate with respect to the feature map later
 def encode(model: CNNRNN | SigmoidClassifier, images: Tensor) -> tuple[Tensor, Tensor]:
     """The one backbone pass: preprocessed images (batch, 3, size, size) -> feature map (batch, channel, height,
-    width) and I (batch, …)."""
+    width) and I (batch, place, feature)."""
     feature_map = model.backbone(images.to(model.device))
     return feature_map, model.image_feature(feature_map)
 
@@ -29,7 +29,7 @@ def encode(model: CNNRNN | SigmoidClassifier, images: Tensor) -> tuple[Tensor, T
 def decode_batch(
     model: CNNRNN | SigmoidClassifier, feature: Tensor, labels: Sequence[str], beam: int = 8, recurrence: bool = True
 ) -> list[Trace]:
-    """I (batch, …) -> one Trace per image, by beam search or, for the baseline, by its threshold."""
+    """I (batch, place, feature) -> one Trace per image, by beam search or, for the baseline, by its threshold."""
     if isinstance(model, SigmoidClassifier):
         return threshold_labels(model, feature, labels)
     return decode(model, feature, labels, beam, recurrence)

@@ -306,7 +306,7 @@ class _Interrupt:
             raise KeyboardInterrupt
 
 
-Objective = Callable[[Tensor, list[int]], Tensor]  # I (batch, …) of pictures, their indices -> loss ()
+Objective = Callable[[Tensor, list[int]], Tensor]  # I (batch, place, feature) of pictures, their indices -> loss ()
 
 
 def _present(split: Split, vocabulary: Vocabulary) -> Tensor:

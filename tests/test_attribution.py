@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
-from captum.attr import LayerGradCam
+from captum.attr import InputXGradient, LayerGradCam
 from torch import Tensor, nn
 
 from cnnrnn.attribution import METHODS, TARGETS, against, explain, step_scores, worth_of_labels_before
@@ -18,10 +18,10 @@ from cnnrnn.prediction import encode
 LABELS = 5
 
 
-@pytest.fixture(scope="module", params=[0, 4], ids=["pooled", "attention"])
+@pytest.fixture(scope="module", params=[False, True], ids=["pooled", "places"])
 def model(request: pytest.FixtureRequest) -> CNNRNN:
     torch.manual_seed(3)
-    config = ModelConfig(num_labels=LABELS, embedding_dim=16, hidden_dim=12, attention_heads=request.param)
+    config = ModelConfig(num_labels=LABELS, embedding_dim=16, hidden_dim=12, places=request.param)
     return CNNRNN(config, Backbone(BackboneConfig.of("test_byobnet", 64))).eval()
 
 
@@ -50,12 +50,26 @@ def test_grad_cam_equals_captums_layer_grad_cam(model: CNNRNN, images: Tensor) -
     tokens = [2, 0, 3]
     whole = WholeModel(model, tokens)
     reference = LayerGradCam(whole, model.backbone)
-    explanation = explain(model, encode(model, images[:1])[0][0], tokens)
+    explanation = explain(model, encode(model, images[:1])[0][0], tokens, "grad-cam")
     assert explanation.maps.shape[0] == len(tokens) + 1  # END has its map, too
     for step, token in enumerate([*tokens, model.end]):
         expected = reference.attribute(images[:1], target=(step, token))[0, 0]
         torch.testing.assert_close(explanation.maps[step], expected, rtol=1e-3, atol=1e-6)
         torch.testing.assert_close(explanation.scores[step], whole(images[:1])[0, step, token], rtol=1e-3, atol=1e-4)
+
+
+def test_hires_cam_is_captums_input_times_gradient_and_grad_cam_where_places_count_alike(
+    model: CNNRNN, images: Tensor
+) -> None:
+    tokens = [2, 0, 3]
+    feature_map = encode(model, images[:1])[0][0]
+    maps = explain(model, feature_map, tokens, "hires-cam").maps
+    steps = feature_map.expand(len(tokens) + 1, -1, -1, -1).clone().requires_grad_(True)
+    reference = InputXGradient(step_scores(model, tokens)).attribute(steps)
+    torch.testing.assert_close(maps, reference.sum(dim=1).detach())
+    grad_cam = explain(model, feature_map, tokens, "grad-cam").maps
+    alike = not model.config.places
+    assert torch.allclose(maps, grad_cam, rtol=1e-3, atol=1e-5) == alike
 
 
 def test_integrated_gradients_add_up_to_the_change_of_the_score(model: CNNRNN, images: Tensor) -> None:

@@ -21,7 +21,7 @@ def classifier() -> SigmoidClassifier:
 def test_a_set_has_the_probability_of_its_independent_labels() -> None:
     model = classifier()
     model.threshold.fill_(0.4)
-    pooled = torch.randn(5, 4)
+    pooled = torch.randn(5, 1, 4)  # one place
     probs = model(pooled).sigmoid()
     for trace, p in zip(threshold_labels(model, pooled, LABELS), probs, strict=True):
         torch.testing.assert_close(torch.from_numpy(trace.marginals), p.detach())

@@ -29,7 +29,7 @@ def edit(folder: Path, **changes: object) -> None:
 def test_it_comes_back_with_the_same_answers(loaded: Checkpoint, tmp_path: Path) -> None:
     loaded.save(tmp_path / "again", {})
     again = Checkpoint.load(tmp_path / "again")
-    pooled = torch.randn(4, loaded.model.backbone.feature_dim)
+    pooled = torch.randn(4, 1, loaded.model.backbone.feature_dim)
     for one, other in zip(*(decode(c.model, pooled, c.vocabulary.labels) for c in (loaded, again)), strict=True):
         assert one.paths == other.paths
     assert again.vocabulary == loaded.vocabulary

@@ -151,6 +151,7 @@ def test_a_preset_gives_defaults_and_typed_options_win(tmp_path: Path, scenes_ro
     assert config["model"]["activation"] == "relu"
     assert config["model"]["embedding_dim"] == 8  # typed
     assert "--preset paper" in config["training"]["command"]
+    assert (tmp_path / "run" / "best" / "projection.json").is_file()  # computed once, here
 
 
 def test_ctrl_c_in_the_middle_of_training_leaves_a_usable_checkpoint(tmp_path: Path, scenes_root: Path) -> None:

@@ -25,4 +25,5 @@ def test_the_strongest_company_is_told_beside_the_other_tables() -> None:
     by_model = np.array([[2.0, 2, 0], [2, 2, 0], [0, 0, 0]])  # the model never says the third label
     told = together(("cat", "dog", "sofa"), in_training, by_model, most=1)
     assert told == {"cat": {"dog": (0.25, 1.0)}, "dog": {"cat": (1.0, 1.0)}, "sofa": {"cat": (0.5, 0.0)}}
-    assert list(together(("cat", "dog", "sofa"), in_training, by_model)["sofa"].values())[0] == pytest.approx((0.5, 0))
+    everybody = together(("cat", "dog", "sofa"), in_training, by_model)
+    assert next(iter(everybody["sofa"].values())) == pytest.approx((0.5, 0))

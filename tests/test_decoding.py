@@ -218,7 +218,7 @@ def test_bad_beams_and_broken_weights_are_refused() -> None:
 def test_without_recurrence_every_step_is_the_first_one(loaded: Checkpoint) -> None:
     torch.manual_seed(0)
     model, labels = loaded.rnn, loaded.vocabulary.labels
-    pooled = torch.randn(3, model.backbone.feature_dim)
+    pooled = torch.randn(3, 1, model.backbone.feature_dim)
     for with_memory, trace in zip(
         decode(model, pooled, labels), decode(model, pooled, labels, recurrence=False), strict=True
     ):
@@ -230,10 +230,10 @@ def test_without_recurrence_every_step_is_the_first_one(loaded: Checkpoint) -> N
         assert not np.allclose(with_memory.steps[1].probs, trace.steps[1].probs, atol=1e-3)
 
 
-@pytest.mark.parametrize("heads", [0, 4])
-def test_a_path_of_the_search_has_the_probability_of_teacher_forcing(heads: int) -> None:
+@pytest.mark.parametrize("places", [False, True])
+def test_a_path_of_the_search_has_the_probability_of_teacher_forcing(places: bool) -> None:
     torch.manual_seed(0)
-    config = ModelConfig(num_labels=L, embedding_dim=8, hidden_dim=6, attention_heads=heads)
+    config = ModelConfig(num_labels=L, embedding_dim=8, hidden_dim=6, places=places)
     model = CNNRNN(config, Backbone(BackboneConfig.of("test_byobnet", 32))).eval()
     model.label_embedding.data *= 5
     feature = model.image_feature(3 * torch.randn(5, model.backbone.channels, 2, 3))

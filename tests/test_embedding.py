@@ -1,6 +1,9 @@
+import pytest
 import torch
 
-from cnnrnn.embedding import nearest
+from cnnrnn.backbones import Backbone, BackboneConfig
+from cnnrnn.embedding import nearest, steps_in_space
+from cnnrnn.model import CNNRNN, ModelConfig
 
 POINTS = torch.tensor([[1.0, 0.0], [2.0, 0.1], [0.0, 1.0], [-1.0, 0.0]])
 LABELS = ["cat", "dog", "car", "sky"]
@@ -17,3 +20,16 @@ def test_neighbours_by_angle_and_by_inner_product() -> None:
 
 def test_more_neighbours_than_labels_are_all_the_others() -> None:
     assert all(len(near) == 3 for near in nearest(POINTS, LABELS, k=10).values())
+
+
+@pytest.mark.parametrize("places", [False, True])
+def test_a_steps_point_has_its_choices_logit_as_inner_product(places: bool) -> None:
+    torch.manual_seed(0)
+    config = ModelConfig(num_labels=4, embedding_dim=6, hidden_dim=5, places=places)
+    model = CNNRNN(config, Backbone(BackboneConfig.of("test_byobnet", 32))).eval()
+    feature = model.image_feature(torch.randn(1, model.backbone.channels, 2, 3))
+    points = steps_in_space(model, feature, (3, 1))
+    logits = model(feature, torch.tensor([[model.start, 3, 1]]))[0]  # (step, L+1)
+    choices = [3, 1, model.end]
+    products = (points * model.label_embedding[choices]).sum(dim=1)
+    torch.testing.assert_close(products, logits[range(3), choices].detach())

@@ -24,7 +24,7 @@ def test_forward_is_equations_1_to_4(activation: str) -> None:
     model = make(activation=activation)
     pooled = torch.randn(2, model.backbone.feature_dim)
     inputs = torch.tensor([[model.start, 3, 1], [model.start, 0, 4]])
-    logits = model(pooled, inputs)
+    logits = model(pooled.unsqueeze(1), inputs)  # one place
 
     cell = model.recurrence.cell
     U_l, U_o, U_I = model.label_embedding, model.U_o.weight, model.U_I.weight  # noqa: N806
@@ -43,24 +43,42 @@ def test_forward_is_equations_1_to_4(activation: str) -> None:
             torch.testing.assert_close(logits[row, step], s)
 
 
-def test_attention_pools_the_image_anew_for_every_step() -> None:
-    model = make(attention_heads=3)
+def test_a_label_is_scored_at_every_place_and_more_where_it_stands_out() -> None:
+    model = make(places=True)
+    model.over_places.peak.data.fill_(0.7)
+    model.over_places.sharpness.data.fill_(1.3)
     feature = model.image_feature(torch.randn(2, model.backbone.channels, 4, 5))
     inputs = torch.tensor([[model.start, 3, 1], [model.start, 0, 4]])
     logits = model(feature, inputs)
     for row in range(2):
         recurrent = model.unroll(inputs)[row]  # (step, embedding)
         for step in range(3):
-            query, keys = model.query(recurrent[step]), model.key(feature[row])  # (embedding,), (place, embedding)
-            seen = torch.empty(9)
-            for head in range(3):
-                part = slice(3 * head, 3 * head + 3)
-                weights = (keys[:, part] @ query[part] / 3**0.5).softmax(0)  # (place,)
-                seen[part] = weights @ model.U_I(feature[row])[:, part]
-            s = model.label_embedding[: LABELS + 1] @ torch.tanh(recurrent[step] + seen)
+            x = [torch.tanh(recurrent[step] + model.U_I.weight @ place) for place in feature[row]]
+            at = torch.stack([model.label_embedding[: LABELS + 1] @ point for point in x])  # (place, L+1)
+            s = at.mean(0) + 0.7 * ((1.3 * at).softmax(0) * at).sum(0)
             for before in inputs[row, 1 : step + 1].tolist():
                 s = s.index_fill(0, torch.tensor(before), -torch.inf)
             torch.testing.assert_close(logits[row, step], s)
+
+
+def test_places_that_are_all_alike_are_the_papers_pooling() -> None:
+    by_place, pooled = make(places=True), make()
+    by_place.load_state_dict(pooled.state_dict(), strict=False)
+    by_place.over_places.peak.data.fill_(0)
+    feature = torch.randn(2, pooled.backbone.channels)
+    inputs = torch.tensor([[pooled.start, 3, 1]] * 2)
+    everywhere = feature[:, :, None, None].expand(-1, -1, 2, 3)
+    expected = pooled(feature.unsqueeze(1), inputs)
+    torch.testing.assert_close(by_place(by_place.image_feature(everywhere), inputs), expected)
+
+
+def test_dropout_leaves_out_the_same_channels_at_every_place() -> None:
+    model = make(places=True, dropout=0.5).train()
+    model.U_I = nn.Identity()
+    kept = model.project_image(torch.ones(2, 6, model.backbone.channels)) > 0  # (batch, place, channel)
+    assert (kept == kept[:, :1]).all()
+    assert 0 < kept[0, 0].sum() < kept.shape[2]
+    assert (kept[0] != kept[1]).any()
 
 
 def test_the_printed_cell_by_hand() -> None:
@@ -74,7 +92,7 @@ def test_the_printed_cell_by_hand() -> None:
     assert output.item() == pytest.approx(76)
 
 
-@pytest.mark.parametrize("settings", [{"cell": "lstm"}, {"cell": "paper"}, {"attention_heads": 3}])
+@pytest.mark.parametrize("settings", [{"cell": "lstm"}, {"cell": "paper"}, {"places": True}])
 def test_stepping_equals_teacher_forcing(settings: dict[str, object]) -> None:
     model = make(**settings)
     feature = model.image_feature(torch.randn(3, model.backbone.channels, 2, 2))
@@ -91,7 +109,7 @@ def test_stepping_equals_teacher_forcing(settings: dict[str, object]) -> None:
 def test_the_recurrence_never_sees_the_image() -> None:
     model = make()
     model.h = lambda x: x  # with a linear h, what two images differ by is the same at every step
-    pooled = torch.randn(2, model.backbone.feature_dim)
+    pooled = torch.randn(2, 1, model.backbone.feature_dim)
     logits = model(pooled, torch.tensor([[model.start, 0, 2]] * 2))
     difference = logits[0] - logits[1]  # (step, L+1)
     for step in (1, 2):

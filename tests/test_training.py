@@ -38,10 +38,10 @@ def small(split: Split, images: int) -> Split:
     return Split(split.name, split.labels, split.samples[:images])
 
 
-def fresh(split: Split, head: str = "cnn-rnn") -> Checkpoint:
+def fresh(split: Split, head: str = "cnn-rnn", places: bool = False) -> Checkpoint:
     settings = {"embedding_dim": 8, "hidden_dim": 8} if head == "cnn-rnn" else {}
     return new_checkpoint(
-        split, "test_byobnet", 64, False, 0, torch.device("cpu"), head, dropout=0.2, **settings
+        split, "test_byobnet", 64, False, 0, torch.device("cpu"), head, dropout=0.2, places=places, **settings
     )  # fmt: skip
 
 
@@ -78,16 +78,17 @@ def test_ctrl_c_leaves_a_usable_checkpoint(scenes_root: Path, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(
-    ("head", "settings"),
+    ("head", "places", "settings"),
     [
-        ("cnn-rnn", {}),  # frozen
-        ("cnn-rnn", {"backbone_lr": 1e-3, "trained_layers": 2, "views": 3}),
-        ("cnn-rnn", {"backbone_lr": 1e-3}),  # end to end, and batch norm learns
-        ("sigmoid", {"backbone_lr": 1e-3, "trained_layers": 2, "loss": "asymmetric"}),
+        ("cnn-rnn", False, {}),  # frozen
+        ("cnn-rnn", True, {}),  # frozen, and it is maps that are kept
+        ("cnn-rnn", False, {"backbone_lr": 1e-3, "trained_layers": 2, "views": 3}),
+        ("cnn-rnn", False, {"backbone_lr": 1e-3}),  # end to end, and batch norm learns
+        ("sigmoid", True, {"backbone_lr": 1e-3, "trained_layers": 2, "loss": "asymmetric"}),
     ],
 )
 def test_a_resumed_run_has_the_losses_of_an_uninterrupted_one(
-    head: str, settings: dict, scenes_root: Path, tmp_path: Path
+    head: str, places: bool, settings: dict, scenes_root: Path, tmp_path: Path
 ) -> None:
     split = small(load_split("scenes", scenes_root, "train"), 40)
     config = TrainConfig(epochs=4, batch_size=16, **settings)
@@ -98,7 +99,7 @@ def test_a_resumed_run_has_the_losses_of_an_uninterrupted_one(
                 raise KeyboardInterrupt
 
     def run(name: str, watcher: Quiet, resume: bool = False) -> tuple[Run, Checkpoint]:
-        checkpoint = fresh(split, head)
+        checkpoint = fresh(split, head, places)
         return train(
             checkpoint, split, split, config, tmp_path / name, tmp_path / "features", watcher, resume
         ), checkpoint  # fmt: skip
@@ -165,16 +166,21 @@ def test_the_baseline_learns_the_scenes_and_is_evaluated_alike(scenes_root: Path
         best.rnn  # noqa: B018
 
 
-def test_the_auxiliary_head_is_trained_beside_the_recurrence_and_reported(scenes_root: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("places", [False, True])
+def test_the_auxiliary_head_is_trained_beside_the_recurrence_and_reported(
+    places: bool, scenes_root: Path, tmp_path: Path
+) -> None:
     train_split, val = (load_split("scenes", scenes_root, name) for name in ("train", "val"))
     checkpoint = new_checkpoint(
-        train_split, "test_byobnet", 64, False, 0, torch.device("cpu"), embedding_dim=8, hidden_dim=8, auxiliary=True
-    )
+        train_split, "test_byobnet", 64, False, 0, torch.device("cpu"), embedding_dim=8, hidden_dim=8, auxiliary=True,
+        places=places,
+    )  # fmt: skip
     config = TrainConfig(epochs=5, batch_size=32, lr=3e-3, backbone_lr=3e-3, auxiliary=1.0)
     train(checkpoint, train_split, val, config, tmp_path / "run", tmp_path / "features", Quiet())
     report = evaluate(Checkpoint.load(tmp_path / "run" / "last"), val).metrics
     assert report["auxiliary"]["mAP"] > 80  # an untrained head has about 25
     assert report["mix"]["mAP"] > 80
+    assert "mAP on validation of the auxiliary sigmoid head" in (tmp_path / "run" / "last" / "README.md").read_text()
     assert "auxiliary" not in evaluate(fresh(small(val, 8)), small(val, 8)).metrics
 
 
