@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import streamlit as st
+
+if TYPE_CHECKING:
+    from pandas.io.formats.style import Styler
 
 _MEASURES = {"mAP": "mAP", "OF1": "O-F1", "CF1": "C-F1", "exact_match": "exact set", "MAP@10": "MAP@10"}
 
@@ -13,3 +17,10 @@ def measures(report: dict[str, Any]) -> None:
     """The main figures of an evaluation's report, side by side."""
     for column, (key, name) in zip(st.columns(len(_MEASURES)), _MEASURES.items(), strict=True):
         column.metric(name, f"{report[key]:.1f} %")
+
+
+def table(label: str, key: str, make: Callable[[], Styler], hide_index: bool = True) -> None:
+    """The numbers behind a chart, made when somebody opens them: formatting takes longer than drawing the chart."""
+    with st.expander(label, key=key, on_change="rerun") as box:
+        if box.open:
+            st.dataframe(make(), hide_index=hide_index)

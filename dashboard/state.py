@@ -7,6 +7,7 @@ arrays themselves, of which streamlit would look at a sample only. Caches are bo
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,13 +17,14 @@ import streamlit as st
 import torch
 from PIL import Image
 
-from cnnrnn.attribution import TARGETS, Explanation, against, explain
+from cnnrnn.attribution import DEFAULT_METHOD, TARGETS, Explanation, against, explain
 from cnnrnn.attribution import worth_of_labels_before as compute_worth
 from cnnrnn.baseline import SigmoidClassifier
 from cnnrnn.checkpoint import CONFIG, Checkpoint, file_hash, read_results
 from cnnrnn.data import Sample, Split, load_split
 from cnnrnn.decoding import NOTHING, Given, Trace
 from cnnrnn.images import open_image
+from cnnrnn.overlay import overlay
 from cnnrnn.prediction import decode_batch, decode_picture, encode_picture
 from cnnrnn.projection import compute as compute_projection
 from cnnrnn.projection import read as read_projection
@@ -31,6 +33,16 @@ HERE = Path(__file__).resolve().parent
 CHECKPOINTS = HERE.parent / "checkpoints"
 SAMPLES = HERE / "samples"
 MAX_SIDE = 1024  # pixels; larger uploads are shown, and explained, at this size
+
+
+@dataclass(frozen=True)
+class Maps:
+    """What the maps show and how they are drawn."""
+
+    method: str = DEFAULT_METHOD  # a key of METHODS
+    target: str | int = "log-odds"  # a key of TARGETS or, for a contrast, the rival label
+    opacity: float = 0.65
+    floor: float = 0.0  # share of the scale below which evidence is left out
 
 
 @dataclass(frozen=True)
@@ -202,12 +214,33 @@ def worth_of_labels_before(checkpoint: Checkpoint, picture: Picture, tokens: tup
     return _worth(checkpoint.weights_hash, picture.digest, tokens, checkpoint, feature(checkpoint, picture))
 
 
-def explanation(
-    checkpoint: Checkpoint,
-    picture: Picture,
+def explanation(checkpoint: Checkpoint, picture: Picture, tokens: tuple[int, ...], maps: Maps = Maps()) -> Explanation:
+    """Evidence of every step of a path and of its END."""
+    return _explanation(
+        checkpoint.weights_hash, picture.digest, tokens, maps.method, maps.target, checkpoint, picture.image
+    )
+
+
+def drawn(checkpoint: Checkpoint, picture: Picture, tokens: tuple[int, ...], maps: Maps) -> list[bytes]:
+    """The maps of `explanation` over the picture, as JPEG files."""
+    return _drawn(checkpoint.weights_hash, picture.digest, tokens, maps, checkpoint, picture)
+
+
+@st.cache_data(max_entries=128, show_spinner=False)
+def _drawn(
+    weights_hash: str,
+    digest: str,
     tokens: tuple[int, ...],
-    method: str = "grad-cam",
-    target: str | int = "log-odds",
-) -> Explanation:
-    """Maps of a path; `target` is a key of TARGETS or, for a contrast, the rival label."""
-    return _explanation(checkpoint.weights_hash, picture.digest, tokens, method, target, checkpoint, picture.image)
+    maps: Maps,
+    _checkpoint: Checkpoint,
+    _picture: Picture,
+) -> list[bytes]:
+    explained = explanation(_checkpoint, _picture, tokens, maps)
+    return [draw(_picture, values, explained.scale, maps) for values in explained.maps]
+
+
+def draw(picture: Picture, values: torch.Tensor, scale: float, maps: Maps) -> bytes:
+    """One map (height, width) over the picture, as a JPEG file."""
+    buffer = io.BytesIO()
+    overlay(picture.image, values.cpu().numpy(), scale, maps.opacity, maps.floor).save(buffer, "JPEG", quality=90)
+    return buffer.getvalue()

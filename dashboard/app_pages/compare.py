@@ -34,11 +34,6 @@ class Side:
 
 
 def page() -> None:
-    st.title("What is different?")
-    st.markdown(
-        "Two models look at one picture, or one model at two pictures. Labels are matched by their names; what only "
-        "one side says is marked."
-    )
     name, checkpoint = controls.chosen_checkpoint()
     beam = controls.beam()
     what = st.segmented_control(
@@ -153,7 +148,7 @@ def _maps(left: Side, right: Side) -> None:
                         output_format="JPEG",
                         alt=f"Evidence for {name} at step {step + 1}, over the picture",
                     )
-    st.caption("Grad-CAM; each side has its own scale: only maps of one side can be compared by their brightness.")
+    st.caption("Each side has its own scale: only maps of one side can be compared by their brightness.")
 
 
 page()

@@ -5,8 +5,8 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -14,14 +14,17 @@ import streamlit as st
 from PIL import Image
 
 import controls
+import shown
 import state
 from cnnrnn.attribution import METHODS, TARGETS, Explanation
 from cnnrnn.checkpoint import Checkpoint
 from cnnrnn.decoding import Path, Trace
-from cnnrnn.overlay import overlay
 from cnnrnn.vocabulary import END_NAME
 from views import bars, decoded, tree
 from views.style import CHART, markdown, percent
+
+if TYPE_CHECKING:
+    from pandas.io.formats.style import Styler
 
 _CONTRAST = "contrast"
 _SHOWS = {
@@ -31,36 +34,17 @@ _SHOWS = {
 }
 
 
-@dataclass(frozen=True)
-class Maps:
-    """What the maps show and how they are drawn: the sidebar's choices."""
-
-    method: str
-    target: str | int  # a key of TARGETS, or the rival of a contrast
-    shows: str  # in words
-    opacity: float
-    floor: float  # share of the scale below which evidence is left out
-
-    def draw(self, picture: Image.Image, values: np.ndarray, scale: float) -> Image.Image:
-        return overlay(picture, values, scale, self.opacity, self.floor)
-
-
 def page() -> None:
-    st.title("Why these labels?")
-    st.markdown(
-        "A CNN-RNN names a picture's labels one after the other and then says END. Choose a picture: you see the "
-        "sequences it considered, what it picked from at each step, and where in the picture it found the evidence."
-    )
     _, checkpoint = controls.chosen_sequence_model()
     beam = controls.beam()
-    maps = _choose_maps(checkpoint)
     picture = controls.picture()
     trace = state.trace(checkpoint, picture, beam)
-    _inspect(checkpoint, picture, trace, maps)
+    _inspect(checkpoint, picture, trace)
 
 
-def _choose_maps(checkpoint: Checkpoint) -> Maps:
-    with st.sidebar:
+def _choose_maps(checkpoint: Checkpoint) -> tuple[state.Maps, str]:
+    """How the maps are made and drawn, and in words what they show."""
+    with st.popover("Maps", icon=":material/tune:"):
         method = st.selectbox(
             "Maps by",
             list(METHODS),
@@ -84,29 +68,27 @@ def _choose_maps(checkpoint: Checkpoint) -> Maps:
         floor = st.slider(
             "Leave out evidence below", 0.0, 0.9, 0.0, 0.05, key="floor", format="percent", help="Of the common scale."
         )
-    return Maps(str(method), target, shows, opacity, floor)
+    return state.Maps(str(method), target, opacity, floor), shows
 
 
 @st.fragment
-def _inspect(checkpoint: Checkpoint, picture: state.Picture, trace: Trace, maps: Maps) -> None:
-    """Everything that follows the chosen path and step; choosing others reruns only this."""
-    chosen, step = _chosen(trace)
+def _inspect(checkpoint: Checkpoint, picture: state.Picture, trace: Trace) -> None:
+    """Everything that follows the chosen path, step and maps; choosing others reruns only this."""
+    chosen = _chosen(trace)
+    maps, shows = _choose_maps(checkpoint)
     path = trace.paths[chosen]
-    explanation = state.explanation(checkpoint, picture, path.tokens, maps.method, maps.target)
+    explanation = state.explanation(checkpoint, picture, path.tokens, maps)
     dark = controls.dark()
-    drawn = [maps.draw(picture.image, values, explanation.scale) for values in explanation.maps.cpu().numpy()]
-    _answer(picture, trace, path, step, explanation, maps, drawn, dark)
+    drawn = state.drawn(checkpoint, picture, path.tokens, maps)
+    _answer(picture, trace, path, explanation, maps, drawn, dark)
     _search(trace, chosen, dark)
     worth = state.worth_of_labels_before(checkpoint, picture, path.tokens)
-    _steps(trace, path, explanation, maps, drawn, worth, dark)
-    _keep(picture, trace, chosen, explanation, maps, drawn)
+    _steps(trace, path, explanation, shows, drawn, worth, dark)
+    _keep(picture, trace, chosen, f"Maps ({maps.method}) show {shows}. Bright is more, all on one scale.", drawn)
 
 
-def _chosen(trace: Trace) -> tuple[int, int]:
-    """Index of the chosen path, and the step that is looked at, 0 for none; the address names both.
-
-    The best path and no step for a new picture, model or beam.
-    """
+def _chosen(trace: Trace) -> int:
+    """Index of the chosen path; the address names it. The best path and no step for a new picture, model or beam."""
     session = st.session_state
     search = (trace.beam, trace.labels, trace.paths)
     if session.get("search") != search or "path" not in session:
@@ -114,15 +96,25 @@ def _chosen(trace: Trace) -> tuple[int, int]:
         session.path = _addressed("path", len(trace.paths)) if linked else 0
         session.step = _addressed("step", len(trace.paths[session.path].tokens) + 2) if linked else 0
         session.search = search
-    last = len(trace.paths[session.path].tokens) + 1
+    _address("path")
+    return int(session.path)
+
+
+def _step_looked_at(last: int) -> int:
+    """The step whose map lies over the picture, 0 for none; the address names it."""
+    session = st.session_state
     if session.get("step") is None or session.step > last:
         session.step = 0
-    for name in ("path", "step"):
-        if session[name]:
-            st.query_params[name] = str(session[name])
-        elif name in st.query_params:
-            del st.query_params[name]
-    return int(session.path), int(session.step)
+    _address("step")
+    return int(session.step)
+
+
+def _address(name: str) -> None:
+    """A link to what is chosen now."""
+    if st.session_state[name]:
+        st.query_params[name] = str(st.session_state[name])
+    elif name in st.query_params:
+        del st.query_params[name]
 
 
 def _addressed(name: str, below: int) -> int:
@@ -135,15 +127,14 @@ def _answer(
     picture: state.Picture,
     trace: Trace,
     path: Path,
-    step: int,
     explanation: Explanation,
-    maps: Maps,
-    drawn: list[Image.Image],
+    maps: state.Maps,
+    drawn: list[bytes],
     dark: bool,
 ) -> None:
     left, right = st.columns([2, 3], gap="large")
     with left:
-        _picture(picture, trace.choices(path), step, explanation, maps, drawn)
+        _picture(picture, trace.choices(path), explanation, maps, drawn)
     with right:
         best = path is trace.paths[0]
         st.subheader("Its labels" if best else "The chosen path's labels")
@@ -167,16 +158,18 @@ def _answer(
         )
 
 
+@st.fragment
 def _picture(
     picture: state.Picture,
     choices: list[str],
-    step: int,
     explanation: Explanation,
-    maps: Maps,
-    drawn: list[Image.Image],
+    maps: state.Maps,
+    drawn: list[bytes],
 ) -> None:
-    """The picture, with the map of the step that is looked at, and what chooses the step."""
-    shown, alt = picture.image, f"The picture {picture.name}"
+    """The picture, with the map of the step that is looked at, and what chooses the step; another reruns only this."""
+    step = _step_looked_at(len(choices))
+    looked_at: Image.Image | bytes = picture.image
+    alt = f"The picture {picture.name}"
     place = st.empty()
     st.segmented_control(
         "Look at",
@@ -196,12 +189,12 @@ def _picture(
             format_func=lambda number: f"{number} · {choices[number - 1]}" if number else "no other step",
             help="What this step looks at more than the other one.",
         )
-        shown = drawn[step - 1]
+        looked_at = drawn[step - 1]
         if less:
             values = explanation.maps[step - 1] - explanation.maps[less - 1].clamp(min=0)
-            shown = maps.draw(picture.image, values.cpu().numpy(), explanation.scale)
+            looked_at = state.draw(picture, values, explanation.scale, maps)
         alt = f"The picture {picture.name} with the evidence of step {step}"
-    place.image(shown, width="stretch", alt=alt, output_format="JPEG")
+    place.image(looked_at, width="stretch", alt=alt, output_format="JPEG")
     back, on = st.columns(2)
     back.button("Step back", shortcut="Left", on_click=_go, args=(-1, len(choices)), width="stretch")
     on.button("Next step", shortcut="Right", on_click=_go, args=(1, len(choices)), width="stretch")
@@ -241,18 +234,20 @@ def _search(trace: Trace, chosen: int, dark: bool) -> None:
         "● kept in the beam · ■ finished with END · ✕ dropped. A thicker line is a more probable choice. Hover for "
         "probabilities and for what a dropped branch lost to; click a point to follow its best finished path."
     )
-    with st.expander("The tree as a table"):
-        table = pd.DataFrame(tree.rows(trace, min_prob))
+
+    def rows() -> Styler:
         formats = {"this choice": "{:.2%}", "whole path": "{:.2%}", "log-probability": "{:.2f}"}
-        st.dataframe(table.style.format(formats), hide_index=True)
+        return pd.DataFrame(tree.rows(trace, min_prob)).style.format(formats)
+
+    shown.table("The tree as a table", "tree_table", rows)
 
 
 def _steps(
     trace: Trace,
     path: Path,
     explanation: Explanation,
-    maps: Maps,
-    drawn: list[Image.Image],
+    shows: str,
+    drawn: list[bytes],
     worth: Sequence[float],
     dark: bool,
 ) -> None:
@@ -266,20 +261,24 @@ def _steps(
                     strength = strengths[step] if strengths else 0.0
                     _step(trace, path, step, drawn[step], strength, worth[step], dark)
     st.caption(
-        f"Maps ({explanation.method}) show {markdown(maps.shows)}. Bright is more, all on one scale: a dark map is "
+        f"Maps ({explanation.method}) show {markdown(shows)}. Bright is more, all on one scale: a dark map is "
         "weak evidence. Bars show what the step chose from, given the labels before it (✓ its choice); “labels before "
         "it” is what they add to the choice's log-odds, in nats, compared with saying it first."
     )
-    with st.expander("The same as a table"):
-        names = trace.choices(path)
-        probs = np.stack([trace.distribution(path, step) for step in range(len(drawn))], axis=1)  # (L+1, step)
-        columns = [f"{step + 1}: {name}" for step, name in enumerate(names)]
-        table = pd.DataFrame(100 * probs, index=[*trace.labels, trace.name(trace.end)], columns=columns)
-        table.insert(0, "emitted at all", [*(100 * trace.marginals), 100 * trace.coverage])
-        st.dataframe(table.sort_values("emitted at all", ascending=False).style.format("{:.2f} %"))
+    shown.table("The same as a table", "steps_table", lambda: _distributions(trace, path), hide_index=False)
 
 
-def _step(trace: Trace, path: Path, step: int, drawn: Image.Image, strength: float, worth: float, dark: bool) -> None:
+def _distributions(trace: Trace, path: Path) -> Styler:
+    """What every step chose from, and what is emitted at all."""
+    names = trace.choices(path)
+    probs = np.stack([trace.distribution(path, step) for step in range(len(names))], axis=1)  # (L+1, step)
+    columns = [f"{step + 1}: {name}" for step, name in enumerate(names)]
+    table = pd.DataFrame(100 * probs, index=[*trace.labels, trace.name(trace.end)], columns=columns)
+    table.insert(0, "emitted at all", [*(100 * trace.marginals), 100 * trace.coverage])
+    return table.sort_values("emitted at all", ascending=False).style.format("{:.2f} %")
+
+
+def _step(trace: Trace, path: Path, step: int, drawn: bytes, strength: float, worth: float, dark: bool) -> None:
     """`strength` is the step's strongest evidence, as a share of the scale."""
     name = trace.name(path.token(step, trace.end))
     st.markdown(f"**{step + 1} · {markdown(name)}**")
@@ -300,26 +299,21 @@ def _step(trace: Trace, path: Path, step: int, drawn: Image.Image, strength: flo
     )
 
 
-def _keep(
-    picture: state.Picture,
-    trace: Trace,
-    chosen: int,
-    explanation: Explanation,
-    maps: Maps,
-    drawn: list[Image.Image],
-) -> None:
-    """Downloads, made only when they are asked for."""
+def _keep(picture: state.Picture, trace: Trace, chosen: int, explained: str, drawn: list[bytes]) -> None:
+    """Downloads, made only when they are asked for; `explained` says what the maps show."""
     st.subheader("Keep it")
     stem = picture.name.rsplit(".", 1)[0]
     captions = [f"{step} · {name}" for step, name in enumerate(trace.choices(trace.paths[chosen]), start=1)]
 
+    def opened() -> list[Image.Image]:
+        return [Image.open(io.BytesIO(one)) for one in drawn]
+
     def report() -> str:
-        explained = f"Maps ({explanation.method}) show {maps.shows}. Bright is more, all on one scale."
-        return decoded.report(picture.name, picture.image, trace, chosen, drawn, explained)
+        return decoded.report(picture.name, picture.image, trace, chosen, opened(), explained)
 
     def sheet() -> bytes:
         buffer = io.BytesIO()
-        decoded.strip(drawn, captions).save(buffer, "PNG")
+        decoded.strip(opened(), captions).save(buffer, "PNG")
         return buffer.getvalue()
 
     button = partial(st.download_button, on_click="ignore", icon=":material/download:")

@@ -28,11 +28,6 @@ _EVERY = 0.2  # seconds between two signs of progress
 
 
 def page() -> None:
-    st.title("How good is it, and where does it fail?")
-    st.markdown(
-        "Open what `cnnrnn evaluate --per-image FILE` wrote, or evaluate here. Move the threshold, see which labels "
-        "are taken for which, and open the worst mistakes in *Decode*."
-    )
     _choose()
     chosen = st.session_state.get("records")
     if chosen is None:

@@ -20,14 +20,10 @@ from views import space
 from views.style import CHART, markdown
 
 _MOST_PICTURES = 40
+_OFTEN = 0.05  # labels that are said together less often than this are not joined
 
 
 def page() -> None:
-    st.title("What does it believe is alike?")
-    st.markdown(
-        "Labels, pictures and decoding steps live in one space: what is close to a label is likely to be called it. "
-        "Labels near each other mean the same things to the model, or appear in the same company."
-    )
     name, checkpoint = controls.chosen_sequence_model()
     if len(checkpoint.vocabulary) < 3:
         st.info("A map needs three labels or more.", icon=":material/scatter_plot:")
@@ -41,18 +37,21 @@ def page() -> None:
 @st.fragment
 def _map(name: str, checkpoint: Checkpoint, picture: state.Picture) -> None:
     projection = state.projection(name, checkpoint)
-    entry, dims, found = _choices(projection["maps"], checkpoint)
     labels, counts = checkpoint.vocabulary.labels, checkpoint.vocabulary.counts
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        entry, dims, found = _choices(projection["maps"], checkpoint)
+        edges, lines = _edges(name, checkpoint)
+        others = _others() if dims == 2 else []
     coordinates = np.array(entry["coordinates"])[:, :dims]
     dark = controls.dark()
-    fig = space.figure(coordinates, labels, counts, _edges(checkpoint), found, dark)
+    fig = space.figure(coordinates, labels, counts, edges, found, dark)
 
     trace = state.trace(checkpoint, picture, controls.BEAM)
     path = trace.paths[0]
     names = trace.choices(path)
     way = steps_in_space(checkpoint.rnn, state.feature(checkpoint, picture), path.tokens)
     space.add_way(fig, place(entry, checkpoint.rnn.labels_in_space(), way)[:, :dims], names, dark)
-    if dims == 2 and (others := _others()):
+    if others:
         space.add_pictures(fig, *_placed(entry, checkpoint, others))
     left, right = st.columns([4, 1])
     left.plotly_chart(
@@ -68,7 +67,7 @@ def _map(name: str, checkpoint: Checkpoint, picture: state.Picture) -> None:
             help="Share of a map's near neighbours that are near in the label space, too. 1 is perfect.",
         )
     st.caption(
-        "Larger dots: more training pictures. Lines join each label with its two nearest by angle. Squares: x₁ … x_T "
+        f"Larger dots: more training pictures. Lines join each label with {lines}. Squares: x₁ … x_T "
         "of the picture's best path, the points from which its steps chose"
         + (". " if "components" in entry else ", each placed among its three nearest labels. ")
         + f"Seed {projection['seed']}; "
@@ -84,43 +83,63 @@ def _map(name: str, checkpoint: Checkpoint, picture: state.Picture) -> None:
 
 def _choices(maps: dict[str, Any], checkpoint: Checkpoint) -> tuple[dict[str, Any], int, int | None]:
     """The map, its dimensions, and the label that is looked for."""
-    one, two, three = st.columns([1, 1, 2], vertical_alignment="bottom")
     methods = sorted({method.split()[0] for method in maps}, reverse=True)
-    method = one.segmented_control("Map", methods, default=methods[0], required=True, key="map")
-    dims = 3 if two.segmented_control("In", ["2-D", "3-D"], default="2-D", required=True, key="dims") == "3-D" else 2
+    method = st.segmented_control("Map", methods, default=methods[0], required=True, key="map")
+    dims = 3 if st.segmented_control("In", ["2-D", "3-D"], default="2-D", required=True, key="dims") == "3-D" else 2
     labels = checkpoint.vocabulary.labels
-    found = three.selectbox("Find a label", labels, index=None, key="found", placeholder="any label")
+    found = st.selectbox("Find a label", labels, index=None, key="found", placeholder="any label", width=220)
     entry = maps.get(str(method)) or maps[f"{method} {dims}-D"]
     return entry, dims, None if found is None else labels.index(found)
 
 
-def _edges(checkpoint: Checkpoint) -> list[tuple[int, int]]:
-    """Each label and its two nearest by angle, as pairs of indices."""
+def _edges(name: str, checkpoint: Checkpoint) -> tuple[list[tuple[int, int]], str]:
+    """Pairs of indices that a line joins, and in words what each label is joined with."""
     labels = checkpoint.vocabulary.labels
-    near = nearest(checkpoint.rnn.labels_in_space(), labels, k=2)
+    together = state.results(name)["together"]
+    kinds = ["nearest by angle", "said together"]
+    chosen = together and st.segmented_control("Lines join", kinds, default=kinds[0], required=True, key="lines")
+    if chosen == kinds[1]:
+        said = {a: {b: by_model for b, (_, by_model) in others.items()} for a, others in together.items()}
+        joined = {a: [b for b in sorted(s, key=s.__getitem__)[-2:] if s[b] >= _OFTEN] for a, s in said.items()}
+        words = f"the two that the model most often says with it, from {_OFTEN:.0%} of the time on"
+    else:
+        near = nearest(checkpoint.rnn.labels_in_space(), labels, k=2)
+        joined = {a: [b for b, _ in others] for a, others in near.items()}
+        words = "its two nearest by angle"
     rank = {label: index for index, label in enumerate(labels)}
-    pairs = {(rank[a], rank[b]) for a, others in near.items() for b, _ in others}
-    return sorted({(min(pair), max(pair)) for pair in pairs})
+    pairs = {(rank[a], rank[b]) for a, others in joined.items() for b in others}
+    return sorted({(min(pair), max(pair)) for pair in pairs}), words
 
 
 def _placed(
     entry: dict[str, Any], checkpoint: Checkpoint, pictures: list[state.Picture]
 ) -> tuple[np.ndarray, list[Image.Image], list[str]]:
     """Where each picture's decoding starts in the map (picture, 2), and what to draw there."""
-    starts = torch.cat([steps_in_space(checkpoint.rnn, state.feature(checkpoint, p), ()) for p in pictures])
+    paths = [state.trace(checkpoint, picture, controls.BEAM).paths[0] for picture in pictures]
+    starts = torch.cat(
+        [
+            steps_in_space(checkpoint.rnn, state.feature(checkpoint, picture), path.tokens)[:1]
+            for picture, path in zip(pictures, paths, strict=True)
+        ]
+    )
     places = place(entry, checkpoint.rnn.labels_in_space(), starts)[:, :2]
     return places, [picture.image for picture in pictures], [picture.name for picture in pictures]
 
 
 def _others() -> list[state.Picture]:
     """More pictures to place in the map; those that can't be read are named."""
-    uploads = st.file_uploader(
-        "Place more pictures in the map",
-        type=controls.PICTURE_TYPES,
-        accept_multiple_files=True,
-        key="others",
-        help=f"Each falls where its decoding starts. At most {_MOST_PICTURES}.",
-    )
+    with st.popover("Place pictures", icon=":material/add_photo_alternate:"):
+        kind = st.segmented_control(
+            "Place", ["pictures", "a folder"], default="pictures", required=True, key="others_kind"
+        )
+        uploads = st.file_uploader(
+            f"Each falls where its decoding starts. At most {_MOST_PICTURES}",
+            type=controls.PICTURE_TYPES,
+            accept_multiple_files="directory" if kind == "a folder" else True,
+            key=f"others {kind}",
+        )
+        if len(uploads) > _MOST_PICTURES:
+            st.caption(f"The first {_MOST_PICTURES} of {len(uploads)} pictures are placed.")
     pictures = []
     for upload in uploads[:_MOST_PICTURES]:
         try:

@@ -16,11 +16,6 @@ from views.style import CHART, markdown
 
 
 def page() -> None:
-    st.title("What is this model?")
-    st.markdown(
-        "What it was trained on and how well it does on pictures it had not seen. Look here before you trust a label: "
-        "rare ones are weak."
-    )
     name, checkpoint = controls.chosen_checkpoint()
     results = state.results(name)
     evaluations = results["evaluations"] or {"validation": results["val"]}

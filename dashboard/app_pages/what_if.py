@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,7 @@ import torch
 from PIL import Image
 
 import controls
+import shown
 import state
 from cnnrnn.checkpoint import Checkpoint
 from cnnrnn.decoding import NOTHING, Given, Trace, sequence_log_probs
@@ -20,15 +22,13 @@ from cnnrnn.overlay import stretched
 from views import changes, tree
 from views.style import CHART, markdown, percent
 
+if TYPE_CHECKING:
+    from pandas.io.formats.style import Styler
+
 _MOST_ORDERED = 5  # labels whose orders are all tried: 120
 
 
 def page() -> None:
-    st.title("What if it were told otherwise?")
-    st.markdown(
-        "Force a label, forbid one, or hide what a step looked at: the picture is decoded again at once, and you see "
-        "which other labels rise and fall with it. That is what the model holds to belong together."
-    )
     name, checkpoint = controls.chosen_sequence_model()
     beam = controls.beam()
     picture = controls.picture()
@@ -67,9 +67,12 @@ def _told(checkpoint: Checkpoint, picture: state.Picture, before: Trace, beam: i
         key="told_tree",
         alt="Tree of the label sequences the search kept with what was given",
     )
-    with st.expander("The same as a table"):
-        rows = [{"label": c.label, "before": c.before, "after": c.after, "Δ": c.delta} for c in found]
-        st.dataframe(pd.DataFrame(rows).style.format("{:.3f}", subset=["before", "after", "Δ"]), hide_index=True)
+
+    def rows() -> Styler:
+        told = [{"label": c.label, "before": c.before, "after": c.after, "Δ": c.delta} for c in found]
+        return pd.DataFrame(told).style.format("{:.3f}", subset=["before", "after", "Δ"])
+
+    shown.table("The same as a table", "told_table", rows)
 
 
 def _given(trace: Trace) -> Given | None:
@@ -208,10 +211,12 @@ def _company(name: str, trace: Trace) -> None:
         "finds for the validation pictures, each by its probability. Where the two part, it has learned something else "
         "than counts, or hasn't learned them."
     )
-    with st.expander("The same as a table"):
-        rows = [{"label": c.label, "in training": c.before, "by the model": c.after} for c in found]
-        formats = {"in training": "{:.1%}", "by the model": "{:.1%}"}
-        st.dataframe(pd.DataFrame(rows).style.format(formats), hide_index=True)
+
+    def rows() -> Styler:
+        shares = [{"label": c.label, "in training": c.before, "by the model": c.after} for c in found]
+        return pd.DataFrame(shares).style.format({"in training": "{:.1%}", "by the model": "{:.1%}"})
+
+    shown.table("The company as a table", "company_table", rows)
 
 
 page()

@@ -59,7 +59,12 @@ def figure(
         dragmode="orbit" if coordinates.shape[1] == 3 else "pan",
     )  # fmt: skip
     hidden = {"visible": False, "showgrid": False, "zeroline": False}
-    fig.update_layout(xaxis=hidden, yaxis={**hidden, "scaleanchor": "x"})
+    left, right = coordinates[:, 0].min(), coordinates[:, 0].max()
+    room = 0.15 * (right - left)  # for the names, of which plotly knows no width
+    fig.update_layout(
+        xaxis={**hidden, "autorangeoptions": {"include": [left - room, right + room]}},
+        yaxis={**hidden, "scaleanchor": "x"},
+    )
     fig.update_scenes(xaxis=hidden, yaxis=hidden, zaxis=hidden)
     return fig
 

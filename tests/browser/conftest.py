@@ -16,8 +16,8 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 
 @pytest.fixture(scope="session")
-def server() -> Iterator[Server]:
-    """The app, started as the README says, on a free port."""
+def server(browser: Browser) -> Iterator[Server]:
+    """The app, started as the README says, on a free port; the browser is there before it, as a person's would be."""
     with socket.socket() as free:
         free.bind(("localhost", 0))
         port = free.getsockname()[1]
@@ -25,7 +25,12 @@ def server() -> Iterator[Server]:
     options = ["--server.port", str(port), "--server.headless", "true"]
     started = time.perf_counter()
     process = subprocess.Popen(
-        [*command, *options], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        [*command, *options],
+        cwd=ROOT,
+        env={**os.environ, "CNNRNN_DATA": str(ROOT.parent / "shared" / "data")},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
     )
     try:
         assert process.stdout is not None

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-import time
+from pathlib import Path
 
 import pytest
-from browser_server import PATIENCE, Server, settle
+from browser_server import PATIENCE, Server, answered_in, settle
 from playwright.sync_api import Page, expect
 
 WIDTHS = [pytest.param(1300, id="desktop"), pytest.param(390, id="phone")]
@@ -24,14 +24,15 @@ def opened(page: Page, server: Server, path: str, width: int, title: str) -> Non
 @pytest.mark.parametrize("width", WIDTHS)
 def test_a_label_that_is_told_changes_the_others(page: Page, server: Server, width: int) -> None:
     opened(page, server, "what_if?sample=astronaut", width, "What if it were told otherwise?")
-    started = time.perf_counter()
     page.get_by_role("combobox", name=re.compile("It never says")).click()
     page.keyboard.type("person")  # a long list shows its first entries only
-    page.get_by_role("option", name="person", exact=True).click()
+    person = page.get_by_role("option", name="person", exact=True)
+    person.wait_for()
+    seconds = answered_in(person, "document.body.innerText.includes('Best path before')")
+    print(f"\na what-if: {seconds:.2f} s")
     told = page.locator("p").filter(has_text="Best path before")  # only this section compares the two
     expect(told).to_be_visible(timeout=PATIENCE)
     settle(page)
-    print(f"\na what-if: {time.perf_counter() - started:.2f} s")
     before, now = told.inner_text().split("Best path now")
     assert "person" in before
     assert "person" not in now
@@ -63,3 +64,36 @@ def test_an_upload_stays_chosen_on_the_next_page(page: Page, server: Server) -> 
     page.get_by_role("link", name="What if?").click()
     expect(page.get_by_role("heading", name="Told what to say")).to_be_visible(timeout=PATIENCE)
     expect(page.get_by_alt_text("The picture cat.jpg")).to_be_visible(timeout=PATIENCE)
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_two_models_on_one_picture_side_by_side(page: Page, server: Server, width: int) -> None:
+    opened(page, server, "compare?sample=cat&other_model=voc-sigmoid", width, "What is different?")
+    expect(page.get_by_role("heading", name="voc-sigmoid")).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_alt_text("The picture cat")).to_have_count(2, timeout=PATIENCE)
+    badges = page.locator(".stMarkdownBadge")
+    expect(badges).to_have_text(["cat", "cat"], timeout=PATIENCE)  # they agree: none is marked as "only here"
+    expect(page.get_by_text("there is no sequence to search")).to_be_visible(timeout=PATIENCE)
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_an_evaluation_is_stopped_and_its_mistakes_are_opened(
+    page: Page, server: Server, width: int, shared_data: Path
+) -> None:
+    opened(page, server, "evaluate", width, "How good is it, and where does it fail?")
+    page.get_by_role("combobox", name=re.compile("Split")).click()
+    page.get_by_role("option", name="test", exact=True).click()
+    settle(page)
+    page.get_by_role("button", name="Evaluate").click()
+    expect(page.get_by_text(re.compile("(6[4-9]|[7-9][0-9]) of 1136 pictures"))).to_be_visible(timeout=PATIENCE)
+    page.get_by_role("button", name="Stop").click()
+    expect(page.get_by_role("heading", name="voc0712 test, voc")).to_be_visible(timeout=PATIENCE)
+    settle(page)
+    count = re.search(r"(\d+) pictures, coverage", page.locator("[data-testid=stMain]").inner_text())
+    assert count is not None
+    assert 64 <= int(count[1]) < 1136  # what was done is kept, and no more is done
+    wide = page.evaluate("document.documentElement.scrollWidth")
+    assert wide <= width
+    page.get_by_role("button", name="Open in Decode").first.click()
+    expect(page.get_by_role("heading", name="Why these labels?")).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_text("Truth:")).to_be_visible(timeout=PATIENCE)

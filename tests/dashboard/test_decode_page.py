@@ -30,6 +30,13 @@ def test_a_sample_is_decoded_at_the_first_visit(app: AppTest) -> None:
     assert not app.exception
     assert app.pills(key="sample").value == state.sample_names()[0]
     assert [metric.label for metric in app.metric] == ["Probability of this path", "Search coverage"]
+    assert not app.dataframe
+    app.session_state["tree_table"] = app.session_state["steps_table"] = True  # opened
+    app.run()
+    tree, steps = (frame.value for frame in app.dataframe)
+    assert {"path", "is", "why"} <= set(tree.columns)
+    assert steps.columns[0] == "emitted at all"
+    assert steps["1: " + tree["path"][0].split(" → ")[0]].max() <= 100
 
 
 def test_an_upload_is_decoded_and_another_path_changes_everything(app: AppTest, scene: Sample) -> None:

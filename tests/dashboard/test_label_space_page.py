@@ -58,8 +58,21 @@ def test_neighbours_are_those_of_the_space(page: AppTest) -> None:
 
 def test_more_pictures_are_placed_and_bad_ones_named(page: AppTest, scenes_root: Path) -> None:
     scene = load_split("scenes", scenes_root, "test").samples[0].image
-    page.file_uploader(key="others").upload("a.png", scene.read_bytes())
-    page.file_uploader(key="others").upload("b.png", b"no picture")
+    for kind in ("pictures", "a folder"):
+        page.segmented_control(key="others_kind").set_value(kind).run()
+        page.file_uploader(key=f"others {kind}").upload("a.png", scene.read_bytes())
+        page.file_uploader(key=f"others {kind}").upload("b.png", b"no picture")
+        page.run()
+        assert not page.exception
+        assert ["b\\.png" in warning.value for warning in page.warning] == [True]
+
+
+def test_lines_join_what_is_alike_or_what_is_said_together(page: AppTest) -> None:
+    assert "two nearest by angle" in page.caption[0].value
+    page.segmented_control(key="lines").set_value("said together").run()
+    assert not page.exception
+    assert "most often says with it" in page.caption[0].value
+    (state.CHECKPOINTS / "voc" / "metrics.json").write_text("{}")  # a checkpoint that doesn't tell
     page.run()
     assert not page.exception
-    assert "b\\.png" in page.warning[0].value
+    assert not any(control.key == "lines" for control in page.segmented_control)

@@ -32,6 +32,7 @@ def page(app: AppTest, scene: Path) -> AppTest:
     app.run()
     app.file_uploader(key="upload").upload("scene.png", scene.read_bytes())
     app.run()
+    app.session_state["told_table"] = app.session_state["company_table"] = True  # the tables are open
     app.switch_page(PAGE).run()
     assert not app.exception
     return app
