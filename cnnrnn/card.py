@@ -71,19 +71,25 @@ def _fine_tuning(config: dict[str, Any]) -> str:
     return "fine-tuned" if layers is None else f"its last {layers} layers fine-tuned"
 
 
+def _by_split(results: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    return {"validation": results.get("val") or {}, **results.get("evaluations", {})}
+
+
 def _table(results: dict[str, Any]) -> str:
-    rows = {"validation": results.get("val") or {}, **results.get("evaluations", {})}
-    cells = [[name, *(_number(metrics[column]) for column in _COLUMNS)] for name, metrics in rows.items() if metrics]
+    cells = [
+        [name, *(_number(metrics[column]) for column in _COLUMNS)]
+        for name, metrics in _by_split(results).items()
+        if metrics
+    ]
     return markdown_table(["split", *_COLUMNS], cells)
 
 
 def _auxiliary(results: dict[str, Any]) -> list[str]:
     """Of a model with an auxiliary head, what its scores are worth, alone and with the marginals."""
-    rows = {"validation": results.get("val") or {}, **results.get("evaluations", {})}
     return [
         f"mAP on {name} of the auxiliary sigmoid head {metrics['auxiliary']['mAP']:.1f}, "
         f"of its mean with the marginals {metrics['mix']['mAP']:.1f}.\n"
-        for name, metrics in rows.items()
+        for name, metrics in _by_split(results).items()
         if "mix" in metrics
     ]
 

@@ -163,7 +163,9 @@ class Cached:
 
     def _cache_key(self, split: Split, view: int) -> str:
         """Changes with the frozen layers, what follows them, the preprocessing and the files, their sizes and times."""
-        kept = "pooled, one place" if self.pooled else True
+        kept = (
+            "pooled, one place" if self.pooled else True
+        )  # vectors have an axis for places now; maps are as they were
         settings = [self.model.backbone.config.to_dict(), kept, view]
         digest = hashlib.sha256(json.dumps(settings).encode())
         for tensor in self.frozen.state_dict().values():

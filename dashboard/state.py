@@ -221,7 +221,7 @@ def explanation(checkpoint: Checkpoint, picture: Picture, tokens: tuple[int, ...
     )
 
 
-def drawn(checkpoint: Checkpoint, picture: Picture, tokens: tuple[int, ...], maps: Maps) -> list[bytes]:
+def drawn(checkpoint: Checkpoint, picture: Picture, tokens: tuple[int, ...], maps: Maps = Maps()) -> list[bytes]:
     """The maps of `explanation` over the picture, as JPEG files."""
     return _drawn(checkpoint.weights_hash, picture.digest, tokens, maps, checkpoint, picture)
 

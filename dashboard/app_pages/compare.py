@@ -11,7 +11,6 @@ import controls
 import state
 from cnnrnn.checkpoint import Checkpoint
 from cnnrnn.decoding import Trace
-from cnnrnn.overlay import overlay
 from views import changes, tree
 from views.style import CHART, markdown, percent
 
@@ -138,11 +137,11 @@ def _maps(left: Side, right: Side) -> None:
                 st.caption("Independent sigmoids have no steps.")
                 continue
             path = side.trace.paths[0]
-            explanation = state.explanation(side.checkpoint, side.picture, path.tokens)
+            drawn = state.drawn(side.checkpoint, side.picture, path.tokens)
             with st.container(horizontal=True):
                 for step, name in enumerate(side.trace.choices(path)):
                     st.image(
-                        overlay(side.picture.image, explanation.maps[step].cpu().numpy(), explanation.scale),
+                        drawn[step],
                         caption=f"{step + 1} · {name}",
                         width=180,
                         output_format="JPEG",
