@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import streamlit as st
 
+import server
 from cnnrnn.errors import UserError
 from views.style import markdown
 
@@ -73,16 +74,25 @@ QUESTIONS = [
     ),
 ]
 
-st.set_page_config(page_title="cnnrnn", page_icon=str(ICON), layout="wide")
-pages = {st.Page(f"app_pages/{q.file}.py", title=q.title, icon=q.icon): q for q in QUESTIONS}
-page = st.navigation(list(pages))
-# Said before the libraries are there, which take seconds, once after the server's start.
-st.title(pages[page].question)
-st.markdown(pages[page].answer)
-with st.spinner("Starting: loading the libraries …"):
-    controls = importlib.import_module("controls")
-controls.choose_checkpoint()
-try:
-    page.run()
-except UserError as error:  # whatever page it is, an expected failure is one line
-    st.error(markdown(str(error)), icon=":material/error:")
+
+def show() -> None:
+    """One session's run: the chosen page in its frame."""
+    st.set_page_config(page_title="cnnrnn", page_icon=str(ICON), layout="wide")
+    pages = {st.Page(f"app_pages/{q.file}.py", title=q.title, icon=q.icon): q for q in QUESTIONS}
+    page = st.navigation(list(pages))
+    # Said before the libraries are there, which take seconds, once after the server's start.
+    st.title(pages[page].question)
+    st.markdown(pages[page].answer)
+    with st.spinner("Starting: loading the libraries …"):
+        controls = importlib.import_module("controls")
+    controls.choose_checkpoint()
+    try:
+        page.run()
+    except UserError as error:  # whatever page it is, an expected failure is one line
+        st.error(markdown(str(error)), icon=":material/error:")
+
+
+if st.runtime.exists():
+    show()
+else:  # `streamlit run` looks first how it is to serve this file
+    app = st.App(__file__, middleware=server.MIDDLEWARE, on_script_error=server.own_up)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -159,9 +160,13 @@ def _open(digest: str, _data: bytes) -> Image.Image:
     return open_image(_data, MAX_SIDE)
 
 
+_encoding = threading.Lock()  # one picture at a time has all cores, and the memory that it takes is taken once
+
+
 @st.cache_resource(max_entries=64, show_spinner="Looking at the picture …")
 def _encode(weights_hash: str, digest: str, _checkpoint: Checkpoint, _image: Image.Image) -> tuple[torch.Tensor, ...]:
-    return encode_picture(_checkpoint, _image)
+    with _encoding:
+        return encode_picture(_checkpoint, _image)
 
 
 @st.cache_resource(max_entries=256, show_spinner="Decoding …")

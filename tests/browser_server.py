@@ -2,6 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,6 +28,44 @@ PATIENCE = 60_000  # milliseconds
 class Server(NamedTuple):
     address: str
     started: float  # time.perf_counter() when the command was given
+    pid: int
+    output: Path
+
+    def log(self) -> str:
+        return self.output.read_text()
+
+
+@contextmanager
+def serve(script: str | Path, **environment: str) -> Iterator[Server]:
+    """`streamlit run SCRIPT` from the repository's folder on a free port, until the block is left."""
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        port = free.getsockname()[1]
+    address = f"http://localhost:{port}"
+    command = [sys.executable, "-m", "streamlit", "run", str(script)]
+    options = ["--server.port", str(port), "--server.headless", "true"]
+    with tempfile.NamedTemporaryFile("w", suffix=".log") as output:
+        started = time.perf_counter()
+        process = subprocess.Popen(
+            [*command, *options], cwd=ROOT, env={**os.environ, **environment}, stdout=output, stderr=subprocess.STDOUT
+        )
+        server = Server(address, started, process.pid, Path(output.name))
+        try:
+            while not _healthy(address):
+                assert process.poll() is None and time.perf_counter() - started < 60, server.log()
+                time.sleep(0.05)
+            yield server
+        finally:
+            process.terminate()
+            process.wait(timeout=30)
+
+
+def _healthy(address: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"{address}/_stcore/health", timeout=30) as health:
+            return health.status == 200
+    except OSError:
+        return False
 
 
 def settle(page: Page) -> None:

@@ -3,47 +3,20 @@
 from __future__ import annotations
 
 import os
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
 from collections.abc import Iterator
 
 import pytest
-from browser_server import ARGUMENTS, CHROMIUM, PATIENCE, ROOT, Server
+from browser_server import ARGUMENTS, CHROMIUM, PATIENCE, ROOT, Server, serve
 from playwright.sync_api import Browser, Page, sync_playwright
 
 
 @pytest.fixture(scope="session")
 def server(browser: Browser) -> Iterator[Server]:
-    """The app, started as the README says, on a free port; the browser is there before it, as a person's would be."""
-    with socket.socket() as free:
-        free.bind(("localhost", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "streamlit", "run", "dashboard/app.py"]
-    options = ["--server.port", str(port), "--server.headless", "true"]
-    started = time.perf_counter()
-    process = subprocess.Popen(
-        [*command, *options],
-        cwd=ROOT,
-        env={**os.environ, "CNNRNN_DATA": str(ROOT.parent / "shared" / "data")},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    try:
-        assert process.stdout is not None
-        for line in process.stdout:
-            if "URL:" in line:
-                break
-        with urllib.request.urlopen(f"http://localhost:{port}/_stcore/health", timeout=30) as health:
-            assert health.status == 200
-        yield Server(f"http://localhost:{port}", started)
-    finally:
-        process.terminate()
-        log = process.communicate(timeout=30)[0]
-    assert "Traceback" not in log, log
+    """The app, started as the README says; the browser is there before it, as a person's would be."""
+    with serve("dashboard/app.py", CNNRNN_DATA=str(ROOT.parent / "shared" / "data")) as server:
+        yield server
+        log = server.log()
+        assert "Traceback" not in log, log
 
 
 @pytest.fixture(scope="session")

@@ -1,12 +1,14 @@
-"""Many people at once: everybody sees what belongs to his own picture."""
+"""Many people at once: everybody sees what belongs to his own picture, soon, and nothing of them stays behind."""
 
 from __future__ import annotations
 
 import io
+import os
 import re
 import time
+from pathlib import Path
 
-from browser_server import PATIENCE, ROOT, Server, settle
+from browser_server import PATIENCE, ROOT, Server, answered_in, settle
 from PIL import Image
 from playwright.sync_api import Browser, expect
 
@@ -16,9 +18,10 @@ from cnnrnn.prediction import decode_picture, encode_picture
 from views.style import percent
 
 PEOPLE = 20
+WAVES = int(os.environ.get("CNNRNN_SOAK_WAVES", "2"))  # each of 20 people with new pictures
 
 
-def pictures() -> list[bytes]:
+def pictures(wave: int) -> list[bytes]:
     """Twenty different pictures, from a cat that fades into an astronaut: the model is of twenty minds about them."""
     cat, astronaut = (
         Image.open(ROOT / "dashboard" / "samples" / f"{name}.jpg").convert("RGB").resize((360, 360))
@@ -27,22 +30,21 @@ def pictures() -> list[bytes]:
     files = []
     for number in range(PEOPLE):
         buffer = io.BytesIO()
-        Image.blend(cat, astronaut, (number + 1) / (PEOPLE + 1)).save(buffer, "PNG")
+        share = 0.25 + 0.5 * (number + wave / WAVES) / PEOPLE  # where the model wavers
+        Image.blend(cat, astronaut, share).save(buffer, "PNG")
         files.append(buffer.getvalue())
     return files
 
 
-def test_twenty_sessions_never_see_each_others_results(browser: Browser, server: Server) -> None:
-    checkpoint = Checkpoint.load(ROOT / "checkpoints" / "voc")
-    files = pictures()
-    expected = []
-    for data in files:
-        feature = encode_picture(checkpoint, open_image(data, 1024))[1]
-        trace = decode_picture(checkpoint, feature, 8)
-        expected.append((trace.names(trace.paths[0].tokens), percent(trace.paths[0].prob)))
-    assert len(set(map(str, expected))) > PEOPLE / 2  # mixing would be seen
+def expected_of(checkpoint: Checkpoint, data: bytes) -> tuple[list[str], str]:
+    """The labels of the best path and its probability, as the page writes it."""
+    trace = decode_picture(checkpoint, encode_picture(checkpoint, open_image(data, 1024))[1], 8)
+    return trace.names(trace.paths[0].tokens), percent(trace.paths[0].prob)
 
-    contexts = [browser.new_context(viewport={"width": 900, "height": 600}) for _ in range(PEOPLE)]
+
+def upload_at_once(browser: Browser, server: Server, files: list[bytes], expected: list[tuple[list[str], str]]) -> None:
+    """A session for each file, all open at the same time, each checked for its own result."""
+    contexts = [browser.new_context(viewport={"width": 900, "height": 600}) for _ in files]
     try:
         pages = [context.new_page() for context in contexts]
         for page in pages:
@@ -59,7 +61,49 @@ def test_twenty_sessions_never_see_each_others_results(browser: Browser, server:
             expect(page.locator(".stMarkdownBadge")).to_have_text(labels, timeout=PATIENCE)
             metric = page.locator("[data-testid=stMetric]").filter(has_text=re.compile("Probability of this path"))
             expect(metric).to_contain_text(prob, timeout=PATIENCE)
-        print(f"\n{PEOPLE} people's uploads at once, all decoded: {time.perf_counter() - started:.1f} s")
+        print(f"\n{len(files)} people's uploads at once, all decoded: {time.perf_counter() - started:.1f} s")
     finally:
         for context in contexts:
             context.close()
+
+
+def resident(server: Server) -> float:
+    """Memory of the server, in MB."""
+    status = Path(f"/proc/{server.pid}/status").read_text()
+    return int(re.findall(r"VmRSS:\s+(\d+) kB", status)[0]) / 1000
+
+
+def test_twenty_sessions_never_see_each_others_results_and_leave_no_memory_behind(
+    browser: Browser, server: Server
+) -> None:
+    checkpoint = Checkpoint.load(ROOT / "checkpoints" / "voc")
+    memory = []
+    for wave in range(WAVES):
+        files = pictures(wave)
+        expected = [expected_of(checkpoint, data) for data in files]
+        assert len(set(map(str, expected))) > PEOPLE / 2  # mixing would be seen
+        upload_at_once(browser, server, files, expected)
+        memory.append(resident(server))
+        print(f"the server's memory afterwards: {memory[-1]:.0f} MB")
+    assert memory[-1] < 1.1 * memory[0]
+
+
+def test_a_long_evaluation_does_not_hold_up_anybody_else(browser: Browser, server: Server, shared_data: Path) -> None:
+    busy, other = browser.new_page(), browser.new_page()
+    busy.goto(f"{server.address}/evaluate")
+    busy.get_by_role("button", name="Evaluate", exact=True).click(timeout=PATIENCE)
+    stop = busy.get_by_role("button", name=re.compile("Stop"))
+    expect(stop).to_be_visible(timeout=PATIENCE)
+    other.goto(f"{server.address}/?sample=cat")
+    expect(other.get_by_alt_text("The picture cat")).to_be_visible(timeout=PATIENCE)
+    for step in (1, 2):
+        settle(other)
+        on = other.get_by_role("button", name=re.compile("Next step"))
+        seconds = answered_in(on, f"!!document.querySelector('img[alt$=\"evidence of step {step}\"]')")
+        print(f"\nanother step while somebody evaluates: {seconds:.2f} s")
+        assert seconds < 3
+    expect(stop).to_be_visible()  # all that while
+    stop.click()
+    expect(stop).to_be_hidden(timeout=PATIENCE)
+    for page in (busy, other):
+        page.close()
