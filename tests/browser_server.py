@@ -52,7 +52,8 @@ def serve(script: str | Path, **environment: str) -> Iterator[Server]:
         server = Server(address, started, process.pid, Path(output.name))
         try:
             while not _healthy(address):
-                assert process.poll() is None and time.perf_counter() - started < 60, server.log()
+                assert process.poll() is None, server.log()
+                assert time.perf_counter() - started < 60, server.log()
                 time.sleep(0.05)
             yield server
         finally:
