@@ -12,51 +12,16 @@ the one without evidence.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from cnnrnn.errors import UserError
+from cnnrnn.methods import DEFAULT_METHOD, METHODS, PIXEL_METHODS, Steps, StepScores
 from cnnrnn.model import CNNRNN, emitted_before
-
-# feature maps, one copy per step (step, channel, height, width) -> each step's score (step,)
-StepScores = Callable[[Tensor], Tensor]
-# logits (step, L+1), -inf for labels already emitted, and each step's choice (step, 1) -> what is explained (step,)
-Target = Callable[[Tensor, Tensor], Tensor]
-
-
-def logit(logits: Tensor, chosen: Tensor) -> Tensor:
-    """The choice's inner product with x_t (equation 4), whatever its rivals have."""
-    return logits.gather(1, chosen).squeeze(1)
-
-
-def log_odds(logits: Tensor, chosen: Tensor) -> Tensor:
-    """The choice against everything else that could be emitted: log p - log(1 - p)."""
-    others = logits.scatter(1, chosen, -torch.inf)
-    open_ = others.isfinite().any(dim=1)  # after the last label END has no rival, and needs no evidence
-    rivals = others.masked_fill(~open_.unsqueeze(1), 0.0).logsumexp(dim=1)
-    return torch.where(open_, logit(logits, chosen) - rivals, 0.0)
-
-
-def log_probability(logits: Tensor, chosen: Tensor) -> Tensor:
-    """log p of the choice; flat, so that its map is empty, where the choice is sure."""
-    return logit(logits.log_softmax(dim=1), chosen)
-
-
-def against(rival: int) -> Target:
-    """Why the choice and not this label or END: the difference of their logits; 0 where it is no rival."""
-
-    def difference(logits: Tensor, chosen: Tensor) -> Tensor:
-        other = logits[:, rival]
-        is_rival = other.isfinite() & (chosen.squeeze(1) != rival)
-        return torch.where(is_rival, logit(logits, chosen) - other, 0.0)
-
-    return difference
-
-
-TARGETS: dict[str, Target] = {"log-odds": log_odds, "log-probability": log_probability, "logit": logit}
+from cnnrnn.targets import Target, log_odds
 
 
 @torch.no_grad()
@@ -98,76 +63,12 @@ def worth_of_labels_before(model: CNNRNN, feature: Tensor, tokens: Sequence[int]
     return known - forgotten
 
 
-def grad_cam(scores: StepScores, feature_maps: Tensor) -> Tensor:
-    """Grad-CAM (Selvaraju et al., 2017): (step, channel, height, width) -> signed maps (step, height, width)."""
-    weights = _gradient(scores, feature_maps).mean(dim=(2, 3), keepdim=True)  # (step, channel, 1, 1)
-    return (weights * feature_maps.detach()).sum(dim=1)
-
-
-def hires_cam(scores: StepScores, feature_maps: Tensor) -> Tensor:
-    """HiResCAM (Draelos and Carin, 2021): every place's own gradient times its features; same shapes.
-
-    Grad-CAM's mean of the gradient is the same thing for an average-pooled map. Where places count differently for a
-    label, it is this that tells what each of them adds.
-    """
-    return (_gradient(scores, feature_maps) * feature_maps.detach()).sum(dim=1)
-
-
-def _gradient(scores: StepScores, feature_maps: Tensor) -> Tensor:
-    """Of every step's score with respect to its copy of the feature map: (step, channel, height, width)."""
-    feature_maps = feature_maps.detach().requires_grad_(True)
-    return torch.autograd.grad(scores(feature_maps).sum(), feature_maps)[0]
-
-
-def integrated_gradients(scores: StepScores, feature_maps: Tensor) -> Tensor:
-    """Integrated gradients (Sundararajan et al., 2017) from an all-zero feature map, by captum; same shapes."""
-    from captum.attr import IntegratedGradients
-
-    attributions = IntegratedGradients(scores).attribute(feature_maps.detach(), n_steps=16)
-    return attributions.detach().sum(dim=1)
-
-
-def occlusion(scores: StepScores, feature_maps: Tensor) -> Tensor:
-    """What each step's score loses when one place of the feature map is set to zero, by captum; same shapes."""
-    from captum.attr import Occlusion
-
-    window = (feature_maps.shape[1], 1, 1)
-    with torch.no_grad():
-        lost = Occlusion(scores).attribute(feature_maps.contiguous(), sliding_window_shapes=window)
-    return lost.mean(dim=1)  # the same in every channel
-
-
-def smoothgrad(scores: StepScores, feature_maps: Tensor) -> Tensor:
-    """SmoothGrad (Smilkov et al., 2017): gradient times feature map, averaged over noise; same shapes.
-
-    Not captum's, whose noise comes from the one generator of the process: two people at once would mix.
-    """
-    samples, feature_maps = 16, feature_maps.detach()
-    dice = torch.Generator(feature_maps.device).manual_seed(0)  # the same picture has the same map
-    spread = 0.15 * feature_maps.std()
-    total = feature_maps.new_zeros(feature_maps[:, 0].shape)  # (step, height, width)
-    for _ in range(samples):
-        noise = torch.randn(feature_maps.shape[1:], generator=dice, device=feature_maps.device)
-        total += hires_cam(scores, feature_maps + spread * noise)
-    return total / samples
-
-
-METHODS: dict[str, Callable[[StepScores, Tensor], Tensor]] = {
-    "hires-cam": hires_cam,
-    "grad-cam": grad_cam,
-    "integrated-gradients": integrated_gradients,
-    "occlusion": occlusion,
-    "smoothgrad": smoothgrad,
-}
-DEFAULT_METHOD = "hires-cam"
-
-
 @dataclass(frozen=True)
 class Explanation:
     """Maps of one path of one picture."""
 
     tokens: tuple[int, ...]  # the path's labels; the last map is END's
-    maps: Tensor  # (step, height, width) on the feature map's grid, signed: > 0 speaks for the step's choice
+    maps: Tensor  # (step, height, width) on the feature map's grid or of pixels, signed: > 0 speaks for the choice
     scores: Tensor  # (step,) what is explained: the target's value
     method: str
 
@@ -178,18 +79,26 @@ class Explanation:
 
 
 def explain(
-    model: CNNRNN, feature_map: Tensor, tokens: Sequence[int], method: str = DEFAULT_METHOD, target: Target = log_odds
+    model: CNNRNN,
+    feature_map: Tensor,
+    tokens: Sequence[int],
+    method: str = DEFAULT_METHOD,
+    target: Target = log_odds,
+    image: Tensor | None = None,
 ) -> Explanation:
     """One map per step of the path `tokens` and END, from a kept feature map (channel, height, width).
 
-    The model must be in eval mode. Raises UserError for an unknown method.
+    The model must be in eval mode. Methods that go down to the pixels also need the preprocessed picture,
+    `image` (3, size, size). Raises UserError for an unknown method.
     """
     if method not in METHODS:
         raise UserError(f"no method '{method}'; choose one of {', '.join(METHODS)}")
+    if method in PIXEL_METHODS and image is None:
+        raise ValueError(f"{method} needs the picture, not only its feature map")
     scores = step_scores(model, tokens, target)
     feature_maps = feature_map.detach().expand(len(tokens) + 1, -1, -1, -1)  # (step, channel, height, width)
     with torch.no_grad():
         explained = scores(feature_maps)
     with torch.enable_grad():
-        maps = METHODS[method](scores, feature_maps)
+        maps = METHODS[method](Steps(scores, feature_maps, model.backbone, image))
     return Explanation(tuple(tokens), maps, explained, method)

@@ -18,17 +18,19 @@ import streamlit as st
 import torch
 from PIL import Image
 
-from cnnrnn.attribution import DEFAULT_METHOD, TARGETS, Explanation, against, explain
+from cnnrnn.attribution import Explanation, explain
 from cnnrnn.attribution import worth_of_labels_before as compute_worth
 from cnnrnn.baseline import SigmoidClassifier
 from cnnrnn.checkpoint import CONFIG, Checkpoint, file_hash, read_results
 from cnnrnn.data import Sample, Split, load_split
 from cnnrnn.decoding import NOTHING, Given, Trace
 from cnnrnn.images import open_image
+from cnnrnn.methods import DEFAULT_METHOD, PIXEL_METHODS
 from cnnrnn.overlay import overlay
 from cnnrnn.prediction import decode_batch, decode_picture, encode_picture
 from cnnrnn.projection import compute as compute_projection
 from cnnrnn.projection import read as read_projection
+from cnnrnn.targets import TARGETS, against
 
 HERE = Path(__file__).resolve().parent
 CHECKPOINTS = HERE.parent / "checkpoints"
@@ -188,7 +190,8 @@ def _explanation(
 ) -> Explanation:
     feature_map = _encode(weights_hash, digest, _checkpoint, _image)[0]
     explained = against(target) if isinstance(target, int) else TARGETS[target]
-    return explain(_checkpoint.rnn, feature_map, tokens, method, explained)
+    image = _checkpoint.model.backbone.preprocess(_image).to(feature_map.device) if method in PIXEL_METHODS else None
+    return explain(_checkpoint.rnn, feature_map, tokens, method, explained, image)
 
 
 def trace(checkpoint: Checkpoint, picture: Picture, beam: int, given: Given = NOTHING) -> Trace:

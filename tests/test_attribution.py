@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import copy
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
-from captum.attr import InputXGradient, LayerGradCam
+from captum.attr import GuidedGradCam, InputXGradient, LayerGradCam
 from torch import Tensor, nn
 
-from cnnrnn.attribution import METHODS, TARGETS, against, explain, step_scores, worth_of_labels_before
+from cnnrnn.attribution import explain, step_scores, worth_of_labels_before
 from cnnrnn.backbones import Backbone, BackboneConfig
 from cnnrnn.errors import UserError
+from cnnrnn.methods import METHODS, Steps, _guidable
 from cnnrnn.model import CNNRNN, ModelConfig
 from cnnrnn.prediction import encode
+from cnnrnn.targets import TARGETS, against
 
 LABELS = 5
 
@@ -95,11 +98,27 @@ def test_occlusion_is_what_the_score_loses_without_a_place(model: CNNRNN, images
             torch.testing.assert_close(maps[:, row, column], scores(steps) - scores(without), rtol=1e-3, atol=1e-5)
 
 
+def test_guided_grad_cam_and_input_times_gradient_are_captums_on_the_whole_model(model: CNNRNN, images: Tensor) -> None:
+    tokens = [2, 0]
+    feature_map = encode(model, images[:1])[0][0]
+    guided = explain(model, feature_map, tokens, "guided-grad-cam", image=images[0]).maps
+    gradient = explain(model, feature_map, tokens, "input-x-gradient", image=images[0]).maps
+    whole = _guidable(WholeModel(copy.deepcopy(model), tokens))  # captum can't hook layers that write in place
+    for step, token in enumerate([*tokens, model.end]):
+        one = images[:1].clone().requires_grad_(True)
+        reference = GuidedGradCam(whole, whole.model.backbone)
+        expected = reference.attribute(one, target=(step, token), interpolate_mode="bilinear")[0].sum(dim=0)
+        torch.testing.assert_close(guided[step], expected, rtol=1e-3, atol=1e-7)
+        expected = InputXGradient(whole).attribute(one, target=(step, token))[0].sum(dim=0)
+        torch.testing.assert_close(gradient[step], expected, rtol=1e-3, atol=1e-6)
+    assert not any(module._backward_hooks for module in model.modules())
+
+
 def test_smoothgrad_of_a_straight_line_is_its_integrated_gradient(images: Tensor) -> None:
     """Where the gradient is the same everywhere, noise around a point averages out."""
     weights = torch.randn(2, 3, 4, 4, generator=torch.Generator().manual_seed(1))
     points = 10 + torch.randn(2, 3, 4, 4, generator=torch.Generator().manual_seed(2))
-    maps = METHODS["smoothgrad"](lambda maps: (weights * maps).sum(dim=(1, 2, 3)), points)
+    maps = METHODS["smoothgrad"](Steps(lambda maps: (weights * maps).sum(dim=(1, 2, 3)), points))
     torch.testing.assert_close(maps, (weights * points).sum(dim=1), rtol=0, atol=0.5)  # of values up to 40
 
 
@@ -127,6 +146,12 @@ def test_targets_are_what_their_names_say(model: CNNRNN, images: Tensor) -> None
         "logit": logits[steps, choices],
         "log-probability": log_probs,
         "log-odds": log_probs - (-log_probs.exp()).log1p(),
+        "against END and the runner-up": torch.stack(
+            [
+                logits[0, 2] - torch.stack([logits[0, [0, 1, 3, 4]].max(), logits[0, model.end]]).logsumexp(0),
+                logits[1, model.end] - logits[1, [0, 1, 3, 4]].max(),
+            ]
+        ),
     }
     for name, target in TARGETS.items():
         scores = explain(model, feature_map[0], [2], target=target).scores
@@ -159,10 +184,15 @@ def test_end_after_every_label_needs_no_evidence(model: CNNRNN, images: Tensor) 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_people_explaining_at_once_do_not_mix(method: str, model: CNNRNN, images: Tensor) -> None:
-    jobs = [(encode(model, images[i : i + 1])[0][0], [i, (i + 1) % LABELS]) for i in range(4)] * 8
-    alone = [explain(model, feature_map, tokens, method).maps for feature_map, tokens in jobs[:4]] * 8
+    jobs = [(encode(model, images[i : i + 1])[0][0], [i, (i + 1) % LABELS], images[i]) for i in range(4)] * 8
+
+    def maps(job: tuple[Tensor, list[int], Tensor]) -> Tensor:
+        feature_map, tokens, image = job
+        return explain(model, feature_map, tokens, method, image=image).maps
+
+    alone = [maps(job) for job in jobs[:4]] * 8
     with ThreadPoolExecutor(8) as pool:
-        together = list(pool.map(lambda job: explain(model, *job, method).maps, jobs))
+        together = list(pool.map(maps, jobs))
     for mine, theirs in zip(together, alone, strict=True):
         torch.testing.assert_close(mine, theirs)
 

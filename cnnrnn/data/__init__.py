@@ -25,6 +25,10 @@ class Sample:
     ignored: Collection[str] = ()  # neither right nor wrong here, such as VOC's difficult objects
 
 
+Box = tuple[float, float, float, float]  # left, top, right, bottom, in pixels of the upright picture
+Boxes = dict[str, list[Box]]  # of every label
+
+
 @dataclass(frozen=True)
 class Split:
     """One split of a data set."""
@@ -33,6 +37,7 @@ class Split:
     labels: tuple[str, ...]  # all the data set's labels, also those that this split lacks
     samples: tuple[Sample, ...]
     remarks: tuple[str, ...] = ()  # what was left out or looks odd, for the person who trains on it
+    boxes: Callable[[Sample], Boxes] | None = None  # where a picture's objects are, if the data set says; DataError
 
     def hold_out(self, fraction: float) -> tuple[Split, Split]:
         """This split without a share of its pictures, and that share; by file name, so always the same ones."""

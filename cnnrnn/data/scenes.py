@@ -13,11 +13,10 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw
 
-from cnnrnn.data import DataError, Sample, Split
+from cnnrnn.data import Box, Boxes, DataError, Sample, Split
 
 SIZE = 64  # pixels
 _CELL = 20
-Box = tuple[float, float, float, float]
 
 
 def _polygon(corners: int, turn: float = 0.0, inner: float = 1.0) -> Callable[[ImageDraw.ImageDraw, Box, str], None]:
@@ -66,19 +65,20 @@ def draw_labels(dice: random.Random) -> frozenset[str]:
     return frozenset(labels)
 
 
-def render(labels: frozenset[str], dice: random.Random) -> Image.Image:
-    """The shapes in different cells of a 3 × 3 grid, shifted and on a tinted ground."""
+def render(labels: frozenset[str], dice: random.Random) -> tuple[Image.Image, Boxes]:
+    """The shapes in different cells of a 3 × 3 grid, shifted and on a tinted ground; and where they are."""
     ground = tuple(dice.randrange(200, 256) for _ in range(3))
     picture = Image.new("RGB", (SIZE, SIZE), ground)
     canvas = ImageDraw.Draw(picture)
-    cells = dice.sample(range(9), len(labels))
+    cells, boxes = dice.sample(range(9), len(labels)), Boxes()
     for label, cell in zip(sorted(labels), cells, strict=True):
         draw, colour = _SHAPES[label]
         side = dice.uniform(13, 18)
         x = 2 + _CELL * (cell % 3) + dice.uniform(0, _CELL - side)
         y = 2 + _CELL * (cell // 3) + dice.uniform(0, _CELL - side)
-        draw(canvas, (x, y, x + side, y + side), colour)
-    return picture
+        boxes[label] = [(x, y, x + side, y + side)]
+        draw(canvas, boxes[label][0], colour)
+    return picture, boxes
 
 
 def load(root: Path, split: str) -> Split:
@@ -88,12 +88,13 @@ def load(root: Path, split: str) -> Split:
     folder = root / "scenes" / split
     folder.mkdir(parents=True, exist_ok=True)
     dice = random.Random(split)
+    boxes: dict[Path, Boxes] = {}
     samples = []
     for number in range(SPLITS[split]):
         labels = draw_labels(dice)
         path = folder / f"{number:04d}.png"
-        picture = render(labels, dice)
+        picture, boxes[path] = render(labels, dice)
         if not path.exists():
             picture.save(path)
         samples.append(Sample(path, labels))
-    return Split(f"scenes {split}", LABELS, tuple(samples))
+    return Split(f"scenes {split}", LABELS, tuple(samples), boxes=lambda sample: boxes[sample.image])

@@ -8,13 +8,14 @@ from __future__ import annotations
 from pathlib import Path
 from xml.etree import ElementTree
 
-from cnnrnn.data import DataError, Sample, Split
+from cnnrnn.data import Boxes, DataError, Sample, Split
 
 LABELS = (
     "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow", "diningtable", "dog",
     "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor",
 )  # fmt: skip
 SPLITS = ("train", "val", "trainval", "test")
+_SIDES = ("xmin", "ymin", "xmax", "ymax")
 
 
 def load(root: Path, years: tuple[str, ...], split: str, download: bool = False) -> Split:
@@ -37,6 +38,7 @@ def load(root: Path, years: tuple[str, ...], split: str, download: bool = False)
         f"voc{''.join(year[2:] for year in years) if len(years) > 1 else years[0]} {split}",
         LABELS,
         tuple(samples),
+        boxes=_boxes,
     )
 
 
@@ -66,14 +68,32 @@ def _from_label_lists(lists: list[Path]) -> dict[str, tuple[set[str], set[str]]]
     return read
 
 
-def _from_annotation(path: Path) -> tuple[set[str], set[str]]:
-    """A label is positive if one of its objects isn't difficult, ignored if all of them are."""
+def _objects(path: Path) -> list[ElementTree.Element]:
+    """Of one picture's annotation."""
     try:
-        objects = ElementTree.parse(path).getroot().findall("object")
+        return ElementTree.parse(path).getroot().findall("object")
     except FileNotFoundError:
         raise DataError(f"{path} is not there; unpack the annotations of VOC again") from None
     except ElementTree.ParseError as error:
         raise DataError(f"{path} is damaged ({error}); unpack it again") from None
+
+
+def _boxes(sample: Sample) -> Boxes:
+    """Of all its objects, difficult ones, too. VOC counts pixels from 1, and its last pixel is inside."""
+    path = sample.image.parent.parent / "Annotations" / f"{sample.image.stem}.xml"
+    boxes: Boxes = {}
+    for item in _objects(path):
+        try:
+            left, top, right, bottom = (float(item.findtext(f"bndbox/{side}", "")) for side in _SIDES)
+        except ValueError:
+            raise DataError(f"{path} has an object without a box; unpack it again") from None
+        boxes.setdefault(item.findtext("name", ""), []).append((left - 1, top - 1, right, bottom))
+    return boxes
+
+
+def _from_annotation(path: Path) -> tuple[set[str], set[str]]:
+    """A label is positive if one of its objects isn't difficult, ignored if all of them are."""
+    objects = _objects(path)
     found = {(item.findtext("name", ""), item.findtext("difficult", "0").strip() == "1") for item in objects}
     labels = {name for name, difficult in found if not difficult}
     if unknown := {name for name, _ in found} - set(LABELS):

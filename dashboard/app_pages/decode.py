@@ -16,9 +16,11 @@ from PIL import Image
 import controls
 import shown
 import state
-from cnnrnn.attribution import METHODS, TARGETS, Explanation
+from cnnrnn.attribution import Explanation
 from cnnrnn.checkpoint import Checkpoint
 from cnnrnn.decoding import Path, Trace
+from cnnrnn.methods import METHODS
+from cnnrnn.targets import TARGETS
 from cnnrnn.vocabulary import END_NAME
 from views import bars, decoded, tree
 from views.style import CHART, markdown, percent
@@ -31,6 +33,7 @@ _SHOWS = {
     "log-odds": "what speaks for the step's choice against all else it could have said, its log-odds",
     "log-probability": "what raises the log-probability of the step's choice, which fades where the choice is sure",
     "logit": "what raises the logit of the step's choice, whatever the other labels have",
+    "against END and the runner-up": "what speaks for the step's choice, not for END nor the next best label",
 }
 
 
