@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -45,6 +46,26 @@ def step_scores(model: CNNRNN, tokens: Sequence[int], target: Target = log_odds)
         return target(logits.masked_fill(emitted.repeat(repeats, 1), -torch.inf), choices.repeat(repeats, 1))
 
     return scores
+
+
+def place_shares(model: CNNRNN, feature_map: Tensor, tokens: Sequence[int], target: Target = log_odds) -> Tensor:
+    """How a step's score is shared out among the places, of a model that scores labels at every place (`places`):
+    feature map (channel, height, width) -> (step, height, width).
+
+    A logit is the sum of what its places say, so the parts of all logits, weighed by the score's gradient with respect
+    to the logits, are the score's to first order. Of a label's own logit they are its parts: the class activation map
+    (Zhou et al., CVPR 2016), through equations 3 and 4.
+    """
+    recurrent, emitted, choices = _path_steps(model, tokens)
+    with torch.no_grad():
+        image = model.project_image(model.image_feature(feature_map.unsqueeze(0)))
+        said = model.said(recurrent.unsqueeze(0), image)[0]  # (step, place, L+1)
+        parts = model.over_places.weights(said) * said
+    with torch.enable_grad():
+        logits = parts.sum(dim=1).requires_grad_(True)  # (step, L+1)
+        explained = target(logits.masked_fill(emitted, -torch.inf), choices)
+        weights = torch.autograd.grad(explained.sum(), logits)[0]
+    return (weights.unsqueeze(1) * parts).sum(dim=-1).unflatten(1, feature_map.shape[-2:])
 
 
 @torch.no_grad()
@@ -99,6 +120,7 @@ def explain(
     feature_maps = feature_map.detach().expand(len(tokens) + 1, -1, -1, -1)  # (step, channel, height, width)
     with torch.no_grad():
         explained = scores(feature_maps)
+    shares = partial(place_shares, model, feature_map.detach(), tokens, target) if model.config.places else None
     with torch.enable_grad():
-        maps = METHODS[method](Steps(scores, feature_maps, model.backbone, image))
+        maps = METHODS[method](Steps(scores, feature_maps, shares, model.backbone, image))
     return Explanation(tuple(tokens), maps, explained, method)

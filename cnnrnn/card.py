@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from cnnrnn.baseline import SigmoidConfig
 from cnnrnn.files import markdown_table
+from cnnrnn.map_report import LEGEND, prefix_sentence, table
 from cnnrnn.model import ModelConfig
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ def model_card(checkpoint: Checkpoint, results: dict[str, Any]) -> str:
         *_auxiliary(results),
         *_per_label(results),
         *_calibration(results),
+        *_maps(results),
         "## What it can't see\n",
         "It knows only the labels below, and pictures like its training data.",
         f"Labels with fewer than {FEW_EXAMPLES} training pictures, on which it is weak: {', '.join(few) or 'none'}.\n",
@@ -122,6 +124,21 @@ def _calibration(results: dict[str, Any]) -> list[str]:
             ],
         ),
     ]
+
+
+def _maps(results: dict[str, Any]) -> list[str]:
+    """Whether its maps point at the right thing, on every split that was measured."""
+    lines: list[str] = []
+    for name, report in results.get("maps", {}).items():
+        columns, rows = table(report)
+        lines += [
+            "## Do its maps point at the right thing?\n",
+            f"{report['steps']} label steps on {name}, {report['steps_difficult']} of them difficult. {LEGEND}\n",
+            markdown_table(columns, rows),
+            f"{prefix_sentence(report)} Decoding a picture took {report['seconds_to_decode']:.3f} s.\n",
+            f"Measured by `{report['command']}`.\n",
+        ]
+    return lines
 
 
 def _number(value: float | int) -> str:

@@ -121,9 +121,18 @@ class Checkpoint:
 
 def record_evaluation(folder: Path, split: str, report: dict[str, Any]) -> None:
     """Write an evaluation into a checkpoint's metrics and model card; the weights stay as they are."""
+    _record(folder, "evaluations", split, report)
+
+
+def record_maps(folder: Path, split: str, report: dict[str, Any]) -> None:
+    """As `record_evaluation`, what `map_evaluation` found."""
+    _record(folder, "maps", split, report)
+
+
+def _record(folder: Path, kind: str, split: str, report: dict[str, Any]) -> None:
     checkpoint = Checkpoint.load(folder)
     results = json.loads((folder / METRICS).read_text(encoding="utf-8"))
-    results.setdefault("evaluations", {})[split] = report
+    results.setdefault(kind, {})[split] = report
     write_text(folder / METRICS, json_text(results))
     write_text(folder / CARD, model_card(checkpoint, results))
 
@@ -131,9 +140,9 @@ def record_evaluation(folder: Path, split: str, report: dict[str, Any]) -> None:
 def read_results(folder: Path) -> dict[str, Any]:
     """A checkpoint's metrics.json, with every key there; empty if unreadable.
 
-    val, history, together (`cooccurrence.together`, of a CNN-RNN) and evaluations by split.
+    val, history, together (`cooccurrence.together`, of a CNN-RNN); evaluations and maps by split.
     """
-    empty: dict[str, Any] = {"val": {}, "history": [], "together": {}, "evaluations": {}}
+    empty: dict[str, Any] = {"val": {}, "history": [], "together": {}, "evaluations": {}, "maps": {}}
     try:
         found = json.loads((folder / METRICS).read_text(encoding="utf-8"))
     except (OSError, ValueError):

@@ -324,8 +324,13 @@ def explain(
     out: Annotated[Path, typer.Option("--out", help="Folder for one PNG per step and trace.json.")],
     checkpoint: CheckpointOption = EMBEDDED,
     method: Annotated[
-        str, typer.Option("--method", help="grad-cam, hires-cam, integrated-gradients, occlusion or smoothgrad.")
-    ] = "hires-cam",
+        str | None,
+        typer.Option(
+            "--method",
+            help="How the maps are made, such as grad-cam; a wrong name lists all.",
+            show_default="the one that points best",
+        ),
+    ] = None,
     path_number: Annotated[int, typer.Option("--path", min=1, help="Which path: 1 is the best.")] = 1,
     beam: BeamOption = 8,
     device: DeviceOption = None,
@@ -335,6 +340,7 @@ def explain(
         from cnnrnn.attribution import explain as explain_path
         from cnnrnn.checkpoint import Checkpoint
         from cnnrnn.images import open_image
+        from cnnrnn.methods import DEFAULT_METHOD
         from cnnrnn.overlay import overlay
         from cnnrnn.prediction import decode_picture, encode_picture
 
@@ -345,7 +351,9 @@ def explain(
         if path_number > len(trace.paths):
             raise UserError(f"the search kept {len(trace.paths)} paths; choose --path up to that or a wider --beam")
         path = trace.paths[path_number - 1]
-        explanation = explain_path(loaded.rnn, feature_map, path.tokens, method)
+        pixels = loaded.model.backbone.preprocess(image).to(feature_map.device)
+        method = method or DEFAULT_METHOD
+        explanation = explain_path(loaded.rnn, feature_map, path.tokens, method, image=pixels)
         out.mkdir(parents=True, exist_ok=True)
         table = Table(
             "step", "label", "p(label | path so far)", "strongest evidence", Column("overlay", overflow="fold")
@@ -365,6 +373,53 @@ def explain(
             )
         write_output(str(out / "trace.json"), {"image": str(picture), "method": method, **trace.to_json()})
         console.print(table)
+
+
+@app.command()
+def evaluate_maps(
+    checkpoint: CheckpointOption,
+    dataset: DatasetOption,
+    root: RootOption,
+    split: Annotated[str, typer.Option("--split", help="train, val, trainval or test.")] = "test",
+    methods: Annotated[str, typer.Option("--methods", help="Names with commas between them, or all.")] = "all",
+    few: Annotated[
+        int,
+        typer.Option(min=1, help="Pictures for what needs many passes: deletion, insertion, sanity check, mosaics."),
+    ] = 100,
+    beam: BeamOption = 8,
+    json_file: JsonOption = None,
+    record: Annotated[
+        bool, typer.Option("--record", help="Write the figures into the checkpoint's metrics and model card.")
+    ] = False,
+    download: DownloadOption = False,
+    device: DeviceOption = None,
+) -> None:
+    """Do the maps point at the right thing? Every method's maps against the boxes of a data set's objects."""
+    with _errors_for_people():
+        from cnnrnn.checkpoint import Checkpoint, record_maps
+        from cnnrnn.data import Options, load_split
+        from cnnrnn.map_evaluation import evaluate_maps as run_evaluation
+        from cnnrnn.map_report import LEGEND, prefix_sentence, table
+        from cnnrnn.methods import METHODS
+
+        loaded = Checkpoint.load(checkpoint, _device(device))
+        data = load_split(dataset, root, split, Options(download))
+        _print_remarks(data)
+        names = list(METHODS) if methods == "all" else [name.strip() for name in methods.split(",")]
+        with picture_progress() as bar:
+            task = bar.add_task(escape(data.name), total=len(data.samples), remark="")
+            report = run_evaluation(loaded, data, names, beam, few, lambda: bar.advance(task))
+        report["command"] = _command_line()
+        if record:
+            record_maps(checkpoint, data.name, report)
+        if json_file != "-":
+            columns, rows = table(report)
+            shown = Table(*columns, title=f"{escape(data.name)}: {report['steps']} steps that are right")
+            for row in rows:
+                shown.add_row(*row)
+            console.print(shown, LEGEND, prefix_sentence(report))
+        write_output(json_file, report)
+        _report_failures(report["errors"], len(data.samples))
 
 
 @app.command()

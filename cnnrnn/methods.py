@@ -27,8 +27,18 @@ class Steps:
 
     scores: StepScores
     feature_maps: Tensor  # (step, channel, height, width), the same one for every step; detached
+    shares: Callable[[], Tensor] | None = None  # what every place adds to the scores, of a model that has it so
     backbone: Backbone | None = None  # needed by methods that go down to the pixels, as is
     image: Tensor | None = None  # the preprocessed picture (3, size, size)
+
+
+def cam(steps: Steps) -> Tensor:
+    """Class activation maps: what every place adds to the score (step, height, width).
+
+    That is told exactly where the logits are sums over places. Where the picture was pooled before they were computed,
+    a gradient has to share them out: HiResCAM, which is Grad-CAM then.
+    """
+    return steps.shares() if steps.shares is not None else hires_cam(steps)
 
 
 def grad_cam(steps: Steps) -> Tensor:
@@ -154,6 +164,7 @@ def _guidable(network: nn.Module) -> nn.Module:
 
 
 METHODS: dict[str, Callable[[Steps], Tensor]] = {
+    "cam": cam,
     "hires-cam": hires_cam,
     "grad-cam": grad_cam,
     "integrated-gradients": integrated_gradients,
@@ -166,4 +177,4 @@ PIXEL_METHODS = (
     "input-x-gradient",
     "guided-grad-cam",
 )  # their maps have the backbone's resolution; the others the grid's
-DEFAULT_METHOD = "hires-cam"
+DEFAULT_METHOD = "cam"

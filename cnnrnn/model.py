@@ -150,9 +150,14 @@ class CNNRNN(nn.Module):
         points in the label space: (batch, n, place, embedding)."""
         return self.h(recurrent.unsqueeze(2) + image.unsqueeze(1))
 
+    def said(self, recurrent: Tensor, image: Tensor) -> Tensor:
+        """Equations 3 and 4 at every place: U_o o(t) of n prefixes per image (batch, n, embedding) -> inner products
+        with every label and END (batch, n, place, L+1)."""
+        return self.points(recurrent, image) @ self.label_embedding[: self.start].T
+
     def score(self, recurrent: Tensor, image: Tensor) -> Tensor:
         """Equations 3 and 4: U_o o(t) of n prefixes per image (batch, n, embedding) -> logits (batch, n, L+1)."""
-        return self.over_places(self.points(recurrent, image) @ self.label_embedding[: self.start].T)
+        return self.over_places(self.said(recurrent, image))
 
     def step(self, tokens: Tensor, image: Tensor, state: State) -> tuple[Tensor, State]:
         """One decoding step: tokens (row,), a batch of images -> logits (row, L+1), r(t).

@@ -10,7 +10,7 @@ import torch
 from captum.attr import GuidedGradCam, InputXGradient, LayerGradCam
 from torch import Tensor, nn
 
-from cnnrnn.attribution import explain, step_scores, worth_of_labels_before
+from cnnrnn.attribution import explain, place_shares, step_scores, worth_of_labels_before
 from cnnrnn.backbones import Backbone, BackboneConfig
 from cnnrnn.errors import UserError
 from cnnrnn.methods import METHODS, Steps, _guidable
@@ -73,6 +73,21 @@ def test_hires_cam_is_captums_input_times_gradient_and_grad_cam_where_places_cou
     grad_cam = explain(model, feature_map, tokens, "grad-cam").maps
     alike = not model.config.places
     assert torch.allclose(maps, grad_cam, rtol=1e-3, atol=1e-5) == alike
+
+
+def test_class_activation_maps_add_up_to_the_score(model: CNNRNN, images: Tensor) -> None:
+    """The parts of a logit are its own; of a pooled model they are the gradient's, the same as HiResCAM."""
+    feature_map, tokens = encode(model, images[:1])[0][0], [2, 0, 3]
+    explanation = explain(model, feature_map, tokens, "cam", TARGETS["logit"])
+    if model.config.places:
+        torch.testing.assert_close(explanation.maps.sum(dim=(1, 2)), explanation.scores, rtol=1e-4, atol=1e-5)
+        difference = explain(model, feature_map, tokens, "cam", against(1)).maps
+        rival = place_shares(model, feature_map, tokens, lambda logits, chosen: logits[:, 1])
+        torch.testing.assert_close(difference, explanation.maps - rival, rtol=1e-4, atol=1e-5)
+    else:
+        torch.testing.assert_close(
+            explanation.maps, explain(model, feature_map, tokens, "hires-cam", TARGETS["logit"]).maps
+        )
 
 
 def test_integrated_gradients_add_up_to_the_change_of_the_score(model: CNNRNN, images: Tensor) -> None:

@@ -1,0 +1,70 @@
+"""Does a map point at the right thing? Measures of one map against boxes, and against what the model does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from cnnrnn.data import Box
+
+TOLERANCE = 15 / 500  # of the longer side: 15 px at VOC's scale, as in the pointing game of Zhang et al. (ECCV 2016)
+
+
+def peak(values: np.ndarray) -> tuple[float, float] | None:
+    """Centre (x, y) of the pixel with the strongest evidence in (height, width); None where none is positive."""
+    row, column = np.unravel_index(int(values.argmax()), values.shape)
+    return (column + 0.5, row + 0.5) if values[row, column] > 0 else None
+
+
+def points_into(point: tuple[float, float] | None, boxes: Sequence[Box], tolerance: float) -> bool:
+    """The pointing game: whether a point is inside any box, or at most `tolerance` pixels beside it."""
+    if point is None:
+        return False
+    x, y = point
+    return any(
+        left - tolerance <= x <= right + tolerance and top - tolerance <= y <= bottom + tolerance
+        for left, top, right, bottom in boxes
+    )
+
+
+def inside(boxes: Sequence[Box], size: tuple[int, int]) -> np.ndarray:
+    """Which pixels of a picture of (width, height) any box covers: bool (height, width)."""
+    mask = np.zeros(size[::-1], dtype=bool)
+    for left, top, right, bottom in boxes:
+        mask[round(top) : round(bottom), round(left) : round(right)] = True
+    return mask
+
+
+def energy_inside(values: np.ndarray, mask: np.ndarray) -> float:
+    """Share of the positive evidence that is inside (energy-based pointing game, Wang et al. 2020); 0 without any."""
+    evidence = values.clip(min=0)
+    total = evidence.sum()
+    return float(evidence[mask].sum() / total) if total > 0 else 0.0
+
+
+def prefers(values: np.ndarray, own: np.ndarray, other: np.ndarray) -> bool | None:
+    """Whether there is more positive evidence to the pixel where only `own` is than where only `other` is; None if one
+    of them has no pixel of its own."""
+    only_own, only_other = own & ~other, other & ~own
+    if not only_own.any() or not only_other.any():
+        return None
+    evidence = values.clip(min=0)
+    return bool(evidence[only_own].mean() > evidence[only_other].mean())
+
+
+def rank_correlation(one: np.ndarray, other: np.ndarray) -> float:
+    """Spearman's, of two maps of the same shape; 0 if one of them is flat."""
+    from scipy.stats import spearmanr
+
+    if np.ptp(one) == 0 or np.ptp(other) == 0:
+        return 0.0
+    return float(spearmanr(one.ravel(), other.ravel()).statistic)
+
+
+def hottest_first(values: np.ndarray, parts: int) -> list[np.ndarray]:
+    """Growing sets of the pixels with the most evidence, 1/parts, 2/parts … of all: bool (height, width) each."""
+    order = np.argsort(-values, axis=None, kind="stable")
+    rank = np.empty(values.size, dtype=np.int64)
+    rank[order] = np.arange(values.size)
+    return [(rank < values.size * part / parts).reshape(values.shape) for part in range(1, parts + 1)]
