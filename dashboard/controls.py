@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+import paste
 import state
 from cnnrnn.checkpoint import Checkpoint
 from cnnrnn.data import DATASETS
@@ -76,8 +77,10 @@ def picture() -> state.Picture:
         accept_multiple_files=True,
         key="upload",
         on_change=_uploaded,
-        help=f"They stay in memory on this machine and are sent nowhere. At most {_MOST_UPLOADS} are offered.",
+        help="Drop them here, or paste one. They stay in memory on this machine and are sent nowhere. At most "
+        f"{_MOST_UPLOADS} are offered.",
     )
+    paste.listen()
     samples = state.sample_names()
     if "sample" not in session and "sample" not in st.query_params:
         # A first visit shows a decoded picture, not an empty page; another page's widgets start anew.

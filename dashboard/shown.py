@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 if TYPE_CHECKING:
+    import pandas as pd
     from pandas.io.formats.style import Styler
 
 _MEASURES = {"mAP": "mAP", "OF1": "O-F1", "CF1": "C-F1", "exact_match": "exact set", "MAP@10": "MAP@10"}
@@ -19,7 +20,7 @@ def measures(report: dict[str, Any]) -> None:
         column.metric(name, f"{report[key]:.1f} %")
 
 
-def table(label: str, key: str, make: Callable[[], Styler], hide_index: bool = True) -> None:
+def table(label: str, key: str, make: Callable[[], Styler | pd.DataFrame], hide_index: bool = True) -> None:
     """The numbers behind a chart, made when somebody opens them: formatting takes longer than drawing the chart."""
     with st.expander(label, key=key, on_change="rerun") as box:
         if box.open:

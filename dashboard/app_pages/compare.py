@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import pandas as pd
 import streamlit as st
 
 import controls
+import shown
 import state
 from cnnrnn.checkpoint import Checkpoint
 from cnnrnn.decoding import Trace
 from views import changes, tree
 from views.style import CHART, markdown, percent
+
+if TYPE_CHECKING:
+    from pandas.io.formats.style import Styler
 
 _WIDTH = 360  # pixels of a picture
 _MODELS, _PICTURES = "two models", "two pictures"
@@ -109,9 +114,12 @@ def _probabilities(left: Side, right: Side) -> None:
     for side, other in ((left, right), (right, left)):
         if alone := [label for label in side.trace.labels if label not in other.trace.labels]:
             st.caption(f"Only {markdown(side.name)} knows: {markdown(', '.join(alone))}")
-    with st.expander("The same as a table"):
-        rows = [{"label": c.label, "left": c.before, "right": c.after, "difference": c.delta} for c in found]
-        st.dataframe(pd.DataFrame(rows).style.format("{:.3f}", subset=["left", "right", "difference"]), hide_index=True)
+
+    def rows() -> Styler:
+        cells = [{"label": c.label, "left": c.before, "right": c.after, "difference": c.delta} for c in found]
+        return pd.DataFrame(cells).style.format("{:.3f}", subset=["left", "right", "difference"])
+
+    shown.table("The same as a table", "compared_table", rows)
 
 
 def _searches(left: Side, right: Side) -> None:

@@ -149,8 +149,12 @@ def _labels(evaluation: Evaluation, dark: bool) -> None:
         st.caption(f"Expected calibration error {calibration['ece']:.2f} %.")
         st.markdown(_in_words(rows))
     st.dataframe(pd.DataFrame(rows).style.format({"AP, %": "{:.1f}"}, na_rep="–"), hide_index=True)
-    with st.expander("The matrix as a table"):
-        st.dataframe(pd.DataFrame(mistakes.confusions(evaluation), evaluation.labels, evaluation.labels))
+    shown.table(
+        "The matrix as a table",
+        "confusions_table",
+        lambda: pd.DataFrame(mistakes.confusions(evaluation), evaluation.labels, evaluation.labels),
+        hide_index=False,
+    )
 
 
 def _in_words(rows: list[dict[str, Any]]) -> str:

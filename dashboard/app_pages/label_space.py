@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 
 import controls
+import shown
 import state
 from cnnrnn.checkpoint import Checkpoint
 from cnnrnn.embedding import nearest, similarities, steps_in_space
@@ -180,8 +181,13 @@ def _likeness(checkpoint: Checkpoint) -> None:
     st.caption(
         "Cosine of every two labels; those alike stand together. A map in two dimensions can't show all of this."
     )
-    with st.expander("The same as a table"):
-        st.dataframe(pd.DataFrame(similar, checkpoint.vocabulary.labels, checkpoint.vocabulary.labels).round(2))
+    labels = checkpoint.vocabulary.labels
+    shown.table(
+        "The same as a table",
+        "likeness_table",
+        lambda: pd.DataFrame(similar, labels, labels).round(2),
+        hide_index=False,
+    )
 
 
 def _short(value: Any) -> str:

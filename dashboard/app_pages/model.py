@@ -11,6 +11,7 @@ import controls
 import shown
 import state
 from cnnrnn.checkpoint import Checkpoint
+from cnnrnn.map_report import LEGEND, prefix_sentence, table
 from views import training
 from views.style import CHART, markdown
 
@@ -27,6 +28,7 @@ def page() -> None:
         _labels(checkpoint, report, dark)
     else:
         st.info("Nothing was measured yet: run `cnnrnn evaluate --checkpoint … --record`.", icon=":material/info:")
+    _maps(results["maps"])
     _training(checkpoint, results["history"], dark)
     _files(name, checkpoint)
 
@@ -79,6 +81,36 @@ def _labels(checkpoint: Checkpoint, report: dict[str, Any], dark: bool) -> None:
         st.dataframe(pd.DataFrame(rows), hide_index=True)
         if "calibration" in report:
             st.dataframe(pd.DataFrame(report["calibration"]["bins"]), hide_index=True)
+
+
+def _maps(reports: dict[str, Any]) -> None:
+    st.subheader("Do its maps point at the right thing?")
+    if not reports:
+        st.caption("Not measured: run `cnnrnn evaluate-maps --checkpoint … --record` on a data set that has boxes.")
+        return
+    name, report = list(reports.items())[-1]
+    default = report["methods"].get(report["default"])
+    if default is not None:
+        centre, four = report["baselines"]["centre"], st.columns(4)
+        four[0].metric(
+            "points at its label",
+            f"{default['pointing']:.1f} %",
+            help=f"The picture's centre does in {centre['pointing']:.1f} %.",
+        )
+        four[1].metric(
+            "where it is small and not alone",
+            f"{default['pointing_difficult']:.1f} %",
+            help=f"The picture's centre does in {centre['pointing_difficult']:.1f} %.",
+        )
+        four[2].metric("another step's map does, there", f"{default['swap_pointing_difficult']:.1f} %")
+        four[3].metric("alike with random weights", f"{default['sanity_all']:.2f}", help="Rank correlation.")
+    columns, rows = table(report)
+    st.dataframe(pd.DataFrame(rows, columns=columns), hide_index=True)
+    st.caption(
+        f"{report['steps']} steps on {markdown(name)}, {report['steps_difficult']} of them difficult. {LEGEND} "
+        f"{prefix_sentence(report)}"
+    )
+    st.code(report["command"], language=None, wrap_lines=True)
 
 
 def _training(checkpoint: Checkpoint, history: list[dict[str, Any]], dark: bool) -> None:

@@ -69,7 +69,7 @@ def figure(found: list[Change], dark: bool, names: tuple[str, str] = ("before", 
             marker={"symbol": symbol, "size": 11, "color": colours.kept, "line": {"width": 2}},
         )  # fmt: skip
     fig.update_layout(
-        height=70 + _BAR * len(shown), margin={"l": 0, "r": 8, "t": 4, "b": 0}, dragmode=False, font=text,
+        height=70 + _BAR * len(shown), margin={"l": 0, "r": 24, "t": 4, "b": 0}, dragmode=False, font=text,
         legend={"orientation": "h", "y": 1.15, "font": text},
     )  # fmt: skip
     fig.update_xaxes(range=[-0.02, 1.02], tickformat=".0%", fixedrange=True, tickfont=text)

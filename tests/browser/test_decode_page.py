@@ -84,6 +84,21 @@ def test_steps_by_key_and_another_target_follow_at_once(page: Page, server: Serv
     assert maps(page) != before
 
 
+_PASTE = """(bytes) => {
+  const transfer = new DataTransfer();
+  transfer.items.add(new File([new Uint8Array(bytes)], "image.png", {type: "image/png"}));
+  document.dispatchEvent(new ClipboardEvent("paste", {clipboardData: transfer, bubbles: true, cancelable: true}));
+}"""
+
+
+def test_a_pasted_picture_is_decoded(page: Page) -> None:
+    expect(page.get_by_text("Step by step")).to_be_visible(timeout=PATIENCE)
+    settle(page)
+    page.evaluate(_PASTE, list((ROOT / "dashboard" / "samples" / "cat.jpg").read_bytes()))
+    expect(page.get_by_alt_text("The picture image.png")).to_be_visible(timeout=PATIENCE)
+    expect(page.locator(".stMarkdownBadge")).to_have_text(["cat"], timeout=PATIENCE)
+
+
 def test_a_bad_upload_is_a_line_not_a_traceback(page: Page, tmp_path: Path) -> None:
     broken = tmp_path / "<img src=x onerror=alert(1)>.jpg"
     broken.write_bytes((ROOT / "dashboard" / "samples" / "cat.jpg").read_bytes()[:5000])

@@ -1,0 +1,29 @@
+"""Pasting a picture: the browser hands it to the page's first uploader, as if it had been dropped there."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+# Trusted code of ours, with nothing in it that came from a person. What is pasted goes the way of every upload.
+_JS = """
+export default function () {
+  const pasted = (event) => {
+    const files = [...event.clipboardData.files].filter((file) => file.type.startsWith("image/"));
+    const input = document.querySelector("[data-testid=stFileUploader] input[type=file]");
+    if (!files.length || !input) return;
+    const transfer = new DataTransfer();
+    files.forEach((file) => transfer.items.add(file));
+    input.files = transfer.files;
+    input.dispatchEvent(new Event("change", { bubbles: true }));
+    event.preventDefault();
+  };
+  document.addEventListener("paste", pasted);
+  return () => document.removeEventListener("paste", pasted);
+}
+"""
+_paste = st.components.v2.component("cnnrnn_paste", js=_JS)
+
+
+def listen() -> None:
+    """While the page is open. Draws nothing."""
+    _paste(key="paste", height=1)
