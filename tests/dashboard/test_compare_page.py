@@ -20,6 +20,7 @@ PAGE = "app_pages/compare.py"
 
 def opened(app: AppTest) -> AppTest:
     app.run()
+    app.session_state["compared_table"] = True  # opened
     app.switch_page(PAGE).run()
     assert not app.exception
     return app
