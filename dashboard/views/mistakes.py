@@ -59,7 +59,7 @@ def precision_recall(evaluation: Evaluation, label: str | None, threshold: float
     axis = {"range": [0, 103], "fixedrange": True, "tickfont": text}
     fig.update_layout(
         height=_HEIGHT, margin={"l": 0, "r": 8, "t": 8, "b": 0}, dragmode=False, font=text,
-        legend={"orientation": "h", "y": 1.14, "font": text},
+        legend={"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom", "font": text},
         xaxis={**axis, "title": "recall, %"}, yaxis={**axis, "title": "precision, %"},
     )  # fmt: skip
     return fig
