@@ -54,6 +54,10 @@ SeparatorOption = Annotated[str, typer.Option("--separator", help="Between the l
 DownloadOption = Annotated[bool, typer.Option("--download", help="Fetch what is missing under --root.")]
 JsonOption = Annotated[str | None, typer.Option("--json", help="Write JSON to this file; - for standard output.")]
 DeviceOption = Annotated[str | None, typer.Option("--device", help="cpu, cuda, mps …; default: a GPU if there is one.")]
+EngineOption = Annotated[
+    Literal["torch", "openvino", "onnxruntime"] | None,
+    typer.Option(help="Of the backbone, on a processor.", show_default="the fastest that is installed"),
+]
 
 
 def _apply_preset(ctx: typer.Context, name: str | None) -> str | None:
@@ -240,12 +244,14 @@ def evaluate(
     ] = False,
     download: DownloadOption = False,
     separator: SeparatorOption = ";",
+    engine: EngineOption = "torch",
     device: DeviceOption = None,
 ) -> None:
     """Decode a split of a data set and compare with its labels."""
     with _errors_for_people():
         from cnnrnn.checkpoint import Checkpoint, chosen_threshold, record_evaluation
         from cnnrnn.data import Options, load_split
+        from cnnrnn.engines import load as load_engine
         from cnnrnn.evaluation import evaluate as run_evaluation
         from cnnrnn.evaluation import picture_record
         from cnnrnn.report import render_html
@@ -265,7 +271,9 @@ def evaluate(
                 if per_image is not None:
                     lines.append(json.dumps(picture_record(sample, outcome), ensure_ascii=False))
 
-            evaluation = run_evaluation(loaded, data, beam, batch_size, min_positives, threshold, recurrence, each)
+            evaluation = run_evaluation(
+                loaded, data, beam, batch_size, min_positives, threshold, recurrence, each, load_engine(loaded, engine)
+            )
         report = evaluation.metrics
         report["command"] = _command_line()
         if record:
@@ -287,16 +295,19 @@ def predict(
     beam: BeamOption = 8,
     batch_size: Annotated[int, typer.Option(min=1)] = 16,
     json_file: JsonOption = None,
+    engine: EngineOption = None,
     device: DeviceOption = None,
 ) -> None:
     """Label pictures. One that can't be read is reported and skipped; the exit code is then 1."""
     with _errors_for_people():
         from cnnrnn.checkpoint import Checkpoint
+        from cnnrnn.engines import load as load_engine
         from cnnrnn.prediction import find_pictures
         from cnnrnn.prediction import predict as run_prediction
 
         paths = find_pictures(pictures)
         loaded = Checkpoint.load(checkpoint, _device(device))
+        forward = load_engine(loaded, engine)
         results: list[dict[str, Any]] = []
         errors: dict[str, str] = {}
         table = Table(
@@ -304,7 +315,7 @@ def predict(
         )
         with picture_progress() as bar:
             task = bar.add_task("predicting", total=len(paths), remark="")
-            for path, outcome in run_prediction(loaded, paths, beam, batch_size):
+            for path, outcome in run_prediction(loaded, paths, beam, batch_size, forward=forward):
                 bar.advance(task)
                 if isinstance(outcome, str):
                     errors[str(path)] = outcome

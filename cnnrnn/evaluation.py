@@ -14,6 +14,7 @@ import numpy as np
 from cnnrnn.checkpoint import Checkpoint
 from cnnrnn.data import Sample, Split
 from cnnrnn.decoding import Trace
+from cnnrnn.engines import Forward
 from cnnrnn.errors import UserError
 from cnnrnn.metrics import (
     AP_RULES,
@@ -69,13 +70,14 @@ def evaluate(
     threshold: float = 0.5,
     recurrence: bool = True,
     each: Callable[[Sample, Trace | str], None] = lambda sample, outcome: None,
+    forward: Forward | None = None,
 ) -> Evaluation:
     """Decode every picture of a split and compare with its labels. Metrics: see `report`, and seconds, errors.
 
     Without `recurrence` the decoder forgets what it emitted, but for not repeating it: what is lost is what the
     recurrence is worth. `each` is told every picture's trace, or why it can't be read; such a picture counts as
-    one without a prediction and is named under ``errors``. Raises DataError if the split has labels that the
-    checkpoint doesn't know.
+    one without a prediction and is named under ``errors``. `forward` is the
+    backbone's by another engine. Raises DataError if the split has labels that the checkpoint doesn't know.
     """
     started = time.perf_counter()
     labels = checkpoint.vocabulary.labels
@@ -83,7 +85,7 @@ def evaluate(
     predictions = Predictions(len(truth), len(labels))
     errors: dict[str, str] = {}
     paths = [sample.image for sample in split.samples]
-    for row, (path, outcome) in enumerate(predict(checkpoint, paths, beam, batch_size, recurrence)):
+    for row, (path, outcome) in enumerate(predict(checkpoint, paths, beam, batch_size, recurrence, forward)):
         if isinstance(outcome, str):
             errors[str(path)] = outcome
         else:

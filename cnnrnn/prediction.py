@@ -13,16 +13,17 @@ from cnnrnn.baseline import SigmoidClassifier, threshold_labels
 from cnnrnn.checkpoint import Checkpoint
 from cnnrnn.data.loader import batches
 from cnnrnn.decoding import NOTHING, Given, Trace, decode
+from cnnrnn.engines import Forward
 from cnnrnn.errors import UserError
 from cnnrnn.images import SUFFIXES
 from cnnrnn.model import CNNRNN
 
 
 @torch.no_grad()  # not inference_mode: attribution needs to differentiate with respect to the feature map later
-def encode(model: CNNRNN | SigmoidClassifier, images: Tensor) -> tuple[Tensor, Tensor]:
+def encode(model: CNNRNN | SigmoidClassifier, images: Tensor, forward: Forward | None = None) -> tuple[Tensor, Tensor]:
     """The one backbone pass: preprocessed images (batch, 3, size, size) -> feature map (batch, channel, height,
-    width) and I (batch, place, feature)."""
-    feature_map = model.backbone(images.to(model.device))
+    width) and I (batch, place, feature). `forward` is the backbone's by another engine."""
+    feature_map = (forward or model.backbone)(images.to(model.device))
     return feature_map, model.image_feature(feature_map)
 
 
@@ -47,15 +48,21 @@ def find_pictures(paths: Sequence[Path]) -> list[Path]:
 
 
 def predict(
-    checkpoint: Checkpoint, paths: Sequence[Path], beam: int, batch_size: int, recurrence: bool = True
+    checkpoint: Checkpoint,
+    paths: Sequence[Path],
+    beam: int,
+    batch_size: int,
+    recurrence: bool = True,
+    forward: Forward | None = None,
 ) -> Iterator[tuple[Path, Trace | str]]:
-    """Every picture in order with its trace, or with the reason why it can't be read."""
+    """Every picture in order with its trace, or with the reason why it can't be read. `forward`: see `encode`."""
     model, labels = checkpoint.model, checkpoint.vocabulary.labels
     size = model.backbone.config.image_size
     for read, images, failed in batches(paths, model.backbone.preprocess, size, batch_size):
         outcomes: dict[int, Trace | str] = dict(failed)
         if read:
-            outcomes |= zip(read, decode_batch(model, encode(model, images)[1], labels, beam, recurrence), strict=True)
+            feature = encode(model, images, forward)[1]
+            outcomes |= zip(read, decode_batch(model, feature, labels, beam, recurrence), strict=True)
         for index in sorted(outcomes):
             yield paths[index], outcomes[index]
 

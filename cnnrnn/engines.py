@@ -1,0 +1,141 @@
+"""The backbone by another engine than torch, for prediction on a processor: the same feature map, several times faster.
+
+A checkpoint is translated once, compared with torch, and kept under its hash in the user's cache folder: not beside
+its weights, since a checkpoint may come from a stranger, of whom nothing but safetensors and JSON is read.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import os
+import shutil
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from cnnrnn.backbones import Backbone
+from cnnrnn.checkpoint import Checkpoint
+from cnnrnn.errors import UserError
+from cnnrnn.files import aside
+
+Forward = Callable[[Tensor], Tensor]  # preprocessed images (batch, 3, size, size) -> feature map
+
+_ALIKE = 0.999  # cosine between the engine's feature map and torch's, at which a translation is believed
+
+
+def _openvino(model: nn.Module, file: Path, example: Tensor | None) -> Forward:
+    import openvino
+
+    if example is not None:
+        translated = openvino.convert_model(model, example_input=example, input=[-1, *example.shape[1:]])
+        openvino.save_model(translated, file, compress_to_fp16=False)
+    # Latency: one picture after the other on all cores, whose layers stay in the cache; see backbones.
+    compiled = openvino.Core().compile_model(file, "CPU", {"PERFORMANCE_HINT": "LATENCY"})
+
+    def forward(images: Tensor) -> Tensor:
+        return torch.cat([torch.from_numpy(compiled(one.numpy())[0].copy()) for one in images.split(1)])
+
+    return forward
+
+
+def _onnxruntime(model: nn.Module, file: Path, example: Tensor | None) -> Forward:
+    import onnxruntime
+
+    if example is not None:
+        axes = {"images": {0: "batch"}, "feature_map": {0: "batch"}}
+        torch.onnx.export(
+            model,
+            (example,),
+            file,
+            input_names=["images"],
+            output_names=["feature_map"],
+            dynamic_axes=axes,
+            dynamo=False,
+        )
+    session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
+
+    def forward(images: Tensor) -> Tensor:
+        return torch.cat([torch.from_numpy(session.run(None, {"images": one.numpy()})[0]) for one in images.split(1)])
+
+    return forward
+
+
+# name: what has to be installed, the translated file's suffix, how it is made and run
+_ENGINES: dict[str, tuple[tuple[str, ...], str, Callable[[nn.Module, Path, Tensor | None], Forward]]] = {
+    "openvino": (("openvino",), ".xml", _openvino),
+    "onnxruntime": (("onnxruntime", "onnx"), ".onnx", _onnxruntime),
+}
+ENGINES = ("torch", *_ENGINES)
+
+
+def available() -> list[str]:
+    """The engines that are installed, the fastest first; torch always is."""
+    found = [name for name, (packages, _, _) in _ENGINES.items() if all(map(importlib.util.find_spec, packages))]
+    return [*found, "torch"]
+
+
+class _FeatureMap(nn.Module):
+    """A network up to its last feature map, as one module for a tracer."""
+
+    def __init__(self, backbone: Backbone) -> None:
+        super().__init__()
+        self.net = backbone.net
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.net.forward_features(images)
+
+
+def load(checkpoint: Checkpoint, name: str | None = None) -> Forward:
+    """The backbone's forward pass by an engine; None takes the fastest there is, torch on a GPU.
+
+    Raises UserError if the engine is unknown, not installed, or doesn't do what torch does.
+    """
+    backbone = checkpoint.model.backbone
+    if name is None:
+        name = available()[0] if backbone.device.type == "cpu" else "torch"
+    if name == "torch":
+        return backbone
+    if name not in _ENGINES:
+        raise UserError(f"no engine '{name}'; choose one of {', '.join(ENGINES)}")
+    if name not in available():
+        raise UserError(f"{name} is not installed; run `pip install 'cnnrnn[fast]'`, or take --engine torch")
+    if backbone.device.type != "cpu":
+        raise UserError(f"{name} runs on the processor; take --device cpu, or --engine torch")
+    (package, *_), suffix, start = _ENGINES[name]
+    release = importlib.metadata.version(package)
+    kept = f"{checkpoint.weights_hash[:32]}-{backbone.config.image_size}px-{name}-{release}"
+    file = _cache() / kept / f"backbone{suffix}"
+    if file.exists():
+        return start(nn.Identity(), file, None)
+    return _translated(backbone, file, start)
+
+
+def _cache() -> Path:
+    """The user's, as XDG says."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "cnnrnn" / "engines"
+
+
+def _translated(backbone: Backbone, file: Path, start: Callable[[nn.Module, Path, Tensor | None], Forward]) -> Forward:
+    """Translate, compare, and keep what is right."""
+    size = backbone.config.image_size
+    example = torch.randn(2, 3, size, size, generator=torch.Generator().manual_seed(0))
+    new = aside(file.parent)
+    shutil.rmtree(new, ignore_errors=True)
+    new.mkdir(parents=True)
+    try:
+        with warnings.catch_warnings(), torch.no_grad():
+            warnings.simplefilter("ignore")  # the tracers talk of what they will change one day
+            forward = start(_FeatureMap(backbone).eval(), new / file.name, example)
+            expected, found = backbone(example), forward(example)
+        alike = float(nn.functional.cosine_similarity(expected.flatten(), found.flatten(), dim=0))
+        if not alike >= _ALIKE:
+            raise UserError(f"the translated model differs from torch's (cosine {alike:.4f}); take --engine torch")
+        shutil.rmtree(file.parent, ignore_errors=True)
+        new.replace(file.parent)
+        return forward
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
