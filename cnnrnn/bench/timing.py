@@ -1,0 +1,54 @@
+"""Two things timed in turn, round after round, so that a machine shared with others slows both."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Pair:
+    """What is compared, and which ratio of their times is good enough."""
+
+    what: str
+    reference: str  # what `theirs` is
+    ours: Callable[[], Any]
+    theirs: Callable[[], Any]
+    at_least: float | None = None  # times as fast as the reference: theirs / ours
+    at_most: float | None = None  # times as long as the reference: ours / theirs
+    rounds: int = 5
+    remark: str = ""
+
+
+def measure(pair: Pair) -> dict[str, Any]:
+    """Seconds are medians over the rounds; ratio is the median of the rounds' ratios, from their lowest to their
+    highest in ``spread``; the first round warms up and doesn't count."""
+    ours, theirs = [], []
+    for _ in range(pair.rounds + 1):
+        ours.append(_seconds(pair.ours))
+        theirs.append(_seconds(pair.theirs))
+    rounds = list(zip(ours[1:], theirs[1:], strict=True))
+    faster = pair.at_least is not None
+    ratios = sorted((b / a if faster else a / b) for a, b in rounds)
+    ratio = statistics.median(ratios)
+    return {
+        "what": pair.what,
+        "reference": pair.reference,
+        "seconds": statistics.median(a for a, _ in rounds),
+        "reference_seconds": statistics.median(b for _, b in rounds),
+        "ratio": ratio,
+        "ratio_is": "reference / ours" if faster else "ours / reference",
+        "spread": [ratios[0], ratios[-1]],
+        "goal": f"≥ {pair.at_least:g}" if faster else f"≤ {pair.at_most:g}",
+        "met": ratio >= pair.at_least if pair.at_least is not None else ratio <= (pair.at_most or 0.0),
+        "remark": pair.remark,
+    }
+
+
+def _seconds(call: Callable[[], Any]) -> float:
+    started = time.perf_counter()
+    call()
+    return time.perf_counter() - started
