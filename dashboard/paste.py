@@ -18,7 +18,11 @@ export default function () {
     event.preventDefault();
   };
   document.addEventListener("paste", pasted);
-  return () => document.removeEventListener("paste", pasted);
+  document.body.dataset.paste = "heard";
+  return () => {
+    document.removeEventListener("paste", pasted);
+    delete document.body.dataset.paste;
+  };
 }
 """
 _paste = st.components.v2.component("cnnrnn_paste", js=_JS)
