@@ -96,7 +96,7 @@ _PASTE = """(bytes) => {
 def test_a_pasted_picture_is_decoded(page: Page) -> None:
     expect(page.get_by_text("Step by step")).to_be_visible(timeout=PATIENCE)
     settle(page)
-    page.locator("body[data-paste]").wait_for()
+    page.locator("body[data-paste]").wait_for(state="attached")
     page.evaluate(_PASTE, list((ROOT / "dashboard" / "samples" / "cat.jpg").read_bytes()))
     expect(page.get_by_alt_text("The picture image.png")).to_be_visible(timeout=PATIENCE)
     expect(page.locator(".stMarkdownBadge")).to_have_text(["cat"], timeout=PATIENCE)
