@@ -12,7 +12,7 @@ the one without evidence.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from cnnrnn.errors import UserError
-from cnnrnn.methods import DEFAULT_METHOD, METHODS, PIXEL_METHODS, Steps, StepScores
+from cnnrnn.methods import DEFAULT_METHOD, METHODS, PIXEL_METHODS, Pixels, Steps, StepScores
 from cnnrnn.model import CNNRNN, emitted_before
 from cnnrnn.targets import Target, log_odds
 
@@ -34,18 +34,39 @@ def _path_steps(model: CNNRNN, tokens: Sequence[int]) -> tuple[Tensor, Tensor, T
     return model.unroll(inputs)[0], emitted_before(inputs, model.config.num_labels)[0], choices
 
 
-def step_scores(model: CNNRNN, tokens: Sequence[int], target: Target = log_odds) -> StepScores:
-    """The scores that are explained: `target` of every step of the path `tokens`, and of its END."""
+def _image_scores(model: CNNRNN, tokens: Sequence[int], target: Target) -> Callable[[Tensor], Tensor]:
+    """U_I I, one copy per step (step, place, embedding) -> `target` of every step of the path and its END (step,)."""
     recurrent, emitted, choices = _path_steps(model, tokens)
 
-    def scores(feature_maps: Tensor) -> Tensor:
+    def scores(image: Tensor) -> Tensor:
         # A caller such as integrated gradients may stack several points, all steps of one after another.
-        repeats = len(feature_maps) // len(choices)
-        image = model.project_image(model.image_feature(feature_maps))
+        repeats = len(image) // len(choices)
         logits = model.score(recurrent.repeat(repeats, 1).unsqueeze(1), image).squeeze(1)  # (step, L+1)
         return target(logits.masked_fill(emitted.repeat(repeats, 1), -torch.inf), choices.repeat(repeats, 1))
 
     return scores
+
+
+def step_scores(model: CNNRNN, tokens: Sequence[int], target: Target = log_odds) -> StepScores:
+    """The scores that are explained, of the backbone's feature maps: `target` of every step of the path `tokens`, and
+    of its END."""
+    scores = _image_scores(model, tokens, target)
+    return lambda feature_maps: scores(model.project_image(model.image_feature(feature_maps)))
+
+
+def _to_explain(model: CNNRNN, feature_map: Tensor, tokens: Sequence[int], target: Target) -> tuple[Tensor, StepScores]:
+    """What stays at the feature map's grid is explained of: a map (1, channel, height, width), and the scores of it.
+
+    That is the feature map, or, where every place has its say, what U_I makes of each: U_I is linear, so what a place
+    adds is the same by its features and by their projection, which has a tenth of the channels.
+    """
+    feature_map = feature_map.detach().unsqueeze(0)
+    if not model.config.places:
+        return feature_map, step_scores(model, tokens, target)
+    scores = _image_scores(model, tokens, target)
+    with torch.no_grad():
+        projected = model.project_image(model.image_feature(feature_map)).transpose(1, 2)  # (1, embedding, place)
+    return projected.unflatten(2, feature_map.shape[-2:]), lambda maps: scores(maps.flatten(2).transpose(1, 2))
 
 
 def place_shares(model: CNNRNN, feature_map: Tensor, tokens: Sequence[int], target: Target = log_odds) -> Tensor:
@@ -116,11 +137,12 @@ def explain(
         raise UserError(f"no method '{method}'; choose one of {', '.join(METHODS)}")
     if method in PIXEL_METHODS and image is None:
         raise ValueError(f"{method} needs the picture, not only its feature map")
-    scores = step_scores(model, tokens, target)
-    feature_maps = feature_map.detach().expand(len(tokens) + 1, -1, -1, -1)  # (step, channel, height, width)
+    one, scores = _to_explain(model, feature_map, tokens, target)
+    maps = one.expand(len(tokens) + 1, -1, -1, -1)  # (step, channel, height, width)
     with torch.no_grad():
-        explained = scores(feature_maps)
+        explained = scores(maps)
     shares = partial(place_shares, model, feature_map.detach(), tokens, target) if model.config.places else None
+    pixels = None if image is None else Pixels(image, model.backbone, step_scores(model, tokens, target))
     with torch.enable_grad():
-        maps = METHODS[method](Steps(scores, feature_maps, shares, model.backbone, image))
-    return Explanation(tuple(tokens), maps, explained, method)
+        found = METHODS[method](Steps(scores, maps, shares, pixels))
+    return Explanation(tuple(tokens), found, explained, method)

@@ -17,19 +17,27 @@ from torch.nn import functional
 
 from cnnrnn.backbones import Backbone
 
-# feature maps, one copy per step (step, channel, height, width) -> each step's score (step,)
+# maps of features, one copy per step (step, channel, height, width) -> each step's score (step,)
 StepScores = Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class Pixels:
+    """What methods need that go down to the pixels."""
+
+    image: Tensor  # the preprocessed picture (3, size, size)
+    backbone: Backbone
+    scores: StepScores  # of the backbone's feature maps
 
 
 @dataclass(frozen=True)
 class Steps:
     """All steps of one path of one picture."""
 
-    scores: StepScores
-    feature_maps: Tensor  # (step, channel, height, width), the same one for every step; detached
+    scores: StepScores  # of such maps as these
+    maps: Tensor  # (step, channel, height, width), the same for every step; detached
     shares: Callable[[], Tensor] | None = None  # what every place adds to the scores, of a model that has it so
-    backbone: Backbone | None = None  # needed by methods that go down to the pixels, as is
-    image: Tensor | None = None  # the preprocessed picture (3, size, size)
+    pixels: Pixels | None = None
 
 
 def cam(steps: Steps) -> Tensor:
@@ -43,8 +51,8 @@ def cam(steps: Steps) -> Tensor:
 
 def grad_cam(steps: Steps) -> Tensor:
     """Grad-CAM (Selvaraju et al., 2017): signed maps (step, height, width)."""
-    weights = _gradient(steps.scores, steps.feature_maps).mean(dim=(2, 3), keepdim=True)  # (step, channel, 1, 1)
-    return (weights * steps.feature_maps).sum(dim=1)
+    weights = _gradient(steps.scores, steps.maps).mean(dim=(2, 3), keepdim=True)  # (step, channel, 1, 1)
+    return (weights * steps.maps).sum(dim=1)
 
 
 def hires_cam(steps: Steps) -> Tensor:
@@ -53,7 +61,7 @@ def hires_cam(steps: Steps) -> Tensor:
     Grad-CAM's mean of the gradient is the same thing for an average-pooled map. Where places count differently for a
     label, it is this that tells what each of them adds.
     """
-    return _gradient_times(steps.scores, steps.feature_maps)
+    return _gradient_times(steps.scores, steps.maps)
 
 
 def _gradient_times(scores: StepScores, feature_maps: Tensor) -> Tensor:
@@ -70,7 +78,7 @@ def integrated_gradients(steps: Steps) -> Tensor:
     """Integrated gradients (Sundararajan et al., 2017) from an all-zero feature map, by captum; same shapes."""
     from captum.attr import IntegratedGradients
 
-    attributions = IntegratedGradients(steps.scores).attribute(steps.feature_maps, n_steps=16)
+    attributions = IntegratedGradients(steps.scores).attribute(steps.maps, n_steps=16)
     return attributions.detach().sum(dim=1)
 
 
@@ -78,9 +86,9 @@ def occlusion(steps: Steps) -> Tensor:
     """What each step's score loses when one place of the feature map is set to zero, by captum; same shapes."""
     from captum.attr import Occlusion
 
-    window = (steps.feature_maps.shape[1], 1, 1)
+    window = (steps.maps.shape[1], 1, 1)
     with torch.no_grad():
-        lost = Occlusion(steps.scores).attribute(steps.feature_maps.contiguous(), sliding_window_shapes=window)
+        lost = Occlusion(steps.scores).attribute(steps.maps.contiguous(), sliding_window_shapes=window)
     return lost.mean(dim=1)  # the same in every channel
 
 
@@ -89,7 +97,7 @@ def smoothgrad(steps: Steps) -> Tensor:
 
     Not captum's, whose noise comes from the one generator of the process: two people at once would mix.
     """
-    samples, feature_maps = 16, steps.feature_maps
+    samples, feature_maps = 16, steps.maps
     dice = torch.Generator(feature_maps.device).manual_seed(0)  # the same picture has the same map
     spread = 0.15 * feature_maps.std()
     total = feature_maps.new_zeros(feature_maps[:, 0].shape)  # (step, height, width)
@@ -103,8 +111,8 @@ def input_x_gradient(steps: Steps) -> Tensor:
     """Pixels times the score's gradient with respect to them, by captum: (step, size, size)."""
     from captum.attr import InputXGradient
 
-    backbone, images = _pixels(steps)
-    attributions = InputXGradient(lambda images: steps.scores(backbone(images))).attribute(images)
+    pixels, images = _pixels(steps)
+    attributions = InputXGradient(lambda images: pixels.scores(pixels.backbone(images))).attribute(images)
     return attributions.detach().sum(dim=1)
 
 
@@ -116,9 +124,8 @@ def guided_grad_cam(steps: Steps) -> Tensor:
     """
     from captum.attr import GuidedBackprop
 
-    backbone, images = _pixels(steps)
-    network = _guidable(copy.deepcopy(backbone))
-    whole = nn.Sequential(network, _Scores(steps.scores))
+    pixels, images = _pixels(steps)
+    whole = nn.Sequential(_guidable(copy.deepcopy(pixels.backbone)), _Scores(pixels.scores))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # captum says that it hooks
         guided = GuidedBackprop(whole).attribute(images)  # (step, 3, size, size)
@@ -127,12 +134,11 @@ def guided_grad_cam(steps: Steps) -> Tensor:
     return (fine * guided.detach()).sum(dim=1)
 
 
-def _pixels(steps: Steps) -> tuple[Backbone, Tensor]:
-    """The backbone, and a copy of the picture for every step: (step, 3, size, size)."""
-    assert steps.backbone is not None
-    assert steps.image is not None
-    images = steps.image.expand(len(steps.feature_maps), -1, -1, -1)
-    return steps.backbone, images.detach().requires_grad_(True)
+def _pixels(steps: Steps) -> tuple[Pixels, Tensor]:
+    """And a copy of the picture for every step: (step, 3, size, size)."""
+    assert steps.pixels is not None
+    images = steps.pixels.image.expand(len(steps.maps), -1, -1, -1)
+    return steps.pixels, images.detach().requires_grad_(True)
 
 
 class _Scores(nn.Module):

@@ -7,8 +7,14 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import GenerationConfig, GenerationMixin, LogitsProcessor, LogitsProcessorList, PretrainedConfig
-from transformers import PreTrainedModel
+from transformers import (
+    GenerationConfig,
+    GenerationMixin,
+    LogitsProcessor,
+    LogitsProcessorList,
+    PretrainedConfig,
+    PreTrainedModel,
+)
 from transformers.utils import ModelOutput
 
 from cnnrnn.model import CNNRNN, State
@@ -18,6 +24,7 @@ class _StateCache:
     """What `generate` expects of a cache: it is reordered with the beams."""
 
     is_compileable = False
+    is_linear = (True,)  # a state, not a row of keys for every token
 
     def __init__(self) -> None:
         self.state: State | None = None
@@ -76,7 +83,7 @@ class Generate:
     def __init__(self, model: CNNRNN) -> None:
         self.model = model
         labels = model.config.num_labels
-        config = PretrainedConfig(vocab_size=labels + 2, num_hidden_layers=1, is_encoder_decoder=False)
+        config = PretrainedConfig(**{"vocab_size": labels + 2, "num_hidden_layers": 1})
         self.decoder = _Decoder(config, model).eval()
         self.processors = LogitsProcessorList([_NoRepeats(labels)])
 
