@@ -390,7 +390,9 @@ def _areas(model: CNNRNN, decoded: Decoded, step: int, values: np.ndarray) -> tu
     side = image.shape[-1]
     masks = torch.from_numpy(np.stack(hottest_first(stretched(values, (side, side)), _PARTS))).unsqueeze(1)
     masks = masks.to(image.device)  # (part, 1, size, size)
-    blurred = functional.gaussian_blur(image, kernel_size=[side // 8 * 2 + 1] * 2, sigma=[side / 45] * 2)
+    blurred = image
+    for across in ([side // 8 * 2 + 1, 1], [1, side // 8 * 2 + 1]):  # one way and the other: a hundredth of the time
+        blurred = functional.gaussian_blur(blurred, kernel_size=across, sigma=[side / 45] * 2)
     deleted = torch.cat([image.unsqueeze(0), torch.where(masks, 0.0, image)])
     inserted = torch.cat([blurred.unsqueeze(0), torch.where(masks, image, blurred)])
     scores = step_scores(model, decoded.tokens, log_probability)

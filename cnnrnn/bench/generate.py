@@ -83,7 +83,7 @@ class Generate:
     def __init__(self, model: CNNRNN) -> None:
         self.model = model
         labels = model.config.num_labels
-        config = PretrainedConfig(**{"vocab_size": labels + 2, "num_hidden_layers": 1})
+        config = PretrainedConfig.from_dict({"vocab_size": labels + 2, "num_hidden_layers": 1})
         self.decoder = _Decoder(config, model).eval()
         self.processors = LogitsProcessorList([_NoRepeats(labels)])
 
