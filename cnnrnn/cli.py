@@ -489,6 +489,56 @@ def compare(
         sys.stdout.write(markdown_table(columns, ([row.get(column, "") for column in columns] for row in rows)))
 
 
+@app.command()
+def bench(
+    checkpoint: CheckpointOption = EMBEDDED,
+    pictures: Annotated[
+        Path | None, typer.Option(help="Folder of photographs for predict's line; it is left out without.")
+    ] = None,
+    count: Annotated[int, typer.Option(min=1, help="Of these pictures.")] = 1000,
+    only: Annotated[
+        str, typer.Option(help="Parts, with commas between them: search, growth, checkpoint, folder, cached, start.")
+    ] = "all",
+    engine: EngineOption = None,
+    json_file: JsonOption = None,
+) -> None:
+    """How fast is it here? Each line beside a reference, timed in turn in the same run."""
+    with _errors_for_people():
+        from cnnrnn.bench import PARTS, run
+        from cnnrnn.checkpoint import Checkpoint
+        from cnnrnn.prediction import find_pictures
+
+        parts = PARTS if only == "all" else [part.strip() for part in only.split(",")]
+        if unknown := set(parts) - set(PARTS):
+            raise UserError(f"no part '{min(unknown)}'; choose from {', '.join(PARTS)}")
+        paths = find_pictures([pictures])[:count] if pictures is not None else []
+        lines = []
+        for line in run(parts, Checkpoint.load(checkpoint), paths, engine):
+            lines.append(line)
+            notes.print(
+                f"{line['what']} | {line['reference']}: {line['ratio']:.2f} ({line['goal']}) {line['remark']}",
+                soft_wrap=True,
+                markup=False,
+            )
+        if json_file != "-":
+            columns = ["what", "seconds", "reference", "seconds", "ratio", "lowest … highest", "goal", ""]
+            rows = [
+                [
+                    line["what"],
+                    f"{line['seconds']:.3g}",
+                    line["reference"],
+                    f"{line['reference_seconds']:.3g}",
+                    f"{line['ratio']:.2f}",
+                    f"{line['spread'][0]:.2f} … {line['spread'][1]:.2f}",
+                    f"{line['goal']}{'' if line['met'] else ', not met'}",
+                    line["remark"],
+                ]
+                for line in lines
+            ]
+            sys.stdout.write(markdown_table(columns, rows))
+        write_output(json_file, lines)
+
+
 def main() -> None:
     warnings.filterwarnings("ignore", module=r"PIL\.")  # Pillow's remarks on odd metadata are for developers
     app()

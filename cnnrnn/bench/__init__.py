@@ -1,1 +1,30 @@
 """Speed, measured side by side: what cnnrnn does and what one would write instead, timed in turn in one run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from cnnrnn.bench import pairs
+from cnnrnn.bench.timing import Pair, measure
+from cnnrnn.checkpoint import Checkpoint
+
+PARTS = ("search", "growth", "checkpoint", "folder", "cached", "start")
+
+
+def run(
+    parts: Sequence[str], checkpoint: Checkpoint, pictures: Sequence[Path], engine: str | None = None
+) -> Iterator[dict[str, Any]]:
+    """The lines of these parts, each when it is measured: see `timing.measure`. `pictures` are for "folder"."""
+    found: dict[str, Callable[[], Iterator[Pair]]] = {
+        "search": pairs.searches,
+        "growth": pairs.growth,
+        "checkpoint": lambda: pairs.checkpoint_lines(checkpoint),
+        "folder": lambda: pairs.folder(checkpoint, list(pictures), engine) if pictures else iter(()),
+        "cached": pairs.cached_training,
+        "start": pairs.start,
+    }
+    for part in parts:
+        for pair in found[part]():
+            yield measure(pair)

@@ -19,7 +19,13 @@ def test_the_real_annotations(shared_data: Path) -> None:
     content = json.loads((shared_data / "coco" / "annotations" / "instances_train2017.json").read_text())
     names = {category["id"]: category["name"] for category in content["categories"]}
     nine = {names[item["category_id"]] for item in content["annotations"] if item["image_id"] == 9}
-    assert next(sample for sample in split.samples if sample.image.name == "000000000009.jpg").labels == nine
+    sample = next(sample for sample in split.samples if sample.image.name == "000000000009.jpg")
+    assert sample.labels == nine
+    assert split.boxes is not None
+    boxes = split.boxes(sample)
+    assert boxes.keys() == nine
+    left, top, width, height = next(item["bbox"] for item in content["annotations"] if item["image_id"] == 9)
+    assert any((left, top, left + width, top + height) in found for found in boxes.values())
 
 
 def test_errors_name_the_file(tmp_path: Path) -> None:

@@ -52,6 +52,16 @@ def test_annotations_give_labels_and_difficult_ones_are_ignored(devkit: Path) ->
     assert [sample.ignored for sample in split.samples] == [set(), {"dog"}]
 
 
+def test_boxes_are_of_pixels_from_0_and_of_every_object(devkit: Path) -> None:
+    split = load_split("voc0712", devkit, "train")
+    assert split.boxes is not None
+    assert split.boxes(split.samples[1]) == {"person": [(0, 1, 30, 40)], "horse": [(0, 1, 30, 40)] * 2}
+    annotation = devkit / "VOCdevkit" / "VOC2007" / "Annotations" / "000017.xml"
+    annotation.write_text(annotation.read_text().replace("<ymax>40</ymax>", ""))
+    with pytest.raises(DataError, match="an object without a box"):
+        split.boxes(split.samples[1])
+
+
 def test_the_official_label_lists_win_where_they_are(devkit: Path) -> None:
     main = devkit / "VOCdevkit" / "VOC2007" / "ImageSets" / "Main"
     for label in LABELS:

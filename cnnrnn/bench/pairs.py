@@ -1,0 +1,218 @@
+"""What is timed: each line of the bench, and the reference as a competent user would write it."""
+
+from __future__ import annotations
+
+import copy
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import timm
+import torch
+from PIL import Image
+from timm.data import create_transform, resolve_model_data_config
+from torch import Tensor
+
+from cnnrnn.attribution import explain
+from cnnrnn.bench import models, naive
+from cnnrnn.bench.timing import Pair
+from cnnrnn.checkpoint import Checkpoint
+from cnnrnn.decoding import decode
+from cnnrnn.engines import available
+from cnnrnn.engines import load as load_engine
+from cnnrnn.prediction import decode_batch, encode, predict
+from cnnrnn.training import sequence_loss
+
+_BATCH, _BEAM, _LABELS = 64, 8, 80
+
+
+def searches() -> Iterator[Pair]:
+    """Beam search against one image after the other, and against `generate` where transformers is installed."""
+    model, names = models.taught(_LABELS), _names(_LABELS)
+    feature = models.pictures(model, _BATCH)
+    best = [trace.paths[0].tokens for trace in decode(model, feature, names, _BEAM)]
+    alike = _same(best, [path for path, _ in naive.search(model, feature, _BEAM)])
+    yield Pair(
+        f"beam search, {_BATCH} images, beam {_BEAM}, {_LABELS} labels",
+        "one image after the other, in Python",
+        lambda: decode(model, feature, names, _BEAM),
+        lambda: naive.search(model, feature, _BEAM),
+        at_least=12,
+        remark=f"same best path for {alike}",
+    )
+    try:
+        from cnnrnn.bench.generate import Generate
+    except ImportError:
+        return
+    generate = Generate(model)
+    for batch, goal in ((_BATCH, 6.0), (1, 2.0)):
+        part = feature[:batch]
+        alike = _same(best[:batch], generate.search(part, _BEAM))
+        yield Pair(
+            f"beam search, {batch} images, beam {_BEAM}, {_LABELS} labels",
+            f"transformers' generate(num_beams={_BEAM})",
+            lambda part=part: decode(model, part, names, _BEAM),  # type: ignore[misc]
+            lambda part=part: generate.search(part, _BEAM),  # type: ignore[misc]
+            at_least=goal,
+            remark=f"same best path for {alike}",
+        )
+
+
+def growth() -> Iterator[Pair]:
+    """More labels and wider beams, against fewer and narrower ones."""
+    small, large = models.taught(20), models.taught(1000)
+    few, many = models.pictures(small, _BATCH), models.pictures(large, _BATCH)
+    yield Pair(
+        "1000 labels",
+        "20 labels",
+        lambda: decode(large, many, _names(1000), _BEAM),
+        lambda: decode(small, few, _names(20), _BEAM),
+        at_most=50,
+        remark="50 times as many labels",
+    )
+    model = models.taught(_LABELS)
+    feature = models.pictures(model, _BATCH)
+    yield Pair(
+        "beam 64",
+        "beam 8",
+        lambda: decode(model, feature, _names(_LABELS), 64),
+        lambda: decode(model, feature, _names(_LABELS), 8),
+        at_most=6,
+        remark="8 times as wide",
+    )
+
+
+def checkpoint_lines(checkpoint: Checkpoint) -> Iterator[Pair]:
+    """What decoding, maps and a training step cost beside the backbone alone."""
+    model, labels = checkpoint.rnn, checkpoint.vocabulary.labels
+    size = model.backbone.config.image_size
+    images = torch.randn(16, 3, size, size)
+    yield Pair(
+        "backbone and decoding, 16 pictures",
+        "the backbone alone",
+        lambda: decode_batch(model, encode(model, images)[1], labels),
+        lambda: encode(model, images),
+        at_most=1.05,
+        rounds=3,
+    )
+    feature_map, feature = encode(model, images[:1])
+    tokens = decode(model, feature, labels, _BEAM)[0].paths[0].tokens or (0, 1)
+    yield Pair(
+        "all maps of a path",
+        "the backbone, one picture",
+        lambda: explain(model, feature_map[0], tokens),
+        lambda: encode(model, images[:1]),
+        at_most=0.5,
+    )
+    batch = images[:8]
+    inputs = torch.tensor([[model.start, 0, 1]]).expand(len(batch), -1)
+    targets = torch.tensor([[0, 1, model.end]]).expand(len(batch), -1)
+
+    def step() -> None:
+        loss = sequence_loss(model(model.image_feature(model.backbone(batch)), inputs), targets)
+        loss.backward()
+        model.zero_grad(set_to_none=True)
+
+    def bare() -> None:
+        model.backbone(batch).mean().backward()
+        model.zero_grad(set_to_none=True)
+
+    yield Pair("end-to-end training step, 8 pictures", "the bare backbone's", step, bare, at_most=1.1, rounds=3)
+
+
+def folder(checkpoint: Checkpoint, pictures: list[Path], engine: str | None) -> Iterator[Pair]:
+    """`predict` over a folder, against timm's model as its documentation uses it; its weights make no difference."""
+    model, labels = checkpoint.rnn, checkpoint.vocabulary.labels
+    network: Any = timm.create_model(model.backbone.config.name, pretrained=False, num_classes=0).eval()
+    data = resolve_model_data_config(network) | {"input_size": (3, *[model.backbone.config.image_size] * 2)}
+    transform: Callable[[Image.Image], Tensor] = create_transform(**data, is_training=False)
+    forward = load_engine(checkpoint, engine)
+
+    def ours() -> None:
+        for _ in predict(checkpoint, pictures, _BEAM, 16, forward=forward):
+            pass
+
+    @torch.inference_mode()
+    def theirs() -> None:
+        for first in range(0, len(pictures), 16):
+            batch = [transform(Image.open(path).convert("RGB")) for path in pictures[first : first + 16]]
+            network.forward_features(torch.stack(batch))
+
+    def labels_of(by: Any) -> list[tuple[int, ...]]:
+        outcomes = (outcome for _, outcome in predict(checkpoint, pictures, _BEAM, 16, forward=by))
+        return [() if isinstance(outcome, str) else outcome.paths[0].tokens for outcome in outcomes]
+
+    used = engine or available()[0]
+    same = _same(labels_of(forward), labels_of(None)) if used != "torch" else "all, it is torch"
+    yield Pair(
+        f"predict, {len(pictures)} pictures, {used}",
+        "timm's backbone, eager, batches of 16, PIL in the loop",
+        ours,
+        theirs,
+        at_least=4,
+        rounds=1,
+        remark=f"same path as torch's for {same}; {len(labels)} labels decoded, which the reference doesn't",
+    )
+
+
+def cached_training() -> Iterator[Pair]:
+    """An epoch on features that were computed before, against reading them."""
+    model = copy.deepcopy(models.taught(_LABELS)).requires_grad_(True)
+    count, size = 20_000, model.backbone.feature_dim
+    with TemporaryDirectory() as place:
+        file = Path(place) / "features.npy"
+        np.save(file, np.random.default_rng(0).standard_normal((count, 1, size), dtype=np.float32))
+        inputs = torch.tensor([[model.start, 0, 1]])
+        targets = torch.tensor([[0, 1, model.end]])
+
+        def read() -> Iterator[Tensor]:
+            features = np.load(file, mmap_mode="r")
+            for first in range(0, count, _BATCH):
+                yield torch.from_numpy(np.array(features[first : first + _BATCH]))
+
+        head = [parameter for name, parameter in model.named_parameters() if not name.startswith("backbone.")]
+
+        def ours() -> None:
+            for feature in read():
+                rows = len(feature)
+                loss = sequence_loss(model(feature, inputs.expand(rows, -1)), targets.expand(rows, -1))
+                torch.autograd.grad(loss, head)
+
+        yield Pair(
+            "an epoch on cached features, 20,000 pictures",
+            "reading them",
+            ours,
+            lambda: [feature.sum() for feature in read()],
+            at_most=3,
+            rounds=2,
+        )
+
+
+def start() -> Iterator[Pair]:
+    """Imports and --help, in processes of their own."""
+
+    def python(*arguments: str) -> Callable[[], Any]:
+        return lambda: subprocess.run([sys.executable, *arguments], check=True, capture_output=True)
+
+    yield Pair("import cnnrnn", "import torch", python("-c", "import cnnrnn"), torch_alone, at_most=1.1)
+    yield Pair(
+        "cnnrnn --help",
+        "import torch",
+        python("-m", "cnnrnn.cli", "--help"),
+        torch_alone,
+        at_most=1.1,
+        remark="wanted below 0.5 s, without torch",
+    )
+
+
+def _names(count: int) -> list[str]:
+    return [str(number) for number in range(count)]
+
+
+def _same(one: list[tuple[int, ...]], other: list[tuple[int, ...]]) -> str:
+    same = sum(a == b for a, b in zip(one, other, strict=True))
+    return f"{100 * same / len(one):.1f} %"
