@@ -198,6 +198,7 @@ def start() -> Iterator[Pair]:
     def python(*arguments: str) -> Callable[[], Any]:
         return lambda: subprocess.run([sys.executable, *arguments], check=True, capture_output=True)
 
+    torch_alone = python("-c", "import torch")
     yield Pair("import cnnrnn", "import torch", python("-c", "import cnnrnn"), torch_alone, at_most=1.1)
     yield Pair(
         "cnnrnn --help",
