@@ -25,6 +25,7 @@ _PACKAGED_WEIGHTS = {
     for n in range(3)
 }
 
+MAX_IMAGE_SIZE = 4096  # pixels
 _PIXELS_AT_A_TIME = 2 * 320**2  # the fastest or near it from 224 to 448 px, measured on two cores
 
 
@@ -62,6 +63,9 @@ class BackboneConfig:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> BackboneConfig:
+        """Raises ValueError for a size that no picture should be stretched to."""
+        if not 1 <= values["image_size"] <= MAX_IMAGE_SIZE:
+            raise ValueError(f"pictures of {values['image_size']} px; at most {MAX_IMAGE_SIZE}")
         return cls(**{**values, "mean": tuple(values["mean"]), "std": tuple(values["std"])})
 
 

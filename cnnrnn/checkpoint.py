@@ -10,13 +10,18 @@ import hashlib
 import json
 import os
 import shutil
+import stat
+import tempfile
+import zipfile
+import zlib
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import safetensors
 import safetensors.torch
 import torch
+from torch import nn
 
 from cnnrnn.backbones import Backbone, BackboneConfig, BackboneError
 from cnnrnn.baseline import SigmoidClassifier, SigmoidConfig
@@ -33,6 +38,8 @@ CONFIGS: dict[str, type[ModelConfig] | type[SigmoidConfig]] = {  # by head
     "cnn-rnn": ModelConfig,
     "sigmoid": SigmoidConfig,
 }
+_MOST_CONFIG = 50_000_000  # bytes; labels and their counts fill it
+_MOST_UNPACKED = 4_000_000_000  # bytes of a zip
 _PICKLE_SUFFIXES = {".pt", ".pth", ".bin", ".pkl", ".pickle", ".ckpt"}
 
 
@@ -59,7 +66,11 @@ class Checkpoint:
 
     @classmethod
     def load(cls, folder: Path, device: torch.device | str = "cpu") -> Checkpoint:
-        """Rebuild the model in eval mode. Raises CheckpointError, and opens no pickle, ever."""
+        """Rebuild the model in eval mode, from a folder or a zip of one. Raises CheckpointError, and opens no pickle,
+        ever."""
+        if folder.is_file():
+            with tempfile.TemporaryDirectory() as place:
+                return cls.load(_unpack(folder, Path(place)), device)
         config = read_config(folder)
         weights_path = folder / WEIGHTS
         weights_hash = file_hash(weights_path)
@@ -70,10 +81,12 @@ class Checkpoint:
             )
         try:
             vocabulary = Vocabulary(tuple(config["vocabulary"]["labels"]), tuple(config["vocabulary"]["counts"]))
-            backbone = Backbone(BackboneConfig.from_dict(config["backbone"]))
-            model = build_model(config["head"], config["model"], backbone)
-            if model.config.num_labels != len(vocabulary):
-                raise ValueError(f"{model.config.num_labels} outputs for {len(vocabulary)} labels")
+            with torch.device("meta"):  # without memory: a stranger's config may ask for any amount
+                sketch = _build(config)
+            if sketch.config.num_labels != len(vocabulary):
+                raise ValueError(f"{sketch.config.num_labels} outputs for {len(vocabulary)} labels")
+            _check_shapes(sketch, weights_path)
+            model = _build(config)
             tensors = safetensors.torch.load_file(weights_path)
             model.load_state_dict({name: tensor.float() for name, tensor in _floating(tensors)})
         except (
@@ -81,6 +94,7 @@ class Checkpoint:
             TypeError,
             ValueError,
             RuntimeError,
+            OverflowError,
             BackboneError,
             safetensors.SafetensorError,
         ) as error:
@@ -167,12 +181,16 @@ def read_config(folder: Path) -> dict[str, Any]:
     pickles = sorted(path.name for path in folder.iterdir() if path.suffix.lower() in _PICKLE_SUFFIXES)
     if pickles:
         raise CheckpointError(f"{folder} holds a pickle ({pickles[0]}), which can run code; it is not opened")
+    if links := [name for name in (WEIGHTS, CONFIG, METRICS, CARD) if (folder / name).is_symlink()]:
+        raise CheckpointError(f"{folder / links[0]} is a link to somewhere else; copy the file itself")
     missing = [name for name in (WEIGHTS, CONFIG) if not (folder / name).is_file()]
     if missing:
         raise CheckpointError(f"{folder} is half-written: {' and '.join(missing)} missing")
+    if (size := (folder / CONFIG).stat().st_size) > _MOST_CONFIG:
+        raise CheckpointError(f"{folder / CONFIG} has {size:,} bytes; that of a checkpoint has a few thousand")
     try:
         config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise CheckpointError(f"{folder / CONFIG} can't be read: {_first_line(error)}") from error
     if not isinstance(config, dict) or config.get("format") != FORMAT:
         raise CheckpointError(f"{folder / CONFIG} is not a checkpoint of cnnrnn")
@@ -186,6 +204,43 @@ def read_config(folder: Path) -> dict[str, Any]:
     if lacking := [key for key in keys if key not in config]:
         raise CheckpointError(f"{folder / CONFIG} lacks {', '.join(lacking)}")
     return config
+
+
+def _build(config: dict[str, Any]) -> CNNRNN | SigmoidClassifier:
+    return build_model(config["head"], config["model"], Backbone(BackboneConfig.from_dict(config["backbone"])))
+
+
+def _check_shapes(sketch: nn.Module, weights_path: Path) -> None:
+    """Raises ValueError where the weights are not those of the model that the config describes; reads none."""
+    with safetensors.safe_open(weights_path, "pt") as file:
+        found = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+    expected = {name: tuple(value.shape) for name, value in sketch.state_dict().items() if value.is_floating_point()}
+    for name in sorted(found.keys() | expected.keys()):
+        if found.get(name) != expected.get(name):
+            raise ValueError(f"{name} is {found.get(name)} in {WEIGHTS} and {expected.get(name)} by {CONFIG}")
+
+
+def _unpack(file: Path, place: Path) -> Path:
+    """The files of a checkpoint out of a zip, and nothing else of it. Raises CheckpointError for an odd one."""
+    try:
+        with zipfile.ZipFile(file) as archive:
+            members = [member for member in archive.infolist() if not member.is_dir()]
+            if sum(member.file_size for member in members) > _MOST_UNPACKED:
+                raise CheckpointError(f"{file} is larger than {_MOST_UNPACKED:,} bytes unpacked; unpack it yourself")
+            for member in members:
+                path = PurePosixPath(member.filename)
+                if path.is_absolute() or ".." in path.parts or stat.S_ISLNK(member.external_attr >> 16):
+                    raise CheckpointError(f"{file} holds {member.filename!r}, which points out of it; it is not opened")
+                if path.suffix.lower() in _PICKLE_SUFFIXES:
+                    raise CheckpointError(f"{file} holds a pickle ({path.name}), which can run code; it is not opened")
+                if path.name in (WEIGHTS, CONFIG):
+                    with archive.open(member) as packed, (place / path.name).open("xb") as new:
+                        shutil.copyfileobj(packed, new)
+    except FileExistsError as error:
+        raise CheckpointError(f"{file} holds more than one checkpoint; unpack it and name the folder") from error
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, zlib.error) as error:
+        raise CheckpointError(f"{file} is no checkpoint's folder nor a zip of one: {_first_line(error)}") from error
+    return place
 
 
 def build_model(head: str, settings: dict[str, Any], backbone: Backbone) -> CNNRNN | SigmoidClassifier:

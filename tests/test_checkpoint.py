@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import pickle
 import re
+import resource
 import shutil
+import stat
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -119,6 +122,80 @@ def test_a_vocabulary_that_does_not_fit_is_refused(folder: Path) -> None:
     edit(folder, vocabulary={"labels": ["one"], "counts": [1]})
     with pytest.raises(CheckpointError, match="outputs for 1 labels"):
         Checkpoint.load(folder)
+
+
+@pytest.mark.parametrize("key", ["embedding_dim", "hidden_dim", "num_labels"])
+@pytest.mark.parametrize("size", [10**7, 10**15, 10**40, -1, 0.5, "many"])
+def test_sizes_that_the_weights_do_not_have_take_no_memory(key: str, size: object, folder: Path) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    edit(folder, model={**config["model"], key: size})
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(CheckpointError) as error:
+        Checkpoint.load(folder)
+    assert "\n" not in str(error.value)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000  # kB
+
+
+def test_odd_configs_are_one_line(folder: Path) -> None:
+    backbone = json.loads((folder / "config.json").read_text())["backbone"]
+    edit(folder, backbone={**backbone, "image_size": 10**9})
+    with pytest.raises(CheckpointError, match="at most 4096"):
+        Checkpoint.load(folder)
+    (folder / "config.json").write_text("[" * 10**6)
+    with pytest.raises(CheckpointError, match="can't be read"):
+        Checkpoint.load(folder)
+    (folder / "config.json").write_text(" " * 50_000_001)
+    with pytest.raises(CheckpointError, match="50,000,001 bytes"):
+        Checkpoint.load(folder)
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "config.json"])
+def test_links_are_refused(name: str, folder: Path) -> None:
+    (folder / name).rename(folder.parent / name)
+    (folder / name).symlink_to(folder.parent / name)
+    with pytest.raises(CheckpointError, match="is a link"):
+        Checkpoint.load(folder)
+
+
+def zipped(folder: Path, **more: str) -> Path:
+    file = folder.with_suffix(".zip")
+    with zipfile.ZipFile(file, "w") as archive:
+        for path in folder.iterdir():
+            archive.write(path, f"model/{path.name}")
+        for name, text in more.items():
+            archive.writestr(name, text)
+    return file
+
+
+def test_a_zip_is_as_good_as_its_folder(folder: Path, loaded: Checkpoint) -> None:
+    again = Checkpoint.load(zipped(folder))
+    for one, other in zip(again.model.parameters(), loaded.model.parameters(), strict=True):
+        assert torch.equal(one, other)
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [("../evil", "points out"), ("/etc/evil", "points out"), ("a/x.pkl", "pickle"), ("b/config.json", "more than one")],
+)
+def test_a_zip_with_something_else_in_it_is_refused(name: str, why: str, folder: Path) -> None:
+    with pytest.raises(CheckpointError, match=why):
+        Checkpoint.load(zipped(folder, **{name: "{}"}))
+    assert not (folder.parent / "evil").exists()
+
+
+def test_a_link_in_a_zip_and_no_zip_at_all_are_refused(folder: Path) -> None:
+    link = zipfile.ZipInfo("model/metrics.json")
+    link.external_attr = (stat.S_IFLNK | 0o777) << 16
+    file = zipped(folder)
+    with zipfile.ZipFile(file, "a") as archive:
+        archive.writestr(link, "/etc/passwd")
+    with pytest.raises(CheckpointError, match="points out"):
+        Checkpoint.load(file)
+    data = file.read_bytes()
+    for broken in (b"", b"PK", data[: len(data) // 2], data[:-30]):
+        file.write_bytes(broken)
+        with pytest.raises(CheckpointError, match="nor a zip of one"):
+            Checkpoint.load(file)
 
 
 def test_a_backbone_from_the_network_is_refused(folder: Path) -> None:
