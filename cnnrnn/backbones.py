@@ -43,6 +43,7 @@ class BackboneConfig:
     std: tuple[float, ...]
     interpolation: str  # as timm names it
     folded: bool = False  # batch norm is part of the convolutions before it: `Backbone.fold_batch_norm`
+    output_stride: int | None = None  # pixels to a place of the feature map, by dilation; None for the network's own
 
     @classmethod
     def of(cls, name: str, image_size: int | None = None) -> BackboneConfig:
@@ -73,6 +74,18 @@ def _check_name(name: str) -> None:
     if not timm.is_model(name):
         near = ", ".join(timm.list_models(f"*{name.split('_')[-1]}*")[:5])
         raise BackboneError(f"timm knows no model '{name}'" + (f"; did you mean {near}?" if near else ""))
+
+
+def _untrained(config: BackboneConfig) -> nn.Module:
+    stride = config.output_stride
+    if stride is None:
+        return timm.create_model(config.name, pretrained=False, num_classes=0)
+    try:
+        if stride in (8, 16, 32):
+            return timm.create_model(config.name, pretrained=False, num_classes=0, output_stride=stride)
+    except (TypeError, AssertionError, NotImplementedError):  # networks that can't be dilated
+        pass
+    raise BackboneError(f"'{config.name}' can't have an output stride of {stride}; try 32, 16 or 8, or none")
 
 
 def _fold(module: nn.Module) -> None:
@@ -119,11 +132,11 @@ class Backbone(nn.Module):
     feature_dim: int  # of the pooled vector
 
     def __init__(self, config: BackboneConfig) -> None:
-        """Without weights. Raises BackboneError for a name that timm doesn't know."""
+        """Without weights. Raises BackboneError for a name that timm doesn't know, or a stride that it can't give."""
         super().__init__()
         _check_name(config.name)  # a stranger's "hf-hub:…" would make timm ask the network
         self.config = config
-        self.net = timm.create_model(config.name, pretrained=False, num_classes=0)
+        self.net = _untrained(config)
         self.channels, self.feature_dim = self.net.num_features, self.net.head_hidden_size
         if config.folded:
             _fold(self.net)
@@ -176,6 +189,20 @@ class Backbone(nn.Module):
             before, after = self.net.eval()(images), folded(images)
         if torch.allclose(before, after, rtol=1e-2, atol=1e-3 * float(before.abs().max())):
             self.net, self.config = folded, replace(self.config, folded=True)
+
+    def at(self, image_size: int | None = None, output_stride: int | None = None) -> Backbone:
+        """The same network for pictures of another size, or with its last stages dilated: a finer feature map.
+
+        None leaves what there is. Raises BackboneError for a stride that the network can't have.
+        """
+        config = replace(
+            self.config,
+            image_size=image_size or self.config.image_size,
+            output_stride=output_stride or self.config.output_stride,
+        )
+        other = Backbone(config)
+        other.load_state_dict(self.state_dict())
+        return other.to(self.device).train(self.training)
 
     def layers(self) -> dict[str, nn.Module]:
         """The network up to its last feature map as a chain, first layer first, by timm's names.

@@ -397,6 +397,13 @@ def evaluate_maps(
         int,
         typer.Option(min=1, help="Pictures for what needs many passes: deletion, insertion, sanity check, mosaics."),
     ] = 100,
+    image_size: Annotated[
+        int | None, typer.Option(min=32, max=4096, help="Pixels, for finer maps.", show_default="the checkpoint's")
+    ] = None,
+    output_stride: Annotated[
+        int | None,
+        typer.Option(min=1, help="Pixels to a place of the map, by dilation.", show_default="the network's own"),
+    ] = None,
     beam: BeamOption = 8,
     json_file: JsonOption = None,
     record: Annotated[
@@ -413,7 +420,10 @@ def evaluate_maps(
         from cnnrnn.map_report import LEGEND, prefix_sentence, table
         from cnnrnn.methods import METHODS
 
+        if record and (image_size or output_stride):
+            raise UserError("figures at another resolution are not the model's; leave --record away")
         loaded = Checkpoint.load(checkpoint, _device(device))
+        loaded.model.backbone = loaded.model.backbone.at(image_size, output_stride)
         data = load_split(dataset, root, split, Options(download))
         _print_remarks(data)
         names = list(METHODS) if methods == "all" else [name.strip() for name in methods.split(",")]
@@ -429,6 +439,7 @@ def evaluate_maps(
             for row in rows:
                 shown.add_row(*row)
             console.print(shown, LEGEND, prefix_sentence(report))
+            console.print(f"Exact sets {report['exact_set']:.1f} %; {report['seconds_to_decode']:.3f} s to decode one.")
         write_output(json_file, report)
         _report_failures(report["errors"], len(data.samples))
 

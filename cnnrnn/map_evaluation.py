@@ -71,6 +71,11 @@ class Decoded:
         return [step for step, name in enumerate(self.names) if name not in known]
 
     @property
+    def exact(self) -> bool:
+        """Whether the path names all labels that the picture has, and no other."""
+        return not self.wrong and self.boxes.keys() - self.ignored <= set(self.names)
+
+    @property
     def tolerance(self) -> float:
         return TOLERANCE * max(self.size)
 
@@ -102,7 +107,8 @@ def evaluate_maps(
     (rank correlation with the maps of the model with random weights); mosaic, of `few` 2 × 2 grids of pictures with
     one label each; on_another_label, of the steps that are false positives those that point at a label that is there;
     seconds_per_image. ``baselines`` has the picture's centre, ``targets`` the default method for every target,
-    ``prefix`` how much a step's map owes to the labels before it. `advance` is called after every picture.
+    ``prefix`` how much a step's map owes to the labels before it; exact_set is of the
+    paths that were explained. `advance` is called after every picture.
 
     Raises DataError if the split has no boxes, UserError for an unknown method.
     """
@@ -114,7 +120,7 @@ def evaluate_maps(
     targets = {name: _Judge(checkpoint, DEFAULT_METHOD, target) for name, target in TARGETS.items()}
     prefix, centre = _Prefix(checkpoint), _Records()
     singles: list[tuple[Sample, str]] = []
-    clock, errors = _Clock(), {}
+    clock, errors, exact = _Clock(), {}, []
     every = max(1, len(split.samples) // few)
     for row, sample in enumerate(split.samples):
         try:
@@ -129,6 +135,7 @@ def evaluate_maps(
             decoded = replace(_decode(checkpoint, picture, boxes, beam), ignored=frozenset(sample.ignored))
         if len(boxes) == 1:
             singles.append((sample, next(iter(boxes))))
+        exact.append(decoded.exact)
         for step in decoded.right:
             middle = (decoded.size[0] / 2, decoded.size[1] / 2)
             centre.add(decoded, step, pointing=decoded.hits(middle, step))
@@ -148,6 +155,7 @@ def evaluate_maps(
         "steps_difficult": len(centre.difficult()),
         "few": few,
         "default": DEFAULT_METHOD,
+        "exact_set": 100 * float(np.mean(exact)) if exact else None,
         "seconds_to_decode": clock.mean,
         "methods": {name: judge.report() for name, judge in judges.items()},
         "baselines": {"centre": centre.pointing()},

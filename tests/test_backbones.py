@@ -89,3 +89,16 @@ def test_unknown_names_and_networks_without_a_map_are_refused() -> None:
         BackboneConfig.of("resnet1818")
     with pytest.raises(BackboneError, match="choose a CNN"):
         Backbone(BackboneConfig.of("test_vit", 160)).eval()(torch.zeros(1, 3, 160, 160))
+
+
+def test_another_size_and_a_dilated_stage_are_the_same_network_with_a_finer_map() -> None:
+    backbone = Backbone(BackboneConfig.of("tf_efficientnet_lite0", 96)).eval()
+    finer, larger = backbone.at(output_stride=16), backbone.at(image_size=192)
+    images = torch.randn(1, 3, 192, 192, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        assert backbone(images[..., :96, :96]).shape[-2:] == (3, 3)
+        assert finer(images[..., :96, :96]).shape[-2:] == (6, 6)
+        torch.testing.assert_close(larger(images), backbone(images))
+    assert larger.batch([Image.new("RGB", (50, 40))]).shape == (1, 3, 192, 192)
+    with pytest.raises(BackboneError, match="can't have an output stride of 7"):
+        backbone.at(output_stride=7)
