@@ -508,7 +508,10 @@ def bench(
     ] = None,
     count: Annotated[int, typer.Option(min=1, help="Of these pictures.")] = 1000,
     only: Annotated[
-        str, typer.Option(help="Parts, with commas between them: search, growth, checkpoint, folder, cached, start.")
+        str,
+        typer.Option(
+            help="Parts, with commas between them: search, growth, checkpoint, folder, memory, cached, start."
+        ),
     ] = "all",
     engine: EngineOption = None,
     json_file: JsonOption = None,

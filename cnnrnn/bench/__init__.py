@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from cnnrnn.bench import pairs
+from cnnrnn.bench import memory, pairs
 from cnnrnn.bench.timing import Pair, measure
 from cnnrnn.checkpoint import Checkpoint
 
-PARTS = ("search", "growth", "checkpoint", "folder", "cached", "start")
+PARTS = ("search", "growth", "checkpoint", "folder", "memory", "cached", "start")
 
 
 def run(
@@ -26,5 +26,8 @@ def run(
         "start": pairs.start,
     }
     for part in parts:
+        if part == "memory":
+            yield memory.line()
+            continue
         for pair in found[part]():
             yield measure(pair)
