@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,6 +20,9 @@ from cnnrnn.training import TrainConfig, new_checkpoint, train
 
 # Nothing here may reach for a hub; a test that tries fails at once instead of waiting for a network.
 os.environ["HF_HUB_OFFLINE"] = "1"
+# What engines translate is kept; not in the home of whoever runs the tests.
+_CACHE = tempfile.TemporaryDirectory()
+os.environ["XDG_CACHE_HOME"] = _CACHE.name
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED_DATA = ROOT.parent / "shared" / "data"

@@ -59,7 +59,7 @@ def test_predict_reports_what_it_skips_and_labels_the_rest(
     (folder / "notes.txt").write_text("not a picture, and not asked for")
     out = tmp_path / "out.json"
 
-    done = run("predict", folder, "--checkpoint", scenes_checkpoint, "--json", out)
+    done = run("predict", folder, "--checkpoint", scenes_checkpoint, "--json", out, "--engine", "torch")
     assert done.returncode == 1
     assert "7-broken.jpg" in done.stderr
     assert "1 of 7 pictures could not be read" in done.stderr

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -35,28 +36,46 @@ def load(root: Path, year: str, split: str, download: bool = False) -> Split:
     path = root / "annotations" / f"instances_{split}{year}.json"
     if download:
         _download(root, year, split)
-    labels, boxes = _by_image(path)
-    folder = root / f"{split}{year}"
-    samples = tuple(Sample(folder / name, frozenset(found)) for name, found in boxes.items())
-    # Read again for whoever asks: all of COCO's boxes take more memory than the rest of a training set.
-    again = cache(lambda: _by_image(path)[1])
-    return Split(f"coco{year} {split}", labels, samples, boxes=lambda sample: again()[sample.image.name])
-
-
-def _by_image(path: Path) -> tuple[tuple[str, ...], dict[str, Boxes]]:
-    """All labels, in the order of their ids, and of every image by its file's name the boxes. Raises DataError."""
     content = _read(path)
     try:
-        categories = sorted(content["categories"], key=lambda category: category["id"])
-        names = {category["id"]: category["name"] for category in categories}
+        names = _names(content)
+        labels: dict[int, set[str]] = defaultdict(set)
+        for annotation in content["annotations"]:
+            labels[annotation["image_id"]].add(names[annotation["category_id"]])
+        samples = tuple(
+            Sample(root / f"{split}{year}" / image["file_name"], frozenset(labels[image["id"]]))
+            for image in content["images"]
+        )
+    except (KeyError, TypeError) as error:
+        raise _odd(path, error) from None
+    # Read again for whoever asks: all of COCO's boxes take more memory than the rest of a training set.
+    boxes = cache(lambda: _boxes(path))
+    return Split(f"coco{year} {split}", tuple(names.values()), samples, boxes=lambda sample: boxes()[sample.image.name])
+
+
+def _names(content: Any) -> dict[int, str]:
+    """All labels, in the order of their ids."""
+    categories = sorted(content["categories"], key=lambda category: category["id"])
+    return {category["id"]: category["name"] for category in categories}
+
+
+def _boxes(path: Path) -> dict[str, Boxes]:
+    """Of every image, by its file's name. Raises DataError."""
+    content = _read(path)
+    try:
+        names = _names(content)
         boxes: dict[int, Boxes] = {image["id"]: {} for image in content["images"]}
         for annotation in content["annotations"]:
             left, top, width, height = annotation["bbox"]
             box = (left, top, left + width, top + height)
             boxes[annotation["image_id"]].setdefault(names[annotation["category_id"]], []).append(box)
-        return tuple(names.values()), {image["file_name"]: boxes[image["id"]] for image in content["images"]}
+        return {image["file_name"]: boxes[image["id"]] for image in content["images"]}
     except (KeyError, TypeError, ValueError) as error:
-        raise DataError(f"{path} is no instance annotation of COCO: {error} is missing or wrong") from None
+        raise _odd(path, error) from None
+
+
+def _odd(path: Path, error: Exception) -> DataError:
+    return DataError(f"{path} is no instance annotation of COCO: {error} is missing or wrong")
 
 
 def _download(root: Path, year: str, split: str) -> None:
