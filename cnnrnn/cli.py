@@ -434,12 +434,14 @@ def evaluate_maps(
         if record:
             record_maps(checkpoint, data.name, report)
         if json_file != "-":
-            columns, rows = table(report)
-            shown = Table(*columns, title=f"{escape(data.name)}: {report['steps']} steps that are right")
-            for row in rows:
-                shown.add_row(*row)
-            console.print(shown, LEGEND, prefix_sentence(report))
-            console.print(f"Exact sets {report['exact_set']:.1f} %; {report['seconds_to_decode']:.3f} s to decode one.")
+            sys.stdout.write(markdown_table(*table(report)))  # too wide for a terminal's frames
+            console.print(
+                f"{report['steps']} steps, {report['steps_difficult']} of them difficult; exact sets "
+                f"{report['exact_set']:.1f} %; {report['seconds_to_decode']:.3f} s to decode a picture.",
+                LEGEND,
+                prefix_sentence(report),
+                sep="\n",
+            )
         write_output(json_file, report)
         _report_failures(report["errors"], len(data.samples))
 
