@@ -85,7 +85,11 @@ def test_twenty_sessions_never_see_each_others_results_and_leave_no_memory_behin
         upload_at_once(browser, server, files, expected)
         memory.append(resident(server))
         print(f"the server's memory afterwards: {memory[-1]:.0f} MB")
-    assert memory[-1] < 1.1 * memory[0]
+    # Python and the C library give memory back when they like: it goes up and down by an eighth all the time.
+    deadline = time.perf_counter() + 120
+    while resident(server) > 1.1 * memory[0]:
+        assert time.perf_counter() < deadline, f"the server keeps {resident(server):.0f} MB"
+        time.sleep(1)
 
 
 def test_a_long_evaluation_does_not_hold_up_anybody_else(browser: Browser, server: Server, shared_data: Path) -> None:
