@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -82,9 +83,14 @@ class Decoded:
     def own(self, step: int) -> list[Box]:
         return self.boxes[self.names[step]]
 
+    @cached_property
+    def masks(self) -> dict[int, np.ndarray]:
+        """Of every step that is right, the pixels of its label: bool (height, width); for all methods."""
+        return {step: inside(self.own(step), self.size) for step in self.right}
+
     def is_difficult(self, step: int) -> bool:
         """Whether the label is small and not alone."""
-        return len(self.boxes) > 1 and inside(self.own(step), self.size).mean() < DIFFICULT
+        return len(self.boxes) > 1 and self.masks[step].mean() < DIFFICULT
 
     def hits(self, point: tuple[float, float] | None, step: int) -> bool:
         return points_into(point, self.own(step), self.tolerance)
@@ -254,7 +260,7 @@ class _Judge:
         there = [box for boxes in decoded.boxes.values() for box in boxes]
         for step in decoded.wrong:
             self.wrong.add(decoded, step, on_another_label=points_into(points[step], there, decoded.tolerance))
-        masks = {step: inside(decoded.own(step), decoded.size) for step in decoded.right}
+        masks = decoded.masks
         for step, mask in masks.items():
             another = points[(step + 1) % len(maps)] if len(maps) > 1 else None
             self.steps.add(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from cnnrnn.backbones import Backbone, BackboneConfig
 from cnnrnn.model import CNNRNN, ModelConfig
@@ -22,8 +22,7 @@ def taught(num_labels: int, embedding_dim: int = 64, hidden_dim: int = 512) -> C
         torch.manual_seed(0)
         backbone = Backbone(BackboneConfig.of("tf_efficientnet_lite0"))  # for the size of its features; it never runs
         model = CNNRNN(ModelConfig(num_labels, embedding_dim, hidden_dim), backbone)
-        head = [parameter for name, parameter in model.named_parameters() if not name.startswith("backbone.")]
-        optimizer = torch.optim.AdamW(head, lr=3e-3)
+        optimizer = torch.optim.AdamW(head(model), lr=3e-3)
         directions = torch.randn(backbone.feature_dim, num_labels)
         for _ in range(_STEPS):
             features = pictures(model, _BATCH)
@@ -39,3 +38,8 @@ def taught(num_labels: int, embedding_dim: int = 64, hidden_dim: int = 512) -> C
 def pictures(model: CNNRNN, batch: int) -> Tensor:
     """I of so many random pictures: (batch, 1, feature)."""
     return torch.randn(batch, 1, model.backbone.feature_dim)
+
+
+def head(model: CNNRNN) -> list[nn.Parameter]:
+    """What is trained on features that were computed before: all but the backbone."""
+    return [parameter for name, parameter in model.named_parameters() if not name.startswith("backbone.")]

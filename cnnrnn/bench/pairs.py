@@ -174,7 +174,7 @@ def cached_training() -> Iterator[Pair]:
             for first in range(0, count, _BATCH):
                 yield torch.from_numpy(np.array(features[first : first + _BATCH]))
 
-        head = [parameter for name, parameter in model.named_parameters() if not name.startswith("backbone.")]
+        head = models.head(model)
 
         def ours() -> None:
             for feature in read():
