@@ -76,6 +76,19 @@ def settle(page: Page) -> None:
     )
 
 
+def idle(page: Page) -> None:
+    """The script has run and the browser has drawn what it sent; only then does a person begin the next thing."""
+    settle(page)
+    page.evaluate("""async () => {
+      const tick = () => new Promise((resume) => setTimeout(resume, 20));
+      for (let calm = 0; calm < 25;) {
+        const start = performance.now();
+        await tick();
+        calm = performance.now() - start < 40 ? calm + 1 : 0;  // late when the browser is at work
+      }
+    }""")
+
+
 _ANSWERED_IN = """([element, condition]) => new Promise((resolve, reject) => {
   const met = new Function("return " + condition), start = performance.now();
   const observer = new MutationObserver(() => {

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import re
 import time
 from pathlib import Path
 
-from browser_server import PATIENCE, ROOT, Server, answered_in, settle
+from browser_server import PATIENCE, ROOT, Server, answered_in, idle, settle
+from PIL import Image
 from playwright.sync_api import Page, expect
 
 
@@ -57,14 +59,18 @@ def test_from_an_upload_to_the_maps_of_another_path(page: Page, server: Server) 
     assert steps(page) == ["1 · cat", "2 · END"]
 
 
-def test_the_next_upload_is_there_sooner(page: Page) -> None:
-    for name in ("astronaut", "a cat and a person"):
+def test_the_next_uploads_are_there_sooner(page: Page) -> None:
+    page.get_by_text("The same as a table").wait_for(timeout=PATIENCE)
+    for number, (name, label) in enumerate([("astronaut", "person"), ("cat", "cat"), ("astronaut", "person")]):
+        with Image.open(ROOT / "dashboard" / "samples" / f"{name}.jpg") as sample:
+            sample.crop((number, number, *sample.size)).save(file := io.BytesIO(), "JPEG")  # seen by no test before
+        upload = {"name": f"{number}.jpg", "mimeType": "image/jpeg", "buffer": file.getvalue()}
+        idle(page)
         started = time.perf_counter()
-        page.locator("input[type=file]").set_input_files(ROOT / "dashboard" / "samples" / f"{name}.jpg")
-        expect(page.get_by_alt_text(f"The picture {name}.jpg")).to_be_visible(timeout=PATIENCE)
-        expect(page.locator(".stMarkdownBadge").first).to_have_text("person", timeout=PATIENCE)
-        print(f"\nan upload's labels: {time.perf_counter() - started:.2f} s")
-        settle(page)
+        page.locator("input[type=file]").set_input_files(upload)
+        expect(page.get_by_alt_text(f"The picture {number}.jpg")).to_be_visible(timeout=PATIENCE)
+        expect(page.locator(".stMarkdownBadge").first).to_have_text(label, timeout=PATIENCE)
+        print(f"\nthe next upload's labels: {time.perf_counter() - started:.2f} s")
 
 
 def test_steps_by_key_and_another_target_follow_at_once(page: Page, server: Server) -> None:
@@ -84,14 +90,16 @@ def test_steps_by_key_and_another_target_follow_at_once(page: Page, server: Serv
     expect(page.get_by_alt_text("The picture cat with the evidence of step 1")).to_be_visible(timeout=PATIENCE)
     settle(page)
     page.locator("[data-testid=stPopover] button").filter(has_text="Maps").click()
-    page.get_by_role("combobox", name=re.compile("Maps explain")).click()
-    logit = page.get_by_role("option", name="logit", exact=True)
-    logit.wait_for()
-    before = maps(page)
-    last = f"[...document.querySelectorAll('img[alt^=\"Evidence for\"]')].at(-1)?.src.endsWith({before[-1]!r})"
-    seconds = answered_in(logit, f"!({last})")
-    print(f"another target's maps: {seconds:.2f} s")
-    settle(page)
+    for target in ("log-probability", "logit"):
+        page.get_by_role("combobox", name=re.compile("Maps explain")).click()
+        option = page.get_by_role("option", name=target, exact=True)
+        option.wait_for()
+        idle(page)
+        before = maps(page)
+        last = f"[...document.querySelectorAll('img[alt^=\"Evidence for\"]')].at(-1)?.src.endsWith({before[-1]!r})"
+        seconds = answered_in(option, f"!({last})")
+        print(f"another target's maps: {seconds:.2f} s")
+        settle(page)
     expect(page.get_by_text("whatever the other labels have")).to_be_visible()
     assert maps(page) != before
 
