@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from cnnrnn.errors import UserError
-from cnnrnn.model import CNNRNN, State
+from cnnrnn.model import CNNRNN, Prefixes, State
 from cnnrnn.vocabulary import END_NAME
 
 ROOT = -1  # parent of the empty prefix
@@ -338,14 +338,23 @@ def _traces(
     # Sums of float32 may exceed 1 in the last digit.
     sums = zip(marginals.clamp(max=1).cpu().numpy(), coverage.clamp(max=1).tolist(), strict=True)
     for steps, (log_probs, places), (marginal, covered) in zip(history, ranked, sums, strict=True):
-        search = Trace(tuple(labels), beam, tuple(steps), (), marginal, covered, given)
+        grown = [(step.parents.tolist(), step.tokens.tolist()) for step in steps]
         paths = tuple(
-            Path(search.prefix(t, row), log_prob, search.rows(t, row))
+            _path(grown[: t + 1], row, log_prob)
             for log_prob, (t, row) in zip(log_probs, places, strict=True)
             if log_prob > -math.inf
         )
-        traces.append(replace(search, paths=paths))
+        traces.append(Trace(tuple(labels), beam, tuple(steps), paths, marginal, covered, given))
     return traces
+
+
+def _path(grown: list[tuple[list[int], list[int]]], row: int, log_prob: float) -> Path:
+    """Back from the row that emitted END: `grown` holds each step's parents and tokens, as lists."""
+    rows, labels = [row], []
+    for parents, tokens in reversed(grown[1:]):
+        labels.append(tokens[rows[-1]])
+        rows.append(parents[rows[-1]])
+    return Path(tuple(reversed(labels)), log_prob, tuple(reversed(rows)))
 
 
 @torch.no_grad()
@@ -363,14 +372,20 @@ def decode(
     recurrence is worth.
     """
     image = model.project_image(feature)
+    prefixes = Prefixes(model)
 
     def step(tokens: Tensor, live: Tensor, state: State) -> tuple[Tensor, State]:
-        return model.step(tokens, image[live], state)
+        (before,) = state  # of each row, which of the prefixes before this step it continues
+        prefix = prefixes.grow(before, tokens)
+        recurrent = model.U_o(prefixes.output)[prefix].unflatten(0, (len(live), -1))  # (live, beam, embedding)
+        return model.score(recurrent, image[live]).flatten(0, 1), (prefix,)
 
     def first_step(tokens: Tensor, live: Tensor, state: State) -> tuple[Tensor, State]:
-        return step(torch.full_like(tokens, model.start), live, model.initial_state(len(tokens)))
+        logits, _ = model.step(torch.full_like(tokens, model.start), image[live], model.initial_state(len(tokens)))
+        return logits, state
 
-    traces = beam_search(step if recurrence else first_step, model.initial_state(len(feature)), labels, beam, given)
+    empty = torch.zeros(len(feature), dtype=torch.long, device=feature.device)
+    traces = beam_search(step if recurrence else first_step, (empty,), labels, beam, given)
     if model.config.auxiliary:
         probs = model.auxiliary_logits(feature).sigmoid().cpu().numpy()  # (batch, label)
         traces = [replace(trace, auxiliary=row) for trace, row in zip(traces, probs, strict=True)]

@@ -140,10 +140,8 @@ class CNNRNN(nn.Module):
         return self.auxiliary_over_places(self.auxiliary(drop_channels(self.dropout, feature)))
 
     def recur(self, tokens: Tensor, state: State) -> tuple[Tensor, State]:
-        """Equations 1 and 2, and U_o o(t): tokens (row,) -> (row, embedding), r(t). The image is not here."""
-        w = self.dropout(self.label_embedding[tokens])  # (row, embedding)
-        output, state = self.recurrence(w, state)
-        return self.U_o(self.dropout(output)), state
+        """Equations 1 and 2: tokens (row,), r(t-1) -> o(t) (row, hidden), r(t). The image is not here."""
+        return self.recurrence(self.dropout(self.label_embedding[tokens]), state)
 
     def points(self, recurrent: Tensor, image: Tensor) -> Tensor:
         """Equation 3: U_o o(t) of n prefixes per image (batch, n, embedding), U_I I (batch, place, embedding) -> x_t,
@@ -164,18 +162,18 @@ class CNNRNN(nn.Module):
 
         Every image has equally many rows, which stand together.
         """
-        recurrent, state = self.recur(tokens, state)
-        grouped = recurrent.view(len(image), -1, recurrent.shape[-1])  # (batch, n, embedding)
-        return self.score(grouped, image).flatten(0, 1), state
+        output, state = self.recur(tokens, state)
+        recurrent = self.U_o(output).unflatten(0, (len(image), -1))  # (batch, n, embedding)
+        return self.score(recurrent, image).flatten(0, 1), state
 
     def unroll(self, inputs: Tensor) -> Tensor:
         """U_o o(t) of given sequences, START first: (batch, step) -> (batch, step, embedding)."""
-        state = self.initial_state(len(inputs))
+        prefixes, prefix = Prefixes(self), inputs.new_zeros(len(inputs))
         outputs = []
         for tokens in inputs.unbind(1):
-            recurrent, state = self.recur(tokens, state)
-            outputs.append(recurrent)
-        return torch.stack(outputs, dim=1)
+            prefix = prefixes.grow(prefix, tokens)
+            outputs.append(prefixes.output.index_select(0, prefix))
+        return self.U_o(self.dropout(torch.stack(outputs, dim=1)))
 
     def forward(self, feature: Tensor, inputs: Tensor) -> Tensor:
         """Teacher forcing: I (batch, place, feature), inputs (batch, step) -> logits (batch, step, L+1).
@@ -192,3 +190,23 @@ def emitted_before(inputs: Tensor, num_labels: int) -> Tensor:
     seen = nn.functional.one_hot(inputs, num_labels + 2).cumsum(dim=1)[..., : num_labels + 1].bool()
     seen[..., num_labels] = False
     return seen
+
+
+class Prefixes:
+    """The recurrence over the distinct prefixes of a batch, a token at a time. It doesn't see the image, so a prefix
+    that several images share is computed once: START is one row, not one per image, and after it there are L at most.
+    """
+
+    output: Tensor  # o(t) of the prefixes there are now, (prefix, hidden)
+
+    def __init__(self, model: CNNRNN) -> None:
+        self.model = model
+        self.state = model.initial_state(1)  # their r(t), each (prefix, hidden)
+
+    def grow(self, prefix: Tensor, tokens: Tensor) -> Tensor:
+        """The number of each row's prefix, 0 before START, and its next token: (row,) both -> its number now (row,)."""
+        vocabulary = self.model.start + 1
+        distinct, now = torch.unique(prefix * vocabulary + tokens, return_inverse=True)
+        before, last = distinct // vocabulary, distinct % vocabulary  # (prefix,)
+        self.output, self.state = self.model.recur(last, tuple(part.index_select(0, before) for part in self.state))
+        return now

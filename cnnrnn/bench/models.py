@@ -10,34 +10,51 @@ from torch import Tensor, nn
 from cnnrnn.backbones import Backbone, BackboneConfig
 from cnnrnn.model import CNNRNN, ModelConfig
 from cnnrnn.training import sequence_loss
+from cnnrnn.vocabulary import Vocabulary
 
-_LABELS_A_PICTURE = 3
-_STEPS, _BATCH = 200, 256
+_MOST_LABELS = 5  # of a picture
+_STEPS, _BATCH = 150, 256
+
+
+class World:
+    """Random pictures of random labels, some of them frequent and most of them rare, which a head can learn to see."""
+
+    def __init__(self, num_labels: int, feature_dim: int) -> None:
+        self.random = torch.Generator().manual_seed(0)
+        self.directions = torch.randn(num_labels, feature_dim, generator=self.random)
+        self.frequencies = 1 / torch.arange(1.0, num_labels + 1)
+        self.vocabulary = Vocabulary(tuple(f"label {number}" for number in range(num_labels)), (1,) * num_labels)
+
+    def pictures(self, batch: int) -> tuple[Tensor, list[list[str]]]:
+        """I of so many, noise and the directions of their labels, (batch, 1, feature); and these labels."""
+        counts = torch.randint(1, _MOST_LABELS + 1, (batch,), generator=self.random)
+        rows = self.frequencies.expand(batch, -1).multinomial(_MOST_LABELS, generator=self.random)
+        there = torch.arange(_MOST_LABELS) < counts.unsqueeze(1)  # (batch, most labels)
+        feature = 2 * torch.randn(batch, self.directions.shape[1], generator=self.random)
+        feature += (self.directions[rows] * there.unsqueeze(-1)).sum(dim=1)
+        names = self.vocabulary.labels
+        return feature.unsqueeze(1), [
+            [names[label] for label in row[:count]] for row, count in zip(rows.tolist(), counts.tolist(), strict=True)
+        ]
 
 
 @cache
-def taught(num_labels: int, embedding_dim: int = 64, hidden_dim: int = 512) -> CNNRNN:
-    """A CNN-RNN of the paper's size that tells from I which three of its labels a random direction prefers."""
+def taught(num_labels: int) -> tuple[CNNRNN, World]:
+    """A CNN-RNN of the paper's size, embedding 64 and LSTM 512, that was taught a world's labels."""
     with torch.random.fork_rng(devices=[]), torch.enable_grad():
         torch.manual_seed(0)
         backbone = Backbone(BackboneConfig.of("tf_efficientnet_lite0"))  # for the size of its features; it never runs
-        model = CNNRNN(ModelConfig(num_labels, embedding_dim, hidden_dim), backbone)
+        model = CNNRNN(ModelConfig(num_labels, embedding_dim=64, hidden_dim=512), backbone)
+        world = World(num_labels, backbone.feature_dim)
         optimizer = torch.optim.AdamW(head(model), lr=3e-3)
-        directions = torch.randn(backbone.feature_dim, num_labels)
         for _ in range(_STEPS):
-            features = pictures(model, _BATCH)
-            labels = (features[:, 0] @ directions).topk(_LABELS_A_PICTURE, dim=1).indices.sort(dim=1).values
-            start, end = torch.full((_BATCH, 1), model.start), torch.full((_BATCH, 1), model.end)
-            loss = sequence_loss(model(features, torch.cat([start, labels], 1)), torch.cat([labels, end], 1))
+            feature, labels = world.pictures(_BATCH)
+            inputs, targets = world.vocabulary.encode(labels)
+            loss = sequence_loss(model(feature, inputs), targets)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-    return model.eval().requires_grad_(False)
-
-
-def pictures(model: CNNRNN, batch: int) -> Tensor:
-    """I of so many random pictures: (batch, 1, feature)."""
-    return torch.randn(batch, 1, model.backbone.feature_dim)
+    return model.eval().requires_grad_(False), world
 
 
 def head(model: CNNRNN) -> list[nn.Parameter]:
