@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,11 @@ from cnnrnn.errors import UserError
 # By list, not by whatever Pillow has installed: EPS starts Ghostscript, PSD and others are rarely fuzzed.
 FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "TIFF", "BMP")
 SUFFIXES = (".jpg", ".jpeg", ".png", ".gif", ".webp", ".tif", ".tiff", ".bmp")
-MAX_PIXELS = 64_000_000
+# Whatever a file says it is, opening it takes less than 500 MB: a JPEG is decoded at a smaller scale, of other
+# formats all pixels are in memory, of WebP four times.
+MAX_PIXELS = {"JPEG": 64_000_000}
+MAX_PIXELS_ELSE = 24_000_000
+LIMIT = "CNNRNN_MAX_MEGAPIXELS"  # the variable by which whoever starts the program sets both
 _SIXTEEN_BIT = 257.0  # 65535 / 255
 
 
@@ -29,11 +34,11 @@ def open_image(source: bytes | Path, max_side: int | None = None) -> Image.Image
     larger than that many pixels, which is much faster for large JPEGs.
 
     Raises ImageError for anything that is not a picture in one of ``FORMATS``, is cut off or damaged, or has
-    more than ``MAX_PIXELS`` pixels.
+    more pixels than `max_pixels` of its format.
     """
     try:
         with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=FORMATS) as im:
-            _check_size(*im.size)
+            _check_size(im)
             if max_side is not None:
                 im.draft(None, (max_side, max_side))  # a JPEG is decoded at the nearest larger scale
             im.load()
@@ -41,7 +46,7 @@ def open_image(source: bytes | Path, max_side: int | None = None) -> Image.Image
             if max_side is not None:
                 rgb.thumbnail((max_side, max_side))
             return rgb
-    except ImageError:
+    except UserError:
         raise
     except FileNotFoundError:
         raise ImageError("there is no such file; check the path") from None
@@ -52,24 +57,42 @@ def open_image(source: bytes | Path, max_side: int | None = None) -> Image.Image
     except UnidentifiedImageError:
         raise ImageError(f"not a picture we can read; save it as one of {', '.join(FORMATS)}") from None
     except Image.DecompressionBombError:
-        raise ImageError(f"more than {MAX_PIXELS // 10**6} megapixels; scale it down first") from None
+        raise ImageError("far more megapixels than can be opened; scale it down first") from None
     except Exception as error:  # hostile bytes make Pillow's decoders raise almost anything
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ImageError(f"the picture is damaged or cut off ({reason}); save or download it again") from None
 
 
-def _check_size(width: int, height: int) -> None:
+def max_pixels(format: str | None) -> int:
+    """How many pixels a picture may have. Raises UserError if the variable that sets it holds no number."""
+    megapixels = os.environ.get(LIMIT)
+    if megapixels is None:
+        return MAX_PIXELS.get(format or "", MAX_PIXELS_ELSE)
+    if not megapixels.isascii() or not megapixels.isdigit():
+        raise UserError(f"{LIMIT} must be a whole number of megapixels, not '{megapixels}'")
+    return int(megapixels) * 10**6
+
+
+def _check_size(im: Image.Image) -> None:
     """Before any pixel is decoded: a 24 KB PNG can hold 200 megapixels."""
-    if width * height > MAX_PIXELS:
+    most = max_pixels(im.format)
+    if im.width * im.height > most:
         raise ImageError(
-            f"{width} × {height} pixels is more than {MAX_PIXELS // 10**6} megapixels; scale it down first"
+            f"{im.width} × {im.height} pixels is more than {most // 10**6} megapixels, the most for {im.format}; "
+            f"scale it down first, or start the program with {LIMIT}={-(-im.width * im.height // 10**6)}"
         )
 
 
 def _reduce(im: Image.Image, max_side: int | None) -> Image.Image:
-    """Whole-number reduction while the mode is still the file's own: a 64-megapixel scan stays small."""
+    """Whole-number reduction before anything else is made of the picture: a large scan stays small."""
     factor = max(im.size) // max_side if max_side is not None else 1
-    return im.reduce(factor) if factor > 1 and im.mode in ("L", "RGB", "RGBA", "CMYK") else im
+    if factor <= 1:
+        return im
+    if im.mode in ("1", "P", "PA"):  # what can't be averaged
+        return im.convert("RGBA" if im.has_transparency_data else "RGB").reduce(factor)
+    if im.mode.startswith("I;16"):
+        return im.convert("I").reduce(factor).convert("I;16")
+    return im.reduce(factor)
 
 
 def _to_rgb(im: Image.Image) -> Image.Image:

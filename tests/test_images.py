@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cnnrnn.images import FORMATS, MAX_PIXELS, ImageError, open_image
+from cnnrnn.images import FORMATS, LIMIT, MAX_PIXELS_ELSE, ImageError, open_image
 
 Encoded = Callable[..., bytes]
 
@@ -102,12 +102,30 @@ def bomb(width: int, height: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
 
 
-@pytest.mark.parametrize("side", [int(MAX_PIXELS**0.5) + 9, 40_000])
+@pytest.mark.parametrize("side", [int(MAX_PIXELS_ELSE**0.5) + 9, 40_000])
 def test_a_decompression_bomb_is_refused_by_its_size(side: int) -> None:
     data = bomb(side, side)
     assert len(data) < 300_000
     with pytest.raises(ImageError, match="megapixels; scale it down"):
         open_image(data)
+
+
+def test_the_limit_can_be_set_and_is_in_the_message(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(LIMIT, "1")
+    with pytest.raises(ImageError, match=f"1 megapixels, the most for PNG.*{LIMIT}=2"):
+        open_image(bomb(1100, 1000))
+    monkeypatch.setenv(LIMIT, "2")
+    assert open_image(bomb(1100, 1000)).size == (1100, 1000)
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "I;16", "F"])
+def test_a_large_picture_of_any_mode_comes_out_small_and_like_itself(mode: str, encoded: Encoded) -> None:
+    grey = Image.linear_gradient("L").resize((640, 640))
+    sixteen_bits = Image.fromarray(np.asarray(grey).astype(np.uint16) * 257)
+    large = sixteen_bits if mode == "I;16" else grey.convert(mode)
+    opened = pixels(open_image(encoded("TIFF" if mode == "F" else "PNG", large), 100))
+    expected = pixels(grey.convert("RGB").resize((100, 100)))
+    assert np.abs(opened[20:80].mean(axis=1) - expected[20:80].mean(axis=1)).max() <= (40 if mode == "1" else 4)
 
 
 @pytest.mark.parametrize("format", FORMATS)
