@@ -106,16 +106,16 @@ def bomb(width: int, height: int) -> bytes:
 def test_a_decompression_bomb_is_refused_by_its_size(side: int) -> None:
     data = bomb(side, side)
     assert len(data) < 300_000
-    with pytest.raises(ImageError, match="megapixels; scale it down"):
+    with pytest.raises(ImageError, match=r"megapixels.*scale it down"):
         open_image(data)
 
 
 def test_the_limit_can_be_set_and_is_in_the_message(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(LIMIT, "1")
-    with pytest.raises(ImageError, match=f"1 megapixels, the most for PNG.*{LIMIT}=2"):
-        open_image(bomb(1100, 1000))
+    with pytest.raises(ImageError, match=rf"1 megapixels, the most for PNG.*{LIMIT}=2"):
+        open_image(bomb(1104, 1000))
     monkeypatch.setenv(LIMIT, "2")
-    assert open_image(bomb(1100, 1000)).size == (1100, 1000)
+    assert open_image(bomb(1104, 1000)).size == (1104, 1000)
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "I;16", "F"])
