@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 import stat
 import tempfile
@@ -27,7 +26,7 @@ from cnnrnn.backbones import Backbone, BackboneConfig, BackboneError
 from cnnrnn.baseline import SigmoidClassifier, SigmoidConfig
 from cnnrnn.card import model_card
 from cnnrnn.errors import UserError
-from cnnrnn.files import aside, json_text, write_text
+from cnnrnn.files import json_text, replacing, write_text
 from cnnrnn.model import CNNRNN, ModelConfig
 from cnnrnn.vocabulary import Vocabulary
 
@@ -102,21 +101,18 @@ class Checkpoint:
         return cls(model.to(device).eval(), vocabulary, config["training"], weights_hash)
 
     def save(self, folder: Path, results: dict[str, Any]) -> None:
-        """Write the whole folder aside, then put it in place of the old one.
+        """Write the whole folder aside, then put it in place of the old one. Raises UserError where that can't be.
 
         `results` becomes metrics.json and the card's table. Matrices are stored in 16 bits; vectors (biases,
         batch statistics) keep 32.
         """
-        new = aside(folder)
-        shutil.rmtree(new, ignore_errors=True)
-        new.mkdir(parents=True)
         tensors = {
             name: (tensor.half() if tensor.ndim >= 2 else tensor).contiguous().cpu()
             for name, tensor in self.model.state_dict().items()
             if tensor.is_floating_point()  # batch norm's integer step counters are of no use here
         }
-        safetensors.torch.save_file(tensors, new / WEIGHTS)
-        self.weights_hash = file_hash(new / WEIGHTS)
+        weights = safetensors.torch.save(tensors)
+        self.weights_hash = hashlib.sha256(weights).hexdigest()
         config = {
             "format": FORMAT,
             "version": VERSION,
@@ -127,10 +123,12 @@ class Checkpoint:
             "vocabulary": {"labels": self.vocabulary.labels, "counts": self.vocabulary.counts},
             "training": self.training,
         }
-        write_text(new / CONFIG, json_text(config))
-        write_text(new / METRICS, json_text(results))
-        write_text(new / CARD, model_card(self, results))
-        _replace_folder(new, folder)
+        texts = {CONFIG: json_text(config), METRICS: json_text(results), CARD: model_card(self, results)}
+        with replacing(folder) as new:
+            new.mkdir()
+            (new / WEIGHTS).write_bytes(weights)
+            for name, text in texts.items():
+                (new / name).write_text(text, encoding="utf-8")
 
 
 def record_evaluation(folder: Path, split: str, report: dict[str, Any]) -> None:
@@ -261,14 +259,6 @@ def _floating(tensors: dict[str, torch.Tensor]) -> list[tuple[str, torch.Tensor]
         if not torch.isfinite(tensor).all():
             raise ValueError(f"{name} holds values that are not finite")
     return list(tensors.items())
-
-
-def _replace_folder(new: Path, place: Path) -> None:
-    old = place.with_name(f".{place.name}.old-{os.getpid()}")
-    if place.exists():
-        place.rename(old)
-    new.rename(place)
-    shutil.rmtree(old, ignore_errors=True)
 
 
 def _first_line(error: BaseException) -> str:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import importlib.metadata
 import importlib.util
 import os
-import shutil
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -20,7 +19,7 @@ from torch import Tensor, nn
 from cnnrnn.backbones import Backbone
 from cnnrnn.checkpoint import Checkpoint
 from cnnrnn.errors import UserError
-from cnnrnn.files import aside
+from cnnrnn.files import replacing
 
 Forward = Callable[[Tensor], Tensor]  # preprocessed images (batch, 3, size, size) -> feature map
 
@@ -125,10 +124,8 @@ def _translated(backbone: Backbone, file: Path, start: Callable[[nn.Module, Path
     """Translate, compare, and keep what is right."""
     size = backbone.config.image_size
     example = torch.randn(2, 3, size, size, generator=torch.Generator().manual_seed(0))
-    new = aside(file.parent)
-    shutil.rmtree(new, ignore_errors=True)
-    new.mkdir(parents=True)
-    try:
+    with replacing(file.parent) as new:
+        new.mkdir()
         with warnings.catch_warnings(), torch.no_grad():
             warnings.simplefilter("ignore")  # the tracers talk of what they will change one day
             forward = start(_FeatureMap(backbone).eval(), new / file.name, example)
@@ -136,8 +133,4 @@ def _translated(backbone: Backbone, file: Path, start: Callable[[nn.Module, Path
         alike = float(nn.functional.cosine_similarity(expected.flatten(), found.flatten(), dim=0))
         if not alike >= _ALIKE:
             raise UserError(f"the translated model differs from torch's (cosine {alike:.4f}); take --engine torch")
-        shutil.rmtree(file.parent, ignore_errors=True)
-        new.replace(file.parent)
-        return forward
-    finally:
-        shutil.rmtree(new, ignore_errors=True)
+    return forward

@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 import numpy as np
 import torch
@@ -20,7 +20,7 @@ from cnnrnn.baseline import SigmoidClassifier
 from cnnrnn.data import Split
 from cnnrnn.data.loader import batches
 from cnnrnn.errors import UserError
-from cnnrnn.files import aside
+from cnnrnn.files import replacing
 from cnnrnn.model import CNNRNN
 
 Inputs = Iterator[tuple[list[int], Tensor]]  # indices of pictures, what the layers that are trained take (batch, …)
@@ -142,23 +142,22 @@ class Cached:
     @torch.no_grad()
     def _load_or_encode(self, split: Split, view: int, transform: Transform) -> np.ndarray:
         """One view of every picture (image, …): I itself, or the frozen layers' maps in half precision."""
-        path = self.folder / f"{self._cache_key(split, view)}.npy"
+        key = self._cache_key(split, view)
+        path = self.folder / f"{key}.npy"
         if not path.exists():
             self.watcher.start(f"features of {split.name}, view {view + 1}", len(split.samples))
-            self.folder.mkdir(parents=True, exist_ok=True)
-            new, values = aside(path), None
-            with torch.random.fork_rng(devices=[]):  # a view is the same in every run
-                torch.manual_seed(view)
+            with replacing(path) as new, new.open("wb") as file, torch.random.fork_rng(devices=[]):
+                torch.manual_seed(view)  # a view is the same in every run
                 for indices, images in _images(split, self.model.backbone, transform, self.batch_size):
                     x = a_few_at_a_time(self.frozen, images)
-                    x = self.model.image_feature(x) if self.pooled else x
-                    if values is None:
-                        dtype = np.float32 if self.pooled else np.float16
-                        values = np.lib.format.open_memmap(new, "w+", dtype, (len(split.samples), *x.shape[1:]))
-                    values[indices] = x.cpu().numpy()
+                    x = self.model.image_feature(x) if self.pooled else x.half()
+                    values = x.cpu().numpy()
+                    if indices[0] == 0:
+                        _write_header(file, values.dtype, (len(split.samples), *values.shape[1:]))
+                    file.write(values.tobytes())  # in order; a map of a file on a full disk would end the process
                     self.watcher.advance(len(indices))
-            del values  # flushes
-            new.replace(path)
+                if self._cache_key(split, view) != key:
+                    raise UserError(f"pictures of {split.name} changed while they were read; start again")
         return np.load(path, mmap_mode="r", allow_pickle=False)
 
     def _cache_key(self, split: Split, view: int) -> str:
@@ -176,6 +175,10 @@ class Cached:
         return digest.hexdigest()[:32]
 
 
+def _write_header(file: BinaryIO, dtype: np.dtype, shape: tuple[int, ...]) -> None:
+    np.lib.format.write_array_header_1_0(file, {"descr": dtype.str, "fortran_order": False, "shape": shape})
+
+
 def _cut(layers: list[nn.Module], trained: int) -> int:
     """Index of the first layer to train, if the last `trained` ones with weights are."""
     weighted = [index for index, layer in enumerate(layers) if any(True for _ in layer.parameters())]
@@ -191,5 +194,5 @@ def _images(
     paths = [sample.image for sample in split.samples]
     for indices, images, failed in batches(paths, transform, backbone.config.image_size, batch_size, order):
         for index, why in failed.items():
-            raise UserError(f"{paths[index]}: {why}; mend or remove the picture and start again")
+            raise UserError(f"{paths[index]}: {why}; mend it and go on with --resume, or remove it and start again")
         yield indices, images.to(backbone.device)

@@ -19,6 +19,7 @@ SUFFIXES = (".jpg", ".jpeg", ".png", ".gif", ".webp", ".tif", ".tiff", ".bmp")
 # of a JPEG that is decoded at a smaller scale.
 MAX_PIXELS = 24_000_000
 MAX_PIXELS_SCALED = 65_000_000
+LONGEST = 65_535  # pixels of a side, as long as a JPEG's can be; Pillow keeps as much for a row as for three pixels
 LIMIT = "CNNRNN_MAX_MEGAPIXELS"  # the variable by which whoever starts the program sets both
 _SIXTEEN_BIT = 257.0  # 65535 / 255
 _STRIP = 256  # rows that are converted at a time
@@ -78,6 +79,8 @@ def max_pixels(im: Image.Image, max_side: int | None) -> int:
 
 def _check_size(im: Image.Image, max_side: int | None) -> None:
     """Before any pixel is decoded: a 24 KB PNG can hold 200 megapixels."""
+    if max(im.size) > LONGEST:
+        raise ImageError(f"{im.width} × {im.height}: a side has more than {LONGEST:,} pixels; cut or scale it first")
     most = max_pixels(im, max_side)
     if im.width * im.height > most:
         raise ImageError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import math
 import platform
@@ -29,7 +30,7 @@ from cnnrnn.data import Split
 from cnnrnn.errors import UserError
 from cnnrnn.evaluation import Predictions, report
 from cnnrnn.features import Cached, EndToEnd, Features, FeatureSource, Watcher
-from cnnrnn.files import aside
+from cnnrnn.files import replacing, sweep
 from cnnrnn.metrics import choose_threshold
 from cnnrnn.model import CNNRNN
 from cnnrnn.prediction import decode_batch
@@ -140,11 +141,13 @@ def train(
     Best is the highest mean of mAP and O-F1 on the validation split. Ctrl-C ends the run after saving what
     there is to ``out/last``. `resume` goes on after the last finished epoch in `out`, exactly as if nothing had
     happened. Raises TrainingError on a loss that is not finite or where there is nothing to resume, UserError for
-    a picture that can't be read.
+    a picture that can't be read and where nothing can be written; the last finished epoch stays what it was.
     """
     model = checkpoint.model
     # Looked at first: hours of encoding must not pass before a person hears that there is nothing to resume.
-    identity = _identity(checkpoint, train_split, config)
+    identity = _identity(checkpoint, train_split, val_split, config)
+    for folder in (out, feature_cache):
+        sweep(folder)
     state = _read_state(out, identity) if resume else None
     source: FeatureSource = (
         EndToEnd(model, train_split, val_split, config.batch_size, watcher)
@@ -225,9 +228,10 @@ def _write_state(
         "random": torch.get_rng_state(),
         "cuda_random": torch.cuda.get_rng_state_all(),
     }
-    new = aside(out / STATE)
-    torch.save(state, new)
-    new.replace(out / STATE)
+    buffer = io.BytesIO()  # torch's own writing to a full disk ends in an error of its own kind, or in none
+    torch.save(state, buffer)
+    with replacing(out / STATE) as new:
+        new.write_bytes(buffer.getbuffer())
 
 
 def _read_state(out: Path, identity: dict[str, Any]) -> dict[str, Any]:
@@ -261,11 +265,8 @@ def _restore(
         torch.cuda.set_rng_state_all(state["cuda_random"])
 
 
-def _identity(checkpoint: Checkpoint, split: Split, config: TrainConfig) -> dict[str, Any]:
+def _identity(checkpoint: Checkpoint, train_split: Split, val_split: Split, config: TrainConfig) -> dict[str, Any]:
     """What must be the same for a run to be the same run."""
-    digest = hashlib.sha256()
-    for sample in split.samples:
-        digest.update(json.dumps([sample.image.name, sorted(sample.labels)]).encode())
     model = checkpoint.model
     return {
         "head": type(model).__name__,
@@ -274,8 +275,17 @@ def _identity(checkpoint: Checkpoint, split: Split, config: TrainConfig) -> dict
         "backbone": model.backbone.config.name,
         "image_size": model.backbone.config.image_size,
         "labels": list(checkpoint.vocabulary.labels),
-        "training pictures": f"{len(split.samples)} ({digest.hexdigest()[:8]})",
+        "training pictures": _digest(train_split),
+        "validation pictures": _digest(val_split),
     }
+
+
+def _digest(split: Split) -> str:
+    """Changes with the pictures' names and labels."""
+    digest = hashlib.sha256()
+    for sample in split.samples:
+        digest.update(json.dumps([sample.image.name, sorted(sample.labels)]).encode())
+    return f"{len(split.samples)} ({digest.hexdigest()[:8]})"
 
 
 class _Interrupt:
@@ -358,7 +368,9 @@ def _train_one_epoch(
             raise TrainingError("the loss is no longer finite; lower the learning rate (--lr, --backbone-lr)")
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        nn.utils.clip_grad_norm_(model.parameters(), max_norm=5.0)
+        norm = nn.utils.clip_grad_norm_(model.parameters(), max_norm=5.0)
+        if not torch.isfinite(norm):  # before it reaches the weights
+            raise TrainingError("the gradients are no longer finite; lower the learning rate (--lr, --backbone-lr)")
         optimizer.step()
         schedule.step()
         total, images = total + loss.item() * len(indices), images + len(indices)

@@ -127,7 +127,8 @@ def remove(rng: random.Random, data: bytes) -> bytes:
 
 def repeat(rng: random.Random, data: bytes) -> bytes:
     start, end = sorted(rng.randrange(len(data)) for _ in range(2))
-    return data[:end] + data[start:end] * rng.choice((1, 2, 200)) + data[end:]
+    times = rng.choice((1, 2, 200))
+    return data[:end] + data[start:end] * min(times, LARGEST // (end - start + 1)) + data[end:]
 
 
 def splice(rng: random.Random, data: bytes) -> bytes:

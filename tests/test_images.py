@@ -110,6 +110,12 @@ def test_a_decompression_bomb_is_refused_by_its_size(side: int) -> None:
         open_image(data)
 
 
+def test_a_ribbon_of_a_picture_is_refused_by_its_length() -> None:
+    with pytest.raises(ImageError, match=r"8 × 65536: a side has more than 65,535 pixels"):
+        open_image(bomb(8, 65_536))
+    assert open_image(bomb(8, 65_535), 100).size == (1, 100)
+
+
 def test_the_limit_can_be_set_and_is_in_the_message(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(LIMIT, "1")
     with pytest.raises(ImageError, match=rf"1 megapixels, the most for PNG.*{LIMIT}=2"):
