@@ -23,6 +23,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from helpers import ExtraMemory
 from PIL import Image, PngImagePlugin
 
 from cnnrnn.images import ImageError, open_image
@@ -271,25 +272,17 @@ def mutant(number: int) -> tuple[str, str, bytes]:
 
 
 def answer(data: bytes, max_side: int | None) -> dict[str, Any]:
-    """What became of it, in how many seconds of the processor, with how much memory on top (by Linux's own account:
-    what getrusage knows of a process, its parent may have had).
-    """
-    Path("/proc/self/clear_refs").write_text("5")  # the peak is forgotten
-    before, started = peak(), time.process_time()
-    try:
-        open_image(data, max_side)
-        outcome = "picture"
-    except ImageError as error:
-        outcome = "ImageError" if "\n" not in str(error) else "more than one line"
-    except BaseException as error:
-        outcome = f"{type(error).__name__}: {error}"
-    return {"outcome": outcome, "seconds": time.process_time() - started, "megabytes": peak() - before}
-
-
-def peak() -> float:
-    """Most memory that this process has had, in MB."""
-    status = Path("/proc/self/status").read_text()
-    return int(status.partition("VmHWM:")[2].split()[0]) / 1000
+    """What became of it, in how many seconds of the processor, with how much memory on top."""
+    started = time.process_time()
+    with ExtraMemory() as extra:
+        try:
+            open_image(data, max_side)
+            outcome = "picture"
+        except ImageError as error:
+            outcome = "ImageError" if "\n" not in str(error) else "more than one line"
+        except BaseException as error:
+            outcome = f"{type(error).__name__}: {error}"
+    return {"outcome": outcome, "seconds": time.process_time() - started, "megabytes": extra.megabytes}
 
 
 def child(first: int, last: int) -> None:

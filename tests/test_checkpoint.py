@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import pickle
 import re
-import resource
 import shutil
 import stat
+import sys
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import safetensors.torch
 import torch
+from helpers import ExtraMemory
 
 from cnnrnn.checkpoint import Checkpoint, CheckpointError, file_hash, record_evaluation
 from cnnrnn.decoding import decode
+
+ROOT = Path(__file__).resolve().parent.parent
+PICKLES = ("pickle", "dill", "joblib", "shelve", "marshal", "cloudpickle")
 
 
 @pytest.fixture
@@ -102,6 +108,51 @@ def test_a_pickle_under_the_name_of_safetensors_is_refused(folder: Path) -> None
     assert not mark.exists()
 
 
+def test_nothing_is_unpickled_while_a_checkpoint_is_read(folder: Path) -> None:
+    events: list[str] = []
+    listening = True
+
+    def hook(event: str, arguments: tuple) -> None:
+        if listening and event == "pickle.find_class":
+            events.append(event)
+
+    sys.addaudithook(hook)  # never to be taken off
+    pickle.loads(pickle.dumps(Path))
+    assert events == ["pickle.find_class"]  # it would be heard
+    events.clear()
+    Checkpoint.load(folder)
+    Checkpoint.load(zipped(folder))
+    listening = False
+    assert events == []
+
+
+def calls(file: Path) -> Iterator[tuple[str, dict[str, str]]]:
+    """Every call in a source file: what is called, and its named arguments, both as written."""
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Call):
+            yield ast.unparse(node.func), {word.arg or "**": ast.unparse(word.value) for word in node.keywords}
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            for name in node.names:
+                yield f"import {getattr(node, 'module', None) or name.name}", {}
+
+
+def test_no_call_in_the_program_could_open_a_pickle() -> None:
+    files = [*(ROOT / "cnnrnn").rglob("*.py"), *(ROOT / "dashboard").rglob("*.py")]
+    opened = []
+    for file in files:
+        for name, words in calls(file):
+            safely = {"torch.load": ("weights_only", "True"), "np.load": ("allow_pickle", "False")}
+            if name in safely and words.get(safely[name][0]) != safely[name][1]:
+                opened.append(f"{file.name}: {name} without {'='.join(safely[name])}")
+            module = name.removeprefix("import ").partition(".")[0]
+            if name.startswith("import ") and module in PICKLES:
+                opened.append(f"{file.name}: {name}")
+            if name in ("eval", "exec", "yaml.load", "pd.read_pickle", "torch.jit.load", "torch.hub.load"):
+                opened.append(f"{file.name}: {name}")
+    assert len(files) > 50
+    assert opened == []
+
+
 @pytest.mark.parametrize("damage", ["nan", "shape", "missing"])
 def test_weights_that_do_not_fit_are_refused(damage: str, folder: Path) -> None:
     tensors = safetensors.torch.load_file(folder / "model.safetensors")
@@ -129,11 +180,10 @@ def test_a_vocabulary_that_does_not_fit_is_refused(folder: Path) -> None:
 def test_sizes_that_the_weights_do_not_have_take_no_memory(key: str, size: object, folder: Path) -> None:
     config = json.loads((folder / "config.json").read_text())
     edit(folder, model={**config["model"], key: size})
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    with pytest.raises(CheckpointError) as error:
+    with ExtraMemory() as extra, pytest.raises(CheckpointError) as error:
         Checkpoint.load(folder)
     assert "\n" not in str(error.value)
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000  # kB
+    assert extra.megabytes < 200
 
 
 def test_odd_configs_are_one_line(folder: Path) -> None:

@@ -176,7 +176,7 @@ def cached_training() -> Iterator[Pair]:
 
         def read() -> Iterator[tuple[slice, Tensor]]:
             _forget(file)
-            features = np.load(file, mmap_mode="r")
+            features = np.load(file, mmap_mode="r", allow_pickle=False)
             for first in range(0, count, _BATCH):
                 rows = slice(first, first + _BATCH)
                 yield rows, torch.from_numpy(np.array(features[rows]))
