@@ -20,7 +20,6 @@ import numpy as np
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
-from torch.distributed.nn.functional import all_reduce
 from torch.nn.parallel import DistributedDataParallel
 from torch.overrides import TorchFunctionMode
 
@@ -213,6 +212,20 @@ class _BatchNormOverAll(TorchFunctionMode):
         return (_batch_norm if func is nn.functional.batch_norm else func)(*args, **(kwargs or {}))
 
 
+class _Sum(torch.autograd.Function):
+    """The sum of the processes' tensors; each one's gradient is the sum of the processes' gradients."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        dist.all_reduce(total := x.clone())
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> Tensor:
+        dist.all_reduce(total := grad.contiguous().clone())
+        return total
+
+
 def _batch_norm(
     x: Tensor,
     running_mean: Tensor | None,
@@ -229,10 +242,10 @@ def _batch_norm(
     over = [axis for axis in range(x.ndim) if axis != 1]
     per_channel = [1, -1, *[1] * (x.ndim - 2)]
     values = x.new_tensor([x.numel() // x.shape[1]])
-    sums = all_reduce(torch.cat([x.sum(over), values]))
+    sums = _Sum.apply(torch.cat([x.sum(over), values]))
     count, mean = sums[-1].detach(), sums[:-1] / sums[-1].detach()
     centred = x - mean.view(per_channel)
-    var = all_reduce(centred.square().sum(over)) / count
+    var = _Sum.apply(centred.square().sum(over)) / count
     if running_mean is not None and running_var is not None:
         running_mean.lerp_(mean.detach(), momentum)
         running_var.lerp_(var.detach() * count / (count - 1), momentum)

@@ -53,9 +53,9 @@ LABEL_LOSSES: dict[str, Callable[[Tensor, Tensor, int], Tensor]] = {
         if len(truth)
         else logits.sum()  # 0; the mean of nothing is not a number
     ),
-    # Ridnik et al., 2021, with the authors' settings; timm's is a sum.
+    # Ridnik et al., 2021, with the authors' settings. Newer timm divides the sum by the rows: here it is one row.
     "asymmetric": lambda logits, truth, batch: (
-        AsymmetricLossMultiLabel(gamma_neg=4, gamma_pos=1)(logits, truth) / batch
+        AsymmetricLossMultiLabel(gamma_neg=4, gamma_pos=1)(logits.view(1, -1), truth.view(1, -1)) / batch
     ),
 }
 
