@@ -121,7 +121,7 @@ def train(
     ] = 0.0,
     dropout: Annotated[float, typer.Option(min=0, max=0.95)] = 0.5,
     epochs: Annotated[int, typer.Option(min=1)] = 30,
-    batch_size: Annotated[int, typer.Option(min=1)] = 64,
+    batch_size: Annotated[int, typer.Option(min=1, help="Of all processes together, under torchrun.")] = 64,
     lr: Annotated[float, typer.Option(min=0, help="Learning rate of the head.")] = 1e-3,
     backbone_lr: Annotated[float, typer.Option(min=0, help="Learning rate of the backbone; 0 keeps it frozen.")] = 0.0,
     trained_layers: Annotated[
@@ -148,7 +148,7 @@ def train(
 
     with _errors_for_people(), distributed.started() as processes:
         from cnnrnn.data import Options, load_split
-        from cnnrnn.training import TrainConfig, new_checkpoint
+        from cnnrnn.training import STATE, TrainConfig, new_checkpoint
         from cnnrnn.training import train as run_training
 
         console.quiet = notes.quiet = not processes.is_writer
@@ -195,6 +195,8 @@ def train(
             optimizer=optimizer,
             seed=seed,
         )
+        if resume and processes.by_torchrun and not (out / STATE).exists():
+            notes.print(f"{escape(str(out))} holds no finished epoch to go on from: this is the first start")
         with TrainingProgress() as watcher:
             run = run_training(
                 checkpoint, train_split, val_split, config, out, out.parent / "features", watcher, resume, processes

@@ -143,7 +143,7 @@ def started() -> Iterator[Processes]:
     except (UserError, OSError, RuntimeError) as error:
         if isinstance(error, RuntimeError):
             if not _is_lost_connection(error):
-                raise  # our own mistake
+                raise  # our own mistake, or typer's Exit
             error = UserError(LOST)
         if not processes.may_speak():
             raise SystemExit(2) from None

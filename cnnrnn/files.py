@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 
 def aside(path: Path) -> Path:
     """A hidden name beside `path` to write to before the rename."""
-    return path.with_name(f".{path.name}.new-{os.getpid()}")
+    return path.with_name(f".{path.name}.new-{platform.node()}-{os.getpid()}")  # machines may share the disk
 
 
 def write_text(path: Path, text: str) -> None:

@@ -114,15 +114,10 @@ def test_the_same_weights_have_the_same_figures(by_two: Path, scenes_root: Path,
     assert_near(found, expected, 1e-6)
 
 
-def command(root: Path, out: Path, *more: object) -> list[str]:
-    """50 epochs, the last batch of each with a single picture."""
-    return list(
-        map(
-            str,
-            ["train", "--dataset", "scenes", "--root", root, "--out", out, "--epochs", 50, "--batch-size", 73]
-            + [*TINY, *more],
-        )
-    )
+def command(root: Path, out: Path) -> list[str]:
+    """30 epochs, the last batch of each with a single picture."""
+    arguments = ["--dataset", "scenes", "--root", root, "--out", out, "--epochs", 30, "--batch-size", 73, *TINY]
+    return ["train", *map(str, arguments)]
 
 
 def read_until(process: subprocess.Popen[str], beginning: str) -> str:
@@ -150,20 +145,19 @@ def whole(scenes_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-@pytest.mark.parametrize("rank", [0, 1])
 def test_a_worker_that_dies_ends_the_run_and_one_process_can_go_on(
-    rank: int, whole: Path, scenes_root: Path, tmp_path: Path
+    whole: Path, scenes_root: Path, tmp_path: Path
 ) -> None:
     arguments = command(scenes_root, tmp_path / "run")
     with torchrun("-m", "cnnrnn", *arguments) as process:
         output = read_until(process, "epoch   2")
-        os.kill(worker(process, rank), signal.SIGKILL)
+        os.kill(worker(process, 0), signal.SIGKILL)  # the writer
         output += process.communicate(timeout=60)[0]
     assert process.returncode != 0
     assert output.count("another process of this run has died") == 1, output
     assert "cnnrnn/" not in output  # no traceback of ours
     done = Checkpoint.load(tmp_path / "run" / "last").training["epochs_done"]
-    assert 2 <= done < 50
+    assert 2 <= done < 30
     again = CliRunner().invoke(app, [*arguments, "--resume"])
     assert again.exit_code == 0, again.output
     assert_near(history(tmp_path / "run"), history(whole), 1e-5)
@@ -175,7 +169,7 @@ def test_torchrun_starts_a_run_again_after_its_last_epoch(whole: Path, scenes_ro
         os.kill(worker(process, 1), signal.SIGKILL)
         output += process.communicate(timeout=120)[0]
     assert process.returncode == 0, output
-    assert output.count("epoch   2  loss") == 1
+    assert output.count("another process of this run has died") == output.count("epoch   2  loss") == 1, output
     assert_near(history(tmp_path / "run"), history(whole), 1e-5)
 
 

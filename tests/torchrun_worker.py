@@ -47,10 +47,8 @@ def train_case(
 def exact_steps(processes: Processes) -> dict[str, Tensor]:
     """Gradients of batches of 5, 1 and 2 in double precision, through batch norm and beside a weight of no use."""
     torch.manual_seed(0)
-    names = ("linear", "norm", "unused", "last")
-    model = nn.ModuleDict(
-        dict(zip(names, (nn.Conv2d(2, 3, 1), nn.BatchNorm2d(3), nn.Linear(3, 3), nn.Conv2d(3, 1, 2))))
-    )
+    model = nn.ModuleDict({"linear": nn.Conv2d(2, 3, 1), "norm": nn.BatchNorm2d(3), "last": nn.Conv2d(3, 1, 2)})
+    model["unused"] = nn.Linear(3, 3)
     model.double()
 
     def objective(x: Tensor) -> Tensor:
