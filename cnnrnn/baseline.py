@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from cnnrnn.backbones import Backbone
 from cnnrnn.decoding import Path, Trace
-from cnnrnn.pooling import OnePlace, OverPlaces, drop_channels, image_feature
+from cnnrnn.pooling import OnePlace, OverPlaces, Share, drop_channels, image_feature
 
 
 @dataclass(frozen=True)
@@ -47,9 +47,9 @@ class SigmoidClassifier(nn.Module):
         """Feature map (batch, channel, height, width) -> I (batch, place, feature); a pooled image has one place."""
         return image_feature(self.backbone, feature_map, self.config.places)
 
-    def forward(self, feature: Tensor) -> Tensor:
-        """I (batch, place, feature) -> logits (batch, label)."""
-        return self.over_places(self.classifier(drop_channels(self.dropout, feature)))
+    def forward(self, feature: Tensor, share: Share | None = None) -> Tensor:
+        """I (batch, place, feature) -> logits (batch, label); of a share of a batch, or of a whole one."""
+        return self.over_places(self.classifier(drop_channels(self.dropout, feature, share)))
 
 
 @torch.no_grad()

@@ -121,7 +121,7 @@ def train(
     ] = 0.0,
     dropout: Annotated[float, typer.Option(min=0, max=0.95)] = 0.5,
     epochs: Annotated[int, typer.Option(min=1)] = 30,
-    batch_size: Annotated[int, typer.Option(min=1)] = 64,
+    batch_size: Annotated[int, typer.Option(min=1, help="Of all processes together, under torchrun.")] = 64,
     lr: Annotated[float, typer.Option(min=0, help="Learning rate of the head.")] = 1e-3,
     backbone_lr: Annotated[float, typer.Option(min=0, help="Learning rate of the backbone; 0 keeps it frozen.")] = 0.0,
     trained_layers: Annotated[
@@ -144,17 +144,21 @@ def train(
     device: DeviceOption = None,
 ) -> None:
     """Train a model on a data set's train split, validated on its val split."""
-    with _errors_for_people():
+    from cnnrnn import distributed
+
+    with _errors_for_people(), distributed.started() as processes:
         from cnnrnn.data import Options, load_split
-        from cnnrnn.training import TrainConfig, new_checkpoint
+        from cnnrnn.training import STATE, TrainConfig, new_checkpoint
         from cnnrnn.training import train as run_training
 
+        console.quiet = notes.quiet = not processes.is_writer
         options = Options(download, separator)
-        train_split = load_split(dataset, root, train_split_name, options)
-        if val_fraction:
-            train_split, val_split = train_split.hold_out(val_fraction)
-        else:
-            val_split = load_split(dataset, root, "val", options)
+        with processes.one_per_machine_first():
+            train_split = load_split(dataset, root, train_split_name, options)
+            if val_fraction:
+                train_split, val_split = train_split.hold_out(val_fraction)
+            else:
+                val_split = load_split(dataset, root, "val", options)
         _print_remarks(train_split, val_split)
         settings: dict[str, Any] = {"dropout": dropout, "places": places}
         if head == "cnn-rnn":
@@ -171,7 +175,7 @@ def train(
             image_size,
             pretrained,
             seed,
-            _device(device),
+            _device(device, processes.local_rank if processes.count > 1 else None),
             head,
             order,
             **settings,
@@ -191,14 +195,16 @@ def train(
             optimizer=optimizer,
             seed=seed,
         )
+        if resume and processes.by_torchrun and not (out / STATE).exists():
+            notes.print(f"{escape(str(out))} holds no finished epoch to go on from: this is the first start")
         with TrainingProgress() as watcher:
             run = run_training(
-                checkpoint, train_split, val_split, config, out, out.parent / "features", watcher, resume
+                checkpoint, train_split, val_split, config, out, out.parent / "features", watcher, resume, processes
             )
         if run.interrupted:
             notes.print(f"Interrupted; the model so far is in {escape(str(out / 'last'))}. Go on with --resume")
             raise typer.Exit(130)
-        if head == "cnn-rnn":
+        if head == "cnn-rnn" and processes.is_writer:
             _project(out / "best", seed)
         console.print(
             f"Done: the best model is in {escape(str(out / 'best'))}, the last in {escape(str(out / 'last'))}"
@@ -566,6 +572,7 @@ def _errors_for_people() -> Iterator[None]:
     try:
         yield
     except (UserError, OSError) as error:
+        notes.quiet = False
         notes.print(f"[bold red]cnnrnn:[/] {escape(str(error))}", soft_wrap=True)
         raise typer.Exit(2) from None
     except KeyboardInterrupt:
@@ -573,11 +580,15 @@ def _errors_for_people() -> Iterator[None]:
         raise typer.Exit(130) from None
 
 
-def _device(name: str | None) -> torch.device:
+def _device(name: str | None, local_rank: int | None = None) -> torch.device:
+    """`local_rank`: of one of several processes, each of which has a GPU of its own."""
     import torch
 
     if name is None:
-        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+        mps = torch.backends.mps.is_available() and local_rank is None
+        name = "cuda" if torch.cuda.is_available() else "mps" if mps else "cpu"
+    if name == "cuda" and local_rank is not None:
+        name = f"cuda:{local_rank}"
     try:
         torch.empty(1, device=name)
     except (RuntimeError, AssertionError) as error:

@@ -48,6 +48,13 @@ class Predictions:
                 self.auxiliary = np.zeros_like(self.marginals)
             self.auxiliary[image] = trace.auxiliary
 
+    def put_together(self, total: Callable[[np.ndarray], np.ndarray]) -> None:
+        """Take over other processes' predictions. `total` adds up their arrays; a row is zeros in all but one."""
+        self.marginals, self.coverage = total(self.marginals), total(self.coverage)
+        self.best_path = total(self.best_path.astype(np.uint8)).astype(bool)
+        if total(np.array([self.auxiliary is not None], dtype=np.uint8)).any():  # not in one without a picture
+            self.auxiliary = total(np.zeros_like(self.marginals) if self.auxiliary is None else self.auxiliary)
+
 
 @dataclass(frozen=True)
 class Evaluation:

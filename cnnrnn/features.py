@@ -19,11 +19,13 @@ from cnnrnn.backbones import Backbone, a_few_at_a_time
 from cnnrnn.baseline import SigmoidClassifier
 from cnnrnn.data import Split
 from cnnrnn.data.loader import batches
+from cnnrnn.distributed import ALONE, Processes
 from cnnrnn.errors import UserError
 from cnnrnn.files import replacing
 from cnnrnn.model import CNNRNN
 
-Inputs = Iterator[tuple[list[int], Tensor]]  # indices of pictures, what the layers that are trained take (batch, …)
+# Indices of a batch's pictures and, of this process's share of them, what the layers that are trained take (share, …).
+Inputs = Iterator[tuple[list[int], Tensor]]
 Features = Iterator[tuple[list[int], Tensor]]  # indices of pictures, their I (batch, place, feature)
 Transform = Callable[[Image.Image], Tensor]
 
@@ -38,7 +40,7 @@ class Watcher(Protocol):
 class FeatureSource(Protocol):
     """One pass over a split: the inputs, shuffled and varied, for training, and I, in order, for validation.
 
-    I is (batch, place, feature).
+    I is (batch, place, feature). Of several processes, each gets its share of every batch.
     """
 
     def training(self) -> Inputs: ...
@@ -67,21 +69,27 @@ class EndToEnd:
     val_split: Split
     batch_size: int
     watcher: Watcher
+    processes: Processes = ALONE
 
     def training(self) -> Inputs:
-        order = torch.randperm(len(self.train_split.samples)).tolist()
-        backbone = self.model.backbone
-        yield from _images(self.train_split, backbone, augmentation(backbone), self.batch_size, order)
+        order, seed = torch.randperm(len(self.train_split.samples)), int(torch.randint(2**62, ()))
+        backbone, share = self.model.backbone, self.processes.share
+        images = _images(
+            self.train_split, backbone, augmentation(backbone), self.batch_size, order.tolist(), share, seed
+        )
+        for chosen, (_, inputs) in zip(order.split(self.batch_size), images, strict=True):
+            yield chosen.tolist(), inputs
 
     def feature(self, inputs: Tensor) -> Tensor:
         return self.model.image_feature(self.model.backbone(inputs))
 
     @torch.no_grad()
     def validation(self) -> Features:
-        self.watcher.start("validating", len(self.val_split.samples))
-        backbone = self.model.backbone
-        for indices, images in _images(self.val_split, backbone, backbone.preprocess, self.batch_size):
-            yield indices, self.feature(images)
+        backbone, share = self.model.backbone, self.processes.share
+        self.watcher.start("validating", len(range(len(self.val_split.samples))[share]))
+        for indices, images in _images(self.val_split, backbone, backbone.preprocess, self.batch_size, share=share):
+            if indices:
+                yield indices, self.feature(images)
             self.watcher.advance(len(indices))
 
 
@@ -102,7 +110,9 @@ class Cached:
         batch_size: int,
         folder: Path,
         watcher: Watcher,
+        processes: Processes = ALONE,
     ) -> None:
+        self.processes = processes
         backbone = model.backbone
         layers = list(backbone.layers().values())
         cut = _cut(layers, trained_layers)
@@ -114,24 +124,35 @@ class Cached:
         self.pooled = not trained_layers and not model.config.places
         mirrored = v2.Compose([v2.RandomHorizontalFlip(1.0), backbone.preprocess])
         transforms = [backbone.preprocess, mirrored, *[augmentation(backbone)] * (views - 2)][:views]
-        self.train_views = [
-            self._load_or_encode(train_split, view, transform) for view, transform in enumerate(transforms)
+        wanted = [
+            *((train_split, view, transforms[view]) for view in range(views)),
+            (val_split, 0, backbone.preprocess),
         ]
-        self.val_view = self._load_or_encode(val_split, 0, backbone.preprocess)
+        files = [folder / f"{self._cache_key(split, view)}.npy" for split, view, _ in wanted]
+        # Each file by one process, as if it were alone; on every machine, as they may have no disk in common.
+        for path, (split, view, transform) in list(zip(files, wanted, strict=True))[processes.local_share]:
+            if not path.exists():
+                self._encode(path, split, view, transform)
+        processes.meet()
+        *self.train_views, self.val_view = [np.load(path, mmap_mode="r", allow_pickle=False) for path in files]
 
     def training(self) -> Inputs:
+        share = self.processes.share
         for chosen in torch.randperm(len(self.train_views[0])).split(self.batch_size):
             views = torch.randint(len(self.train_views), chosen.shape)
             picked = [
-                self.train_views[view][index] for view, index in zip(views.tolist(), chosen.tolist(), strict=True)
+                self.train_views[view][index]
+                for view, index in zip(views[share].tolist(), chosen[share].tolist(), strict=True)
             ]
-            yield chosen.tolist(), self._read(np.stack(picked))
+            yield chosen.tolist(), self._read(np.stack(picked) if picked else self.train_views[0][:0])
 
     @torch.no_grad()
     def validation(self) -> Features:
+        indices, share = range(len(self.val_view)), self.processes.share
         for start in range(0, len(self.val_view), 256):
-            values = self.val_view[start : start + 256]
-            yield list(range(start, start + len(values))), self.feature(self._read(values))
+            values = self.val_view[start : start + 256][share]
+            if len(values):
+                yield list(indices[start : start + 256][share]), self.feature(self._read(values))
 
     def feature(self, inputs: Tensor) -> Tensor:
         return inputs if self.pooled else self.model.image_feature(self.trained(inputs))
@@ -140,25 +161,21 @@ class Cached:
         return torch.from_numpy(np.array(values)).to(self.model.device, torch.float32)
 
     @torch.no_grad()
-    def _load_or_encode(self, split: Split, view: int, transform: Transform) -> np.ndarray:
-        """One view of every picture (image, …): I itself, or the frozen layers' maps in half precision."""
-        key = self._cache_key(split, view)
-        path = self.folder / f"{key}.npy"
-        if not path.exists():
-            self.watcher.start(f"features of {split.name}, view {view + 1}", len(split.samples))
-            with replacing(path) as new, new.open("wb") as file, torch.random.fork_rng(devices=[]):
-                torch.manual_seed(view)  # a view is the same in every run
-                for indices, images in _images(split, self.model.backbone, transform, self.batch_size):
-                    x = a_few_at_a_time(self.frozen, images)
-                    x = self.model.image_feature(x) if self.pooled else x.half()
-                    values = x.cpu().numpy()
-                    if indices[0] == 0:
-                        _write_header(file, values.dtype, (len(split.samples), *values.shape[1:]))
-                    file.write(values.tobytes())  # in order; a map of a file on a full disk would end the process
-                    self.watcher.advance(len(indices))
-                if self._cache_key(split, view) != key:
-                    raise UserError(f"pictures of {split.name} changed while they were read; start again")
-        return np.load(path, mmap_mode="r", allow_pickle=False)
+    def _encode(self, path: Path, split: Split, view: int, transform: Transform) -> None:
+        """Write one view of every picture (image, …): I itself, or the frozen layers' maps in half precision."""
+        self.watcher.start(f"features of {split.name}, view {view + 1}", len(split.samples))
+        with replacing(path) as new, new.open("wb") as file, torch.random.fork_rng(devices=[]):
+            torch.manual_seed(view)  # a view is the same in every run
+            for indices, images in _images(split, self.model.backbone, transform, self.batch_size):
+                x = a_few_at_a_time(self.frozen, images)
+                x = self.model.image_feature(x) if self.pooled else x.half()
+                values = x.cpu().numpy()
+                if indices[0] == 0:
+                    _write_header(file, values.dtype, (len(split.samples), *values.shape[1:]))
+                file.write(values.tobytes())  # in order; a map of a file on a full disk would end the process
+                self.watcher.advance(len(indices))
+            if path.stem != self._cache_key(split, view):
+                raise UserError(f"pictures of {split.name} changed while they were read; start again")
 
     def _cache_key(self, split: Split, view: int) -> str:
         """Changes with the frozen layers, what follows them, the preprocessing and the files, their sizes and times."""
@@ -188,11 +205,17 @@ def _cut(layers: list[nn.Module], trained: int) -> int:
 
 
 def _images(
-    split: Split, backbone: Backbone, transform: Transform, batch_size: int, order: list[int] | None = None
+    split: Split,
+    backbone: Backbone,
+    transform: Transform,
+    batch_size: int,
+    order: list[int] | None = None,
+    share: slice = slice(None),
+    seed: int | None = None,
 ) -> Iterator[tuple[list[int], Tensor]]:
-    """Indices and pixels (batch, 3, size, size); raises UserError for a picture that can't be read."""
-    paths = [sample.image for sample in split.samples]
-    for indices, images, failed in batches(paths, transform, backbone.config.image_size, batch_size, order):
+    """Indices and pixels (share, 3, size, size); raises UserError for a picture that can't be read."""
+    paths, size = [sample.image for sample in split.samples], backbone.config.image_size
+    for indices, images, failed in batches(paths, transform, size, batch_size, order, share, seed):
         for index, why in failed.items():
             raise UserError(f"{paths[index]}: {why}; mend it and go on with --resume, or remove it and start again")
-        yield indices, images.to(backbone.device)
+        yield indices, images.view(-1, 3, size, size).to(backbone.device)

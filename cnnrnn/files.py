@@ -80,13 +80,16 @@ def _sync(path: Path) -> None:
 
 
 def _put_in_place(new: Path, path: Path) -> None:
-    if not path.is_dir():
+    try:
         new.replace(path)
-    elif not _exchange(new, path):  # then for a moment there is nothing at `path`
-        old = path.with_name(new.name.replace(".new-", ".old-"))
-        path.rename(old)
-        new.rename(path)
-        _remove(old)
+    except OSError:
+        if not (new.is_dir() and path.is_dir()):  # a file is never put in a folder's place, with all that it holds
+            raise
+        if not _exchange(new, path):  # then for a moment there is nothing at `path`
+            old = path.with_name(new.name.replace(".new-", ".old-"))
+            path.rename(old)
+            new.rename(path)
+            _remove(old)
     _sync(path.parent)
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from cnnrnn.backbones import Backbone
-from cnnrnn.pooling import OnePlace, OverPlaces, drop_channels, image_feature
+from cnnrnn.pooling import OnePlace, OverPlaces, Share, drop_channels, image_feature
 
 State = tuple[Tensor, ...]  # what the recurrence remembers; each tensor is (row, hidden)
 
@@ -127,17 +127,17 @@ class CNNRNN(nn.Module):
         """Feature map (batch, channel, height, width) -> I (batch, place, feature); a pooled image has one place."""
         return image_feature(self.backbone, feature_map, self.config.places)
 
-    def project_image(self, feature: Tensor) -> Tensor:
+    def project_image(self, feature: Tensor, share: Share | None = None) -> Tensor:
         """I (batch, place, feature) -> U_I I of equation 3, the same at every step: (batch, place, embedding)."""
-        return self.U_I(drop_channels(self.dropout, feature))
+        return self.U_I(drop_channels(self.dropout, feature, share))
 
-    def auxiliary_logits(self, feature: Tensor) -> Tensor:
+    def auxiliary_logits(self, feature: Tensor, share: Share | None = None) -> Tensor:
         """The auxiliary head's logits from the image alone: I (batch, place, feature) -> (batch, label).
 
         Semantic regularisation (Liu et al., CVPR 2017): trained beside the recurrence, it makes the features tell
         every label, whatever was emitted before.
         """
-        return self.auxiliary_over_places(self.auxiliary(drop_channels(self.dropout, feature)))
+        return self.auxiliary_over_places(self.auxiliary(drop_channels(self.dropout, feature, share)))
 
     def recur(self, tokens: Tensor, state: State) -> tuple[Tensor, State]:
         """Equations 1 and 2: tokens (row,), r(t-1) -> o(t) (row, hidden), r(t). The image is not here."""
@@ -175,14 +175,16 @@ class CNNRNN(nn.Module):
             outputs.append(prefixes.output.index_select(0, prefix))
         return self.U_o(self.dropout(torch.stack(outputs, dim=1)))
 
-    def forward(self, feature: Tensor, inputs: Tensor) -> Tensor:
+    def forward(self, feature: Tensor, inputs: Tensor, share: Share | None = None) -> Tensor:
         """Teacher forcing: I (batch, place, feature), inputs (batch, step) -> logits (batch, step, L+1).
 
         A label already in the sequence has logit -inf, as in decoding: the model is one distribution over
-        sequences without repeats, in training and in use.
+        sequences without repeats, in training and in use. With `share` the images, and the logits, are a share of
+        a batch, the inputs all of it: the recurrence, which doesn't see them, draws its dropout for all.
         """
-        logits = self.score(self.unroll(inputs), self.project_image(feature))  # (batch, step, L+1)
-        return logits.masked_fill(emitted_before(inputs, self.config.num_labels), float("-inf"))
+        rows = share.rows if share else slice(None)
+        logits = self.score(self.unroll(inputs)[rows], self.project_image(feature, share))  # (batch, step, L+1)
+        return logits.masked_fill(emitted_before(inputs[rows], self.config.num_labels), float("-inf"))
 
 
 def emitted_before(inputs: Tensor, num_labels: int) -> Tensor:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor, nn
 
@@ -46,6 +48,17 @@ class OverPlaces(nn.Module):
         return (self.weights(scores) * scores).sum(dim=-2)
 
 
-def drop_channels(dropout: nn.Dropout, feature: Tensor) -> Tensor:
-    """Dropout of the same channels at every place, since neighbours tell each other's: (batch, place, channel)."""
-    return feature * dropout(torch.ones_like(feature[:, :1]))
+class Share(NamedTuple):
+    """The images of a batch that are here, where several processes divide it among themselves."""
+
+    rows: slice
+    batch: int  # images of the whole batch
+
+
+def drop_channels(dropout: nn.Dropout, feature: Tensor, share: Share | None = None) -> Tensor:
+    """Dropout of the same channels at every place, since neighbours tell each other's: (batch, place, channel).
+
+    Of a share of a batch the mask is drawn for the whole batch: it is the same whoever has which image.
+    """
+    rows, batch = share or (slice(None), len(feature))
+    return feature * dropout(feature.new_ones(batch, 1, feature.shape[2]))[rows]

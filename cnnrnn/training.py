@@ -27,12 +27,14 @@ from cnnrnn.baseline import SigmoidClassifier
 from cnnrnn.checkpoint import Checkpoint, build_model
 from cnnrnn.cooccurrence import counted, expected, together
 from cnnrnn.data import Split
+from cnnrnn.distributed import ALONE, Processes, data_parallel
 from cnnrnn.errors import UserError
 from cnnrnn.evaluation import Predictions, report
 from cnnrnn.features import Cached, EndToEnd, Features, FeatureSource, Watcher
 from cnnrnn.files import replacing, sweep
 from cnnrnn.metrics import choose_threshold
 from cnnrnn.model import CNNRNN
+from cnnrnn.pooling import Share
 from cnnrnn.prediction import decode_batch
 from cnnrnn.vocabulary import IGNORE_TOKEN, Vocabulary
 
@@ -45,10 +47,17 @@ OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
 }
 
 
-LABEL_LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
-    "bce": nn.functional.binary_cross_entropy_with_logits,
-    # Ridnik et al., 2021, with the authors' settings; timm's is a sum.
-    "asymmetric": lambda logits, truth: AsymmetricLossMultiLabel(gamma_neg=4, gamma_pos=1)(logits, truth) / len(truth),
+# Of logits and truth (share, label), what a share adds to the loss of a batch of so many pictures.
+LABEL_LOSSES: dict[str, Callable[[Tensor, Tensor, int], Tensor]] = {
+    "bce": lambda logits, truth, batch: (
+        nn.functional.binary_cross_entropy_with_logits(logits, truth) * (len(truth) / batch)
+        if len(truth)
+        else logits.sum()  # 0; the mean of nothing is not a number
+    ),
+    # Ridnik et al., 2021, with the authors' settings. Newer timm divides the sum by the rows: here it is one row.
+    "asymmetric": lambda logits, truth, batch: (
+        AsymmetricLossMultiLabel(gamma_neg=4, gamma_pos=1)(logits.view(1, -1), truth.view(1, -1)) / batch
+    ),
 }
 
 
@@ -59,7 +68,7 @@ class TrainingError(UserError):
 @dataclass(frozen=True)
 class TrainConfig:
     epochs: int = 30
-    batch_size: int = 64
+    batch_size: int = 64  # of all processes together
     lr: float = 1e-3
     backbone_lr: float = 0.0  # 0 keeps the backbone frozen
     trained_layers: int | None = None  # the backbone's last ones; None: all, unless backbone_lr is 0
@@ -116,14 +125,22 @@ def new_checkpoint(
     )
 
 
-def sequence_loss(logits: Tensor, targets: Tensor) -> Tensor:
-    """Mean cross-entropy of every step, END's included: logits (batch, step, L+1), targets (batch, step) -> ()."""
-    return nn.functional.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=IGNORE_TOKEN)
+def sequence_loss(logits: Tensor, targets: Tensor, steps: int | None = None) -> Tensor:
+    """Mean cross-entropy of every step, END's included: logits (batch, step, L+1), targets (batch, step) -> ().
+
+    Of a share of a batch it is what it adds to the mean over the whole batch's `steps`.
+    """
+    counted = (targets != IGNORE_TOKEN).sum() if steps is None else steps
+    total = nn.functional.cross_entropy(
+        logits.flatten(0, 1), targets.flatten(), ignore_index=IGNORE_TOKEN, reduction="sum"
+    )
+    return total / counted
 
 
-def auxiliary_loss(logits: Tensor, wanted: Tensor) -> Tensor:
-    """Binary cross-entropy of a picture, summed over its labels as the sequence's is: (batch, label) both -> ()."""
-    return nn.functional.binary_cross_entropy_with_logits(logits, wanted, reduction="sum") / len(wanted)
+def auxiliary_loss(logits: Tensor, wanted: Tensor, batch: int) -> Tensor:
+    """Binary cross-entropy of a picture, summed over its labels as the sequence's is: (share, label) both -> (), what
+    a share adds to the mean of a batch of so many pictures."""
+    return nn.functional.binary_cross_entropy_with_logits(logits, wanted, reduction="sum") / batch
 
 
 def train(
@@ -135,6 +152,7 @@ def train(
     feature_cache: Path,
     watcher: TrainingWatcher,
     resume: bool = False,
+    processes: Processes = ALONE,
 ) -> Run:
     """Train the checkpoint's model and write ``out/last`` each epoch, ``out/best`` whenever validation improves.
 
@@ -142,15 +160,19 @@ def train(
     there is to ``out/last``. `resume` goes on after the last finished epoch in `out`, exactly as if nothing had
     happened. Raises TrainingError on a loss that is not finite or where there is nothing to resume, UserError for
     a picture that can't be read and where nothing can be written; the last finished epoch stays what it was.
+
+    Several `processes`, each of which calls this with the same arguments, do the same as one, whatever their number,
+    but for the order in which floats are added; only the first of them needs `out`. `torchrun` repeats a command:
+    under it, `resume` starts where there is nothing to go on from.
     """
     model = checkpoint.model
     # Looked at first: hours of encoding must not pass before a person hears that there is nothing to resume.
     identity = _identity(checkpoint, train_split, val_split, config)
     for folder in (out, feature_cache):
         sweep(folder)
-    state = _read_state(out, identity) if resume else None
+    state = _read_state_for_all(out, identity, resume, processes)
     source: FeatureSource = (
-        EndToEnd(model, train_split, val_split, config.batch_size, watcher)
+        EndToEnd(model, train_split, val_split, config.batch_size, watcher, processes)
         if config.backbone_lr and config.trained_layers is None
         else Cached(
             model,
@@ -161,10 +183,16 @@ def train(
             config.batch_size,
             feature_cache,
             watcher,
+            processes,
         )
     )
     torch.manual_seed(config.seed)  # only now: encoding draws random numbers, reading cached features does not
-    objective = _objective(checkpoint, train_split, config)
+    objective = _objective(checkpoint, train_split, config, processes.share)
+    batch_loss = data_parallel(
+        model,
+        lambda indices, inputs: _mixed_loss(source, objective, indices, inputs, config.mixup, processes),
+        processes,
+    )
     optimizer = _optimizer(model, config)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, _warm_up_and_cosine(config, len(train_split.samples)))
     run = Run()
@@ -173,15 +201,17 @@ def train(
     checkpoint.training |= _provenance(config, train_split)
     in_training = counted(_present(train_split, checkpoint.vocabulary).numpy())
 
-    interrupt = _Interrupt()
+    interrupt = _Interrupt(once=processes.count == 1)
     try:
         interrupt.catch()
         for epoch in range(len(run.history) + 1, config.epochs + 1):
             started = time.perf_counter()
+            # All draw the same, but for a backbone that has dropout of its own.
+            torch.set_rng_state(processes.from_writer(torch.get_rng_state()))
             watcher.start(f"epoch {epoch}/{config.epochs}", len(train_split.samples))
             _set_training(model, keep_statistics=checkpoint.training["pretrained"] or not config.backbone_lr)
-            loss = _train_one_epoch(model, source, objective, config.mixup, optimizer, schedule, watcher, interrupt)
-            metrics, by_model = _validate(checkpoint, val_split, source.validation(), config.beam)
+            loss = _train_one_epoch(model, source, batch_loss, optimizer, schedule, watcher, interrupt, processes)
+            metrics, by_model = _validate(checkpoint, val_split, source.validation(), config.beam, processes)
             record = {
                 "epoch": epoch,
                 "loss": loss,
@@ -190,6 +220,8 @@ def train(
             }
             run.history.append(record)
             checkpoint.training["epochs_done"] = epoch
+            if not processes.is_writer:
+                continue
             results: dict[str, Any] = {"val": metrics, "history": run.history}
             if by_model is not None:
                 results["together"] = together(checkpoint.vocabulary.labels, in_training, by_model)
@@ -201,7 +233,8 @@ def train(
             watcher.epoch_done(record)  # what is reported is on the disk
     except KeyboardInterrupt:
         run.interrupted = True
-        checkpoint.save(out / "last", {"history": run.history})
+        if processes.is_writer:
+            checkpoint.save(out / "last", {"history": run.history})
     finally:
         interrupt.release()
     return run
@@ -218,6 +251,7 @@ def _write_state(
     optimizer: torch.optim.Optimizer,
     schedule: torch.optim.lr_scheduler.LRScheduler,
 ) -> None:
+    device = next(model.parameters()).device
     state = {
         "run": identity,
         "history": run.history,
@@ -226,12 +260,28 @@ def _write_state(
         "optimizer": optimizer.state_dict(),
         "schedule": schedule.state_dict(),
         "random": torch.get_rng_state(),
-        "cuda_random": torch.cuda.get_rng_state_all(),
+        "cuda_random": [torch.cuda.get_rng_state(device)] if device.type == "cuda" else [],
     }
     buffer = io.BytesIO()  # torch's own writing to a full disk ends in an error of its own kind, or in none
     torch.save(state, buffer)
     with replacing(out / STATE) as new:
         new.write_bytes(buffer.getbuffer())
+
+
+def _read_state_for_all(
+    out: Path, identity: dict[str, Any], resume: bool, processes: Processes
+) -> dict[str, Any] | None:
+    """The state to go on from, which the first process reads; None for a new run."""
+    state = None
+    if processes.is_writer:
+        if (resume or processes.restarted) and not (processes.by_torchrun and not (out / STATE).exists()):
+            state = _read_state(out, identity)
+        elif processes.by_torchrun:
+            (out / STATE).unlink(missing_ok=True)  # a restart goes on from what is there, which must be this run's
+    theirs, state = processes.from_writer((identity, state))
+    if differing := [key for key in identity if identity[key] != theirs[key]]:
+        raise TrainingError(f"process {processes.rank} would train with another {', '.join(differing)} than process 0")
+    return state
 
 
 def _read_state(out: Path, identity: dict[str, Any]) -> dict[str, Any]:
@@ -261,8 +311,9 @@ def _restore(
     optimizer.load_state_dict(state["optimizer"])
     schedule.load_state_dict(state["schedule"])
     torch.set_rng_state(state["random"])
-    if state["cuda_random"] and torch.cuda.is_available():
-        torch.cuda.set_rng_state_all(state["cuda_random"])
+    device = next(model.parameters()).device
+    if state["cuda_random"] and device.type == "cuda":  # each process's own; all draw the same
+        torch.cuda.set_rng_state(state["cuda_random"][0], device)
 
 
 def _identity(checkpoint: Checkpoint, train_split: Split, val_split: Split, config: TrainConfig) -> dict[str, Any]:
@@ -291,10 +342,12 @@ def _digest(split: Split) -> str:
 class _Interrupt:
     """Ctrl-C, remembered and raised where the loop asks for it; a second one stops at once.
 
-    Raised in the middle of anything it may be lost: Python drops exceptions in destructors and callbacks.
+    Raised in the middle of anything it may be lost: Python drops exceptions in destructors and callbacks. Of several
+    processes all stop after the same step, unless `once` is given: one that stopped at once would leave the others.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, once: bool) -> None:
+        self.once = once
         self.asked = False
         self.previous: Any = None
 
@@ -304,19 +357,17 @@ class _Interrupt:
 
     def _remember(self, number: int, frame: object) -> None:
         self.asked = True
-        self.release()
+        if self.once:
+            self.release()
 
     def release(self) -> None:
         if self.previous is not None:
             signal.signal(signal.SIGINT, self.previous)
             self.previous = None
 
-    def check(self) -> None:
-        if self.asked:
-            raise KeyboardInterrupt
 
-
-Objective = Callable[[Tensor, list[int]], Tensor]  # I (batch, place, feature) of pictures, their indices -> loss ()
+# I (share, place, feature), the indices of the whole batch's pictures -> what the share adds to the loss ()
+Objective = Callable[[Tensor, list[int]], Tensor]
 
 
 def _present(split: Split, vocabulary: Vocabulary) -> Tensor:
@@ -325,13 +376,15 @@ def _present(split: Split, vocabulary: Vocabulary) -> Tensor:
     return torch.from_numpy(truth & ~ignored)
 
 
-def _objective(checkpoint: Checkpoint, split: Split, config: TrainConfig) -> Objective:
+def _objective(checkpoint: Checkpoint, split: Split, config: TrainConfig, rows: slice) -> Objective:
+    """`rows` of every batch are this process's share."""
     model, vocabulary = checkpoint.model, checkpoint.vocabulary
     if isinstance(model, SigmoidClassifier):
         present = _present(split, vocabulary)
 
         def label_loss(pooled: Tensor, indices: list[int]) -> Tensor:
-            return LABEL_LOSSES[config.loss](model(pooled), present[indices].float().to(model.device))
+            logits = model(pooled, Share(rows, len(indices)))
+            return LABEL_LOSSES[config.loss](logits, present[indices[rows]].float().to(model.device), len(indices))
 
         return label_loss
 
@@ -339,12 +392,15 @@ def _objective(checkpoint: Checkpoint, split: Split, config: TrainConfig) -> Obj
     inputs, targets = vocabulary.encode([sample.labels for sample in split.samples])  # (image, step)
 
     def path_loss(feature: Tensor, indices: list[int]) -> Tensor:
-        steps = int((targets[indices] != IGNORE_TOKEN).sum(dim=1).max())  # the longest sequence here
-        logits = model(feature, inputs[indices, :steps].to(model.device))
-        loss = sequence_loss(logits, targets[indices, :steps].to(model.device))
+        share, lengths = Share(rows, len(indices)), (targets[indices] != IGNORE_TOKEN).sum(dim=1)  # (batch,)
+        steps = int(lengths.max())  # of the longest sequence here
+        logits = model(feature, inputs[indices, :steps].to(model.device), share)
+        loss = sequence_loss(logits, targets[indices[rows], :steps].to(model.device), int(lengths.sum()))
         if beside is not None:
-            wanted = beside[indices].float().to(model.device)
-            loss = loss + config.auxiliary * auxiliary_loss(model.auxiliary_logits(feature), wanted)
+            wanted = beside[indices[rows]].float().to(model.device)
+            loss = loss + config.auxiliary * auxiliary_loss(
+                model.auxiliary_logits(feature, share), wanted, len(indices)
+            )
         return loss
 
     return path_loss
@@ -353,34 +409,41 @@ def _objective(checkpoint: Checkpoint, split: Split, config: TrainConfig) -> Obj
 def _train_one_epoch(
     model: nn.Module,
     source: FeatureSource,
-    objective: Objective,
-    mixup: float,
+    batch_loss: Callable[[list[int], Tensor], Tensor],
     optimizer: torch.optim.Optimizer,
     schedule: torch.optim.lr_scheduler.LRScheduler,
     watcher: TrainingWatcher,
     interrupt: _Interrupt,
+    processes: Processes,
 ) -> float:
     """One pass over the pictures; returns their mean loss."""
     total, images = 0.0, 0
     for indices, inputs in source.training():
-        loss = _mixed_loss(source, objective, indices, inputs, mixup)
-        if not torch.isfinite(loss):
+        share = batch_loss(indices, inputs)
+        loss, interrupted = processes.total(np.array([share.item(), interrupt.asked])).tolist()
+        if not math.isfinite(loss):
             raise TrainingError("the loss is no longer finite; lower the learning rate (--lr, --backbone-lr)")
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        (processes.count * share).backward()  # DDP takes the mean of the gradients; these belong to shares of a sum
         norm = nn.utils.clip_grad_norm_(model.parameters(), max_norm=5.0)
         if not torch.isfinite(norm):  # before it reaches the weights
             raise TrainingError("the gradients are no longer finite; lower the learning rate (--lr, --backbone-lr)")
         optimizer.step()
         schedule.step()
-        total, images = total + loss.item() * len(indices), images + len(indices)
+        total, images = total + loss * len(indices), images + len(indices)
         watcher.advance(len(indices), total / images)
-        interrupt.check()
+        if interrupted:
+            raise KeyboardInterrupt
     return total / images
 
 
 def _mixed_loss(
-    source: FeatureSource, objective: Objective, indices: list[int], inputs: Tensor, mixup: float
+    source: FeatureSource,
+    objective: Objective,
+    indices: list[int],
+    inputs: Tensor,
+    mixup: float,
+    processes: Processes,
 ) -> Tensor:
     """Mixup (Zhang et al., 2018) of what the trained layers take in: the mean of both pictures' losses by their shares.
 
@@ -390,7 +453,8 @@ def _mixed_loss(
         return objective(source.feature(inputs), indices)
     share = torch.distributions.Beta(mixup, mixup).sample().item()
     order = torch.randperm(len(indices))
-    feature = source.feature(share * inputs + (1 - share) * inputs[order.to(inputs.device)])
+    others = processes.gather(inputs, len(indices))[order[processes.share].to(inputs.device)]
+    feature = source.feature(share * inputs + (1 - share) * others)
     partners = [indices[place] for place in order.tolist()]
     return share * objective(feature, indices) + (1 - share) * objective(feature, partners)
 
@@ -404,9 +468,10 @@ def _set_training(model: CNNRNN | SigmoidClassifier, keep_statistics: bool) -> N
 
 
 def _validate(
-    checkpoint: Checkpoint, split: Split, features: Features, beam: int
+    checkpoint: Checkpoint, split: Split, features: Features, beam: int, processes: Processes
 ) -> tuple[dict[str, Any], np.ndarray | None]:
-    """The report, and which labels the model believes to go together (label, label), if it has a belief."""
+    """The report of what all processes decoded, and which labels the model believes to go together (label, label), if
+    it has a belief."""
     model, labels = checkpoint.model.eval(), checkpoint.vocabulary.labels
     truth, ignored = split.truth(labels)
     predictions = Predictions(len(split.samples), len(labels))
@@ -416,6 +481,8 @@ def _validate(
         pairs += expected(traces, len(labels))
         for index, trace in zip(indices, traces, strict=True):
             predictions.put(index, trace)
+    predictions.put_together(processes.total)
+    pairs = processes.total(pairs)
     if isinstance(model, SigmoidClassifier):
         model.threshold.fill_(choose_threshold(truth, predictions.marginals, ignored))
         predictions.best_path = predictions.marginals >= model.threshold.item()

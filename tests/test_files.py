@@ -52,6 +52,14 @@ def test_a_place_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
         write_text(tmp_path / "file" / "under a file", "text")
 
 
+def test_a_file_is_never_put_in_a_folders_place(tmp_path: Path) -> None:
+    (tmp_path / "of value").mkdir()
+    (tmp_path / "of value" / "file").touch()
+    with pytest.raises(UserError, match="Is a directory"):
+        write_text(tmp_path / "of value", "text")
+    assert [path.name for path in tmp_path.rglob("*")] == ["of value", "file"]
+
+
 def test_what_killed_processes_left_is_swept_and_what_living_ones_write_is_not(tmp_path: Path) -> None:
     dead = subprocess.Popen([sys.executable, "-c", ""])
     dead.wait()

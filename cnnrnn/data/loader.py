@@ -21,17 +21,24 @@ Batch = tuple[list[int], Tensor, dict[int, str]]  # indices read, (batch, 3, siz
 class Pictures(Dataset[tuple[int, Tensor | None, str]]):
     """A picture is opened when it is asked for; one that can't be read comes with the reason."""
 
-    def __init__(self, paths: Sequence[Path], transform: Callable[[Image.Image], Tensor], max_side: int) -> None:
-        self.paths, self.transform, self.max_side = paths, transform, max_side
+    def __init__(
+        self, paths: Sequence[Path], transform: Callable[[Image.Image], Tensor], max_side: int, seed: int | None
+    ) -> None:
+        self.paths, self.transform, self.max_side, self.seed = paths, transform, max_side, seed
 
     def __len__(self) -> int:
         return len(self.paths)
 
     def __getitem__(self, index: int) -> tuple[int, Tensor | None, str]:
         try:
-            return index, self.transform(open_image(self.paths[index], self.max_side)), ""
+            picture = open_image(self.paths[index], self.max_side)
         except ImageError as error:
             return index, None, str(error)
+        if self.seed is None:
+            return index, self.transform(picture), ""
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(self.seed + index)
+            return index, self.transform(picture), ""
 
 
 def _collate(items: list[tuple[int, Tensor | None, str]]) -> Batch:
@@ -50,14 +57,23 @@ def batches(
     image_size: int,
     batch_size: int,
     order: Sequence[int] | None = None,
+    share: slice = slice(None),
+    seed: int | None = None,
 ) -> Iterator[Batch]:
-    """Batches in the given order (default: as listed). Pictures are read at up to twice `image_size`."""
+    """Batches in the given order (default: as listed). Pictures are read at up to twice `image_size`.
+
+    Of every batch only a share is read, by default all; it may be empty. With a `seed`, what the transform draws
+    for a picture follows from it and the picture's index, whichever process draws it.
+    """
+    order = range(len(paths)) if order is None else order
     few = len(paths) <= _FEW
+    shares: list[Sequence[int]] = [
+        order[start : start + batch_size][share] for start in range(0, len(order), batch_size)
+    ]
     return iter(
         DataLoader(
-            Pictures(paths, transform, 2 * image_size),
-            batch_size=batch_size,
-            sampler=order,
+            Pictures(paths, transform, 2 * image_size, seed),
+            batch_sampler=shares,  # type: ignore[arg-type]  # torch wants lists; ranges are smaller
             collate_fn=_collate,
             num_workers=0 if few else min(4, os.cpu_count() or 1),
         )

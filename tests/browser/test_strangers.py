@@ -1,0 +1,144 @@
+"""Labels, file names and EXIF that are HTML, Markdown or a script stay what they are: text."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from browser_server import PATIENCE, ROOT, serve, settle
+from PIL import Image
+from playwright.sync_api import Browser, Page, expect
+from typer.testing import CliRunner
+
+from cnnrnn.cli import app
+from cnnrnn.data import load_split
+
+SCRIPT, IMAGE = "<script>owned()</script>", "<img src=x onerror=owned()>"
+LABELS = {
+    "circle": SCRIPT,
+    "square": IMAGE,
+    "triangle": '"><svg onload=owned()>',
+    "star": "</script><script>owned()</script>",
+    "cross": "[label](javascript:owned())",
+    "diamond": r"$\href{javascript:owned()}{x}$ **bold** :red[red]",
+}
+LISTEN = "window.owned = () => { window.wasOwned = true }; window.alert = window.owned"
+TINY = ["--backbone", "test_byobnet", "--no-pretrained", "--image-size", "64", "--embedding", "16", "--hidden", "16"]
+
+
+def picture(image: Image.Image, path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x010E], exif[0x013B] = SCRIPT, IMAGE  # description and artist
+    image.save(path, exif=exif)
+
+
+def cnnrnn(*arguments: object) -> None:
+    done = CliRunner().invoke(app, list(map(str, arguments)))
+    assert done.exit_code == 0, done.output
+
+
+@pytest.fixture(scope="module")
+def evil(scenes_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A dashboard beside a checkpoint that was trained on such names, and an evaluation of it, all made as usual."""
+    place = tmp_path_factory.mktemp("evil")
+    shutil.copytree(ROOT / "dashboard", place / "dashboard")
+    rows = []
+    for number, sample in enumerate(load_split("scenes", scenes_root, "train").samples[:120]):
+        name = f"{IMAGE} {number}.png"
+        picture(Image.open(sample.image), place / name)
+        labels = "|".join(LABELS[label] for label in sorted(sample.labels))
+        split = "test" if number % 10 == 0 else "val" if number % 5 == 0 else "train"
+        rows.append(f'{name},"{labels.replace(chr(34), 2 * chr(34))}",{split}\n')
+    table = place / "pictures.csv"
+    table.write_text("image,labels,split\n" + "".join(rows))
+    data = ["--dataset", "table", "--root", table, "--separator", "|"]
+    checkpoint = place / "checkpoints" / "<b>evil"
+    cnnrnn(
+        "train", *data, "--out", place / "run", *TINY, "--epochs", 16, "--batch-size", 8, "--backbone-lr", 3e-3,
+        "--lr", 3e-3, "--auxiliary", 1,
+    )  # fmt: skip
+    shutil.copytree(place / "run" / "best", checkpoint)
+    files = ["--per-image", place / f"{IMAGE}.jsonl", "--html", place / "report.html"]
+    cnnrnn("evaluate", "--checkpoint", checkpoint, *data, "--min-positives", 1, "--record", *files)
+    return place
+
+
+@pytest.fixture(scope="module")
+def visit(evil: Path, browser: Browser) -> Iterator[Page]:
+    with serve(evil / "dashboard" / "app.py") as server:
+        page = browser.new_page(viewport={"width": 1300, "height": 2600}, accept_downloads=True)
+        page.add_init_script(LISTEN)
+        page.goto(server.address)
+        page.set_default_timeout(PATIENCE)
+        yield page
+        assert "Traceback" not in server.log()
+        assert str(evil) not in page.content()  # no path of the server's
+        page.close()
+
+
+def assert_untouched(page: Page) -> None:
+    settle(page)
+    assert page.evaluate("window.owned !== undefined && !window.wasOwned")
+    for element in ("img[src='x']", "svg[onload]", "[onerror]", "a[href^=javascript]", "b:has-text('evil')"):
+        assert page.locator(element).count() == 0, element
+    assert "Something went wrong" not in page.locator("body").inner_text()
+
+
+def go(page: Page, title: str, question: str) -> None:
+    page.get_by_role("link", name=title, exact=True).click()
+    expect(page.get_by_role("heading", name=question)).to_be_visible()
+
+
+def test_a_picture_with_such_a_name_is_decoded_into_such_labels(visit: Page, evil: Path) -> None:
+    visit.locator("input[type=file]").first.set_input_files(evil / f"{IMAGE} 0.png")
+    expect(visit.get_by_alt_text(f"The picture {IMAGE} 0.png")).to_be_visible()
+    expect(visit.get_by_text("Step by step")).to_be_visible()
+    settle(visit)
+    badges = visit.locator(".stMarkdownBadge").all_inner_texts()
+    assert badges
+    assert set(badges) <= set(LABELS.values())  # as they were written
+    assert_untouched(visit)
+
+
+def test_its_report_is_as_safe_as_the_page(visit: Page, evil: Path, browser: Browser, tmp_path: Path) -> None:
+    with visit.expect_download() as download:
+        visit.get_by_role("button", name="Report (HTML)").click()
+    download.value.save_as(tmp_path / "decoded.html")
+    for report in (tmp_path / "decoded.html", evil / "report.html"):
+        page = browser.new_page()
+        page.add_init_script(LISTEN)
+        page.goto(report.as_uri())
+        expect(page.locator(".js-plotly-plot").first).to_be_visible(timeout=PATIENCE)
+        assert page.evaluate("window.owned !== undefined && !window.wasOwned")
+        for element in ("img[src='x']", "svg[onload]", "[onerror]", "a[href^=javascript]"):
+            assert page.locator(element).count() == 0, (report.name, element)
+        assert SCRIPT in page.locator("body").inner_text()
+        page.close()
+
+
+@pytest.mark.parametrize(
+    ("title", "question"),
+    [
+        ("What if?", "What if it were told otherwise?"),
+        ("Label space", "What does it believe is alike?"),
+        ("Compare", "What is different?"),
+        ("Model", "What is this model?"),
+    ],
+)
+def test_every_page_shows_them_as_text(visit: Page, title: str, question: str) -> None:
+    go(visit, title, question)
+    settle(visit)
+    assert_untouched(visit)
+    if title != "Compare":  # with one model there is nothing to compare
+        assert "owned()" in visit.locator("[data-testid=stMain]").inner_text()
+
+
+def test_an_evaluation_is_opened_and_its_mistakes_shown(visit: Page, evil: Path) -> None:
+    go(visit, "Evaluate", "How good is it, and where does it fail?")
+    visit.locator("input[type=file]").first.set_input_files(evil / f"{IMAGE}.jsonl")
+    expect(visit.get_by_role("heading", name=f"{IMAGE}.jsonl")).to_be_visible()
+    settle(visit)
+    assert SCRIPT in visit.locator("[data-testid=stMain]").inner_text()
+    assert_untouched(visit)
