@@ -392,6 +392,30 @@ def _predict_by_ray(
 
 
 @app.command()
+def serve(
+    checkpoint: CheckpointOption = EMBEDDED,
+    beam: BeamOption = 8,
+    batch_size: Annotated[int, typer.Option(min=1, help="Pictures labelled together, at most.")] = 16,
+    host: Annotated[
+        str, typer.Option(help="There are no passwords: what isn't localhost needs a proxy.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535)] = 8000,
+    engine: EngineOption = None,
+    device: DeviceOption = None,
+) -> None:
+    """Label pictures over HTTP: `curl --data-binary @photo.jpg localhost:8000/predict`; /health says that it lives."""
+    with _errors_for_people():
+        from cnnrnn.checkpoint import Checkpoint
+        from cnnrnn.engines import load as load_engine
+        from cnnrnn.serving import serve as run_server
+
+        loaded = Checkpoint.load(checkpoint, _device(device))
+        forward = load_engine(loaded, engine)
+        notes.print(f"http://{host}:{port}/predict takes pictures; Ctrl-C ends it", highlight=False)
+        run_server(loaded, forward, beam, batch_size, host, port)
+
+
+@app.command()
 def explain(
     picture: Annotated[Path, typer.Argument(metavar="IMAGE", show_default=False)],
     out: Annotated[Path, typer.Option("--out", help="Folder for one PNG per step and trace.json.")],

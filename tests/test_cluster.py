@@ -72,6 +72,14 @@ def wait_for(what: Callable[[], object], process: subprocess.Popen[str]) -> None
     pytest.fail("nothing happened for two minutes")
 
 
+def done(out: Path) -> set[str]:
+    return {file.stem for file in out.glob("part-*.parquet")}
+
+
+def begun(out: Path) -> set[str]:
+    return {file.name[1:].removesuffix(".parquet.try-0") for file in out.glob(".part-*.try-0")}
+
+
 @pytest.fixture(scope="module")
 def made(pictures: Path, scenes_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
     """The output of a run, one of whose two workers was killed in the middle; and the run's arguments."""
@@ -81,12 +89,12 @@ def made(pictures: Path, scenes_checkpoint: Path, tmp_path_factory: pytest.TempP
         command(pictures, "--workers", 2, *options), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     try:
-        wait_for(lambda: [*out.glob("part-*.parquet")], running)
+        wait_for(lambda: done(out) and len(begun(out) - done(out)) == 2, running)  # each of them is making one
         workers = workers_of(running.pid)
         assert len(workers) == 2
         os.kill(workers[0], signal.SIGKILL)
         wait_for(lambda: [*out.glob(".part-*.try-1")], running)  # its part is tried again
-        assert len([*out.glob("part-*.parquet")]) < COUNT // SHARD
+        assert len(done(out)) < COUNT // SHARD
         output, errors = running.communicate(timeout=300)
     finally:
         running.kill()
