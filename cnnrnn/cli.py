@@ -598,7 +598,8 @@ def bench(
     only: Annotated[
         str,
         typer.Option(
-            help="Parts, with commas between them: search, growth, checkpoint, folder, memory, cached, start."
+            help="Parts, with commas between them: search, growth, vocabulary, checkpoint, folder, memory, cached, "
+            "start."
         ),
     ] = "all",
     engine: EngineOption = None,
