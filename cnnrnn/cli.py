@@ -375,8 +375,8 @@ def _predict_by_ray(
         plan = cluster.prepare(found, absolute(out), checkpoint, beam, batch_size, shard_size, workers, engine, device)
         there = -(-len(found) // shard_size) - len(plan.parts)
         notes.print(
-            f"{len(found)} pictures; {there} parts are there, {len(plan.parts)} to make; {plan.workers} workers "
-            f"with {plan.run.cores} cores each, engine {plan.run.settings.engine}",
+            f"{len(found)} pictures; {there} parts are there, {len(plan.parts)} to make; workers: {plan.workers}, "
+            f"cores of each: {plan.run.cores}, engine: {plan.run.settings.engine}",
             soft_wrap=True,
             highlight=False,
         )

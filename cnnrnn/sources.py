@@ -7,6 +7,7 @@ package has to be installed. Passwords and endpoints come from the environment, 
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Sequence
 from functools import lru_cache
@@ -48,6 +49,9 @@ def located(place: str) -> tuple[pyarrow.fs.FileSystem, str]:
 def _filesystem(scheme: str, bucket: str) -> pyarrow.fs.FileSystem:
     """Of pyarrow, or of fsspec for what pyarrow doesn't know."""
     root = f"{scheme}://{bucket}/"
+    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+    if scheme == "s3" and endpoint:  # which pyarrow doesn't look at
+        return pyarrow.fs.S3FileSystem(endpoint_override=endpoint)
     try:
         return pyarrow.fs.FileSystem.from_uri(root)[0]
     except (pyarrow.ArrowInvalid, pyarrow.ArrowNotImplementedError):

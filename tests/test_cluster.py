@@ -100,7 +100,7 @@ def made(pictures: Path, scenes_checkpoint: Path, tmp_path_factory: pytest.TempP
         running.kill()
     assert running.returncode == 1, errors
     assert f"{len(BROKEN)} of {COUNT} pictures could not be read" in errors
-    assert "2 workers" in errors
+    assert "workers: 2" in errors
     assert str(out) in output.replace("\n", "")
     return out, [*map(str, options)]
 
