@@ -12,7 +12,9 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import secrets
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -81,7 +83,7 @@ def cluster(address: str = LOCAL) -> Iterator[None]:
     Raises UserError if Ray is not installed or doesn't answer.
     """
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-    if address == LOCAL:
+    if address == LOCAL and "ray" not in sys.modules:  # which reads these when it is imported
         # Ray listens on all of the machine's addresses, and whoever reaches it can run code: not without this token.
         os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
         os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # of which each run would show some
@@ -96,7 +98,7 @@ def cluster(address: str = LOCAL) -> Iterator[None]:
     except (ConnectionError, ValueError, RuntimeError) as error:
         raise UserError(f"no cluster of Ray at '{address}': {str(error).splitlines()[0]}") from None
     try:
-        logging.getLogger("ray.data").setLevel(logging.ERROR)
+        logging.getLogger("ray.data").setLevel(logging.CRITICAL)  # its errors reach us as exceptions
         ray.data.DataContext.get_current().enable_progress_bars = False
         yield
     finally:
@@ -156,6 +158,11 @@ def predict(plan: Plan) -> Iterator[tuple[int, int]]:
             for row in done.iter_rows():
                 yield row["pictures"], row["failed"]
         except ray.exceptions.RayError as error:
-            reason = str(error.__cause__ or error).strip().splitlines()[-1]
-            raise UserError(f"the run stopped ({reason}); the same command goes on from here") from None
+            raise UserError(f"the run stopped: {_reason(error)}. The same command goes on from here") from None
     sweep(plan.run.folder)
+
+
+def _reason(error: Exception) -> str:
+    """Of the traceback that came from a worker, which is all that comes: what was raised first."""
+    raised = re.search(r"^[\w.]*(?:Error|Exception): (.+)$", str(error), re.MULTILINE)
+    return raised[1] if raised else str(error).strip().splitlines()[0]

@@ -143,6 +143,20 @@ def test_the_same_command_makes_what_is_missing_and_nothing_else(made: tuple[Pat
     assert {name for name in after if after[name][0] != before[name][0]} == missing
 
 
+def test_a_worker_that_fails_ends_the_run_in_one_line(made: tuple[Path, list[str]]) -> None:
+    out, options = made
+    (out / "part-00003.parquet").unlink()
+    listing = out / "pictures.parquet"
+    listing.rename(out.parent / "list.parquet")
+    failed = subprocess.run(
+        command(out.parent / "list.parquet", "--workers", 1, *options), capture_output=True, text=True, timeout=300
+    )
+    assert failed.returncode == 2
+    assert "Traceback" not in failed.stderr
+    assert "cnnrnn: the run stopped: " in failed.stderr
+    assert "pictures.parquet" in failed.stderr
+
+
 def test_without_ray_the_command_says_what_to_install(
     tmp_path: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
