@@ -296,22 +296,47 @@ def evaluate(
 
 @app.command()
 def predict(
-    pictures: Annotated[list[Path], typer.Argument(metavar="IMAGE_OR_FOLDER...", show_default=False)],
+    pictures: Annotated[list[str], typer.Argument(metavar="IMAGE_OR_FOLDER...", show_default=False)],
     checkpoint: CheckpointOption = EMBEDDED,
     beam: BeamOption = 8,
     batch_size: Annotated[int, typer.Option(min=1)] = 16,
     json_file: JsonOption = None,
     engine: EngineOption = None,
     device: DeviceOption = None,
+    engine_ray: Annotated[
+        bool,
+        typer.Option(
+            "--engine-ray",
+            help="Millions, by Ray on all cores or machines, into parquet files under --out; takes URIs such as "
+            "s3://bucket/prefix and parquet files with a column 'path', too. Given again, it goes on.",
+        ),
+    ] = False,
+    out: Annotated[
+        str | None, typer.Option("--out", help="With --engine-ray: folder or URI of the parquet files.")
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="With --engine-ray.", show_default="one a GPU, or one a core")
+    ] = None,
+    shard_size: Annotated[int, typer.Option(min=1, help="With --engine-ray: pictures in a parquet file.")] = 10_000,
+    address: Annotated[
+        str, typer.Option(help="With --engine-ray: of a cluster, such as auto; local starts one.")
+    ] = "local",
 ) -> None:
     """Label pictures. One that can't be read is reported and skipped; the exit code is then 1."""
     with _errors_for_people():
+        if engine_ray:
+            if out is None or json_file is not None:
+                raise UserError("--engine-ray writes parquet files: name their folder by --out, and leave --json away")
+            _predict_by_ray(pictures, out, checkpoint, beam, batch_size, shard_size, workers, engine, device, address)
+            return
+        if out is not None:
+            raise UserError("--out is for --engine-ray; take --json FILE, or add --engine-ray")
         from cnnrnn.checkpoint import Checkpoint
         from cnnrnn.engines import load as load_engine
         from cnnrnn.prediction import find_pictures
         from cnnrnn.prediction import predict as run_prediction
 
-        paths = find_pictures(pictures)
+        paths = find_pictures([Path(name) for name in pictures])
         loaded = Checkpoint.load(checkpoint, _device(device))
         forward = load_engine(loaded, engine)
         results: list[dict[str, Any]] = []
@@ -333,6 +358,67 @@ def predict(
             console.print(table)
         write_output(json_file, results)
         _report_failures(errors, len(paths))
+
+
+def _predict_by_ray(
+    pictures: list[str],
+    out: str,
+    checkpoint: Path,
+    beam: int,
+    batch_size: int,
+    shard_size: int,
+    workers: int | None,
+    engine: str | None,
+    device: str | None,
+    address: str,
+) -> None:
+    from cnnrnn import cluster
+    from cnnrnn.sources import absolute, list_pictures
+
+    failed = 0
+    with cluster.cluster(address), picture_progress() as bar:
+        found = list_pictures(pictures)
+        plan = cluster.prepare(found, absolute(out), checkpoint, beam, batch_size, shard_size, workers, engine, device)
+        there = -(-len(found) // shard_size) - len(plan.parts)
+        notes.print(
+            f"{len(found)} pictures; {there} parts are there, {len(plan.parts)} to make; workers: {plan.workers}, "
+            f"cores of each: {plan.run.cores}, engine: {plan.run.settings.engine}",
+            soft_wrap=True,
+            highlight=False,
+        )
+        left = sum(min(shard_size, len(found) - number * shard_size) for number in plan.parts)
+        task = bar.add_task("predicting", total=left, remark="")
+        for done, unread in cluster.predict(plan):
+            failed += unread
+            bar.update(task, advance=done, remark=f"{failed} errors" if failed else "")
+    console.print(f"The parts are in {escape(out)}")
+    if failed:
+        notes.print(f"{failed} of {left} pictures could not be read; the column error says why")
+        raise typer.Exit(1)
+
+
+@app.command()
+def serve(
+    checkpoint: CheckpointOption = EMBEDDED,
+    beam: BeamOption = 8,
+    batch_size: Annotated[int, typer.Option(min=1, help="Pictures labelled together, at most.")] = 16,
+    host: Annotated[
+        str, typer.Option(help="There are no passwords: what isn't localhost needs a proxy.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535)] = 8000,
+    engine: EngineOption = None,
+    device: DeviceOption = None,
+) -> None:
+    """Label pictures over HTTP: `curl --data-binary @photo.jpg localhost:8000/predict`; /health says that it lives."""
+    with _errors_for_people():
+        from cnnrnn.checkpoint import Checkpoint
+        from cnnrnn.engines import load as load_engine
+        from cnnrnn.serving import serve as run_server
+
+        loaded = Checkpoint.load(checkpoint, _device(device))
+        forward = load_engine(loaded, engine)
+        notes.print(f"http://{host}:{port}/predict takes pictures; Ctrl-C ends it", highlight=False)
+        run_server(loaded, forward, beam, batch_size, host, port)
 
 
 @app.command()
@@ -518,7 +604,8 @@ def bench(
     only: Annotated[
         str,
         typer.Option(
-            help="Parts, with commas between them: search, growth, checkpoint, folder, memory, cached, start."
+            help="Parts, with commas between them: search, growth, vocabulary, checkpoint, folder, memory, cached, "
+            "start."
         ),
     ] = "all",
     engine: EngineOption = None,

@@ -26,7 +26,7 @@ Forward = Callable[[Tensor], Tensor]  # preprocessed images (batch, 3, size, siz
 _ALIKE = 0.999  # cosine between the engine's feature map and torch's, at which a translation is believed
 
 
-def _openvino(model: nn.Module, file: Path, example: Tensor | None) -> Forward:
+def _openvino(model: nn.Module, file: Path, example: Tensor | None, threads: int | None) -> Forward:
     import openvino
 
     if example is not None:
@@ -34,7 +34,9 @@ def _openvino(model: nn.Module, file: Path, example: Tensor | None) -> Forward:
         openvino.save_model(translated, file, compress_to_fp16=False)
     # Latency: one picture after the other on all cores, whose layers stay in the cache; see backbones.
     # In full precision: with bfloat16, its choice where there is any, 2.4 % of 287 pictures of VOC got other labels.
-    hints = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
+    hints: dict[str, str | int] = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
+    if threads is not None:
+        hints["INFERENCE_NUM_THREADS"] = threads
     compiled = openvino.Core().compile_model(file, "CPU", hints)
 
     def forward(images: Tensor) -> Tensor:
@@ -43,7 +45,7 @@ def _openvino(model: nn.Module, file: Path, example: Tensor | None) -> Forward:
     return forward
 
 
-def _onnxruntime(model: nn.Module, file: Path, example: Tensor | None) -> Forward:
+def _onnxruntime(model: nn.Module, file: Path, example: Tensor | None, threads: int | None) -> Forward:
     import onnxruntime
 
     if example is not None:
@@ -57,7 +59,9 @@ def _onnxruntime(model: nn.Module, file: Path, example: Tensor | None) -> Forwar
             dynamic_axes=axes,
             dynamo=False,
         )
-    session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads or 0  # 0: as many as there are cores
+    session = onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
 
     def forward(images: Tensor) -> Tensor:
         return torch.cat([torch.from_numpy(session.run(None, {"images": one.numpy()})[0]) for one in images.split(1)])
@@ -65,8 +69,11 @@ def _onnxruntime(model: nn.Module, file: Path, example: Tensor | None) -> Forwar
     return forward
 
 
+# The network, its translation's file, an example if it is to be made, threads -> the translation's forward pass.
+Start = Callable[[nn.Module, Path, Tensor | None, int | None], Forward]
+
 # name: what has to be installed, the translated file's suffix, how it is made and run
-_ENGINES: dict[str, tuple[tuple[str, ...], str, Callable[[nn.Module, Path, Tensor | None], Forward]]] = {
+_ENGINES: dict[str, tuple[tuple[str, ...], str, Start]] = {
     "openvino": (("openvino",), ".xml", _openvino),
     "onnxruntime": (("onnxruntime", "onnx"), ".onnx", _onnxruntime),
 }
@@ -90,8 +97,10 @@ class _FeatureMap(nn.Module):
         return self.net.forward_features(images)
 
 
-def load(checkpoint: Checkpoint, name: str | None = None) -> Forward:
+def load(checkpoint: Checkpoint, name: str | None = None, threads: int | None = None) -> Forward:
     """The backbone's forward pass by an engine; None takes the fastest there is, torch on a GPU.
+
+    `threads` are for where this process has not all cores; torch has a setting of its own for that.
 
     Raises UserError if the engine is unknown, not installed, or doesn't do what torch does.
     """
@@ -111,8 +120,8 @@ def load(checkpoint: Checkpoint, name: str | None = None) -> Forward:
     kept = f"{checkpoint.weights_hash[:32]}-{backbone.config.image_size}px-{name}-{release}"
     file = _cache() / kept / f"backbone{suffix}"
     if file.exists():
-        return start(nn.Identity(), file, None)
-    return _translated(backbone, file, start)
+        return start(nn.Identity(), file, None, threads)
+    return _translated(backbone, file, start, threads)
 
 
 def _cache() -> Path:
@@ -120,7 +129,7 @@ def _cache() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "cnnrnn" / "engines"
 
 
-def _translated(backbone: Backbone, file: Path, start: Callable[[nn.Module, Path, Tensor | None], Forward]) -> Forward:
+def _translated(backbone: Backbone, file: Path, start: Start, threads: int | None) -> Forward:
     """Translate, compare, and keep what is right."""
     size = backbone.config.image_size
     example = torch.randn(2, 3, size, size, generator=torch.Generator().manual_seed(0))
@@ -128,7 +137,7 @@ def _translated(backbone: Backbone, file: Path, start: Callable[[nn.Module, Path
         new.mkdir()
         with warnings.catch_warnings(), torch.no_grad():
             warnings.simplefilter("ignore")  # the tracers talk of what they will change one day
-            forward = start(_FeatureMap(backbone).eval(), new / file.name, example)
+            forward = start(_FeatureMap(backbone).eval(), new / file.name, example, threads)
             expected, found = backbone(example), forward(example)
         alike = float(nn.functional.cosine_similarity(expected.flatten(), found.flatten(), dim=0))
         if not alike >= _ALIKE:

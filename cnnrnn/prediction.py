@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from operator import itemgetter
 from pathlib import Path
 
 import torch
@@ -11,7 +12,7 @@ from torch import Tensor
 
 from cnnrnn.baseline import SigmoidClassifier, threshold_labels
 from cnnrnn.checkpoint import Checkpoint
-from cnnrnn.data.loader import batches
+from cnnrnn.data.loader import Batch, batches
 from cnnrnn.decoding import NOTHING, Given, Trace, decode
 from cnnrnn.engines import Forward
 from cnnrnn.errors import UserError
@@ -56,15 +57,27 @@ def predict(
     forward: Forward | None = None,
 ) -> Iterator[tuple[Path, Trace | str]]:
     """Every picture in order with its trace, or with the reason why it can't be read. `forward`: see `encode`."""
+    backbone = checkpoint.model.backbone
+    found = batches(paths, backbone.preprocess, backbone.config.image_size, batch_size)
+    for index, outcome in predict_batches(checkpoint, found, beam, recurrence, forward):
+        yield paths[index], outcome
+
+
+def predict_batches(
+    checkpoint: Checkpoint,
+    found: Iterable[Batch],
+    beam: int,
+    recurrence: bool = True,
+    forward: Forward | None = None,
+) -> Iterator[tuple[int, Trace | str]]:
+    """As `predict`, of batches however they were read: each picture's index and outcome."""
     model, labels = checkpoint.model, checkpoint.vocabulary.labels
-    size = model.backbone.config.image_size
-    for read, images, failed in batches(paths, model.backbone.preprocess, size, batch_size):
+    for read, images, failed in found:
         outcomes: dict[int, Trace | str] = dict(failed)
         if read:
             feature = encode(model, images, forward)[1]
             outcomes |= zip(read, decode_batch(model, feature, labels, beam, recurrence), strict=True)
-        for index in sorted(outcomes):
-            yield paths[index], outcomes[index]
+        yield from sorted(outcomes.items(), key=itemgetter(0))
 
 
 def encode_picture(checkpoint: Checkpoint, picture: Image.Image) -> tuple[Tensor, Tensor]:

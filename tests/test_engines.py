@@ -30,7 +30,7 @@ def test_an_engine_does_what_torch_does_and_is_translated_once(
 ) -> None:
     with torch.no_grad():
         expected = loaded.model.backbone(images)
-    found = engines.load(loaded, name)(images)
+    found = engines.load(loaded, name, threads=1)(images)
     torch.testing.assert_close(
         found, expected, rtol=0.05, atol=0.02 * float(expected.abs().max())
     )  # it may use bfloat16
@@ -47,7 +47,7 @@ def test_an_engine_does_what_torch_does_and_is_translated_once(
 def test_a_translation_that_is_wrong_is_refused_and_not_kept(
     loaded: Checkpoint, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def start(model: nn.Module, file: Path, example: Tensor | None) -> engines.Forward:
+    def start(model: nn.Module, file: Path, example: Tensor | None, threads: int | None) -> engines.Forward:
         file.write_text("half")
         return lambda images: -model(images)
 

@@ -10,7 +10,7 @@ from cnnrnn.bench import memory, pairs
 from cnnrnn.bench.timing import Pair, measure
 from cnnrnn.checkpoint import Checkpoint
 
-PARTS = ("search", "growth", "checkpoint", "folder", "memory", "cached", "start")
+PARTS = ("search", "growth", "vocabulary", "checkpoint", "folder", "memory", "cached", "start")
 
 
 def run(
@@ -20,6 +20,7 @@ def run(
     found: dict[str, Callable[[], Iterator[Pair]]] = {
         "search": pairs.searches,
         "growth": pairs.growth,
+        "vocabulary": pairs.vocabulary,
         "checkpoint": lambda: pairs.checkpoint_lines(checkpoint),
         "folder": lambda: pairs.folder(checkpoint, list(pictures), engine) if pictures else iter(()),
         "cached": pairs.cached_training,

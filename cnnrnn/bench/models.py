@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 
 import torch
 from torch import Tensor, nn
 
 from cnnrnn.backbones import Backbone, BackboneConfig
-from cnnrnn.model import CNNRNN, ModelConfig
+from cnnrnn.decoding import Trace, beam_search
+from cnnrnn.model import CNNRNN, ModelConfig, State
 from cnnrnn.training import sequence_loss
 from cnnrnn.vocabulary import Vocabulary
 
@@ -55,6 +57,31 @@ def taught(num_labels: int) -> tuple[CNNRNN, World]:
             loss.backward()
             optimizer.step()
     return model.eval().requires_grad_(False), world
+
+
+def untaught(num_labels: int, depth: int) -> Callable[[int], list[Trace]]:
+    """Beam search, beam 8, for so many images, by a head of the paper's size whose paths have `depth` labels: what it
+    costs, without the hours that so many labels take to teach."""
+    backbone = Backbone(BackboneConfig.of("tf_efficientnet_lite0"))  # for the size of its features; it never runs
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        model = CNNRNN(ModelConfig(num_labels, embedding_dim=64, hidden_dim=512), backbone).eval()
+        features = torch.randn(_BATCH, 1, backbone.feature_dim)
+    labels = [f"label {number}" for number in range(num_labels)]
+
+    @torch.no_grad()
+    def search(images: int) -> list[Trace]:
+        image = model.project_image(features[:images])
+
+        def step(tokens: Tensor, live: Tensor, state: State) -> tuple[Tensor, State]:
+            *recurrent, emitted = state  # emitted: (row,) how many labels
+            logits, grown = model.step(tokens, image[live], tuple(recurrent))
+            logits[:, model.end] += torch.where(emitted < depth, -50.0, 50.0)
+            return logits, (*grown, emitted + 1)
+
+        return beam_search(step, (*model.initial_state(images), torch.zeros(images)), labels, beam=8)
+
+    return search
 
 
 def head(model: CNNRNN) -> list[nn.Parameter]:

@@ -29,6 +29,7 @@ from cnnrnn.prediction import decode_batch, encode, predict
 from cnnrnn.training import sequence_loss
 
 _BATCH, _BEAM, _LABELS = 64, 8, 80
+_FEW_IMAGES = 16  # of very many labels, whose probabilities are kept at every step
 
 
 def searches() -> Iterator[Pair]:
@@ -87,6 +88,22 @@ def growth() -> Iterator[Pair]:
         at_most=6,
         remark="8 times as wide",
     )
+
+
+def vocabulary() -> Iterator[Pair]:
+    """Very many labels, by heads of the paper's size with random weights that are made to end after five labels."""
+    for few, many in ((1_000, 10_000), (10_000, 100_000)):
+        by_few, by_many = models.untaught(few, depth=5), models.untaught(many, depth=5)
+        kept = sum(step.probs.nbytes for step in by_many(1)[0].steps)
+        yield Pair(
+            f"{many:,} labels, {_FEW_IMAGES} images, beam {_BEAM}",
+            f"{few:,} labels",
+            lambda by_many=by_many: by_many(_FEW_IMAGES),  # type: ignore[misc]
+            lambda by_few=by_few: by_few(_FEW_IMAGES),  # type: ignore[misc]
+            at_most=15,
+            rounds=3,
+            remark=f"10 times as many labels; an image's trace keeps {kept / 1e6:.1f} MB",
+        )
 
 
 def checkpoint_lines(checkpoint: Checkpoint) -> Iterator[Pair]:

@@ -1,10 +1,13 @@
-"""Pictures of a list of files as batches of tensors, decoded in worker processes beside the network."""
+"""Pictures of a list of files as batches of tensors, decoded beside the network in worker processes, or in threads."""
 
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import Generic, TypeVar
 
 import torch
 from PIL import Image
@@ -15,23 +18,37 @@ from cnnrnn.images import ImageError, open_image
 
 _FEW = 64  # pictures for which starting worker processes costs more than it saves
 
+_AHEAD = 2  # batches that threads read while the network has one
+
+Item = tuple[int, Tensor | None, str]  # a picture's index, itself (3, size, size), why it can't be read
 Batch = tuple[list[int], Tensor, dict[int, str]]  # indices read, (batch, 3, size, size), errors by index
+Place = TypeVar("Place")  # of a picture: a path, a URI
 
 
-class Pictures(Dataset[tuple[int, Tensor | None, str]]):
-    """A picture is opened when it is asked for; one that can't be read comes with the reason."""
+class Pictures(Dataset[Item], Generic[Place]):
+    """A picture is opened when it is asked for; one that can't be read comes with the reason.
+
+    `open_picture` takes one of `paths` and the longest side in pixels, and raises ImageError. With a `seed`, what the
+    transform draws for a picture follows from it and the picture's index.
+    """
 
     def __init__(
-        self, paths: Sequence[Path], transform: Callable[[Image.Image], Tensor], max_side: int, seed: int | None
+        self,
+        paths: Sequence[Place],
+        transform: Callable[[Image.Image], Tensor],
+        max_side: int,
+        open_picture: Callable[[Place, int], Image.Image],
+        seed: int | None = None,
     ) -> None:
         self.paths, self.transform, self.max_side, self.seed = paths, transform, max_side, seed
+        self.open_picture = open_picture
 
     def __len__(self) -> int:
         return len(self.paths)
 
-    def __getitem__(self, index: int) -> tuple[int, Tensor | None, str]:
+    def __getitem__(self, index: int) -> Item:
         try:
-            picture = open_image(self.paths[index], self.max_side)
+            picture = self.open_picture(self.paths[index], self.max_side)
         except ImageError as error:
             return index, None, str(error)
         if self.seed is None:
@@ -41,7 +58,7 @@ class Pictures(Dataset[tuple[int, Tensor | None, str]]):
             return index, self.transform(picture), ""
 
 
-def _collate(items: list[tuple[int, Tensor | None, str]]) -> Batch:
+def _collate(items: Sequence[Item]) -> Batch:
     read = [(index, tensor) for index, tensor, _ in items if tensor is not None]
     images = torch.stack([tensor for _, tensor in read]) if read else torch.empty(0)
     return (
@@ -72,9 +89,30 @@ def batches(
     ]
     return iter(
         DataLoader(
-            Pictures(paths, transform, 2 * image_size, seed),
+            Pictures(paths, transform, 2 * image_size, open_image, seed),
             batch_sampler=shares,  # type: ignore[arg-type]  # torch wants lists; ranges are smaller
             collate_fn=_collate,
             num_workers=0 if few else min(4, os.cpu_count() or 1),
         )
     )
+
+
+def batches_by_threads(
+    places: Sequence[Place],
+    open_picture: Callable[[Place, int], Image.Image],
+    transform: Callable[[Image.Image], Tensor],
+    image_size: int,
+    batch_size: int,
+    threads: int,
+) -> Iterator[Batch]:
+    """As `batches`, for a process that can't have processes of its own; at most `threads` pictures are open at once."""
+    pictures = Pictures(places, transform, 2 * image_size, open_picture)
+    waiting: deque[list[Future[Item]]] = deque()
+    with ThreadPoolExecutor(threads) as pool:
+        for first in range(0, len(places), batch_size):
+            some = range(first, min(first + batch_size, len(places)))
+            waiting.append([pool.submit(pictures.__getitem__, index) for index in some])
+            if len(waiting) > _AHEAD:
+                yield _collate([future.result() for future in waiting.popleft()])
+        while waiting:
+            yield _collate([future.result() for future in waiting.popleft()])
