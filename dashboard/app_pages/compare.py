@@ -14,7 +14,7 @@ import state
 from cnnrnn.checkpoint import Checkpoint
 from cnnrnn.decoding import Trace
 from views import changes, tree
-from views.style import CHART, markdown, percent
+from views.style import CHART, badge, markdown, percent
 
 if TYPE_CHECKING:
     from pandas.io.formats.style import Styler
@@ -80,7 +80,7 @@ def _labels(left: Side, right: Side) -> None:
                 for label in side.said:
                     same = label in other.said
                     st.badge(
-                        markdown(label) if same else f"only here: {markdown(label)}",
+                        badge(label) if same else f"only here: {badge(label)}",
                         color="gray" if same else "orange",
                         width="content",
                     )

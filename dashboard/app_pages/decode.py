@@ -23,7 +23,7 @@ from cnnrnn.methods import METHODS
 from cnnrnn.targets import TARGETS
 from cnnrnn.vocabulary import END_NAME
 from views import bars, decoded, tree
-from views.style import CHART, markdown, percent
+from views.style import CHART, badge, markdown, percent
 
 if TYPE_CHECKING:
     from pandas.io.formats.style import Styler
@@ -144,7 +144,7 @@ def _answer(
         if path.tokens:
             with st.container(horizontal=True):
                 for name in trace.names(path.tokens):
-                    st.badge(markdown(name), color="orange", width="content")
+                    st.badge(badge(name), color="orange", width="content")
         else:
             st.markdown("*None: END is emitted first.*")
         if picture.truth is not None:

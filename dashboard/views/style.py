@@ -54,6 +54,11 @@ def markdown(text: str) -> str:
     return "".join(f"\\{letter}" if letter in r"\`*_{}[]<>()#+-.!|$:~" else letter for letter in text)
 
 
+def badge(text: str) -> str:
+    """As `markdown`, for st.badge, which escapes square brackets itself."""
+    return markdown(text).replace("\\[", "[").replace("\\]", "]")
+
+
 def percent(probability: float) -> str:
     if 0 < probability < 0.001:
         return "<0.1%"
