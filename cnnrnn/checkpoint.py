@@ -25,7 +25,7 @@ from torch import nn
 from cnnrnn.backbones import Backbone, BackboneConfig, BackboneError
 from cnnrnn.baseline import SigmoidClassifier, SigmoidConfig
 from cnnrnn.card import model_card
-from cnnrnn.errors import UserError
+from cnnrnn.errors import UserError, first_line
 from cnnrnn.files import json_text, replacing, write_text
 from cnnrnn.model import CNNRNN, ModelConfig
 from cnnrnn.vocabulary import Vocabulary
@@ -97,7 +97,7 @@ class Checkpoint:
             BackboneError,
             safetensors.SafetensorError,
         ) as error:
-            raise CheckpointError(f"{folder} doesn't fit this program: {_first_line(error)}") from error
+            raise CheckpointError(f"{folder} doesn't fit this program: {first_line(error)}") from error
         return cls(model.to(device).eval(), vocabulary, config["training"], weights_hash)
 
     def save(self, folder: Path, results: dict[str, Any]) -> None:
@@ -189,7 +189,7 @@ def read_config(folder: Path) -> dict[str, Any]:
     try:
         config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
-        raise CheckpointError(f"{folder / CONFIG} can't be read: {_first_line(error)}") from error
+        raise CheckpointError(f"{folder / CONFIG} can't be read: {first_line(error)}") from error
     if not isinstance(config, dict) or config.get("format") != FORMAT:
         raise CheckpointError(f"{folder / CONFIG} is not a checkpoint of cnnrnn")
     if config.get("version") != VERSION:
@@ -237,7 +237,7 @@ def _unpack(file: Path, place: Path) -> Path:
     except FileExistsError as error:
         raise CheckpointError(f"{file} holds more than one checkpoint; unpack it and name the folder") from error
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, zlib.error) as error:
-        raise CheckpointError(f"{file} is no checkpoint's folder nor a zip of one: {_first_line(error)}") from error
+        raise CheckpointError(f"{file} is no checkpoint's folder nor a zip of one: {first_line(error)}") from error
     return place
 
 
@@ -259,7 +259,3 @@ def _floating(tensors: dict[str, torch.Tensor]) -> list[tuple[str, torch.Tensor]
         if not torch.isfinite(tensor).all():
             raise ValueError(f"{name} holds values that are not finite")
     return list(tensors.items())
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

@@ -17,7 +17,7 @@ import pyarrow.fs
 import pyarrow.parquet
 from PIL import Image
 
-from cnnrnn.errors import UserError
+from cnnrnn.errors import UserError, first_line
 from cnnrnn.images import SUFFIXES, ImageError, open_image
 from cnnrnn.prediction import find_pictures
 
@@ -99,7 +99,7 @@ def _listed(source: str) -> list[str]:
         column = pyarrow.parquet.read_table(path, columns=[COLUMN], filesystem=filesystem)[COLUMN]
         places = column.cast(pyarrow.string()).drop_null().to_pylist()
     except (pyarrow.ArrowException, KeyError, OSError) as error:
-        raise UserError(f"{source} is no parquet file with a column '{COLUMN}': {_first_line(error)}") from None
+        raise UserError(f"{source} is no parquet file with a column '{COLUMN}': {first_line(error)}") from None
     folder = absolute(source).rpartition("/")[0]
     return [place if is_uri(place) or place.startswith("/") else f"{folder}/{place}" for place in places]
 
@@ -122,10 +122,6 @@ def _read(uri: str) -> bytes:
             raise ImageError("there is no such file; check the path") from None
         except (OSError, pyarrow.ArrowException) as error:
             if pause is None:
-                raise ImageError(f"the store doesn't give it ({_first_line(error)})") from None
+                raise ImageError(f"the store doesn't give it ({first_line(error)})") from None
             time.sleep(pause)
     raise AssertionError  # the last attempt returns or raises
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
