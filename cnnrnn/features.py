@@ -15,10 +15,10 @@ from PIL import Image
 from torch import Tensor, nn
 from torchvision.transforms import v2
 
-from cnnrnn.backbones import Backbone, a_few_at_a_time
+from cnnrnn.backbones import Backbone, Layers, compiled
 from cnnrnn.baseline import SigmoidClassifier
 from cnnrnn.data import Split
-from cnnrnn.data.loader import batches
+from cnnrnn.data.loader import batches, onto
 from cnnrnn.distributed import ALONE, Processes
 from cnnrnn.errors import UserError
 from cnnrnn.files import replacing
@@ -70,6 +70,12 @@ class EndToEnd:
     batch_size: int
     watcher: Watcher
     processes: Processes = ALONE
+    compile_layers: bool = False  # of the backbone
+
+    def __post_init__(self) -> None:
+        if self.compile_layers:
+            net = self.model.backbone.net
+            net.forward_features = compiled(net.forward_features)
 
     def training(self) -> Inputs:
         order, seed = torch.randperm(len(self.train_split.samples)), int(torch.randint(2**62, ()))
@@ -111,6 +117,7 @@ class Cached:
         folder: Path,
         watcher: Watcher,
         processes: Processes = ALONE,
+        compile_layers: bool = False,
     ) -> None:
         self.processes = processes
         backbone = model.backbone
@@ -119,7 +126,8 @@ class Cached:
         backbone.eval().requires_grad_(False)
         self.model, self.batch_size, self.folder, self.watcher = model, batch_size, folder, watcher
         self.frozen = nn.Sequential(*layers[:cut])
-        self.trained = nn.Sequential(*layers[cut:]).requires_grad_(True)
+        trained = nn.Sequential(*layers[cut:]).requires_grad_(True)
+        self.trained: Layers = compiled(trained) if compile_layers else trained
         # With nothing left to train, and no places to tell apart, the small vector is kept instead of the map.
         self.pooled = not trained_layers and not model.config.places
         mirrored = v2.Compose([v2.RandomHorizontalFlip(1.0), backbone.preprocess])
@@ -155,7 +163,7 @@ class Cached:
                 yield list(indices[start : start + 256][share]), self.feature(self._read(values))
 
     def feature(self, inputs: Tensor) -> Tensor:
-        return inputs if self.pooled else self.model.image_feature(self.trained(inputs))
+        return inputs if self.pooled else self.model.image_feature(self.model.backbone.compute(self.trained, inputs))
 
     def _read(self, values: np.ndarray) -> Tensor:
         return torch.from_numpy(np.array(values)).to(self.model.device, torch.float32)
@@ -167,7 +175,7 @@ class Cached:
         with replacing(path) as new, new.open("wb") as file, torch.random.fork_rng(devices=[]):
             torch.manual_seed(view)  # a view is the same in every run
             for indices, images in _images(split, self.model.backbone, transform, self.batch_size):
-                x = a_few_at_a_time(self.frozen, images)
+                x = self.model.backbone.compute(self.frozen, images)
                 x = self.model.image_feature(x) if self.pooled else x.half()
                 values = x.cpu().numpy()
                 if indices[0] == 0:
@@ -179,10 +187,13 @@ class Cached:
 
     def _cache_key(self, split: Split, view: int) -> str:
         """Changes with the frozen layers, what follows them, the preprocessing and the files, their sizes and times."""
+        backbone = self.model.backbone
         kept = (
             "pooled, one place" if self.pooled else True
         )  # vectors have an axis for places now; maps are as they were
-        settings = [self.model.backbone.config.to_dict(), kept, view]
+        settings = [backbone.config.to_dict(), kept, view]
+        if backbone.precision != torch.float32:
+            settings.append(str(backbone.precision))
         digest = hashlib.sha256(json.dumps(settings).encode())
         for tensor in self.frozen.state_dict().values():
             digest.update(np.ascontiguousarray(tensor.cpu().numpy()).tobytes())
@@ -215,7 +226,7 @@ def _images(
 ) -> Iterator[tuple[list[int], Tensor]]:
     """Indices and pixels (share, 3, size, size); raises UserError for a picture that can't be read."""
     paths, size = [sample.image for sample in split.samples], backbone.config.image_size
-    for indices, images, failed in batches(paths, transform, size, batch_size, order, share, seed):
+    for indices, images, failed in batches(paths, transform, size, batch_size, order, share, seed, backbone.device):
         for index, why in failed.items():
             raise UserError(f"{paths[index]}: {why}; mend it and go on with --resume, or remove it and start again")
-        yield indices, images.view(-1, 3, size, size).to(backbone.device)
+        yield indices, onto(backbone.device, images.view(-1, 3, size, size))

@@ -32,17 +32,28 @@ class ModelConfig:
         return asdict(self)
 
 
+def _of(values: Tensor, before: Tensor | None) -> Tensor:
+    """What each row continues: values (prefix, …), before (row,) its prefix, or None where they are the rows."""
+    return values if before is None else values.index_select(0, before)
+
+
 class LSTMRecurrence(nn.Module):
     """Equation 2 as the standard LSTM, with its sigmoid and tanh gates and biases."""
 
     def __init__(self, input_dim: int, hidden_dim: int) -> None:
         super().__init__()
-        # A cell, not nn.LSTM: cuDNN has no backward for the latter in eval mode, which attribution needs.
-        self.cell = nn.LSTMCell(input_dim, hidden_dim)
+        self.cell = nn.LSTMCell(input_dim, hidden_dim)  # for its weights and how they begin
 
-    def forward(self, w: Tensor, state: State) -> tuple[Tensor, State]:
-        """w (row, embedding), r(t-1) -> o(t) (row, hidden), r(t)."""
-        hidden, memory = self.cell(w, (state[0], state[1]))
+    def forward(self, w: Tensor, state: State, before: Tensor | None = None) -> tuple[Tensor, State]:
+        """w (row, embedding), r(t-1) of the prefixes (prefix, hidden), which of them each row continues (row,), by
+        default its own -> o(t) (row, hidden), r(t). What r(t-1) does to the gates, nearly all of the work, is
+        computed once for a prefix, however many rows continue it."""
+        (hidden, memory), cell = state, self.cell
+        remembered = nn.functional.linear(hidden, cell.weight_hh, cell.bias_hh)  # (prefix, 4 hidden)
+        gates = nn.functional.linear(w, cell.weight_ih, cell.bias_ih) + _of(remembered, before)  # (row, 4 hidden)
+        input_gate, forget_gate, x, output_gate = gates.chunk(4, dim=-1)
+        memory = forget_gate.sigmoid() * _of(memory, before) + input_gate.sigmoid() * x.tanh()
+        hidden = output_gate.sigmoid() * memory.tanh()
         return hidden, (hidden, memory)
 
     @staticmethod
@@ -61,11 +72,12 @@ class PaperRecurrence(nn.Module):
         self.U_r = nn.Linear(hidden_dim, 4 * hidden_dim, bias=False)
         self.U_w = nn.Linear(input_dim, 4 * hidden_dim, bias=False)
 
-    def forward(self, w: Tensor, state: State) -> tuple[Tensor, State]:
-        """w (row, embedding), r(t-1) -> o(t) (row, hidden), r(t)."""
+    def forward(self, w: Tensor, state: State, before: Tensor | None = None) -> tuple[Tensor, State]:
+        """As `LSTMRecurrence`."""
         (memory,) = state
-        x, input_gate, forget_gate, output_gate = torch.relu(self.U_r(memory) + self.U_w(w)).chunk(4, dim=-1)
-        memory = forget_gate * memory + input_gate * x
+        gates = torch.relu(self.U_w(w) + _of(self.U_r(memory), before))  # (row, 4 hidden)
+        x, input_gate, forget_gate, output_gate = gates.chunk(4, dim=-1)
+        memory = forget_gate * _of(memory, before) + input_gate * x
         return memory * output_gate, (memory,)
 
     @staticmethod
@@ -139,9 +151,11 @@ class CNNRNN(nn.Module):
         """
         return self.auxiliary_over_places(self.auxiliary(drop_channels(self.dropout, feature, share)))
 
-    def recur(self, tokens: Tensor, state: State) -> tuple[Tensor, State]:
-        """Equations 1 and 2: tokens (row,), r(t-1) -> o(t) (row, hidden), r(t). The image is not here."""
-        return self.recurrence(self.dropout(self.label_embedding[tokens]), state)
+    def recur(self, tokens: Tensor, state: State, before: Tensor | None = None) -> tuple[Tensor, State]:
+        """Equations 1 and 2: tokens (row,), r(t-1) -> o(t) (row, hidden), r(t). The image is not here.
+
+        With `before` (row,) the rows continue these of the state's rows, each as many as it likes."""
+        return self.recurrence(self.dropout(self.label_embedding[tokens]), state, before)
 
     def points(self, recurrent: Tensor, image: Tensor) -> Tensor:
         """Equation 3: U_o o(t) of n prefixes per image (batch, n, embedding), U_I I (batch, place, embedding) -> x_t,
@@ -197,6 +211,7 @@ def emitted_before(inputs: Tensor, num_labels: int) -> Tensor:
 class Prefixes:
     """The recurrence over the distinct prefixes of a batch, a token at a time. It doesn't see the image, so a prefix
     that several images share is computed once: START is one row, not one per image, and after it there are L at most.
+    What a prefix remembers meets the gates once, too, however many labels follow it.
     """
 
     output: Tensor  # o(t) of the prefixes there are now, (prefix, hidden)
@@ -209,6 +224,8 @@ class Prefixes:
         """The number of each row's prefix, 0 before START, and its next token: (row,) both -> its number now (row,)."""
         vocabulary = self.model.start + 1
         distinct, now = torch.unique(prefix * vocabulary + tokens, return_inverse=True)
-        before, last = distinct // vocabulary, distinct % vocabulary  # (prefix,)
-        self.output, self.state = self.model.recur(last, tuple(part.index_select(0, before) for part in self.state))
+        # In order, so those that continue the same prefix stand together.
+        continued, before = torch.unique_consecutive(distinct // vocabulary, return_inverse=True)
+        state = tuple(part.index_select(0, continued) for part in self.state)
+        self.output, self.state = self.model.recur(distinct % vocabulary, state, before)
         return now

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from cnnrnn.baseline import SigmoidClassifier, threshold_labels
 from cnnrnn.checkpoint import Checkpoint
-from cnnrnn.data.loader import Batch, batches
+from cnnrnn.data.loader import Batch, batches, onto
 from cnnrnn.decoding import NOTHING, Given, Trace, decode
 from cnnrnn.engines import Forward
 from cnnrnn.errors import UserError
@@ -24,7 +24,7 @@ from cnnrnn.model import CNNRNN
 def encode(model: CNNRNN | SigmoidClassifier, images: Tensor, forward: Forward | None = None) -> tuple[Tensor, Tensor]:
     """The one backbone pass: preprocessed images (batch, 3, size, size) -> feature map (batch, channel, height,
     width) and I (batch, place, feature). `forward` is the backbone's by another engine."""
-    feature_map = (forward or model.backbone)(images.to(model.device))
+    feature_map = (forward or model.backbone)(onto(model.device, images))
     return feature_map, model.image_feature(feature_map)
 
 
@@ -58,7 +58,7 @@ def predict(
 ) -> Iterator[tuple[Path, Trace | str]]:
     """Every picture in order with its trace, or with the reason why it can't be read. `forward`: see `encode`."""
     backbone = checkpoint.model.backbone
-    found = batches(paths, backbone.preprocess, backbone.config.image_size, batch_size)
+    found = batches(paths, backbone.preprocess, backbone.config.image_size, batch_size, device=backbone.device)
     for index, outcome in predict_batches(checkpoint, found, beam, recurrence, forward):
         yield paths[index], outcome
 

@@ -43,6 +43,7 @@ class Settings:
     beam: int
     engine: str
     shard_size: int
+    precision: str = "float32"
 
 
 def part(number: int) -> str:

@@ -79,6 +79,8 @@ class TrainConfig:
     weight_decay: float = 1e-4
     optimizer: str = "adamw"  # a key of OPTIMIZERS
     seed: int = 0
+    precision: str = "float32"  # that the backbone computes in, a key of PRECISIONS
+    compile_layers: bool = False  # those that are trained of the backbone, by torch.compile
     beam: int = 8  # of the validation
 
 
@@ -171,8 +173,9 @@ def train(
     for folder in (out, feature_cache):
         sweep(folder)
     state = _read_state_for_all(out, identity, resume, processes)
+    model.backbone.compute_in(config.precision)
     source: FeatureSource = (
-        EndToEnd(model, train_split, val_split, config.batch_size, watcher, processes)
+        EndToEnd(model, train_split, val_split, config.batch_size, watcher, processes, config.compile_layers)
         if config.backbone_lr and config.trained_layers is None
         else Cached(
             model,
@@ -184,6 +187,7 @@ def train(
             feature_cache,
             watcher,
             processes,
+            config.compile_layers,
         )
     )
     torch.manual_seed(config.seed)  # only now: encoding draws random numbers, reading cached features does not

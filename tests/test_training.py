@@ -152,6 +152,31 @@ def test_training_in_part_changes_only_the_last_layers(scenes_root: Path, tmp_pa
         train(checkpoint, split, split, config, tmp_path / "run", tmp_path / "features", Quiet())
 
 
+@pytest.mark.parametrize(
+    ("gpu_way", "trained_layers", "near"),
+    [
+        ({"compile_layers": True}, 1, 1e-3),
+        ({"precision": "bfloat16"}, 1, 0.05),
+        ({"precision": "bfloat16"}, None, 0.05),
+    ],
+)
+def test_the_ways_of_a_gpu_lead_to_the_same_losses(
+    gpu_way: dict, trained_layers: int | None, near: float, scenes_root: Path, tmp_path: Path
+) -> None:
+    """torch.compile and bfloat16, which a processor has, too: what differs is rounding."""
+    split = small(load_split("scenes", scenes_root, "train"), 32)
+    losses = []
+    for number, settings in enumerate([{}, gpu_way]):
+        checkpoint, watcher = fresh(split), Quiet()
+        config = TrainConfig(epochs=2, batch_size=16, backbone_lr=1e-3, trained_layers=trained_layers, **settings)
+        train(checkpoint, split, split, config, tmp_path / str(number), tmp_path / "features", watcher)
+        losses.append([record["loss"] for record in watcher.records])
+        assert all(value.dtype == torch.float32 for value in checkpoint.model.parameters())
+        Checkpoint.load(tmp_path / str(number) / "best")  # its weights have the names that they always have
+    assert losses[1] == pytest.approx(losses[0], rel=near)
+    assert losses[1] != losses[0]
+
+
 def test_the_baseline_learns_the_scenes_and_is_evaluated_alike(scenes_root: Path, tmp_path: Path) -> None:
     splits = [load_split("scenes", scenes_root, name) for name in ("train", "val")]
     checkpoint = new_checkpoint(splits[0], "test_byobnet", 64, False, 0, torch.device("cpu"), "sigmoid")

@@ -18,8 +18,11 @@ from cnnrnn.images import ImageError, open_image
 
 _FEW = 64  # pictures for which starting worker processes costs more than it saves
 
+_MOST, _MOST_GPU = 4, 16  # worker processes: a processor has the network to run, too; a GPU waits for pictures
+
 _AHEAD = 2  # batches that threads read while the network has one
 
+CPU = torch.device("cpu")
 Item = tuple[int, Tensor | None, str]  # a picture's index, itself (3, size, size), why it can't be read
 Batch = tuple[list[int], Tensor, dict[int, str]]  # indices read, (batch, 3, size, size), errors by index
 Place = TypeVar("Place")  # of a picture: a path, a URI
@@ -76,14 +79,17 @@ def batches(
     order: Sequence[int] | None = None,
     share: slice = slice(None),
     seed: int | None = None,
+    device: torch.device = CPU,
 ) -> Iterator[Batch]:
-    """Batches in the given order (default: as listed). Pictures are read at up to twice `image_size`.
+    """Batches in the given order (default: as listed). Pictures are read at up to twice `image_size`. For a GPU they
+    lie in pinned memory, from which `onto` takes them without waiting.
 
     Of every batch only a share is read, by default all; it may be empty. With a `seed`, what the transform draws
     for a picture follows from it and the picture's index, whichever process draws it.
     """
     order = range(len(paths)) if order is None else order
-    few = len(paths) <= _FEW
+    gpu = device.type == "cuda"
+    workers = 0 if len(paths) <= _FEW else min(_MOST_GPU if gpu else _MOST, os.cpu_count() or 1)
     shares: list[Sequence[int]] = [
         order[start : start + batch_size][share] for start in range(0, len(order), batch_size)
     ]
@@ -92,9 +98,15 @@ def batches(
             Pictures(paths, transform, 2 * image_size, open_image, seed),
             batch_sampler=shares,  # type: ignore[arg-type]  # torch wants lists; ranges are smaller
             collate_fn=_collate,
-            num_workers=0 if few else min(4, os.cpu_count() or 1),
+            num_workers=workers,
+            pin_memory=gpu,
         )
     )
+
+
+def onto(device: torch.device, images: Tensor) -> Tensor:
+    """From pinned memory a batch travels while the GPU and this program do something else."""
+    return images.to(device, non_blocking=images.is_pinned())
 
 
 def batches_by_threads(
