@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -48,6 +48,14 @@ class Given:
             blocked[:] = True
             blocked[at[step]] = False
         return blocked
+
+    def choices(self, step: int, num_labels: int) -> int:
+        """How many labels can follow a prefix at `step`."""
+        at = dict(self.forced)
+        if step in at:
+            return 1
+        chosen = step - sum(earlier < step for earlier in at)  # labels of the prefix that were not forced
+        return num_labels - len(self.banned) - len(at) - chosen
 
     def to_json(self, labels: Sequence[str]) -> dict[str, Any]:
         return {
@@ -227,36 +235,40 @@ class _Beam:
             emitted=torch.zeros(batch, 1, num_labels + 1, dtype=torch.bool, device=device),
         )
 
-    def grow(self, parents: Tensor, tokens: Tensor, log_probs: Tensor, live: Tensor) -> _Beam:
-        """The prefixes one label longer, (live, beam) each; images outside the mask `live` leave the batch."""
-        mask = parents.unsqueeze(-1).expand(-1, -1, self.emitted.shape[-1])
-        emitted = self.emitted.gather(1, mask).scatter(2, tokens.unsqueeze(-1), True)
-        return _Beam(self.image[live], parents[live], tokens[live], log_probs[live], emitted[live])
+    def grow(self, goes_on: Tensor, rows: Tensor, parents: Tensor, tokens: Tensor, log_probs: Tensor) -> _Beam:
+        """The prefixes one label longer, (going on, beam) each; `rows` are their parents in all images' rows."""
+        emitted = self.emitted.flatten(0, 1).index_select(0, rows).view(*tokens.shape, -1)
+        emitted.scatter_(2, tokens.unsqueeze(-1), True)
+        return _Beam(self.image[goes_on], parents, tokens, log_probs, emitted)
 
 
-@dataclass
 class _Candidates:
-    """The finished paths kept so far, best first; -inf where there is none yet. First axis: the batch."""
+    """The finished paths: every prefix that was expanded, with END. The N best count."""
 
-    log_probs: Tensor  # (batch, N)
-    places: Tensor  # (batch, N, 2) step and row that emitted END
+    def __init__(self, batch: int, kept: int, device: torch.device) -> None:
+        self.best = torch.full((batch, kept), -torch.inf, device=device)  # log-probabilities; -inf where none is yet
+        self.ends: list[Tensor] = []  # of every step (batch, beam), -inf for images that had left the batch
 
-    @classmethod
-    def none(cls, batch: int, kept: int, device: torch.device) -> _Candidates:
-        return cls(
-            torch.full((batch, kept), -torch.inf, device=device),
-            torch.zeros(batch, kept, 2, dtype=torch.long, device=device),
-        )
+    def add(self, image: Tensor, end_log_probs: Tensor) -> Tensor:
+        """A step's, (live, beam) -> the N-th best of these images, (live,)."""
+        batch, kept = self.best.shape
+        ends = end_log_probs.new_full((batch, end_log_probs.shape[1]), -torch.inf)
+        self.ends.append(ends.index_copy_(0, image, end_log_probs))
+        best = torch.cat([self.best[image], end_log_probs], dim=1).topk(kept, dim=1).values
+        self.best.index_copy_(0, image, best)
+        return best[:, -1]
 
-    def add(self, image: Tensor, end_log_probs: Tensor, step: int) -> None:
-        """Every expanded prefix can end here: end_log_probs (live, beam). The N best stay."""
-        kept, width = self.log_probs.shape[1], end_log_probs.shape[1]
-        rows = torch.arange(width, device=end_log_probs.device)
-        here = torch.stack([torch.full_like(rows, step), rows], dim=-1).expand(len(image), -1, -1)
-        log_probs = torch.cat([self.log_probs[image], end_log_probs], dim=1)  # (live, N + beam)
-        places = torch.cat([self.places[image], here], dim=1)  # (live, N + beam, 2)
-        self.log_probs[image], index = log_probs.topk(kept, dim=1)
-        self.places[image] = places.gather(1, index.unsqueeze(-1).expand(-1, -1, 2))
+    def ranked(self) -> Iterator[list[tuple[float, int, int]]]:
+        """Of each image the N best, best first: their log-probability, and the step and the row that emitted END."""
+        places = [(step, row) for step, ends in enumerate(self.ends) for row in range(ends.shape[1])]
+        ends = torch.cat(self.ends, dim=1)  # (batch, step and row)
+        found, index = ends.topk(min(self.best.shape[1], len(places)), dim=1)
+        for log_probs, columns in zip(found.tolist(), index.tolist(), strict=True):
+            yield [
+                (log_prob, *places[column])
+                for log_prob, column in zip(log_probs, columns, strict=True)
+                if log_prob > -math.inf
+            ]
 
 
 def beam_search(
@@ -278,47 +290,46 @@ def beam_search(
     num_labels = len(labels)
     batch, device = len(state[0]), state[0].device
     live = _Beam.first(batch, num_labels, device)
-    candidates = _Candidates.none(batch, beam, device)
-    marginals = torch.zeros(batch, num_labels, device=device)
-    coverage = torch.zeros(batch, device=device)
+    candidates = _Candidates(batch, beam, device)
+    expected = torch.zeros(batch, num_labels + 1, device=device)  # marginals and, for END, coverage
     history: list[list[TraceStep]] = [[] for _ in range(batch)]
 
     for t in range(num_labels + 1):
         width = live.tokens.shape[1]
         logits, state = step(live.tokens.flatten(), live.image, state)
-        blocked = given.blocked(t, num_labels).to(device)  # (L+1,)
-        log_probs = _normalise(logits.view(-1, width, num_labels + 1), live.emitted | blocked)  # (live, beam, L+1)
-        _record(history, live, log_probs)
+        blocked = live.emitted if given == NOTHING else live.emitted | given.blocked(t, num_labels).to(device)
+        log_probs = _normalise(logits.view(-1, width, num_labels + 1), blocked)  # (live, beam, L+1)
+        probs = log_probs.exp()
+        _record(history, live, probs)
+        expected.index_add_(0, live.image, (live.log_probs.exp().unsqueeze(1) @ probs).squeeze(1))
         expanded = live.log_probs.unsqueeze(-1) + log_probs  # (live, beam, L+1), log p(prefix and next)
-        probs = expanded.exp().sum(dim=1)  # (live, L+1)
-        marginals[live.image] += probs[:, :num_labels]
-        coverage[live.image] += probs[:, num_labels]
-        candidates.add(live.image, expanded[..., num_labels], t)
+        worst = candidates.add(live.image, expanded[..., num_labels])  # (live,)
         # Extensions that don't repeat a label; every prefix of a step has equally many.
-        possible = width * int((~(live.emitted[0, 0] | blocked)[:num_labels]).sum())
+        possible = width * given.choices(t, num_labels)
         if not possible:
             break
         best, index = expanded[..., :num_labels].flatten(1).topk(min(beam, possible), dim=1)  # (live, beam)
-        parents, tokens = index // num_labels, index % num_labels
-        open_ = best[:, 0] >= candidates.log_probs[live.image, -1]  # (live,)
-        if not open_.any():
+        goes_on = (best[:, 0] >= worst).nonzero().squeeze(1)  # the images that leave the batch are not in it
+        if not len(goes_on):
             break
-        first_row = width * torch.arange(len(parents), device=device).unsqueeze(1)
-        state = tuple(part[(first_row + parents)[open_].flatten()] for part in state)
-        live = live.grow(parents, tokens, best, open_)
+        best, index = best[goes_on], index[goes_on]
+        parents, tokens = index // num_labels, index % num_labels
+        rows = (width * goes_on.unsqueeze(1) + parents).flatten()  # (going on · beam,)
+        state = tuple(part.index_select(0, rows) for part in state)
+        live = live.grow(goes_on, rows, parents, tokens, best)
 
-    return _traces(labels, beam, given, history, candidates, marginals, coverage)
+    return _traces(labels, beam, given, history, candidates, expected)
 
 
-def _normalise(logits: Tensor, emitted: Tensor) -> Tensor:
-    """log P(next | prefix) over END and the labels not yet emitted."""
-    if not torch.isfinite(logits).all():
+def _normalise(logits: Tensor, blocked: Tensor) -> Tensor:
+    """log P(next | prefix) over END and the labels that may follow."""
+    if not math.isfinite(float(logits.sum())):
         raise UserError("the model's logits are not finite; its weights are damaged")
-    return logits.masked_fill(emitted, -torch.inf).log_softmax(dim=-1)
+    return logits.masked_fill(blocked, -torch.inf).log_softmax(dim=-1)
 
 
-def _record(history: list[list[TraceStep]], live: _Beam, log_probs: Tensor) -> None:
-    arrays = (live.parents, live.tokens, live.log_probs, log_probs.exp())
+def _record(history: list[list[TraceStep]], live: _Beam, probs: Tensor) -> None:
+    arrays = (live.parents, live.tokens, live.log_probs, probs)
     rows = zip(*(tensor.cpu().numpy() for tensor in arrays), strict=True)
     for image, row in zip(live.image.tolist(), rows, strict=True):
         history[image].append(TraceStep(*row))
@@ -330,21 +341,15 @@ def _traces(
     given: Given,
     history: list[list[TraceStep]],
     candidates: _Candidates,
-    marginals: Tensor,
-    coverage: Tensor,
+    expected: Tensor,
 ) -> list[Trace]:
     traces = []
-    ranked = zip(candidates.log_probs.tolist(), candidates.places.tolist(), strict=True)
     # Sums of float32 may exceed 1 in the last digit.
-    sums = zip(marginals.clamp(max=1).cpu().numpy(), coverage.clamp(max=1).tolist(), strict=True)
-    for steps, (log_probs, places), (marginal, covered) in zip(history, ranked, sums, strict=True):
+    sums = expected.clamp(max=1).cpu().numpy()  # (batch, L+1)
+    for steps, ranked, probs in zip(history, candidates.ranked(), sums, strict=True):
         grown = [(step.parents.tolist(), step.tokens.tolist()) for step in steps]
-        paths = tuple(
-            _path(grown[: t + 1], row, log_prob)
-            for log_prob, (t, row) in zip(log_probs, places, strict=True)
-            if log_prob > -math.inf
-        )
-        traces.append(Trace(tuple(labels), beam, tuple(steps), paths, marginal, covered, given))
+        paths = tuple(_path(grown[: t + 1], row, log_prob) for log_prob, t, row in ranked)
+        traces.append(Trace(tuple(labels), beam, tuple(steps), paths, probs[:-1], float(probs[-1]), given))
     return traces
 
 
