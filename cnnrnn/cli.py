@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
-from cnnrnn.errors import UserError
+from cnnrnn.errors import UserError, first_line
 from cnnrnn.files import json_text, markdown_table, write_text
 from cnnrnn.progress import TrainingProgress, notes, picture_progress
 
@@ -706,7 +706,7 @@ def _device(name: str | None, local_rank: int | None = None) -> torch.device:
     try:
         torch.empty(1, device=name)
     except (RuntimeError, AssertionError) as error:
-        raise UserError(f"device '{name}' can't be used: {str(error).splitlines()[0]}") from None
+        raise UserError(f"device '{name}' can't be used: {first_line(error)}") from None
     return torch.device(name)
 
 

@@ -25,7 +25,7 @@ import numpy as np
 
 from cnnrnn import engines
 from cnnrnn.checkpoint import Checkpoint
-from cnnrnn.errors import UserError
+from cnnrnn.errors import UserError, first_line
 from cnnrnn.shards import Settings, begin, predict_part, sweep
 
 LOCAL = "local"  # the address of a cluster that is started for this run, on this machine
@@ -95,7 +95,7 @@ def cluster(address: str = LOCAL) -> Iterator[None]:
     try:
         ray.init(address, log_to_driver=False, logging_level=logging.ERROR, **own)
     except (ConnectionError, ValueError, RuntimeError) as error:
-        raise UserError(f"no cluster of Ray at '{address}': {str(error).splitlines()[0]}") from None
+        raise UserError(f"no cluster of Ray at '{address}': {first_line(error)}") from None
     try:
         logging.getLogger("ray.data").setLevel(logging.CRITICAL)  # its errors reach us as exceptions
         ray.data.DataContext.get_current().enable_progress_bars = False
@@ -166,4 +166,4 @@ def predict(plan: Plan) -> Iterator[tuple[int, int]]:
 def _reason(error: Exception) -> str:
     """Of the traceback that came from a worker, which is all that comes: what was raised first."""
     raised = re.search(r"^[\w.]*(?:Error|Exception): (.+)$", str(error), re.MULTILINE)
-    return raised[1] if raised else str(error).strip().splitlines()[0]
+    return raised[1] if raised else first_line(error)

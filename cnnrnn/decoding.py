@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -258,17 +258,60 @@ class _Candidates:
         self.best.index_copy_(0, image, best)
         return best[:, -1]
 
-    def ranked(self) -> Iterator[list[tuple[float, int, int]]]:
-        """Of each image the N best, best first: their log-probability, and the step and the row that emitted END."""
-        places = [(step, row) for step, ends in enumerate(self.ends) for row in range(ends.shape[1])]
-        ends = torch.cat(self.ends, dim=1)  # (batch, step and row)
-        found, index = ends.topk(min(self.best.shape[1], len(places)), dim=1)
-        for log_probs, columns in zip(found.tolist(), index.tolist(), strict=True):
-            yield [
-                (log_prob, *places[column])
-                for log_prob, column in zip(log_probs, columns, strict=True)
+    def ranked(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Of each image the N best, best first, (batch, N) each: log-probabilities, -inf where there are fewer, and
+        the step and the row that emitted END."""
+        widths = [ends.shape[1] for ends in self.ends]
+        steps = np.repeat(np.arange(len(widths)), widths)  # (step and row,)
+        rows = np.concatenate([np.arange(width) for width in widths])
+        log_probs, index = torch.cat(self.ends, dim=1).topk(min(self.best.shape[1], len(steps)), dim=1)
+        place = index.cpu().numpy()
+        return log_probs.cpu().numpy(), steps[place], rows[place]
+
+
+class _History:
+    """All that the search saw."""
+
+    def __init__(self) -> None:
+        self.images: list[np.ndarray] = []  # of every step (live,)
+        self.seen: list[tuple[np.ndarray, ...]] = []  # the four of TraceStep, (live, beam, …) each
+
+    def add(self, live: _Beam, probs: Tensor) -> None:
+        self.images.append(live.image.cpu().numpy())
+        arrays = (live.parents, live.tokens, live.log_probs, probs)
+        self.seen.append(tuple(tensor.cpu().numpy() for tensor in arrays))
+
+    def steps(self) -> list[tuple[TraceStep, ...]]:
+        """Of each image."""
+        found: list[list[TraceStep]] = [[] for _ in self.images[0]]
+        for images, seen in zip(self.images, self.seen, strict=True):
+            for image, *arrays in zip(images.tolist(), *seen, strict=True):
+                found[image].append(TraceStep(*arrays))
+        return [tuple(steps) for steps in found]
+
+    def paths(self, candidates: _Candidates) -> list[tuple[Path, ...]]:
+        """Of each image, best first: all of them are followed back at once from the rows that emitted END."""
+        log_probs, ends, row = candidates.ranked()  # (batch, N) each
+        depth = ends.max()
+        rows = np.zeros((*ends.shape, depth + 1), dtype=np.int64)
+        tokens = np.zeros((*ends.shape, depth), dtype=np.int64)
+        for t in range(depth, 0, -1):
+            parents, chosen, *_ = self.seen[t]
+            place = np.zeros((len(ends), 1), dtype=np.int64)  # of the image among those that were live
+            place[self.images[t], 0] = np.arange(len(parents))
+            passed = ends >= t
+            here = np.where(passed, row, 0)
+            rows[..., t], tokens[..., t - 1] = here, chosen[place, here]
+            row = np.where(passed, parents[place, here], row)
+        columns = (log_probs.tolist(), ends.tolist(), tokens.tolist(), rows.tolist())
+        return [
+            tuple(
+                Path(tuple(labels[:length]), log_prob, tuple(trail[: length + 1]))
+                for log_prob, length, labels, trail in zip(*image, strict=True)
                 if log_prob > -math.inf
-            ]
+            )
+            for image in zip(*columns, strict=True)
+        ]
 
 
 def beam_search(
@@ -292,7 +335,7 @@ def beam_search(
     live = _Beam.first(batch, num_labels, device)
     candidates = _Candidates(batch, beam, device)
     expected = torch.zeros(batch, num_labels + 1, device=device)  # marginals and, for END, coverage
-    history: list[list[TraceStep]] = [[] for _ in range(batch)]
+    history = _History()
 
     for t in range(num_labels + 1):
         width = live.tokens.shape[1]
@@ -300,7 +343,7 @@ def beam_search(
         blocked = live.emitted if given == NOTHING else live.emitted | given.blocked(t, num_labels).to(device)
         log_probs = _normalise(logits.view(-1, width, num_labels + 1), blocked)  # (live, beam, L+1)
         probs = log_probs.exp()
-        _record(history, live, probs)
+        history.add(live, probs)
         expected.index_add_(0, live.image, (live.log_probs.exp().unsqueeze(1) @ probs).squeeze(1))
         expanded = live.log_probs.unsqueeze(-1) + log_probs  # (live, beam, L+1), log p(prefix and next)
         worst = candidates.add(live.image, expanded[..., num_labels])  # (live,)
@@ -318,7 +361,11 @@ def beam_search(
         state = tuple(part.index_select(0, rows) for part in state)
         live = live.grow(goes_on, rows, parents, tokens, best)
 
-    return _traces(labels, beam, given, history, candidates, expected)
+    sums = expected.clamp(max=1).cpu().numpy()  # of float32, which may exceed 1 in the last digit
+    return [
+        Trace(tuple(labels), beam, steps, paths, found[:-1], float(found[-1]), given)
+        for steps, paths, found in zip(history.steps(), history.paths(candidates), sums, strict=True)
+    ]
 
 
 def _normalise(logits: Tensor, blocked: Tensor) -> Tensor:
@@ -326,40 +373,6 @@ def _normalise(logits: Tensor, blocked: Tensor) -> Tensor:
     if not math.isfinite(float(logits.sum())):
         raise UserError("the model's logits are not finite; its weights are damaged")
     return logits.masked_fill(blocked, -torch.inf).log_softmax(dim=-1)
-
-
-def _record(history: list[list[TraceStep]], live: _Beam, probs: Tensor) -> None:
-    arrays = (live.parents, live.tokens, live.log_probs, probs)
-    rows = zip(*(tensor.cpu().numpy() for tensor in arrays), strict=True)
-    for image, row in zip(live.image.tolist(), rows, strict=True):
-        history[image].append(TraceStep(*row))
-
-
-def _traces(
-    labels: Sequence[str],
-    beam: int,
-    given: Given,
-    history: list[list[TraceStep]],
-    candidates: _Candidates,
-    expected: Tensor,
-) -> list[Trace]:
-    traces = []
-    # Sums of float32 may exceed 1 in the last digit.
-    sums = expected.clamp(max=1).cpu().numpy()  # (batch, L+1)
-    for steps, ranked, probs in zip(history, candidates.ranked(), sums, strict=True):
-        grown = [(step.parents.tolist(), step.tokens.tolist()) for step in steps]
-        paths = tuple(_path(grown[: t + 1], row, log_prob) for log_prob, t, row in ranked)
-        traces.append(Trace(tuple(labels), beam, tuple(steps), paths, probs[:-1], float(probs[-1]), given))
-    return traces
-
-
-def _path(grown: list[tuple[list[int], list[int]]], row: int, log_prob: float) -> Path:
-    """Back from the row that emitted END: `grown` holds each step's parents and tokens, as lists."""
-    rows, labels = [row], []
-    for parents, tokens in reversed(grown[1:]):
-        labels.append(tokens[rows[-1]])
-        rows.append(parents[rows[-1]])
-    return Path(tuple(reversed(labels)), log_prob, tuple(reversed(rows)))
 
 
 @torch.no_grad()

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.overrides import TorchFunctionMode
 
-from cnnrnn.errors import UserError
+from cnnrnn.errors import UserError, first_line
 
 Value = TypeVar("Value")
 
@@ -167,7 +167,7 @@ def _join() -> Processes:
         backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() and dist.is_nccl_available() else "gloo"
         dist.init_process_group(backend, store=store, rank=rank, world_size=count)
     except (RuntimeError, ValueError) as error:
-        raise UserError(f"process {rank} of {count} can't reach the others: {str(error).splitlines()[0]}") from error
+        raise UserError(f"process {rank} of {count} can't reach the others: {first_line(error)}") from error
     return replace(processes, store=store)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from cnnrnn.errors import UserError
+from cnnrnn.errors import UserError, first_line
 
 # By list, not by whatever Pillow has installed: EPS starts Ghostscript, PSD and others are rarely fuzzed.
 FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "TIFF", "BMP")
@@ -62,7 +62,7 @@ def open_image(source: bytes | Path, max_side: int | None = None) -> Image.Image
     except Image.DecompressionBombError:
         raise ImageError("far more megapixels than can be opened; scale it down first") from None
     except Exception as error:  # hostile bytes make Pillow's decoders raise almost anything
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        reason = first_line(error)
         raise ImageError(f"the picture is damaged or cut off ({reason}); save or download it again") from None
 
 

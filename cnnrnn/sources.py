@@ -61,7 +61,7 @@ def _filesystem(scheme: str, bucket: str) -> pyarrow.fs.FileSystem:
     try:
         return pyarrow.fs.PyFileSystem(pyarrow.fs.FSSpecHandler(fsspec.core.url_to_fs(root)[0]))
     except (ImportError, ValueError) as error:
-        raise UserError(f"{scheme}:// can't be read: {str(error).splitlines()[0]}") from None
+        raise UserError(f"{scheme}:// can't be read: {first_line(error)}") from None
 
 
 def list_pictures(sources: Sequence[str]) -> list[str]:

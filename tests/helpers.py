@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+TINY_BACKBONE = ["--backbone", "test_byobnet", "--no-pretrained", "--image-size", "64"]
+TINY = [*TINY_BACKBONE, "--embedding", "8", "--hidden", "8"]  # of `cnnrnn train`
+
 
 class ExtraMemory:
     """A block's most memory on top of what the process had, `megabytes`, by Linux's own account.

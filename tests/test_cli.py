@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from helpers import TINY
 from PIL import Image
 from typer.testing import CliRunner
 
@@ -23,7 +24,6 @@ from cnnrnn.prediction import decode_picture, encode_picture
 
 COMMAND = [sys.executable, "-m", "cnnrnn.cli"]
 ROOT = Path(__file__).resolve().parent.parent
-TINY = ["--backbone", "test_byobnet", "--no-pretrained", "--image-size", "64", "--embedding", "8", "--hidden", "8"]
 
 
 def run(*arguments: object) -> subprocess.CompletedProcess[str]:

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 import torch
-from helpers import Quiet
+from helpers import TINY_BACKBONE, Quiet
 from torchrun_worker import CASES, exact_steps, train_case
 from typer.testing import CliRunner
 
@@ -25,7 +25,7 @@ from cnnrnn.distributed import ALONE
 
 ROOT = Path(__file__).resolve().parent.parent
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-TINY = ["--backbone", "test_byobnet", "--no-pretrained", "--image-size", "64", "--head", "sigmoid"]
+TINY = [*TINY_BACKBONE, "--head", "sigmoid"]
 
 
 @contextmanager

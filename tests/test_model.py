@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from cnnrnn.backbones import Backbone, BackboneConfig
-from cnnrnn.model import ACTIVATIONS, CNNRNN, ModelConfig, PaperRecurrence, emitted_before
+from cnnrnn.model import ACTIVATIONS, CNNRNN, LSTMRecurrence, ModelConfig, PaperRecurrence, emitted_before
 from cnnrnn.presets import PRESETS
 
 LABELS = 5
@@ -41,6 +41,24 @@ def test_forward_is_equations_1_to_4(activation: str) -> None:
             for seen in inputs[row, 1 : step + 1].tolist():
                 s = s.index_fill(0, torch.tensor(seen), -torch.inf)
             torch.testing.assert_close(logits[row, step], s)
+
+
+def test_the_recurrence_has_the_gradients_of_torchs_cell() -> None:
+    """It is computed in place, and once for the rows that continue the same prefix."""
+    recurrence = LSTMRecurrence(4, 6)
+    w, hidden, memory = torch.randn(5, 4), torch.randn(2, 6), torch.randn(2, 6)
+    before = torch.tensor([1, 0, 1, 1, 0])
+    weights = [*recurrence.parameters(), *(tensor.requires_grad_() for tensor in (w, hidden, memory))]
+    found = recurrence(w, (hidden, memory), before)[1]
+    expected = recurrence.cell(w, (hidden[before], memory[before]))
+    for ours, theirs in zip(found, expected, strict=True):
+        torch.testing.assert_close(ours, theirs)
+    for ours, theirs in zip(
+        torch.autograd.grad(sum((part**2).sum() for part in found), weights),
+        torch.autograd.grad(sum((part**2).sum() for part in expected), weights),
+        strict=True,
+    ):
+        torch.testing.assert_close(ours, theirs)
 
 
 def test_a_label_is_scored_at_every_place_and_more_where_it_stands_out() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import json
 import signal
@@ -15,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from cnnrnn import serving
 from cnnrnn.checkpoint import Checkpoint
 from cnnrnn.data import load_split
 from cnnrnn.prediction import predict
@@ -106,3 +108,35 @@ def test_what_is_too_large_is_refused_while_it_comes(port: int, announced: bool)
     assert status == 413
     assert "30 MB" in answer["error"]
     assert ask(port, "GET", "/health")[1]["requests"] == 0
+
+
+def test_who_comes_to_a_full_house_or_sends_nothing_is_told_so(
+    loaded: Checkpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(serving, "MAX_REQUESTS", 1)
+    monkeypatch.setattr(serving, "BODY_SECONDS", 0.5)
+    app = serving.application(loaded, loaded.model.backbone, beam=8, batch_size=4)
+    scope = {"type": "http", "method": "POST", "path": "/predict", "headers": [], "query_string": b""}
+
+    async def ask_and_send_nothing(asked: asyncio.Event) -> int:
+        statuses: list[int] = []
+
+        async def receive() -> dict:
+            asked.set()
+            await asyncio.Event().wait()
+            raise AssertionError
+
+        async def send(message: dict) -> None:
+            statuses.append(message.get("status", 0))
+
+        await app(scope, receive, send)
+        return statuses[0]
+
+    async def two_at_a_time_then_one() -> list[int]:
+        asked = asyncio.Event()
+        first = asyncio.create_task(ask_and_send_nothing(asked))
+        await asked.wait()  # it is inside
+        second = await ask_and_send_nothing(asyncio.Event())
+        return [await first, second, await ask_and_send_nothing(asyncio.Event())]
+
+    assert asyncio.run(two_at_a_time_then_one()) == [408, 503, 408]  # the first one left its place to the third

@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from helpers import TINY
 
 from cnnrnn.checkpoint import CONFIG, METRICS, WEIGHTS, Checkpoint, read_results
 from cnnrnn.data import load_split
@@ -18,7 +19,6 @@ from cnnrnn.data import load_split
 EPOCHS = 6
 COMMAND = [sys.executable, "-m", "cnnrnn.cli", "train", "--dataset", "table", "--val-fraction", "0.3"]
 END_TO_END = ["--backbone-lr", "0.001", "--epochs", str(EPOCHS), "--batch-size", "8"]
-TINY = ["--backbone", "test_byobnet", "--no-pretrained", "--image-size", "64", "--embedding", "8", "--hidden", "8"]
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from browser_server import PATIENCE, ROOT, serve, settle
+from helpers import TINY_BACKBONE
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 from typer.testing import CliRunner
@@ -25,7 +26,7 @@ LABELS = {
     "diamond": r"$\href{javascript:owned()}{x}$ **bold** :red[red]",
 }
 LISTEN = "window.owned = () => { window.wasOwned = true }; window.alert = window.owned"
-TINY = ["--backbone", "test_byobnet", "--no-pretrained", "--image-size", "64", "--embedding", "16", "--hidden", "16"]
+TINY = [*TINY_BACKBONE, "--embedding", "16", "--hidden", "16"]
 
 
 def picture(image: Image.Image, path: Path) -> None:
