@@ -32,9 +32,9 @@ class ModelConfig:
         return asdict(self)
 
 
-def _of(values: Tensor, before: Tensor | None) -> Tensor:
-    """What each row continues: values (prefix, …), before (row,) its prefix, or None where they are the rows."""
-    return values if before is None else values.index_select(0, before)
+def _of(values: Tensor, row: Tensor | None) -> Tensor:
+    """Each row's: values (label or prefix, …), which of them is the row's (row,), or None where they are the rows'."""
+    return values if row is None else values.index_select(0, row)
 
 
 class LSTMRecurrence(nn.Module):
@@ -44,13 +44,16 @@ class LSTMRecurrence(nn.Module):
         super().__init__()
         self.cell = nn.LSTMCell(input_dim, hidden_dim)  # for its weights and how they begin
 
-    def forward(self, w: Tensor, state: State, before: Tensor | None = None) -> tuple[Tensor, State]:
-        """w (row, embedding), r(t-1) of the prefixes (prefix, hidden), which of them each row continues (row,), by
-        default its own -> o(t) (row, hidden), r(t). What r(t-1) does to the gates, nearly all of the work, is
-        computed once for a prefix, however many rows continue it."""
+    def forward(
+        self, w: Tensor, state: State, label: Tensor | None = None, before: Tensor | None = None
+    ) -> tuple[Tensor, State]:
+        """w (label, embedding), r(t-1) (prefix, hidden), and of each row (row,) which label it is and which prefix it
+        continues, by default its own -> o(t) (row, hidden), r(t). What they do to the gates, nearly all of the work,
+        is computed once for a label and once for a prefix, however many rows have them."""
         (hidden, memory), cell = state, self.cell
+        heard = nn.functional.linear(w, cell.weight_ih, cell.bias_ih)  # (label, 4 hidden)
         remembered = nn.functional.linear(hidden, cell.weight_hh, cell.bias_hh)  # (prefix, 4 hidden)
-        gates = nn.functional.linear(w, cell.weight_ih, cell.bias_ih).add_(_of(remembered, before))  # (row, 4 hidden)
+        gates = _of(heard, label).add_(_of(remembered, before))  # (row, 4 hidden)
         input_gate, forget_gate, x, output_gate = gates.unsafe_chunk(4, dim=-1)
         # In place, as torch's own cell does it: a third faster. Gradients need the results only.
         memory = (forget_gate.sigmoid_() * _of(memory, before)).addcmul_(input_gate.sigmoid_(), x.tanh_())
@@ -73,10 +76,12 @@ class PaperRecurrence(nn.Module):
         self.U_r = nn.Linear(hidden_dim, 4 * hidden_dim, bias=False)
         self.U_w = nn.Linear(input_dim, 4 * hidden_dim, bias=False)
 
-    def forward(self, w: Tensor, state: State, before: Tensor | None = None) -> tuple[Tensor, State]:
+    def forward(
+        self, w: Tensor, state: State, label: Tensor | None = None, before: Tensor | None = None
+    ) -> tuple[Tensor, State]:
         """As `LSTMRecurrence`."""
         (memory,) = state
-        gates = torch.relu(self.U_w(w) + _of(self.U_r(memory), before))  # (row, 4 hidden)
+        gates = torch.relu(_of(self.U_w(w), label) + _of(self.U_r(memory), before))  # (row, 4 hidden)
         x, input_gate, forget_gate, output_gate = gates.chunk(4, dim=-1)
         memory = forget_gate * _of(memory, before) + input_gate * x
         return memory * output_gate, (memory,)
@@ -156,7 +161,10 @@ class CNNRNN(nn.Module):
         """Equations 1 and 2: tokens (row,), r(t-1) -> o(t) (row, hidden), r(t). The image is not here.
 
         With `before` (row,) the rows continue these of the state's rows, each as many as it likes."""
-        return self.recurrence(self.dropout(self.label_embedding[tokens]), state, before)
+        label = None
+        if before is not None and not self.training:  # dropout is each row's own
+            tokens, label = torch.unique(tokens, return_inverse=True)
+        return self.recurrence(self.dropout(self.label_embedding[tokens]), state, label, before)
 
     def points(self, recurrent: Tensor, image: Tensor) -> Tensor:
         """Equation 3: U_o o(t) of n prefixes per image (batch, n, embedding), U_I I (batch, place, embedding) -> x_t,

@@ -44,13 +44,13 @@ def test_forward_is_equations_1_to_4(activation: str) -> None:
 
 
 def test_the_recurrence_has_the_gradients_of_torchs_cell() -> None:
-    """It is computed in place, and once for the rows that continue the same prefix."""
+    """It is computed in place, and once for the rows with the same label or the same prefix."""
     recurrence = LSTMRecurrence(4, 6)
-    w, hidden, memory = torch.randn(5, 4), torch.randn(2, 6), torch.randn(2, 6)
-    before = torch.tensor([1, 0, 1, 1, 0])
+    w, hidden, memory = torch.randn(3, 4), torch.randn(2, 6), torch.randn(2, 6)
+    label, before = torch.tensor([0, 2, 1, 2, 0]), torch.tensor([1, 0, 1, 1, 0])
     weights = [*recurrence.parameters(), *(tensor.requires_grad_() for tensor in (w, hidden, memory))]
-    found = recurrence(w, (hidden, memory), before)[1]
-    expected = recurrence.cell(w, (hidden[before], memory[before]))
+    found = recurrence(w, (hidden, memory), label, before)[1]
+    expected = recurrence.cell(w[label], (hidden[before], memory[before]))
     for ours, theirs in zip(found, expected, strict=True):
         torch.testing.assert_close(ours, theirs)
     for ours, theirs in zip(
