@@ -239,7 +239,7 @@ class Backbone(nn.Module):
         map_at = 0  # layers up to the feature map; a last layer may still change nothing, as in an untrained ResNet
         with torch.no_grad():
             self.net.eval()
-            target, x = self(images), images
+            target, x = self.net.forward_features(images), images
             for name, layer in _flattened(self.net):
                 try:
                     x = layer(x)

@@ -89,5 +89,5 @@ def test_what_is_not_there_says_what_to_do(loaded: Checkpoint, monkeypatch: pyte
     assert engines.load(loaded) is loaded.model.backbone  # the fastest there is
     with pytest.raises(UserError, match=r"cnnrnn\[fast\]"):
         engines.load(loaded, "openvino")
-    with pytest.raises(UserError, match="choose one of torch, openvino"):
+    with pytest.raises(UserError, match="choose one of torch, compile, openvino"):
         engines.load(loaded, "abacus")
