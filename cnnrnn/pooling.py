@@ -60,5 +60,7 @@ def drop_channels(dropout: nn.Dropout, feature: Tensor, share: Share | None = No
 
     Of a share of a batch the mask is drawn for the whole batch: it is the same whoever has which image.
     """
+    if not dropout.training:
+        return feature
     rows, batch = share or (slice(None), len(feature))
     return feature * dropout(feature.new_ones(batch, 1, feature.shape[2]))[rows]
