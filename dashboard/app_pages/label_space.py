@@ -18,7 +18,7 @@ from cnnrnn.embedding import nearest, similarities, steps_in_space
 from cnnrnn.errors import UserError
 from cnnrnn.projection import place
 from views import space
-from views.style import CHART, markdown
+from views.style import CHART, markdown, spreadsheet
 
 _MOST_PICTURES = 40
 _OFTEN = 0.05  # labels that are said together less often than this are not joined
@@ -79,7 +79,7 @@ def _map(name: str, checkpoint: Checkpoint, picture: state.Picture) -> None:
     table.insert(1, "training pictures", counts)
     with st.expander("The same as a table"):
         st.dataframe(table, hide_index=True)
-        st.download_button("Coordinates as CSV", table.to_csv(index=False), "coordinates.csv", "text/csv")
+        st.download_button("Coordinates as CSV", spreadsheet(table), "coordinates.csv", "text/csv")
 
 
 def _choices(maps: dict[str, Any], checkpoint: Checkpoint) -> tuple[dict[str, Any], int, int | None]:
@@ -166,7 +166,7 @@ def _neighbours(checkpoint: Checkpoint) -> None:
         }
     )
     st.dataframe(table, hide_index=True)
-    st.download_button("Neighbours as CSV", table.to_csv(index=False), "neighbours.csv", "text/csv")
+    st.download_button("Neighbours as CSV", spreadsheet(table), "neighbours.csv", "text/csv")
 
 
 def _likeness(checkpoint: Checkpoint) -> None:

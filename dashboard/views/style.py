@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import pandas as pd
     import plotly.graph_objects as go
 
 
@@ -57,6 +58,15 @@ def markdown(text: str) -> str:
 def badge(text: str) -> str:
     """As `markdown`, for st.badge, which escapes square brackets itself."""
     return markdown(text).replace("\\[", "[").replace("\\]", "]")
+
+
+def spreadsheet(table: pd.DataFrame) -> str:
+    """CSV in which a stranger's text that a spreadsheet would run as a formula stands behind an apostrophe."""
+
+    def text(cell: object) -> object:
+        return f"'{cell}" if isinstance(cell, str) and cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell
+
+    return table.map(text).to_csv(index=False)
 
 
 def percent(probability: float) -> str:
