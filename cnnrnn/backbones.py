@@ -127,6 +127,12 @@ def a_few_at_a_time(layers: Layers, images: Tensor) -> Tensor:
     return torch.cat([layers(part) for part in images.split(few)])
 
 
+def _spatial(feature_map: Tensor, name: str) -> Tensor:
+    if feature_map.ndim != 4:
+        raise BackboneError(f"'{name}' has no spatial feature map; choose a CNN")
+    return feature_map
+
+
 def compiled(layers: Layers) -> Layers:
     """`layers` by torch.compile. Called, they raise BackboneError where it fails, as without a C++ compiler."""
     from torch._dynamo.exc import TorchDynamoException  # heavy
@@ -239,7 +245,7 @@ class Backbone(nn.Module):
         map_at = 0  # layers up to the feature map; a last layer may still change nothing, as in an untrained ResNet
         with torch.no_grad():
             self.net.eval()
-            target, x = self.net.forward_features(images), images
+            target, x = _spatial(self.net.forward_features(images), self.config.name), images
             for name, layer in _flattened(self.net):
                 try:
                     x = layer(x)
@@ -260,10 +266,7 @@ class Backbone(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Preprocessed images (batch, 3, size, size) -> feature map (batch, channel, height, width)."""
-        feature_map = self.compute(self.net.forward_features, images)
-        if feature_map.ndim != 4:
-            raise BackboneError(f"'{self.config.name}' has no spatial feature map; choose a CNN")
-        return feature_map
+        return _spatial(self.compute(self.net.forward_features, images), self.config.name)
 
     def compute(self, layers: Layers, images: Tensor) -> Tensor:
         """Some of the network's layers, in its precision: (batch, channel, height, width) in and out."""

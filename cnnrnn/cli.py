@@ -54,12 +54,10 @@ SeparatorOption = Annotated[str, typer.Option("--separator", help="Between the l
 DownloadOption = Annotated[bool, typer.Option("--download", help="Fetch what is missing under --root.")]
 JsonOption = Annotated[str | None, typer.Option("--json", help="Write JSON to this file; - for standard output.")]
 DeviceOption = Annotated[str | None, typer.Option("--device", help="cpu, cuda, mps …; default: a GPU if there is one.")]
+Engine = Literal["torch", "compile", "openvino", "onnxruntime"]
+ENGINE_HELP = "Of the backbone. compile (torch.compile) takes a minute to start; it is meant for a GPU."
 EngineOption = Annotated[
-    Literal["torch", "compile", "openvino", "onnxruntime"] | None,
-    typer.Option(
-        help="Of the backbone. compile (torch.compile) takes a minute to start; it is meant for a GPU.",
-        show_default="torch on a GPU; else openvino, onnxruntime or torch, as installed",
-    ),
+    Engine | None, typer.Option(help=ENGINE_HELP, show_default="the fastest that is installed; torch on a GPU")
 ]
 PrecisionOption = Annotated[
     Literal["float32", "bfloat16"],
@@ -266,7 +264,7 @@ def evaluate(
     ] = False,
     download: DownloadOption = False,
     separator: SeparatorOption = ";",
-    engine: EngineOption = "torch",
+    engine: Annotated[Engine, typer.Option(help=ENGINE_HELP)] = "torch",
     precision: PrecisionOption = "float32",
     device: DeviceOption = None,
 ) -> None:
@@ -703,6 +701,7 @@ def _device(name: str | None, local_rank: int | None = None) -> torch.device:
         name = "cuda" if torch.cuda.is_available() else "mps" if mps else "cpu"
     if name == "cuda" and local_rank is not None:
         name = f"cuda:{local_rank}"
+        torch.cuda.set_device(local_rank)  # which pinned memory belongs to
     try:
         torch.empty(1, device=name)
     except (RuntimeError, AssertionError) as error:

@@ -370,7 +370,7 @@ def beam_search(
 
 def _normalise(logits: Tensor, blocked: Tensor) -> Tensor:
     """log P(next | prefix) over END and the labels that may follow."""
-    if not math.isfinite(float(logits.sum())):
+    if not math.isfinite(float(logits.abs().amax())):
         raise UserError("the model's logits are not finite; its weights are damaged")
     return logits.masked_fill(blocked, -torch.inf).log_softmax(dim=-1)
 

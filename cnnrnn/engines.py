@@ -65,8 +65,6 @@ def _onnxruntime(backbone: Backbone, file: Path, example: Tensor | None, threads
             dynamic_axes=axes,
             dynamo=False,
         )
-    if backbone.precision != torch.float32:
-        raise UserError("onnxruntime computes in float32 on processors; take --engine openvino for bfloat16")
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads or 0  # 0: as many as there are cores
     session = onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
@@ -92,6 +90,13 @@ def available() -> list[str]:
     return [*found, "torch"]
 
 
+def fastest(backbone: Backbone) -> str:
+    """The engine for who names none: torch on a GPU, else the fastest that is installed and has the precision."""
+    if backbone.device.type != "cpu":
+        return "torch"
+    return next(name for name in available() if name != "onnxruntime" or backbone.precision == torch.float32)
+
+
 class _FeatureMap(nn.Module):
     """A network up to its last feature map, as one module for a tracer."""
 
@@ -111,10 +116,12 @@ def load(checkpoint: Checkpoint, name: str | None = None, threads: int | None = 
     Raises UserError if the engine is unknown, not installed, or doesn't do what torch does.
     """
     backbone = checkpoint.model.backbone
-    if name is None:
-        name = available()[0] if backbone.device.type == "cpu" else "torch"
+    name = name or fastest(backbone)
     if name == "compile":
         backbone.net.forward_features = compiled(backbone.net.forward_features)
+        size = backbone.config.image_size
+        with torch.no_grad():
+            backbone(torch.zeros(2, 3, size, size, device=backbone.device))  # now, not when somebody waits for it
     if name in ("torch", "compile"):
         return backbone
     if name not in _ENGINES:
@@ -123,13 +130,15 @@ def load(checkpoint: Checkpoint, name: str | None = None, threads: int | None = 
         raise UserError(f"{name} is not installed; run `pip install 'cnnrnn[fast]'`, or take --engine torch")
     if backbone.device.type != "cpu":
         raise UserError(f"{name} runs on the processor; take --device cpu, or --engine torch")
+    if name == "onnxruntime" and backbone.precision != torch.float32:
+        raise UserError("onnxruntime computes in float32 on processors; take --engine openvino for bfloat16")
     (package, *_), suffix, start = _ENGINES[name]
     release = importlib.metadata.version(package)
     kept = f"{checkpoint.weights_hash[:32]}-{backbone.config.image_size}px-{name}-{release}"
     file = _cache() / kept / f"backbone{suffix}"
-    if file.exists():
-        return start(backbone, file, None, threads)
-    return _translated(backbone, file, start, threads)
+    if not file.exists():
+        _translate(backbone.at(), file, start, threads)
+    return start(backbone, file, None, threads)
 
 
 def _cache() -> Path:
@@ -137,8 +146,8 @@ def _cache() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "cnnrnn" / "engines"
 
 
-def _translated(backbone: Backbone, file: Path, start: Start, threads: int | None) -> Forward:
-    """Translate, compare, and keep what is right."""
+def _translate(backbone: Backbone, file: Path, start: Start, threads: int | None) -> None:
+    """Translate, compare in full precision, and keep what is right."""
     size = backbone.config.image_size
     example = torch.randn(2, 3, size, size, generator=torch.Generator().manual_seed(0))
     with replacing(file.parent) as new:
@@ -150,4 +159,3 @@ def _translated(backbone: Backbone, file: Path, start: Start, threads: int | Non
         alike = float(nn.functional.cosine_similarity(expected.flatten(), found.flatten(), dim=0))
         if not alike >= _ALIKE:
             raise UserError(f"the translated model differs from torch's (cosine {alike:.4f}); take --engine torch")
-    return forward

@@ -164,9 +164,9 @@ def _compare(folder: str, wanted: dict[str, Any]) -> None:
     filesystem, base = located(folder)
     with filesystem.open_input_file(f"{base}/{MANIFEST}") as file:
         try:
-            found = json.loads(file.read())
+            found = {"precision": Settings.precision, **json.loads(file.read())}  # which older runs don't know of
             changes = [f"{key}: {found.get(key)} → {value}" for key, value in wanted.items() if found.get(key) != value]
-        except (ValueError, AttributeError):
+        except (ValueError, TypeError):
             changes = [f"{MANIFEST} can't be read"]
     if changes:
         raise UserError(f"{folder} was made with something else ({'; '.join(changes)}); name another folder")

@@ -295,7 +295,7 @@ def _read_state(out: Path, identity: dict[str, Any]) -> dict[str, Any]:
         raise TrainingError(f"{out} holds no finished epoch to go on from; start without --resume") from None
     except Exception as error:  # torch raises many kinds for a damaged file
         raise TrainingError(f"{out / STATE} is damaged ({type(error).__name__}); start without --resume") from error
-    then = state["run"]
+    then = asdict(TrainConfig()) | state["run"]  # what older runs don't know of was as it is by default
     if changed := [f"{key}: {then.get(key)} → {now}" for key, now in identity.items() if then.get(key) != now]:
         raise TrainingError(
             f"{out} was started with other settings ({'; '.join(changed)}); repeat its command with --resume added"

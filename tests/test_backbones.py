@@ -89,6 +89,8 @@ def test_unknown_names_and_networks_without_a_map_are_refused() -> None:
         BackboneConfig.of("resnet1818")
     with pytest.raises(BackboneError, match="choose a CNN"):
         Backbone(BackboneConfig.of("test_vit", 160)).eval()(torch.zeros(1, 3, 160, 160))
+    with pytest.raises(BackboneError, match="choose a CNN"):
+        Backbone(BackboneConfig.of("mixer_s32_224", 224)).layers()  # a chain, but of no maps
 
 
 def test_another_size_and_a_dilated_stage_are_the_same_network_with_a_finer_map() -> None:

@@ -121,6 +121,10 @@ def test_parts_hold_what_predict_says(folder: Path, tmp_path: Path, loaded: Chec
 def test_a_folder_that_was_made_with_something_else_is_refused(tmp_path: Path) -> None:
     out, pictures, settings = str(tmp_path / "out"), ["/a.jpg", "/b.jpg"], shards.Settings("12ab", 8, "torch", 1)
     assert shards.begin(out, pictures, settings) == [0, 1]
+    manifest = Path(out) / shards.MANIFEST
+    older = json.loads(manifest.read_text())
+    assert older.pop("precision") == "float32"
+    manifest.write_text(json.dumps(older))  # of a version that had no choice
     assert shards.begin(out, pictures, settings) == [0, 1]
     for others, changed, message in (
         (pictures, shards.Settings("12ab", 4, "torch", 1), "beam: 8 → 4"),

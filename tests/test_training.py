@@ -156,6 +156,7 @@ def test_training_in_part_changes_only_the_last_layers(scenes_root: Path, tmp_pa
     ("gpu_way", "trained_layers", "near"),
     [
         ({"compile_layers": True}, 1, 1e-3),
+        ({"compile_layers": True}, None, 1e-3),
         ({"precision": "bfloat16"}, 1, 0.05),
         ({"precision": "bfloat16"}, None, 0.05),
     ],

@@ -20,6 +20,7 @@ CASES: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {  # head, of the
     "cached": ("cnn-rnn", {}, {"views": 3}),
     "maps": ("cnn-rnn", {"places": True}, {"backbone_lr": 1e-3, "trained_layers": 2, "mixup": 0.4}),
     "end to end": ("cnn-rnn", {"auxiliary": True}, {"backbone_lr": 1e-3, "auxiliary": 1.0, "mixup": 0.4}),
+    "bfloat16": ("cnn-rnn", {}, {"backbone_lr": 1e-3, "precision": "bfloat16"}),
     "sigmoid": ("sigmoid", {}, {"backbone_lr": 1e-3}),
     "asymmetric": ("sigmoid", {"places": True}, {"loss": "asymmetric"}),
     "untrained": ("cnn-rnn", {"auxiliary": True}, {"lr": 0.0, "auxiliary": 1.0, "epochs": 1}),
