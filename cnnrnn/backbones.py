@@ -208,6 +208,10 @@ class Backbone(nn.Module):
             raise BackboneError("this GPU has no bfloat16; take --precision float32")
         self.precision = PRECISIONS[precision]
 
+    def compile_layers(self) -> None:
+        """All of them, in place; see `compiled`."""
+        self.net.forward_features = compiled(self.net.forward_features)
+
     def fold_batch_norm(self) -> None:
         """Let the convolutions do batch norm's work: the same function with fixed statistics, up to twice as fast.
 

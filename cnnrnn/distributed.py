@@ -239,7 +239,7 @@ def _batch_norm(
     """`torch.nn.functional.batch_norm` of a batch of which x (share, channel, …) is this process's part."""
     if not training:
         return nn.functional.batch_norm(x, running_mean, running_var, weight, bias, training, momentum, eps)
-    x = x.to(running_mean.dtype if running_mean is not None else x.dtype)  # bfloat16 can't count
+    x = x.to(torch.promote_types(x.dtype, torch.float32))  # bfloat16 can't count
     over = [axis for axis in range(x.ndim) if axis != 1]
     per_channel = [1, -1, *[1] * (x.ndim - 2)]
     values = x.new_tensor([x.numel() // x.shape[1]])

@@ -18,7 +18,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from cnnrnn.backbones import Backbone, compiled
+from cnnrnn.backbones import Backbone
 from cnnrnn.checkpoint import Checkpoint
 from cnnrnn.errors import UserError
 from cnnrnn.files import replacing
@@ -118,7 +118,7 @@ def load(checkpoint: Checkpoint, name: str | None = None, threads: int | None = 
     backbone = checkpoint.model.backbone
     name = name or fastest(backbone)
     if name == "compile":
-        backbone.net.forward_features = compiled(backbone.net.forward_features)
+        backbone.compile_layers()
         size = backbone.config.image_size
         with torch.no_grad():
             backbone(torch.zeros(2, 3, size, size, device=backbone.device))  # now, not when somebody waits for it

@@ -74,8 +74,7 @@ class EndToEnd:
 
     def __post_init__(self) -> None:
         if self.compile_layers:
-            net = self.model.backbone.net
-            net.forward_features = compiled(net.forward_features)
+            self.model.backbone.compile_layers()
 
     def training(self) -> Inputs:
         order, seed = torch.randperm(len(self.train_split.samples)), int(torch.randint(2**62, ()))
