@@ -127,8 +127,8 @@ def prepare(
     device = device or ("cuda" if gpus else "cpu")
     # Here first: what can't be used is said in one line, and a translation is made once for this machine's workers.
     loaded = Checkpoint.load(checkpoint)
-    engine = engine or (engines.fastest(loaded.model.backbone) if device == "cpu" else "torch")
     loaded.model.backbone.compute_in(precision)
+    engine = engine or (engines.fastest(loaded.model.backbone) if device == "cpu" else "torch")
     engines.load(loaded, engine)
     settings = Settings(loaded.weights_hash, beam, engine, shard_size, precision)
     parts = begin(folder, pictures, settings)
