@@ -27,3 +27,39 @@ def test_the_strongest_company_is_told_beside_the_other_tables() -> None:
     assert told == {"cat": {"dog": (0.25, 1.0)}, "dog": {"cat": (1.0, 1.0)}, "sofa": {"cat": (0.5, 0.0)}}
     everybody = together(("cat", "dog", "sofa"), in_training, by_model)
     assert next(iter(everybody["sofa"].values())) == pytest.approx((0.5, 0))
+
+
+def test_pairs_are_those_of_a_loop_over_images() -> None:
+    truth = np.random.default_rng(0).random((30, 5)) < 0.4
+    table = counted(truth)
+    for one in range(5):
+        for other in range(5):
+            assert table[one, other] == sum(row[one] and row[other] for row in truth)
+
+
+def test_expected_pairs_add_up_over_images_and_their_paths() -> None:
+    assert expected([], 2).tolist() == [[0, 0], [0, 0]]
+    one, other = trace(((1,), 0.3), ((1, 2), 0.1)), trace(((0, 2, 1), 0.25))
+    np.testing.assert_allclose(expected([one], 3), [[0, 0, 0], [0, 1, 0.25], [0, 0.25, 0.25]])
+    np.testing.assert_allclose(expected([one, other], 3), expected([one], 3) + np.ones((3, 3)))
+
+
+def test_conditional_probabilities_are_given_the_rows_label_strongest_first() -> None:
+    labels = ("a", "b", "c", "d")
+    in_training = np.array([[8.0, 2, 4, 0], [2, 2, 1, 0], [4, 1, 5, 0], [0, 0, 0, 0]])
+    by_model = np.array([[4.0, 3, 1, 1], [3, 6, 0, 0], [1, 0, 2, 0], [1, 0, 0, 1]])
+    told = together(labels, in_training, by_model)
+    assert list(told) == list(labels)
+    # P(b | a) is 2/8 in training and 3/4 by the model; a label is never its own company
+    assert list(told["a"].items()) == [("b", (0.25, 0.75)), ("c", (0.5, 0.25)), ("d", (0, 0.25))]
+    assert list(told["b"].items()) == [("a", (1, 0.5)), ("c", (0.5, 0)), ("d", (0, 0))]
+    assert list(told["c"].items()) == [("a", (0.8, 0.5)), ("b", (0.2, 0)), ("d", (0, 0))]
+    assert list(told["d"].items()) == [("a", (0, 1)), ("b", (0, 0)), ("c", (0, 0))]  # ties stand in order
+    assert [len(others) for others in together(labels, in_training, by_model, most=2).values()] == [2, 2, 2, 2]
+
+
+def test_at_most_ten_others_are_told() -> None:
+    labels = tuple(map(str, range(15)))
+    assert {len(others) for others in together(labels, np.ones((15, 15)), np.ones((15, 15))).values()} == {10}
+    assert {len(others) for others in together(labels[:4], np.ones((4, 4)), np.ones((4, 4))).values()} == {3}
+    assert together(("alone",), np.ones((1, 1)), np.ones((1, 1))) == {"alone": {}}
