@@ -295,7 +295,8 @@ def _read_state(out: Path, identity: dict[str, Any]) -> dict[str, Any]:
         raise TrainingError(f"{out} holds no finished epoch to go on from; start without --resume") from None
     except Exception as error:  # torch raises many kinds for a damaged file
         raise TrainingError(f"{out / STATE} is damaged ({type(error).__name__}); start without --resume") from error
-    then = asdict(TrainConfig()) | state["run"]  # what older runs don't know of was as it is by default
+    # What older runs don't know of was as it is by default; the weight of their auxiliary head nobody knows.
+    then = asdict(TrainConfig()) | {"auxiliary weight": identity["auxiliary weight"]} | state["run"]
     if changed := [f"{key}: {then.get(key)} → {now}" for key, now in identity.items() if then.get(key) != now]:
         raise TrainingError(
             f"{out} was started with other settings ({'; '.join(changed)}); repeat its command with --resume added"
@@ -326,7 +327,8 @@ def _identity(checkpoint: Checkpoint, train_split: Split, val_split: Split, conf
     return {
         "head": type(model).__name__,
         **asdict(config),
-        **model.config.to_dict(),
+        **model.config.to_dict(),  # with an `auxiliary` of its own: whether there is such a head
+        "auxiliary weight": config.auxiliary,
         "backbone": model.backbone.config.name,
         "image_size": model.backbone.config.image_size,
         "labels": list(checkpoint.vocabulary.labels),
