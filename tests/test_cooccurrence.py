@@ -62,4 +62,6 @@ def test_at_most_ten_others_are_told() -> None:
     labels = tuple(map(str, range(15)))
     assert {len(others) for others in together(labels, np.ones((15, 15)), np.ones((15, 15))).values()} == {10}
     assert {len(others) for others in together(labels[:4], np.ones((4, 4)), np.ones((4, 4))).values()} == {3}
+    many = tuple(map(str, range(100)))  # numpy sorts few numbers stably, whatever it is asked for
+    assert list(together(many, np.ones((100, 100)), np.ones((100, 100)))["0"]) == list(many[1:11])
     assert together(("alone",), np.ones((1, 1)), np.ones((1, 1))) == {"alone": {}}

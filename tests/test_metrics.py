@@ -275,6 +275,9 @@ def test_of_tied_labels_the_first_ranks_first() -> None:
     assert top_k(tied, 1).tolist() == [[True, False, False]]
     assert map_at_k(np.array([[True, False, False]]), tied, 1) == 100
     assert map_at_k(np.array([[False, True, False]]), tied, 2) == 50
+    many = np.zeros((1, 100))  # numpy sorts few numbers stably, whatever it is asked for
+    assert np.flatnonzero(top_k(many, 50)).tolist() == list(range(50))
+    assert map_at_k(np.arange(100)[None] < 50, many, 50) == 100
     assert top_k(np.array([[0.2, 0.1]]), 3).tolist() == [[True, True]]  # there are no three
 
 
@@ -289,6 +292,8 @@ def test_calibration_by_hand() -> None:
     assert [entry["observed"] for entry in found["bins"]] == pytest.approx([0, 50, *[0] * 7, 100])
     assert found["ece"] == pytest.approx((5 + 2 * 36.5 + 2 * 2.5) / 5)
     assert found["ece_likely"] == pytest.approx((2 * 36.5 + 2 * 2.5) / 4)
+    one = calibration(truth[:1, 1:2], probs[:1, 1:2])
+    assert (one["ece"], one["ece_likely"]) == pytest.approx((85, 85))
     nothing = calibration(truth, probs, np.ones_like(truth))
     assert (nothing["ece"], nothing["ece_likely"]) == (0, 0)
     assert calibration(truth, probs)["bins"][5] == {"from": 50, "pairs": 1, "predicted": 50, "observed": 100}
