@@ -10,10 +10,10 @@ import torch
 from captum.attr import GuidedGradCam, InputXGradient, LayerGradCam
 from torch import Tensor, nn
 
-from cnnrnn.attribution import explain, place_shares, step_scores, worth_of_labels_before
+from cnnrnn.attribution import class_activation_map, explain, prefix_contribution, step_scores
 from cnnrnn.backbones import Backbone, BackboneConfig
 from cnnrnn.errors import UserError
-from cnnrnn.methods import METHODS, Steps, _guidable
+from cnnrnn.methods import METHODS, Steps, with_hookable_relus
 from cnnrnn.model import CNNRNN, ModelConfig
 from cnnrnn.prediction import encode
 from cnnrnn.targets import TARGETS, against
@@ -82,7 +82,7 @@ def test_class_activation_maps_add_up_to_the_score(model: CNNRNN, images: Tensor
     if model.config.places:
         torch.testing.assert_close(explanation.maps.sum(dim=(1, 2)), explanation.scores, rtol=1e-4, atol=1e-5)
         difference = explain(model, feature_map, tokens, "cam", against(1)).maps
-        rival = place_shares(model, feature_map, tokens, lambda logits, chosen: logits[:, 1])
+        rival = class_activation_map(model, feature_map, tokens, lambda logits, chosen: logits[:, 1])
         torch.testing.assert_close(difference, explanation.maps - rival, rtol=1e-4, atol=1e-5)
     else:
         torch.testing.assert_close(
@@ -118,7 +118,8 @@ def test_guided_grad_cam_and_input_times_gradient_are_captums_on_the_whole_model
     feature_map = encode(model, images[:1])[0][0]
     guided = explain(model, feature_map, tokens, "guided-grad-cam", image=images[0]).maps
     gradient = explain(model, feature_map, tokens, "input-x-gradient", image=images[0]).maps
-    whole = _guidable(WholeModel(copy.deepcopy(model), tokens))  # captum can't hook layers that write in place
+    # captum can't hook layers that write in place
+    whole = with_hookable_relus(WholeModel(copy.deepcopy(model), tokens))
     for step, token in enumerate([*tokens, model.end]):
         one = images[:1].clone().requires_grad_(True)
         reference = GuidedGradCam(whole, whole.model.backbone)
@@ -175,7 +176,7 @@ def test_targets_are_what_their_names_say(model: CNNRNN, images: Tensor) -> None
 
 def test_the_worth_of_the_labels_before_is_a_difference_of_log_odds(model: CNNRNN, images: Tensor) -> None:
     _, feature = encode(model, images[:1])
-    worth = worth_of_labels_before(model, feature, [2, 3])
+    worth = prefix_contribution(model, feature, [2, 3])
     with torch.no_grad():
         after_both = model(feature, torch.tensor([[model.start, 2, 3]]))[0, 2].softmax(-1)[model.end]
         first = model(feature, torch.tensor([[model.start]]))[0, 0]

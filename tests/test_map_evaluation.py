@@ -1,4 +1,4 @@
-"""Maps judged: by maps that are known to be right or wrong, and the whole way on rendered scenes."""
+"""Maps evaluated: by maps that are known to be right or wrong, and the whole way on rendered scenes."""
 
 from __future__ import annotations
 
@@ -16,37 +16,37 @@ from cnnrnn.checkpoint import Checkpoint, read_results
 from cnnrnn.cli import app
 from cnnrnn.data import DataError, load_split
 from cnnrnn.errors import UserError
-from cnnrnn.map_evaluation import Decoded, _areas, _Judge, _mosaics, evaluate_maps
-from cnnrnn.map_metrics import inside
+from cnnrnn.map_evaluation import DecodedImage, MapEvaluator, deletion_insertion_auc, evaluate_maps, mosaics
+from cnnrnn.map_metrics import box_mask
 from cnnrnn.prediction import encode
 
 SIZE = (50, 40)
 BOXES = {"circle": [(0.0, 0.0, 10.0, 10.0)], "star": [(30.0, 20.0, 50.0, 40.0)], "cross": [(20.0, 0.0, 30.0, 10.0)]}
 
 
-def decoded(names: tuple[str, ...], **changes: object) -> Decoded:
+def decoded(names: tuple[str, ...], **changes: object) -> DecodedImage:
     nothing = torch.zeros(1)
-    return replace(Decoded(SIZE, nothing, nothing, tuple(range(len(names))), names, BOXES), **changes)  # type: ignore[arg-type]
+    return replace(DecodedImage(SIZE, nothing, nothing, tuple(range(len(names))), names, BOXES), **changes)  # type: ignore[arg-type]
 
 
-def judged(loaded: Checkpoint, picture: Decoded, seen: tuple[str, ...]) -> dict:
+def evaluated(loaded: Checkpoint, picture: DecodedImage, seen: tuple[str, ...]) -> dict:
     """The report on one picture whose maps light up the boxes of the labels `seen`, one a step."""
-    judge = _Judge(loaded, "cam")
-    maps = np.stack([inside(BOXES[name], SIZE).astype(np.float32) for name in seen])
-    judge.maps = lambda decoded, model=None: maps  # type: ignore[method-assign]
-    judge.judge(picture)
-    return judge.report()
+    evaluator = MapEvaluator(loaded, "cam")
+    maps = np.stack([box_mask(BOXES[name], SIZE).astype(np.float32) for name in seen])
+    evaluator.maps = lambda decoded, model=None: maps  # type: ignore[method-assign]
+    evaluator.evaluate(picture)
+    return evaluator.report()
 
 
 def test_maps_of_the_right_boxes_have_all_points_and_those_of_others_none(loaded: Checkpoint) -> None:
     names = ("circle", "star", "cross")
-    right = judged(loaded, decoded(names), names)
+    right = evaluated(loaded, decoded(names), names)
     assert right["pointing"] == right["pointing_difficult"] == right["step_shift"] == 100
     assert right["energy"] == pytest.approx(100, abs=2)
     assert right["swap_pointing"] == right["swap_pointing_difficult"] == 0
-    turned = judged(loaded, decoded(names), ("star", "cross", "circle"))
+    turned = evaluated(loaded, decoded(names), ("star", "cross", "circle"))
     assert turned["pointing"] == turned["energy"] == 0
-    late = judged(loaded, decoded(names), ("circle", "circle", "circle"))
+    late = evaluated(loaded, decoded(names), ("circle", "circle", "circle"))
     assert late["pointing"] == pytest.approx(100 / 3)
     assert late["step_shift"] == 0
     assert late["swap_pointing"] == pytest.approx(100 / 3)  # a map that is the same at every step
@@ -55,13 +55,13 @@ def test_maps_of_the_right_boxes_have_all_points_and_those_of_others_none(loaded
 def test_only_right_steps_count_and_wrong_ones_are_told_apart(loaded: Checkpoint) -> None:
     seen = ("circle", "star")
     known = {name: boxes for name, boxes in BOXES.items() if name != "star"}
-    report = judged(loaded, decoded(seen, boxes=known), seen)
+    report = evaluated(loaded, decoded(seen, boxes=known), seen)
     assert report["per_label"] == {"circle": 100}
     assert report["step_shift"] is None
     assert (report["false_positives"], report["on_another_label"]) == (1, 0)
-    assert judged(loaded, decoded(seen, boxes=known), ("circle", "cross"))["on_another_label"] == 100
+    assert evaluated(loaded, decoded(seen, boxes=known), ("circle", "cross"))["on_another_label"] == 100
     nobody_knows = decoded(seen, boxes=known, ignored=frozenset({"star"}))
-    assert judged(loaded, nobody_knows, seen)["false_positives"] == 0
+    assert evaluated(loaded, nobody_knows, seen)["false_positives"] == 0
 
 
 def test_difficult_is_small_and_not_alone() -> None:
@@ -84,9 +84,10 @@ def test_taking_the_right_pixels_away_costs_the_label_and_bringing_them_back_sav
         image = loaded.model.backbone.preprocess(picture)
         feature_map = encode(loaded.model, image.unsqueeze(0))[0][0]
         circle = loaded.vocabulary.labels.index("circle")
-        one = Decoded(picture.size, image, feature_map, (circle,), ("circle",), split.boxes(sample))
-        on_it = inside(one.own(0), picture.size).astype(np.float32)
-        (deletion, insertion), (late, slow) = _areas(loaded.rnn, one, 0, on_it), _areas(loaded.rnn, one, 0, -on_it)
+        one = DecodedImage(picture.size, image, feature_map, (circle,), ("circle",), split.boxes(sample))
+        on_it = box_mask(one.own_boxes(0), picture.size).astype(np.float32)
+        deletion, insertion = deletion_insertion_auc(loaded.rnn, one, 0, on_it)
+        late, slow = deletion_insertion_auc(loaded.rnn, one, 0, -on_it)
         found += deletion < late and insertion > slow
         if found == 3:
             return
@@ -96,13 +97,13 @@ def test_taking_the_right_pixels_away_costs_the_label_and_bringing_them_back_sav
 def test_mosaics_have_four_labels_each_in_its_cell(scenes_root: Path) -> None:
     split = load_split("scenes", scenes_root, "train")
     singles = [(sample, *sample.labels) for sample in split.samples if len(sample.labels) == 1]
-    for picture, boxes in _mosaics(singles, 5, 64):
+    for picture, boxes in mosaics(singles, 5, 64):
         assert picture.size == (64, 64)
         assert sorted(box[0] for box in boxes.values()) == [
             (0, 0, 32, 32), (0, 32, 32, 64), (32, 0, 64, 32), (32, 32, 64, 64),
         ]  # fmt: skip
         assert len(np.unique(np.asarray(picture).reshape(-1, 3), axis=0)) > 8
-    assert list(_mosaics(singles[:1], 5, 64)) == []
+    assert list(mosaics(singles[:1], 5, 64)) == []
 
 
 def test_the_command_writes_every_figure_and_the_card(
@@ -111,7 +112,17 @@ def test_the_command_writes_every_figure_and_the_card(
     import shutil
 
     folder = shutil.copytree(scenes_checkpoint, tmp_path / "model")
-    arguments = ["--checkpoint", folder, "--dataset", "scenes", "--root", scenes_root, "--few", 4, "--record"]
+    arguments = [
+        "--checkpoint",
+        folder,
+        "--dataset",
+        "scenes",
+        "--root",
+        scenes_root,
+        "--max-perturbation-images",
+        4,
+        "--record",
+    ]
     done = CliRunner().invoke(
         app, [str(a) for a in ("evaluate-maps", *arguments, "--methods", "cam,occlusion", "--json", "-")]
     )
