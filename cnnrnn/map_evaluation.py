@@ -111,8 +111,8 @@ def evaluate_maps(
 
     Under ``methods``, each has: pointing, pointing_difficult and energy, means over the labels; per_label, its
     pointing; swap_pointing and swap_pointing_difficult, what the map of another step of the same path would have
-    had; step_shift, how often a step's map prefers its own label's boxes to those of the label before it; of
-    about `max_perturbation_images` images deletion and insertion (areas under the curve of the step's probability),
+    had; step_shift, how often a step's map prefers its own label's boxes to those of the label before it; of at
+    most `max_perturbation_images` images, evenly spread, deletion and insertion (areas under the curve of the step's probability),
     sanity_head and sanity_all (rank correlation with the maps of the model with random weights); mosaic, of as many
     2 × 2 grids of images with one label each; on_another_label, of the steps that are false positives those that point
     at a label that is there; seconds_per_image. ``baselines`` has the image's centre, ``targets`` the default method
@@ -130,7 +130,8 @@ def evaluate_maps(
     prefix, centre = PrefixEvaluator(checkpoint), StepRecords()
     single_label: list[tuple[Sample, str]] = []
     clock, errors, exact = _Clock(), {}, []
-    every = max(1, len(split.samples) // max_perturbation_images)
+    count = min(max_perturbation_images, len(split.samples))
+    perturbed = {index * len(split.samples) // count for index in range(count)}  # rows, evenly spread
     for row, sample in enumerate(split.samples):
         try:
             image = open_image(sample.image)
@@ -151,7 +152,7 @@ def evaluate_maps(
         for evaluator in (*by_method.values(), *by_target.values()):
             evaluator.evaluate(decoded)
         prefix.evaluate(decoded)
-        if row % every == 0:
+        if row in perturbed:
             for evaluator in by_method.values():
                 evaluator.evaluate_faithfulness(decoded)
     for image, cells in mosaics(single_label, max_perturbation_images, checkpoint.model.backbone.config.image_size):
