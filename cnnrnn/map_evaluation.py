@@ -112,10 +112,10 @@ def evaluate_maps(
     Under ``methods``, each has: pointing, pointing_difficult and energy, means over the labels; per_label, its
     pointing; swap_pointing and swap_pointing_difficult, what the map of another step of the same path would have
     had; step_shift, how often a step's map prefers its own label's boxes to those of the label before it; of at
-    most `max_perturbation_images` images, evenly spread, deletion and insertion (areas under the curve of the step's probability),
-    sanity_head and sanity_all (rank correlation with the maps of the model with random weights); mosaic, of as many
-    2 × 2 grids of images with one label each; on_another_label, of the steps that are false positives those that point
-    at a label that is there; seconds_per_image. ``baselines`` has the image's centre, ``targets`` the default method
+    most `max_perturbation_images` images, evenly spread, deletion and insertion (areas under the curve of the
+    step's probability), sanity_head and sanity_all (rank correlation with the maps of the model with random weights);
+    mosaic, of as many 2 × 2 grids of images with one label each; on_another_label, of the steps that are false
+    positives those that point at a label that is there; seconds_per_image. ``baselines`` has the image's centre, ``targets`` the default method
     for every target, ``prefix`` how much a step's map depends on the labels before it; exact_set is the subset accuracy
     of the paths that were explained, ``few`` is `max_perturbation_images`. `advance` is called after every image.
 
@@ -142,7 +142,7 @@ def evaluate_maps(
             advance()
         boxes = split.boxes(sample)
         with clock:
-            decoded = replace(_decode(checkpoint, image, boxes, beam), ignored=frozenset(sample.ignored))
+            decoded = replace(decode_image(checkpoint, image, boxes, beam), ignored=frozenset(sample.ignored))
         if len(boxes) == 1:
             single_label.append((sample, next(iter(boxes))))
         exact.append(decoded.is_exact)
@@ -156,7 +156,7 @@ def evaluate_maps(
             for evaluator in by_method.values():
                 evaluator.evaluate_faithfulness(decoded)
     for image, cells in mosaics(single_label, max_perturbation_images, checkpoint.model.backbone.config.image_size):
-        grid = _decode(checkpoint, image, cells, beam)
+        grid = decode_image(checkpoint, image, cells, beam)
         for evaluator in by_method.values():
             evaluator.evaluate_mosaic(grid)
     return {
@@ -387,7 +387,8 @@ class PrefixEvaluator:
         return {**means(self.records), "pairs": {pair: means(StepRecords(pairs[pair])) for pair in common}}
 
 
-def _decode(checkpoint: Checkpoint, image: Image.Image, boxes: Boxes, beam: int) -> DecodedImage:
+def decode_image(checkpoint: Checkpoint, image: Image.Image, boxes: Boxes, beam: int) -> DecodedImage:
+    """The best path of beam search for an RGB image, with the boxes of its labels, in the image's own pixels."""
     pixels = checkpoint.model.backbone.preprocess(image).to(checkpoint.model.device)
     feature_map, feature = encode(checkpoint.model, pixels.unsqueeze(0))
     trace = decode_picture(checkpoint, feature[0], beam)
