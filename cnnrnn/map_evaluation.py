@@ -115,9 +115,10 @@ def evaluate_maps(
     most `max_perturbation_images` images, evenly spread, deletion and insertion (areas under the curve of the
     step's probability), sanity_head and sanity_all (rank correlation with the maps of the model with random weights);
     mosaic, of as many 2 × 2 grids of images with one label each; on_another_label, of the steps that are false
-    positives those that point at a label that is there; seconds_per_image. ``baselines`` has the image's centre, ``targets`` the default method
-    for every target, ``prefix`` how much a step's map depends on the labels before it; exact_set is the subset accuracy
-    of the paths that were explained, ``few`` is `max_perturbation_images`. `advance` is called after every image.
+    positives those that point at a label that is there; seconds_per_image. ``baselines`` has the image's centre,
+    ``targets`` the default method for every target, ``prefix`` how much a step's map depends on the labels before it;
+    exact_set is the subset accuracy of the paths that were explained, ``few`` is `max_perturbation_images`. `advance`
+    is called after every image.
 
     Raises DataError if the split has no boxes, UserError for an unknown method.
     """

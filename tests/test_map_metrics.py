@@ -49,7 +49,7 @@ def test_the_tolerance_is_on_all_four_sides_of_a_box(tolerance: float) -> None:
 
 
 def test_the_tolerance_is_15_pixels_of_500() -> None:
-    assert TOLERANCE * 500 == pytest.approx(15)
+    assert pytest.approx(15) == TOLERANCE * 500
 
 
 def test_a_box_covers_the_pixels_between_its_rounded_edges() -> None:
