@@ -558,6 +558,8 @@ def explained_by(by_tokens: dict[tuple[int, ...], Maps]) -> Callable[..., Explan
     """In place of `explain`: these maps of these paths; END's, which nobody asks for, is added."""
 
     def explain(model: CNNRNN, feature_map: Tensor, tokens: Sequence[int]) -> Explanation:
+        assert isinstance(model, CNNRNN)
+        assert torch.equal(feature_map, torch.zeros(1))  # that of `decoded`
         maps = torch.from_numpy(np.stack([*by_tokens[tuple(tokens)], np.full(SIZE[::-1], 9.0)]))
         return Explanation(tuple(tokens), maps, torch.zeros(len(maps)), "cam")
 
