@@ -1,4 +1,4 @@
-"""Where in the picture each decoding step found its evidence: one map per step of a path.
+"""Where in the image each decoding step found its evidence: one map per step of a path.
 
 The image enters only in equation 3, out of the feature map, and no recurrence sees it. So one unrolled pass
 over the labels and one backward pass explain every step of a path, without a second backbone pass and without
@@ -27,7 +27,7 @@ from cnnrnn.targets import Target, log_odds
 
 @torch.no_grad()
 def _path_steps(model: CNNRNN, tokens: Sequence[int]) -> tuple[Tensor, Tensor, Tensor]:
-    """Of a path and its END, the same for every picture: U_o o(t) (step, embedding), which labels each step may no
+    """Of a path and its END, the same for every image: U_o o(t) (step, embedding), which labels each step may no
     longer emit (step, L+1), and what it chose (step, 1)."""
     inputs = torch.tensor([[model.start, *tokens]], device=model.device)  # (1, step)
     choices = torch.tensor([*tokens, model.end], device=model.device).unsqueeze(1)
@@ -35,7 +35,7 @@ def _path_steps(model: CNNRNN, tokens: Sequence[int]) -> tuple[Tensor, Tensor, T
 
 
 def _image_scores(model: CNNRNN, tokens: Sequence[int], target: Target) -> Callable[[Tensor], Tensor]:
-    """U_I I, one copy per step (step, place, embedding) -> `target` of every step of the path and its END (step,)."""
+    """U_I I, one copy per step (step, location, embedding) -> `target` of each step of the path and its END (step,)."""
     recurrent, emitted, choices = _path_steps(model, tokens)
 
     def scores(image: Tensor) -> Tensor:
@@ -54,60 +54,67 @@ def step_scores(model: CNNRNN, tokens: Sequence[int], target: Target = log_odds)
     return lambda feature_maps: scores(model.project_image(model.image_feature(feature_maps)))
 
 
-def _to_explain(model: CNNRNN, feature_map: Tensor, tokens: Sequence[int], target: Target) -> tuple[Tensor, StepScores]:
-    """What stays at the feature map's grid is explained of: a map (1, channel, height, width), and the scores of it.
+def _map_to_explain(
+    model: CNNRNN, feature_map: Tensor, tokens: Sequence[int], target: Target
+) -> tuple[Tensor, StepScores]:
+    """The map that methods at the feature map's grid differentiate with respect to (1, channel, height, width), and
+    the scores as a function of it.
 
-    That is the feature map, or, where every place has its say, what U_I makes of each: U_I is linear, so what a place
-    adds is the same by its features and by their projection, which has a tenth of the channels.
+    That is the feature map or, of a model that scores labels at every location, its projection by U_I at each of
+    them: U_I is linear, so a location's contribution is the same by its features and by their projection, which has a
+    tenth of the channels.
     """
     feature_map = feature_map.detach().unsqueeze(0)
     if not model.config.places:
         return feature_map, step_scores(model, tokens, target)
     scores = _image_scores(model, tokens, target)
     with torch.no_grad():
-        projected = model.project_image(model.image_feature(feature_map)).transpose(1, 2)  # (1, embedding, place)
+        projected = model.project_image(model.image_feature(feature_map)).transpose(1, 2)  # (1, embedding, location)
     return projected.unflatten(2, feature_map.shape[-2:]), lambda maps: scores(maps.flatten(2).transpose(1, 2))
 
 
-def place_shares(model: CNNRNN, feature_map: Tensor, tokens: Sequence[int], target: Target = log_odds) -> Tensor:
-    """How a step's score is shared out among the places, of a model that scores labels at every place (`places`):
-    feature map (channel, height, width) -> (step, height, width).
+def class_activation_map(
+    model: CNNRNN, feature_map: Tensor, tokens: Sequence[int], target: Target = log_odds
+) -> Tensor:
+    """Each location's contribution to each step's score, of a model that scores labels at every location (`places`):
+    feature map (channel, height, width) -> (step, height, width), in the unit of the score.
 
-    A logit is the sum of what its places say, so the parts of all logits, weighed by the score's gradient with respect
-    to the logits, are the score's to first order. Of a label's own logit they are its parts: the class activation map
-    (Zhou et al., CVPR 2016), through equations 3 and 4.
+    A logit is the sum of its contributions from the locations. Those to all logits, weighted by the score's gradient
+    with respect to the logits, are the contributions to the score, to first order. For a label's own logit they are
+    exact: the class activation map (Zhou et al., CVPR 2016), through equations 3 and 4.
     """
     recurrent, emitted, choices = _path_steps(model, tokens)
     with torch.no_grad():
         image = model.project_image(model.image_feature(feature_map.unsqueeze(0)))
-        said = model.said(recurrent.unsqueeze(0), image)[0]  # (step, place, L+1)
-        parts = model.over_places.weights(said) * said
+        location_logits = model.said(recurrent.unsqueeze(0), image)[0]  # (step, location, L+1)
+        contributions = model.over_places.weights(location_logits) * location_logits
     with torch.enable_grad():
-        logits = parts.sum(dim=1).requires_grad_(True)  # (step, L+1)
+        logits = contributions.sum(dim=1).requires_grad_(True)  # (step, L+1)
         explained = target(logits.masked_fill(emitted, -torch.inf), choices)
         weights = torch.autograd.grad(explained.sum(), logits)[0]
-    return (weights.unsqueeze(1) * parts).sum(dim=-1).unflatten(1, feature_map.shape[-2:])
+    return (weights.unsqueeze(1) * contributions).sum(dim=-1).unflatten(1, feature_map.shape[-2:])
 
 
 @torch.no_grad()
-def worth_of_labels_before(model: CNNRNN, feature: Tensor, tokens: Sequence[int]) -> Tensor:
-    """What the labels before it add to each step's log-odds, in nats: I of one image (1, …) -> (step,).
+def prefix_contribution(model: CNNRNN, feature: Tensor, tokens: Sequence[int]) -> Tensor:
+    """What the prefix, the labels emitted before it, adds to each step's log-odds, in nats: I of one image (1, …) ->
+    (step,).
 
     Compared with the recurrence having seen START alone, with the same labels excluded: 0 at the first step. The rest
     is the image's. (The two terms of equation 3 can't be told apart in the scores themselves: h is not linear.)
     """
     recurrent, emitted, choices = _path_steps(model, tokens)
     image = model.project_image(feature)
-    known, forgotten = (
-        log_odds(model.score(seen.unsqueeze(0), image)[0].masked_fill(emitted, -torch.inf), choices)
-        for seen in (recurrent, recurrent[:1].expand_as(recurrent))
+    with_prefix, without_prefix = (
+        log_odds(model.score(state.unsqueeze(0), image)[0].masked_fill(emitted, -torch.inf), choices)
+        for state in (recurrent, recurrent[:1].expand_as(recurrent))
     )
-    return known - forgotten
+    return with_prefix - without_prefix
 
 
 @dataclass(frozen=True)
 class Explanation:
-    """Maps of one path of one picture."""
+    """Maps of one path of one image."""
 
     tokens: tuple[int, ...]  # the path's labels; the last map is END's
     maps: Tensor  # (step, height, width) on the feature map's grid or of pixels, signed: > 0 speaks for the choice
@@ -130,19 +137,21 @@ def explain(
 ) -> Explanation:
     """One map per step of the path `tokens` and END, from a kept feature map (channel, height, width).
 
-    The model must be in eval mode. Methods that go down to the pixels also need the preprocessed picture,
-    `image` (3, size, size). Raises UserError for an unknown method.
+    The model must be in eval mode. Methods that go down to the pixels also need the preprocessed image
+    (3, size, size). Raises UserError for an unknown method, ValueError for a missing image.
     """
     if method not in METHODS:
         raise UserError(f"no method '{method}'; choose one of {', '.join(METHODS)}")
     if method in PIXEL_METHODS and image is None:
-        raise ValueError(f"{method} needs the picture, not only its feature map")
-    one, scores = _to_explain(model, feature_map, tokens, target)
-    maps = one.expand(len(tokens) + 1, -1, -1, -1)  # (step, channel, height, width)
+        raise ValueError(f"{method} needs the image, not only its feature map")
+    feature, scores = _map_to_explain(model, feature_map, tokens, target)
+    maps = feature.expand(len(tokens) + 1, -1, -1, -1)  # (step, channel, height, width)
     with torch.no_grad():
         explained = scores(maps)
-    shares = partial(place_shares, model, feature_map.detach(), tokens, target) if model.config.places else None
+    contributions = None
+    if model.config.places:
+        contributions = partial(class_activation_map, model, feature_map.detach(), tokens, target)
     pixels = None if image is None else Pixels(image, model.backbone, step_scores(model, tokens, target))
     with torch.enable_grad():
-        found = METHODS[method](Steps(scores, maps, shares, pixels))
-    return Explanation(tuple(tokens), found, explained, method)
+        attributions = METHODS[method](Steps(scores, maps, contributions, pixels))
+    return Explanation(tuple(tokens), attributions, explained, method)

@@ -510,7 +510,7 @@ def evaluate_maps(
     root: RootOption,
     split: Annotated[str, typer.Option("--split", help="train, val, trainval or test.")] = "test",
     methods: Annotated[str, typer.Option("--methods", help="Names with commas between them, or all.")] = "all",
-    few: Annotated[
+    max_perturbation_images: Annotated[
         int,
         typer.Option(min=1, help="Pictures for what needs many passes: deletion, insertion, sanity check, mosaics."),
     ] = 100,
@@ -546,7 +546,7 @@ def evaluate_maps(
         names = list(METHODS) if methods == "all" else [name.strip() for name in methods.split(",")]
         with picture_progress() as bar:
             task = bar.add_task(escape(data.name), total=len(data.samples), remark="")
-            report = run_evaluation(loaded, data, names, beam, few, lambda: bar.advance(task))
+            report = run_evaluation(loaded, data, names, beam, max_perturbation_images, lambda: bar.advance(task))
         report["command"] = _command_line()
         if record:
             record_maps(checkpoint, data.name, report)

@@ -1,4 +1,8 @@
-"""Does a map point at the right thing? Measures of one map against boxes, and against what the model does."""
+"""Does a map point at the right thing? Metrics of one map against boxes, and of one map against another.
+
+A map is float (height, width), signed: positive values are evidence for the step's choice. A box is (left, top,
+right, bottom) in pixels of the same grid.
+"""
 
 from __future__ import annotations
 
@@ -17,8 +21,9 @@ def peak(values: np.ndarray) -> tuple[float, float] | None:
     return (column + 0.5, row + 0.5) if values[row, column] > 0 else None
 
 
-def points_into(point: tuple[float, float] | None, boxes: Sequence[Box], tolerance: float) -> bool:
-    """The pointing game: whether a point is inside any box, or at most `tolerance` pixels beside it."""
+def pointing_hit(point: tuple[float, float] | None, boxes: Sequence[Box], tolerance: float) -> bool:
+    """The pointing game (Zhang et al., ECCV 2016): whether a point (x, y) is inside any box, or at most `tolerance`
+    pixels beside it. No point is no hit."""
     if point is None:
         return False
     x, y = point
@@ -28,8 +33,8 @@ def points_into(point: tuple[float, float] | None, boxes: Sequence[Box], toleran
     )
 
 
-def inside(boxes: Sequence[Box], size: tuple[int, int]) -> np.ndarray:
-    """Which pixels of a picture of (width, height) any box covers: bool (height, width)."""
+def box_mask(boxes: Sequence[Box], size: tuple[int, int]) -> np.ndarray:
+    """Which pixels of an image of (width, height) any box covers: bool (height, width)."""
     mask = np.zeros(size[::-1], dtype=bool)
     for left, top, right, bottom in boxes:
         mask[round(top) : round(bottom), round(left) : round(right)] = True
@@ -37,15 +42,18 @@ def inside(boxes: Sequence[Box], size: tuple[int, int]) -> np.ndarray:
 
 
 def energy_inside(values: np.ndarray, mask: np.ndarray) -> float:
-    """Share of the positive evidence that is inside (energy-based pointing game, Wang et al. 2020); 0 without any."""
+    """Fraction, 0 to 1, of the positive evidence that is inside the mask; 0 where there is none.
+
+    The energy-based pointing game of Score-CAM (Wang et al., CVPR workshops 2020).
+    """
     evidence = values.clip(min=0)
     total = evidence.sum()
     return float(evidence[mask].sum() / total) if total > 0 else 0.0
 
 
-def prefers(values: np.ndarray, own: np.ndarray, other: np.ndarray) -> bool | None:
-    """Whether there is more positive evidence to the pixel where only `own` is than where only `other` is; None if one
-    of them has no pixel of its own."""
+def prefers_own_mask(values: np.ndarray, own: np.ndarray, other: np.ndarray) -> bool | None:
+    """Whether the mean positive evidence per pixel is higher where only `own` is than where only `other` is, both bool
+    (height, width); None if one of them has no pixel of its own."""
     only_own, only_other = own & ~other, other & ~own
     if not only_own.any() or not only_other.any():
         return None
@@ -54,7 +62,7 @@ def prefers(values: np.ndarray, own: np.ndarray, other: np.ndarray) -> bool | No
 
 
 def rank_correlation(one: np.ndarray, other: np.ndarray) -> float:
-    """Spearman's, of two maps of the same shape; 0 if one of them is flat."""
+    """Spearman's, -1 to 1, of two maps of the same shape; 0 if one of them is flat."""
     from scipy.stats import spearmanr
 
     if np.ptp(one) == 0 or np.ptp(other) == 0:
@@ -62,8 +70,8 @@ def rank_correlation(one: np.ndarray, other: np.ndarray) -> float:
     return float(spearmanr(one.ravel(), other.ravel()).statistic)
 
 
-def hottest_first(values: np.ndarray, parts: int) -> list[np.ndarray]:
-    """Growing sets of the pixels with the most evidence, 1/parts, 2/parts … of all: bool (height, width) each."""
+def top_fraction_masks(values: np.ndarray, parts: int) -> list[np.ndarray]:
+    """Growing masks of the pixels with the most evidence, 1/parts, 2/parts … of all: bool (height, width) each."""
     order = np.argsort(-values, axis=None, kind="stable")
     rank = np.empty(values.size, dtype=np.int64)
     rank[order] = np.arange(values.size)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-# key of a method's figures: heading, how it is written
+# a method's metric: heading, format
 _COLUMNS = {
     "pointing": ("pointing", "{:.1f}"),
     "pointing_difficult": ("difficult", "{:.1f}"),
@@ -33,25 +33,26 @@ LEGEND = (
 def table(report: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
     """Headings, and a row for each method, each other target of the default one, and the picture's centre."""
     rows = [["the picture's centre", *_cells(report["baselines"]["centre"])]]
-    rows += [[name, *_cells(figures)] for name, figures in report["methods"].items()]
-    rows += [[f"{report['default']}, {name}", *_cells(figures)] for name, figures in report["targets"].items()]
+    rows += [[name, *_cells(metrics)] for name, metrics in report["methods"].items()]
+    rows += [[f"{report['default']}, {name}", *_cells(metrics)] for name, metrics in report["targets"].items()]
     return ["method", *(heading for heading, _ in _COLUMNS.values())], rows
 
 
-def _cells(figures: dict[str, Any]) -> list[str]:
+def _cells(metrics: dict[str, Any]) -> list[str]:
+    """One a column; empty where a metric is missing."""
     return [
-        pattern.format(figures[key]) if figures.get(key) is not None else "" for key, (_, pattern) in _COLUMNS.items()
+        pattern.format(metrics[key]) if metrics.get(key) is not None else "" for key, (_, pattern) in _COLUMNS.items()
     ]
 
 
 def prefix_sentence(report: dict[str, Any]) -> str:
-    """How much a step's map owes to the labels before it."""
-    found = report["prefix"]
-    if not found["steps"]:
+    """How much a step's map depends on the labels before it."""
+    prefix = report["prefix"]
+    if not prefix["steps"]:
         return "No path had two labels that are right."
     return (
-        f"Over {found['steps']} later steps, a map's rank correlation with that of the same label said first is "
-        f"{found['correlation_with_said_first']:.2f}, its strongest place moves by {found['peak_moved']:.1f} % of the "
-        f"diagonal, and its rank correlation with the map of the step before is "
-        f"{found['correlation_with_step_before']:.2f}."
+        f"Over {prefix['steps']} later steps, a map's rank correlation with that of the same label said first is "
+        f"{prefix['correlation_with_said_first']:.2f}, its strongest place moves by {prefix['peak_moved']:.1f} % of "
+        f"the diagonal, and its rank correlation with the map of the step before is "
+        f"{prefix['correlation_with_step_before']:.2f}."
     )

@@ -1,4 +1,4 @@
-"""How the evidence for a step's score is spread over the picture: one signed map per step, by several methods.
+"""How the evidence for a step's score is spread over the image: one signed map per step, by several methods.
 
 Those that stay at the feature map need no backbone pass. Those that go down to the pixels do, one forth and back per
 step. Nobody hooks the shared model: two threads explaining at once can't mix.
@@ -23,30 +23,31 @@ StepScores = Callable[[Tensor], Tensor]
 
 @dataclass(frozen=True)
 class Pixels:
-    """What methods need that go down to the pixels."""
+    """What methods that go down to the pixels need."""
 
-    image: Tensor  # the preprocessed picture (3, size, size)
+    image: Tensor  # the preprocessed image (3, size, size)
     backbone: Backbone
     scores: StepScores  # of the backbone's feature maps
 
 
 @dataclass(frozen=True)
 class Steps:
-    """All steps of one path of one picture."""
+    """All steps of one path of one image."""
 
-    scores: StepScores  # of such maps as these
+    scores: StepScores  # as a function of such maps as these
     maps: Tensor  # (step, channel, height, width), the same for every step; detached
-    shares: Callable[[], Tensor] | None = None  # what every place adds to the scores, of a model that has it so
+    # -> each location's exact contribution (step, height, width), of a model that scores labels at every location
+    contributions: Callable[[], Tensor] | None = None
     pixels: Pixels | None = None
 
 
 def cam(steps: Steps) -> Tensor:
-    """Class activation maps: what every place adds to the score (step, height, width).
+    """Class activation maps: each location's contribution to the score (step, height, width).
 
-    That is told exactly where the logits are sums over places. Where the picture was pooled before they were computed,
-    a gradient has to share them out: HiResCAM, which is Grad-CAM then.
+    They are exact where the logits are sums over locations. Where the image was pooled before they were computed, the
+    gradient distributes the score: HiResCAM, which is Grad-CAM then.
     """
-    return steps.shares() if steps.shares is not None else hires_cam(steps)
+    return steps.contributions() if steps.contributions is not None else hires_cam(steps)
 
 
 def grad_cam(steps: Steps) -> Tensor:
@@ -56,15 +57,15 @@ def grad_cam(steps: Steps) -> Tensor:
 
 
 def hires_cam(steps: Steps) -> Tensor:
-    """HiResCAM (Draelos and Carin, 2021): every place's own gradient times its features; same shapes.
+    """HiResCAM (Draelos and Carin, 2021): each location's own gradient times its features; same shapes.
 
-    Grad-CAM's mean of the gradient is the same thing for an average-pooled map. Where places count differently for a
-    label, it is this that tells what each of them adds.
+    Grad-CAM's mean of the gradient is the same thing for an average-pooled map. Where locations have different weights
+    for a label, only this gives each one's contribution.
     """
-    return _gradient_times(steps.scores, steps.maps)
+    return _gradient_times_features(steps.scores, steps.maps)
 
 
-def _gradient_times(scores: StepScores, feature_maps: Tensor) -> Tensor:
+def _gradient_times_features(scores: StepScores, feature_maps: Tensor) -> Tensor:
     return (_gradient(scores, feature_maps) * feature_maps).sum(dim=1)
 
 
@@ -83,13 +84,13 @@ def integrated_gradients(steps: Steps) -> Tensor:
 
 
 def occlusion(steps: Steps) -> Tensor:
-    """What each step's score loses when one place of the feature map is set to zero, by captum; same shapes."""
+    """What each step's score loses when one location of the feature map is set to zero, by captum; same shapes."""
     from captum.attr import Occlusion
 
     window = (steps.maps.shape[1], 1, 1)
     with torch.no_grad():
-        lost = Occlusion(steps.scores).attribute(steps.maps.contiguous(), sliding_window_shapes=window)
-    return lost.mean(dim=1)  # the same in every channel
+        drop = Occlusion(steps.scores).attribute(steps.maps.contiguous(), sliding_window_shapes=window)
+    return drop.mean(dim=1)  # the same in every channel
 
 
 def smoothgrad(steps: Steps) -> Tensor:
@@ -98,12 +99,12 @@ def smoothgrad(steps: Steps) -> Tensor:
     Not captum's, whose noise comes from the one generator of the process: two people at once would mix.
     """
     samples, feature_maps = 16, steps.maps
-    dice = torch.Generator(feature_maps.device).manual_seed(0)  # the same picture has the same map
-    spread = 0.15 * feature_maps.std()
+    rng = torch.Generator(feature_maps.device).manual_seed(0)  # the same image has the same map
+    noise_std = 0.15 * feature_maps.std()
     total = feature_maps.new_zeros(feature_maps[:, 0].shape)  # (step, height, width)
     for _ in range(samples):
-        noise = torch.randn(feature_maps.shape[1:], generator=dice, device=feature_maps.device)
-        total += _gradient_times(steps.scores, feature_maps + spread * noise)
+        noise = torch.randn(feature_maps.shape[1:], generator=rng, device=feature_maps.device)
+        total += _gradient_times_features(steps.scores, feature_maps + noise_std * noise)
     return total / samples
 
 
@@ -125,23 +126,23 @@ def guided_grad_cam(steps: Steps) -> Tensor:
     from captum.attr import GuidedBackprop
 
     pixels, images = _pixels(steps)
-    whole = nn.Sequential(_guidable(copy.deepcopy(pixels.backbone)), _Scores(pixels.scores))
+    model = nn.Sequential(with_hookable_relus(copy.deepcopy(pixels.backbone)), _ScoreModule(pixels.scores))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # captum says that it hooks
-        guided = GuidedBackprop(whole).attribute(images)  # (step, 3, size, size)
+        guided = GuidedBackprop(model).attribute(images)  # (step, 3, size, size)
     coarse = grad_cam(steps).clamp(min=0).unsqueeze(1)
     fine = functional.interpolate(coarse, images.shape[-2:], mode="bilinear", align_corners=False)
     return (fine * guided.detach()).sum(dim=1)
 
 
 def _pixels(steps: Steps) -> tuple[Pixels, Tensor]:
-    """And a copy of the picture for every step: (step, 3, size, size)."""
+    """And a copy of the image for every step: (step, 3, size, size)."""
     assert steps.pixels is not None
     images = steps.pixels.image.expand(len(steps.maps), -1, -1, -1)
     return steps.pixels, images.detach().requires_grad_(True)
 
 
-class _Scores(nn.Module):
+class _ScoreModule(nn.Module):
     """A function as a module, without the parameters of what it calls."""
 
     def __init__(self, scores: StepScores) -> None:
@@ -153,19 +154,20 @@ class _Scores(nn.Module):
 
 
 class _ReLU6(nn.ReLU):
-    """ReLU6 as a ReLU: the only kind that captum guides."""
+    """ReLU6 as a subclass of ReLU, the only class that captum's guided backpropagation hooks."""
 
     def forward(self, x: Tensor) -> Tensor:
         return functional.relu6(x)
 
 
-def _guidable(network: nn.Module) -> nn.Module:
-    """Every ReLU exchanged, in place, for one that a backward hook can be put on: it must not overwrite its input."""
+def with_hookable_relus(network: nn.Module) -> nn.Module:
+    """The same network, changed in place: every ReLU and ReLU6 below it is exchanged for one that does not overwrite
+    its input, so that captum can put a backward hook on it."""
     for name, child in network.named_children():
         if isinstance(child, nn.ReLU | nn.ReLU6):
             setattr(network, name, _ReLU6() if isinstance(child, nn.ReLU6) else nn.ReLU())
         else:
-            _guidable(child)
+            with_hookable_relus(child)
     return network
 
 

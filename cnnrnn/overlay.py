@@ -1,4 +1,4 @@
-"""A map laid over its picture, with Pillow: small files, and the strength of the evidence stays honest."""
+"""A map laid over its image, with Pillow: small files, and the strength of the evidence stays honest."""
 
 from __future__ import annotations
 
@@ -14,24 +14,27 @@ _COLOURS = np.stack(
 
 
 def overlay(
-    picture: Image.Image, values: np.ndarray, scale: float, opacity: float = 0.65, floor: float = 0.0
+    image: Image.Image, values: np.ndarray, scale: float, opacity: float = 0.65, floor: float = 0.0
 ) -> Image.Image:
-    """Positive evidence over a picture: values (height, width) on any grid, 0 … `scale` is see-through … full.
+    """Positive evidence over an RGB image: values (height, width) on any grid -> an image of the same size.
 
-    `scale` is the value of full strength, the same for all maps that are to be compared. Evidence below the share
-    `floor` of it is left out.
+    A value of `scale` or more is drawn at full strength with `opacity` (0 to 1), 0 or less not at all; the same
+    scale for all maps that are to be compared. Values below the fraction `floor` of it are left out.
     """
-    strength = stretched(values, picture.size) / scale if scale > 0 else np.zeros(picture.size[::-1], np.float32)
+    strength = resize_map(values, image.size) / scale if scale > 0 else np.zeros(image.size[::-1], np.float32)
     strength[strength < floor] = 0
     levels = (strength.clip(0, 1) * 255).round().astype(np.uint8)  # (height, width)
     # The root lets weak evidence be seen at all.
     opacities = Image.fromarray(levels).point([round(255 * opacity * (level / 255) ** 0.5) for level in range(256)])
-    dimmed = picture.point(lambda value: 0.8 * value)  # where there is no evidence; not hidden
+    dimmed = image.point(lambda value: 0.8 * value)  # where there is no evidence; not hidden
     return Image.composite(Image.fromarray(_COLOURS[levels]), dimmed, opacities)
 
 
-def stretched(values: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Bicubic to the picture's (width, height); the backbone saw the picture stretched to a square."""
+def resize_map(values: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """A map (any height, any width) at the image's `size` (width, height), bicubic: float32 (height, width).
+
+    The backbone saw the image stretched to a square, so the map covers all of it.
+    """
     return np.asarray(
         Image.fromarray(values.astype(np.float32)).resize(size, Image.Resampling.BICUBIC), dtype=np.float32
     )

@@ -19,7 +19,7 @@ import torch
 from PIL import Image
 
 from cnnrnn.attribution import Explanation, explain
-from cnnrnn.attribution import worth_of_labels_before as compute_worth
+from cnnrnn.attribution import prefix_contribution as compute_prefix_contribution
 from cnnrnn.baseline import SigmoidClassifier
 from cnnrnn.checkpoint import CONFIG, Checkpoint, file_hash, read_results
 from cnnrnn.data import Sample, Split, load_split
@@ -211,15 +211,17 @@ def feature(checkpoint: Checkpoint, picture: Picture) -> torch.Tensor:
 
 
 @st.cache_data(max_entries=256, show_spinner=False)
-def _worth(
+def _prefix_contribution(
     weights_hash: str, digest: str, tokens: tuple[int, ...], _checkpoint: Checkpoint, _feature: torch.Tensor
 ) -> list[float]:
-    return compute_worth(_checkpoint.rnn, _feature, tokens).tolist()
+    return compute_prefix_contribution(_checkpoint.rnn, _feature, tokens).tolist()
 
 
-def worth_of_labels_before(checkpoint: Checkpoint, picture: Picture, tokens: tuple[int, ...]) -> list[float]:
+def prefix_contribution(checkpoint: Checkpoint, picture: Picture, tokens: tuple[int, ...]) -> list[float]:
     """Of every step of a path, in nats."""
-    return _worth(checkpoint.weights_hash, picture.digest, tokens, checkpoint, feature(checkpoint, picture))
+    return _prefix_contribution(
+        checkpoint.weights_hash, picture.digest, tokens, checkpoint, feature(checkpoint, picture)
+    )
 
 
 def explanation(checkpoint: Checkpoint, picture: Picture, tokens: tuple[int, ...], maps: Maps = Maps()) -> Explanation:

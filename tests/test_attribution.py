@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 import copy
+import json
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from captum.attr import GuidedGradCam, InputXGradient, LayerGradCam
+from PIL import Image
 from torch import Tensor, nn
+from typer.testing import CliRunner
 
-from cnnrnn.attribution import explain, place_shares, step_scores, worth_of_labels_before
+from cnnrnn.attribution import Explanation, class_activation_map, explain, prefix_contribution, step_scores
 from cnnrnn.backbones import Backbone, BackboneConfig
+from cnnrnn.checkpoint import Checkpoint
+from cnnrnn.cli import app
 from cnnrnn.errors import UserError
-from cnnrnn.methods import METHODS, Steps, _guidable
+from cnnrnn.methods import METHODS, PIXEL_METHODS, with_hookable_relus
 from cnnrnn.model import CNNRNN, ModelConfig
-from cnnrnn.prediction import encode
-from cnnrnn.targets import TARGETS, against
+from cnnrnn.overlay import overlay
+from cnnrnn.prediction import decode_picture, encode, encode_picture
+from cnnrnn.targets import TARGETS, against, log_odds, log_probability, logit
+from cnnrnn.vocabulary import Vocabulary
 
 LABELS = 5
 
@@ -82,7 +91,7 @@ def test_class_activation_maps_add_up_to_the_score(model: CNNRNN, images: Tensor
     if model.config.places:
         torch.testing.assert_close(explanation.maps.sum(dim=(1, 2)), explanation.scores, rtol=1e-4, atol=1e-5)
         difference = explain(model, feature_map, tokens, "cam", against(1)).maps
-        rival = place_shares(model, feature_map, tokens, lambda logits, chosen: logits[:, 1])
+        rival = class_activation_map(model, feature_map, tokens, lambda logits, chosen: logits[:, 1])
         torch.testing.assert_close(difference, explanation.maps - rival, rtol=1e-4, atol=1e-5)
     else:
         torch.testing.assert_close(
@@ -118,7 +127,8 @@ def test_guided_grad_cam_and_input_times_gradient_are_captums_on_the_whole_model
     feature_map = encode(model, images[:1])[0][0]
     guided = explain(model, feature_map, tokens, "guided-grad-cam", image=images[0]).maps
     gradient = explain(model, feature_map, tokens, "input-x-gradient", image=images[0]).maps
-    whole = _guidable(WholeModel(copy.deepcopy(model), tokens))  # captum can't hook layers that write in place
+    # captum can't hook layers that write in place
+    whole = with_hookable_relus(WholeModel(copy.deepcopy(model), tokens))
     for step, token in enumerate([*tokens, model.end]):
         one = images[:1].clone().requires_grad_(True)
         reference = GuidedGradCam(whole, whole.model.backbone)
@@ -127,14 +137,6 @@ def test_guided_grad_cam_and_input_times_gradient_are_captums_on_the_whole_model
         expected = InputXGradient(whole).attribute(one, target=(step, token))[0].sum(dim=0)
         torch.testing.assert_close(gradient[step], expected, rtol=1e-3, atol=1e-6)
     assert not any(module._backward_hooks for module in model.modules())
-
-
-def test_smoothgrad_of_a_straight_line_is_its_integrated_gradient(images: Tensor) -> None:
-    """Where the gradient is the same everywhere, noise around a point averages out."""
-    weights = torch.randn(2, 3, 4, 4, generator=torch.Generator().manual_seed(1))
-    points = 10 + torch.randn(2, 3, 4, 4, generator=torch.Generator().manual_seed(2))
-    maps = METHODS["smoothgrad"](Steps(lambda maps: (weights * maps).sum(dim=(1, 2, 3)), points))
-    torch.testing.assert_close(maps, (weights * points).sum(dim=1), rtol=0, atol=0.5)  # of values up to 40
 
 
 @pytest.mark.parametrize("rival", [3, LABELS])
@@ -173,16 +175,22 @@ def test_targets_are_what_their_names_say(model: CNNRNN, images: Tensor) -> None
         torch.testing.assert_close(scores, expected[name], rtol=1e-4, atol=1e-5)
 
 
-def test_the_worth_of_the_labels_before_is_a_difference_of_log_odds(model: CNNRNN, images: Tensor) -> None:
+def test_the_prefix_contribution_is_a_difference_of_log_odds(model: CNNRNN, images: Tensor) -> None:
     _, feature = encode(model, images[:1])
-    worth = worth_of_labels_before(model, feature, [2, 3])
+    tokens = [2, 3]
+    contribution = prefix_contribution(model, feature, tokens)
+    assert contribution.shape == (3,)
+    assert contribution[0] == 0
+    assert not contribution.requires_grad
     with torch.no_grad():
-        after_both = model(feature, torch.tensor([[model.start, 2, 3]]))[0, 2].softmax(-1)[model.end]
+        after = model(feature, torch.tensor([[model.start, *tokens]]))[0]  # (step, L+1)
         first = model(feature, torch.tensor([[model.start]]))[0, 0]
-    first[[2, 3]] = -torch.inf
-    at_once = first.softmax(-1)[model.end]
-    assert worth[0] == 0
-    torch.testing.assert_close(worth[2], after_both.logit() - at_once.logit(), rtol=1e-3, atol=1e-4)
+    for step, choice in ((1, 3), (2, model.end)):
+        without = first.clone()
+        without[tokens[:step]] = -torch.inf
+        odds, odds_without = (logits.softmax(-1)[choice].logit() for logits in (after[step], without))
+        torch.testing.assert_close(contribution[step], odds - odds_without, rtol=1e-3, atol=1e-4)
+        assert abs(odds - odds_without) > 1e-3
 
 
 def test_the_map_of_a_step_depends_on_what_was_emitted_before(model: CNNRNN, images: Tensor) -> None:
@@ -210,6 +218,148 @@ def test_people_explaining_at_once_do_not_mix(method: str, model: CNNRNN, images
         together = list(pool.map(maps, jobs))
     for mine, theirs in zip(together, alone, strict=True):
         torch.testing.assert_close(mine, theirs)
+
+
+def test_the_scale_is_the_strongest_evidence_at_any_step() -> None:
+    maps = torch.tensor([[[0.5, -9.0]], [[2.5, 1.0]], [[-3.0, 0.0]]])
+    assert Explanation((1, 0), maps, torch.zeros(3), "cam").scale == 2.5
+    assert Explanation((1, 0), -maps.abs(), torch.zeros(3), "cam").scale == 0
+
+
+def test_an_explanation_has_its_path_method_and_scores(model: CNNRNN, images: Tensor) -> None:
+    feature_map = encode(model, images[:1])[0][0]
+    by_default = explain(model, feature_map, [2, 0])
+    assert (by_default.tokens, by_default.method) == ((2, 0), "cam")
+    torch.testing.assert_close(by_default.maps, explain(model, feature_map, [2, 0], "cam", log_odds).maps)
+    with torch.no_grad():  # which doesn't keep it from taking gradients of its own
+        again = explain(model, feature_map.requires_grad_(True), [2, 0], "grad-cam", logit)
+    assert again.method == "grad-cam"
+    assert not again.maps.requires_grad
+    assert not again.scores.requires_grad
+    assert feature_map.grad is None
+    assert all(parameter.grad is None for parameter in model.parameters())
+
+
+@pytest.mark.parametrize("target", [logit, log_odds, log_probability])
+def test_class_activation_maps_are_the_gradient_at_the_logits_times_their_contributions(
+    target: object, images: Tensor
+) -> None:
+    """Written out for one step, location by location."""
+    torch.manual_seed(8)
+    config = ModelConfig(num_labels=LABELS, embedding_dim=16, hidden_dim=12, places=True)
+    model = CNNRNN(config, Backbone(BackboneConfig.of("test_byobnet", 64))).eval()
+    feature_map = torch.randn(model.backbone.channels, 2, 3, generator=torch.Generator().manual_seed(6))
+    tokens, step = [2, 0], 1
+    maps = class_activation_map(model, feature_map, tokens, target)  # type: ignore[arg-type]
+    assert maps.shape == (3, 2, 3)
+    with torch.no_grad():
+        recurrent = model.unroll(torch.tensor([[model.start, *tokens]]))[0, step]
+        by_location = [
+            model.h(recurrent + model.U_I(feature_map[:, row, column])) @ model.label_embedding[: model.start].T
+            for row in range(2)
+            for column in range(3)
+        ]
+        logits = torch.stack(by_location)  # (location, L+1)
+        attention = (model.over_places.sharpness * logits).softmax(dim=0)
+        contributions = logits * (1 / 6 + model.over_places.peak * attention)
+    allowed = torch.ones(LABELS + 1, dtype=torch.bool)
+    allowed[2] = False  # emitted at the step before
+    total = contributions.sum(dim=0).masked_fill(~allowed, -torch.inf)
+    probs = total.softmax(-1)
+    weights = -probs / (1 - probs[0])  # of the rivals in the log-odds
+    weights[0] = 1.0
+    if target is logit:
+        weights = torch.zeros(LABELS + 1).index_fill(0, torch.tensor([0]), 1.0)
+    elif target is log_probability:
+        weights = -probs.clone()
+        weights[0] += 1
+    expected = (contributions * weights * allowed).sum(dim=1).view(2, 3)
+    torch.testing.assert_close(maps[step], expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("method", PIXEL_METHODS)
+def test_methods_down_to_the_pixels_explain_the_target_and_need_the_image(
+    method: str, model: CNNRNN, images: Tensor
+) -> None:
+    feature_map = encode(model, images[:1])[0][0]
+    with pytest.raises(ValueError, match=f"{method} needs the image"):
+        explain(model, feature_map, [2], method)
+    explanation = explain(model, feature_map, [2], method, logit, images[0])
+    assert explanation.maps.shape == (2, 64, 64)
+    torch.testing.assert_close(explanation.scores, explain(model, feature_map, [2], "cam", logit).scores)
+    if method == "input-x-gradient":
+        one = images[:1].clone().requires_grad_(True)
+        logits = model(model.image_feature(model.backbone(one)), torch.tensor([[model.start, 2]]))[0]
+        (gradient,) = torch.autograd.grad(logits[0, 2], one)
+        expected = (gradient * one).sum(dim=1)[0].detach()
+        torch.testing.assert_close(explanation.maps[0], expected, rtol=1e-3, atol=1e-6)
+
+
+NAMES = ("cat", "dog", "car", "sky", "sea")
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An untrained checkpoint of five labels, and an image beside it."""
+    folder = tmp_path_factory.mktemp("explained")
+    torch.manual_seed(3)
+    config = ModelConfig(num_labels=LABELS, embedding_dim=16, hidden_dim=12, places=True)
+    model = CNNRNN(config, Backbone(BackboneConfig.of("test_byobnet", 64))).eval()
+    pixels = np.random.default_rng(0).integers(0, 255, (48, 80, 3), dtype=np.uint8)
+    image = Image.fromarray(pixels)
+    image.save(folder / "image.png")
+    with torch.no_grad():  # labels lie nearer to this image than END does, so that paths have several
+        feature = encode(model, model.backbone.preprocess(image).unsqueeze(0))[1]
+        towards = model.h(model.project_image(feature)).mean(dim=(0, 1))
+        model.label_embedding[: model.end] += 2 * towards / towards.norm() ** 2
+    Checkpoint(model, Vocabulary(NAMES, (9,) * LABELS), {"pretrained": False}, "").save(folder / "model", {})
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("options", "method", "beam", "path"),
+    [
+        ([], "cam", 8, 1),
+        (["--method", "occlusion"], "occlusion", 8, 1),
+        (["--method", "input-x-gradient"], "input-x-gradient", 8, 1),
+        (["--path", "3"], "cam", 8, 3),
+        (["--beam", "2", "--path", "2"], "cam", 2, 2),
+    ],
+)
+def test_the_command_draws_the_maps_of_the_path_that_is_asked_for(
+    options: list[str], method: str, beam: int, path: int, saved: Path, tmp_path: Path
+) -> None:
+    arguments = [saved / "image.png", "--checkpoint", saved / "model", "--out", tmp_path / "maps"]
+    environment = {"COLUMNS": "250"}
+    done = CliRunner().invoke(app, ["explain", *map(str, arguments), *options], env=environment)
+    assert done.exit_code == 0, done.output
+    loaded, image = Checkpoint.load(saved / "model"), Image.open(saved / "image.png").convert("RGB")
+    feature_map, feature = encode_picture(loaded, image)
+    trace = decode_picture(loaded, feature, beam)
+    tokens = trace.paths[path - 1].tokens
+    pixels = loaded.model.backbone.preprocess(image)
+    explanation = explain(loaded.rnn, feature_map, tokens, method, image=pixels)
+    files = sorted((tmp_path / "maps").glob("*.png"))
+    names = [*(NAMES[token] for token in tokens), "END"]
+    assert len(names) > 2
+    assert [file.name for file in files] == [f"{step:02d}-{name}.png" for step, name in enumerate(names, start=1)]
+    for step, file in enumerate(files):
+        expected = overlay(image, explanation.maps[step].numpy(), explanation.scale)
+        assert np.abs(np.asarray(Image.open(file)).astype(int) - np.asarray(expected)).max() <= 1
+        chance = trace.distribution(trace.paths[path - 1], step)[tokens[step] if step < len(tokens) else LABELS]
+        assert f"{chance:.1%}" in done.output
+        strength = float(explanation.maps[step].max()) / explanation.scale
+        assert (f"{strength:.0%}" if strength > 0 else "no positive evidence") in done.output
+    written = json.loads((tmp_path / "maps" / "trace.json").read_text())
+    assert (written["method"], written["beam"], written["image"]) == (method, beam, str(saved / "image.png"))
+
+
+def test_a_path_that_the_search_did_not_keep_is_refused(saved: Path, tmp_path: Path) -> None:
+    arguments = [saved / "image.png", "--checkpoint", saved / "model", "--out", tmp_path / "maps"]
+    done = CliRunner().invoke(app, ["explain", *map(str, arguments), "--beam", "2", "--path", "3"])
+    assert done.exit_code != 0
+    assert "kept 2 paths" in done.output
+    assert not (tmp_path / "maps").exists()
 
 
 def test_an_unknown_method_names_the_known_ones(model: CNNRNN, images: Tensor) -> None:

@@ -1,9 +1,16 @@
+import json
+from pathlib import Path
+
 import pytest
 import torch
+from typer.testing import CliRunner
 
 from cnnrnn.backbones import Backbone, BackboneConfig
+from cnnrnn.checkpoint import Checkpoint
+from cnnrnn.cli import app
 from cnnrnn.embedding import nearest, steps_in_space
 from cnnrnn.model import CNNRNN, ModelConfig
+from cnnrnn.vocabulary import Vocabulary
 
 POINTS = torch.tensor([[1.0, 0.0], [2.0, 0.1], [0.0, 1.0], [-1.0, 0.0]])
 LABELS = ["cat", "dog", "car", "sky"]
@@ -20,6 +27,24 @@ def test_neighbours_by_angle_and_by_inner_product() -> None:
 
 def test_more_neighbours_than_labels_are_all_the_others() -> None:
     assert all(len(near) == 3 for near in nearest(POINTS, LABELS, k=10).values())
+
+
+@pytest.mark.parametrize("measure", ["cosine", "inner"])
+def test_the_command_ranks_by_the_measure_that_is_asked_for(measure: str, tmp_path: Path) -> None:
+    config = ModelConfig(num_labels=4, embedding_dim=2, hidden_dim=5)
+    model = CNNRNN(config, Backbone(BackboneConfig.of("test_byobnet", 32)))
+    model.label_embedding.data[:4] = POINTS
+    Checkpoint(model, Vocabulary(tuple(LABELS), (9,) * 4), {"pretrained": False}, "").save(tmp_path / "model", {})
+    arguments = ["neighbours", "--checkpoint", str(tmp_path / "model"), "-k", "2", "--measure", measure]
+    done = CliRunner().invoke(app, [*arguments, "--json", "-"])
+    assert done.exit_code == 0, done.output
+    found = {label: list(near.items()) for label, near in json.loads(done.stdout).items()}
+    for label, near in nearest(POINTS, LABELS, 2, measure).items():
+        assert [name for name, _ in found[label]] == [name for name, _ in near]
+        assert [value for _, value in found[label]] == pytest.approx([value for _, value in near], abs=1e-3)
+    assert f"nearest by {measure}" in CliRunner().invoke(app, arguments).output
+    by_default = CliRunner().invoke(app, [*arguments[:-2], "--json", "-"])
+    assert (by_default.stdout == done.stdout) == (measure == "cosine")
 
 
 @pytest.mark.parametrize("places", [False, True])

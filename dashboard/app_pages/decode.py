@@ -85,7 +85,7 @@ def _inspect(checkpoint: Checkpoint, picture: state.Picture, trace: Trace) -> No
     drawn = state.drawn(checkpoint, picture, path.tokens, maps)
     _answer(picture, trace, path, explanation, maps, drawn, dark)
     _search(trace, chosen, dark)
-    worth = state.worth_of_labels_before(checkpoint, picture, path.tokens)
+    worth = state.prefix_contribution(checkpoint, picture, path.tokens)
     _steps(trace, path, explanation, shows, drawn, worth, dark)
     _keep(picture, trace, chosen, f"Maps ({maps.method}) show {shows}. Bright is more, all on one scale.", drawn)
 

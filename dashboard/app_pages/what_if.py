@@ -18,7 +18,7 @@ import state
 from cnnrnn.checkpoint import Checkpoint
 from cnnrnn.decoding import NOTHING, Given, Trace, sequence_log_probs
 from cnnrnn.errors import UserError
-from cnnrnn.overlay import stretched
+from cnnrnn.overlay import resize_map
 from views import changes, tree
 from views.style import CHART, markdown, percent
 
@@ -167,7 +167,7 @@ def _hidden(checkpoint: Checkpoint, picture: state.Picture, before: Trace, beam:
         "Share of the picture that is hidden", 0.05, 0.6, 0.25, 0.05, key="hidden_share", format="percent"
     )
     values = state.explanation(checkpoint, picture, path.tokens).maps[step].cpu().numpy()
-    pixels = changes.greyed(np.asarray(picture.image), stretched(values, picture.image.size), share)
+    pixels = changes.greyed(np.asarray(picture.image), resize_map(values, picture.image.size), share)
     hidden = state.altered(picture, f"{step} {share} hidden", Image.fromarray(pixels))
     after = state.trace(checkpoint, hidden, beam)
     left, right = st.columns([2, 3], gap="large")
