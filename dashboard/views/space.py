@@ -90,7 +90,8 @@ def add_way(fig: go.Figure, way: np.ndarray, names: Sequence[str], dark: bool) -
 
 def add_pictures(fig: go.Figure, places: np.ndarray, pictures: Sequence[Image.Image], names: Sequence[str]) -> None:
     """Thumbnails at x_1 of each picture (picture, 2)."""
-    extent = float(np.ptp(np.concatenate([np.array(trace.x, dtype=float) for trace in fig.data]), axis=0) or 1)
+    across = np.concatenate([np.array(trace.x, dtype=float) for trace in fig.data])
+    extent = float(np.ptp(across[np.isfinite(across)]) or 1)  # edges are separated by NaN
     for place, picture in zip(places, pictures, strict=True):
         fig.add_layout_image(
             source=data_uri(picture, _THUMBNAIL), x=place[0], y=place[1], xref="x", yref="y", xanchor="center",

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import base64
+import io
+import json
 import re
 
 import numpy as np
 from PIL import Image
 
 from cnnrnn.decoding import Path, Trace, TraceStep
-from views import decoded, tree
+from views import bars, decoded, tree
 
 EVIL = "<img src=x onerror=alert(1)>"
 
@@ -52,3 +55,62 @@ def test_the_table_of_the_tree_tells_what_every_branch_is() -> None:
     ]
     assert rows[1]["whole path"] == np.exp(np.log(0.6))
     assert rows[3]["why"].startswith("not among the 1 best")
+
+
+def figures_in(page: str) -> list[list[dict]]:
+    """The data of every plotly figure in a report."""
+    calls = re.findall(r'Plotly\.newPlot\(\s*"[0-9a-f-]{36}",\s*', page)
+    places = [page.index(call) + len(call) for call in calls]
+    return [json.JSONDecoder().raw_decode(page[place:])[0] for place in places]
+
+
+def colours_in(html: str) -> list[tuple[int, ...]]:
+    """The colour of the first pixel of every picture in a report."""
+    found = re.findall(r"data:image/jpeg;base64,([^\"]+)", html)
+    return [Image.open(io.BytesIO(base64.b64decode(one))).getpixel((0, 0)) for one in found]
+
+
+def test_the_report_is_of_the_chosen_path_with_every_map_above_its_own_caption() -> None:
+    steps = (
+        TraceStep(np.array([-1]), np.array([3]), np.zeros(1), np.array([[0.2, 0.5, 0.3]])),
+        TraceStep(np.array([0]), np.array([1]), np.log([0.5]), np.array([[0.74, 0.0, 0.26]])),
+        TraceStep(np.array([0]), np.array([0]), np.log([0.37]), np.array([[0.0, 0.0, 1.0]])),
+    )
+    paths = (Path((1, 0), float(np.log(0.37)), (0, 0, 0)), Path((1,), float(np.log(0.13)), (0, 0)))
+    searched = Trace(("cat", "dog"), 1, steps, paths, np.array([0.4, 0.9]), 0.8)
+    red, green, blue = (Image.new("RGB", (16, 16), colour) for colour in ("red", "lime", "blue"))
+    page = decoded.report("photo.jpg", blue, searched, 1, [red, green], "A & B")
+    assert "photo.jpg, decoded" in page
+    assert "dog → END: 13% of the probability; the search closed 80% of it with a beam of 1." in page
+    assert "A &amp; B" in page
+    captions = re.findall(r"(<img[^>]*>)<figcaption>(.*?)</figcaption>", page)
+    assert [caption for _, caption in captions] == ["1 · dog, 50%", "2 · END, 26%"]
+    whole, *maps = (np.array(colour) for colour in colours_in(page))
+    for colour, expected in zip([whole, *maps], [(0, 0, 255), (255, 0, 0), (0, 255, 0)], strict=True):
+        assert np.abs(colour - expected).max() <= 3
+    table = re.findall(r"<tr><td>(.*?)</td><td>(.*?)</td></tr>", page)
+    assert table == [("dog", "90.00 %"), ("cat", "40.00 %")]
+    shown, expected = figures_in(page), [
+        bars.marginals(searched, paths[1], dark=False), tree.figure(searched, 1, dark=False, min_prob=0.01),
+    ]  # fmt: skip
+    assert shown == [json.loads(figure.to_json())["data"] for figure in expected]
+
+
+def test_a_large_picture_is_made_smaller_in_the_report() -> None:
+    large = Image.new("RGB", (2000, 1000))
+    page = decoded.report("large", large, trace(), 0, [large, large], "")
+    found = re.findall(r"data:image/jpeg;base64,([^\"]+)", page)
+    assert [Image.open(io.BytesIO(base64.b64decode(one))).size for one in found] == [(720, 360)] * 3
+
+
+def test_each_map_has_its_own_caption_below_it_and_its_picture_is_not_changed() -> None:
+    maps = [Image.new("RGB", (360, 180), "red"), Image.new("RGB", (360, 360), "blue")]
+    same = decoded.strip(maps, ["", ""])
+    captioned = decoded.strip(maps, ["", "cat"])
+    assert same.size == (720, 394)
+    assert same.getpixel((10, 200)) == (255, 255, 255)  # below the lower map
+    changed = np.argwhere((np.asarray(same) != np.asarray(captioned)).any(axis=2))
+    (top, left), (bottom, right) = changed.min(axis=0), changed.max(axis=0)
+    assert 360 < left < right < 420
+    assert 360 < top < bottom < 393
+    assert maps[0].size == (360, 180)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import plotly.graph_objects as go
 import pytest
 import torch
 from torch import Tensor
 
-from cnnrnn.decoding import Trace, beam_search
+from cnnrnn.decoding import Path, Trace, TraceStep, beam_search
 from views import bars, tree
+from views.style import DARK, LIGHT
 
 LABELS = ("ant", "<b>bee</b>", "cat", "dog", "elk")
 L = len(LABELS)
@@ -86,3 +88,166 @@ def test_bars_show_the_choice_even_when_it_is_not_among_the_best(trace: Trace) -
         assert len(marked) == 1
         shown = figure.data[0].x
         assert max(shown) == pytest.approx(float(np.max(trace.distribution(path, step))))
+
+
+def small() -> Trace:
+    """A beam of 2 over ant, bee and cat. Kept: (ant), (bee), then (bee, ant); finished: bee, ant; bee; END."""
+    steps = (
+        TraceStep(np.array([-1]), np.array([4]), np.zeros(1), np.array([[0.25, 0.5, 0.05, 0.2]])),
+        TraceStep(
+            np.array([0, 0]), np.array([1, 0]), np.log([0.5, 0.25]),
+            np.array([[0.6, 0.0, 0.002, 0.398], [0.0, 0.3, 0.3, 0.4]]),
+        ),
+        TraceStep(np.array([0]), np.array([0]), np.log([0.3]), np.array([[0.0, 0.0, 0.1, 0.9]])),
+    )  # fmt: skip
+    paths = (
+        Path((1, 0), float(np.log(0.27)), (0, 0, 0)),
+        Path((), float(np.log(0.2)), (0,)),
+        Path((1,), float(np.log(0.199)), (0, 0)),
+    )
+    return Trace(("ant", "bee", "cat"), 2, steps, paths, np.array([0.5, 0.5, 0.1]), 0.9)
+
+
+def test_the_tree_of_a_small_search_is_known_node_by_node() -> None:
+    root = tree.build(small(), min_prob=0.03)
+    told = [(n.step, n.y, "→".join(n.prefix), n.name, n.kind, round(n.prob, 4), n.path) for n in root.walk()]
+    assert told == [
+        (0, 0, "", "START", tree.KEPT, 1.0, 0),
+        (1, 0, "bee", "bee", tree.KEPT, 0.5, 0),
+        (2, 0, "bee→ant", "ant", tree.KEPT, 0.6, 0),
+        (3, 0, "bee→ant", "END", tree.FINISHED, 0.9, 0),
+        (3, 1, "bee→ant→cat", "cat", tree.DROPPED, 0.1, None),
+        (2, 2, "bee", "END", tree.FINISHED, 0.398, 2),
+        (1, 3, "ant", "ant", tree.KEPT, 0.25, None),
+        (2, 3, "ant→bee", "bee", tree.DROPPED, 0.3, None),
+        (2, 4, "ant→cat", "cat", tree.DROPPED, 0.3, None),
+        (1, 5, "", "END", tree.FINISHED, 0.2, 1),
+        (1, 6, "cat", "cat", tree.DROPPED, 0.05, None),
+    ]
+    notes = {node.prefix: node.note for node in root.walk() if node.note}
+    assert notes == {
+        ("ant",): "no finished path that was kept passes here",
+        ("cat",): "not among the 2 best, the last of which has 25%",
+        ("ant", "bee"): "not among the 2 best, the last of which has 30%",
+        ("ant", "cat"): "not among the 2 best, the last of which has 30%",
+        ("bee", "ant", "cat"): "the search was over: every finished path kept has at least 20%",
+    }
+
+
+def test_branches_show_from_the_probability_that_is_asked_for() -> None:
+    def prefixes(min_prob: float) -> set[str]:
+        return {"→".join(node.prefix) for node in tree.build(small(), min_prob).walk()}
+
+    everything = prefixes(0.0)
+    assert everything == {"", "ant", "bee", "cat", "ant→bee", "ant→cat", "bee→ant", "bee→cat", "bee→ant→cat"}
+    assert prefixes(0.002) == everything - {"bee→cat"}  # which has 0.001
+    # The three most probable dropped branches show whatever is asked for: 0.075 twice and 0.05.
+    assert prefixes(0.9) == {"", "ant", "bee", "cat", "ant→bee", "ant→cat", "bee→ant"}
+
+
+def test_rows_of_the_table_are_the_nodes_the_most_probable_path_first() -> None:
+    rows = tree.rows(small(), 0.03)
+    told = [(row["path"], row["step"], round(row["this choice"], 4), round(row["whole path"], 4)) for row in rows]
+    assert told == [
+        ("bee", 1, 0.5, 0.5),
+        ("bee → ant", 2, 0.6, 0.3),
+        ("bee → ant → END", 3, 0.9, 0.27),
+        ("ant", 1, 0.25, 0.25),
+        ("END", 1, 0.2, 0.2),
+        ("bee → END", 2, 0.398, 0.199),
+        ("ant → bee", 2, 0.3, 0.075),
+        ("ant → cat", 2, 0.3, 0.075),
+        ("cat", 1, 0.05, 0.05),
+        ("bee → ant → cat", 3, 0.1, 0.03),
+    ]
+    assert [row["log-probability"] for row in rows] == pytest.approx([math.log(row["whole path"]) for row in rows])
+    assert [row["is"] for row in rows[:3]] == [tree.KEPT, tree.KEPT, tree.FINISHED]
+    assert rows[8]["why"].startswith("not among the 2 best")
+
+
+def points(figure: go.Figure) -> dict[str, go.Scatter]:
+    """The points of the figure by what they stand for."""
+    drawn = [shown for shown in figure.data if shown.customdata is not None]
+    return dict(zip((tree.KEPT, tree.FINISHED, tree.DROPPED), drawn, strict=True))
+
+
+def test_points_stand_at_their_steps_and_rows_and_say_what_they_are() -> None:
+    drawn = points(tree.figure(small(), 0, dark=False, min_prob=0.03))
+    kept, finished, dropped = drawn.values()
+    assert (list(kept.x), list(kept.y)) == ([0, 1, 2, 1], [0, 0, 0, 3])
+    assert (list(finished.x), list(finished.y)) == ([3, 2, 1], [0, 2, 5])
+    assert (list(dropped.x), list(dropped.y)) == ([3, 2, 2, 1], [1, 3, 4, 6])
+    assert list(kept.text) == ["START", "<b>bee 50%</b>", "<b>ant 60%</b>", "ant 25%"]
+    assert list(finished.text) == ["<b>END 90%</b>", "END 40%", "END 20%"]
+    assert list(dropped.text) == ["cat 10%", "bee 30%", "cat 30%", "cat 5.0%"]
+    assert (list(kept.customdata), list(finished.customdata)) == ([0, 0, 0, -1], [0, 2, 1])
+    assert list(dropped.customdata) == [-1] * 4
+    assert list(kept.marker.color) == [LIGHT.chosen] * 3 + [LIGHT.kept]
+    assert list(finished.marker.color) == [LIGHT.chosen, LIGHT.finished, LIGHT.finished]
+    assert list(dropped.marker.color) == [LIGHT.faint] * 4
+    assert [shown.marker.symbol for shown in drawn.values()] == ["circle", "square", "x-thin"]
+    assert finished.hovertext[0] == (
+        "<b>START → bee → ant → END</b><br>finished path; the whole path 27% (log -1.31)<br>"
+        "this choice given the path before it 90%"
+    )
+    assert dropped.hovertext[3].endswith("5.0%<br>not among the 2 best, the last of which has 25%")
+
+
+def test_another_chosen_path_is_highlighted_from_the_root_to_its_end() -> None:
+    drawn = points(tree.figure(small(), 2, dark=True, min_prob=0.03))
+    assert list(drawn[tree.KEPT].marker.color) == [DARK.chosen, DARK.chosen, DARK.kept, DARK.kept]
+    assert list(drawn[tree.FINISHED].marker.color) == [DARK.finished, DARK.chosen, DARK.finished]
+    drawn = points(tree.figure(small(), 1, dark=True, min_prob=0.03))
+    assert list(drawn[tree.KEPT].marker.color) == [DARK.chosen] + 3 * [DARK.kept]
+    assert list(drawn[tree.FINISHED].marker.color) == [DARK.finished, DARK.finished, DARK.chosen]
+
+
+def test_edges_join_each_choice_with_the_one_before_and_are_the_thicker_the_more_probable() -> None:
+    figure = tree.figure(small(), 0, dark=False, min_prob=0.03)
+    found = {}
+    for lines in figure.data:
+        if lines.mode != "lines" or lines.x[0] is None:
+            continue
+        ends = [index for index, x in enumerate(lines.x) if x is None]
+        for start, end in zip([0, *(index + 1 for index in ends)], ends, strict=False):
+            xs, ys = lines.x[start:end], lines.y[start:end]
+            assert list(xs) == sorted(xs)
+            assert ys[len(ys) // 2] == (ys[0] + ys[-1]) / 2  # halfway it has changed half of its row
+            found[xs[0], ys[0], xs[-1], ys[-1]] = (lines.line.color, lines.line.width, lines.line.dash, lines.opacity)
+    assert found == {
+        (0, 0, 1, 0): (LIGHT.chosen, 3.5, "solid", 1),
+        (1, 0, 2, 0): (LIGHT.chosen, 5.5, "solid", 1),
+        (2, 0, 3, 0): (LIGHT.chosen, 8.0, "solid", 1),
+        (2, 0, 3, 1): (LIGHT.faint, 1.0, "dot", 0.45),
+        (1, 0, 2, 2): (LIGHT.kept, 2.0, "solid", 0.45),
+        (0, 0, 1, 3): (LIGHT.kept, 2.0, "solid", 0.45),
+        (1, 3, 2, 3): (LIGHT.faint, 2.0, "dot", 0.45),
+        (1, 3, 2, 4): (LIGHT.faint, 2.0, "dot", 0.45),
+        (0, 0, 1, 5): (LIGHT.kept, 2.0, "solid", 0.45),
+        (0, 0, 1, 6): (LIGHT.faint, 1.0, "dot", 0.45),
+    }
+    colours = [lines.line.color for lines in figure.data if lines.mode == "lines" and lines.x[0] is not None]
+    assert colours == sorted(colours, key=lambda colour: colour == LIGHT.chosen)  # the chosen path lies on top
+
+
+def test_the_whole_tree_is_in_view_with_its_steps_numbered_and_its_looks_named() -> None:
+    figure = tree.figure(small(), 0, dark=False, min_prob=0.03)
+    assert list(figure.layout.xaxis.tickvals) == [1, 2, 3]
+    assert list(figure.layout.xaxis.ticktext) == ["step 1", "step 2", "step 3"]
+    left, right = figure.layout.xaxis.range
+    assert -1 < left < 0 < 3 < right < 4
+    bottom, top = figure.layout.yaxis.range  # row 0 is on top
+    assert -1 < top < 0 < 6 < bottom < 7
+    legend = [
+        (shown.name, shown.marker.symbol, shown.marker.color, shown.line.color)
+        for shown in figure.data
+        if shown.name is not None
+    ]
+    assert legend == [
+        (tree.KEPT, "circle", LIGHT.kept, None),
+        (tree.FINISHED, "square", LIGHT.finished, None),
+        (tree.DROPPED, "x-thin", LIGHT.faint, None),
+        ("chosen path", None, None, LIGHT.chosen),
+    ]
+    larger = tree.figure(small(), 0, dark=False, min_prob=0.0)  # one leaf more
+    assert 20 <= larger.layout.height - figure.layout.height <= 60

@@ -1,0 +1,80 @@
+"""Bars of probabilities: which labels are shown, in which order, and how long each bar is."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from cnnrnn.decoding import Path, Trace, TraceStep
+from views import bars
+from views.style import DARK, LIGHT
+
+LABELS = ("ant", "<b>bee", "cat", "dog")
+PATH = Path((1, 2), float(np.log(0.2)), (0, 1, 0))
+
+
+def trace() -> Trace:
+    """The path bee, cat, END; the row of its prefix at step 2 is not the first."""
+    steps = (
+        TraceStep(np.array([-1]), np.array([5]), np.zeros(1), np.array([[0.2, 0.5, 0.04, 0.0004, 0.25]])),
+        TraceStep(
+            np.array([0, 0]), np.array([0, 1]), np.log([0.2, 0.5]),
+            np.array([[0.0, 0.9, 0.1, 0.0, 0.0], [0.3, 0.0, 0.05, 0.25, 0.4]]),
+        ),
+        TraceStep(np.array([1]), np.array([2]), np.log([0.4]), np.array([[0.125, 0.0, 0.0, 0.375, 0.5]])),
+    )  # fmt: skip
+    return Trace(LABELS, 2, steps, (PATH,), np.array([0.1, 0.7, 0.05, 0.6]), 0.9)
+
+
+def test_marginals_are_the_most_probable_labels_first_and_those_of_the_path_are_marked() -> None:
+    figure = bars.marginals(trace(), PATH, dark=False, most=2)
+    bar = figure.data[0]
+    assert bar.orientation == "h"
+    assert list(bar.x) == [0.7, 0.6, 0.05]  # cat is on the path, though it is not among the two most probable
+    assert list(bar.y) == [0, 1, 2]
+    assert list(bar.text) == ["70%", "60%", "5.0%"]
+    assert list(bar.hovertext) == ["&lt;b&gt;bee: 0.7000", "dog: 0.6000", "cat: 0.0500"]
+    assert bar.hoverinfo == "text"
+    assert list(bar.marker.color) == [LIGHT.chosen, LIGHT.kept, LIGHT.chosen]
+    axis = figure.layout.yaxis
+    assert list(axis.ticktext) == ["✓ &lt;b&gt;bee", "dog", "✓ cat"]
+    assert list(axis.tickvals) == [0, 1, 2]
+    assert axis.autorange == "reversed"  # the first row is on top
+
+
+def test_a_step_shows_what_it_chose_from_given_the_labels_before_it() -> None:
+    figure = bars.step_distribution(trace(), PATH, 1, dark=True, most=3)
+    bar = figure.data[0]
+    assert list(bar.x) == [0.4, 0.3, 0.25, 0.05]  # the choice, cat, comes last and is shown beyond the three
+    assert list(figure.layout.yaxis.ticktext) == ["END", "ant", "dog", "✓ cat"]
+    assert list(bar.marker.color) == [DARK.kept, DARK.kept, DARK.kept, DARK.chosen]
+    assert bar.textfont.color == DARK.text
+    last = bars.step_distribution(trace(), PATH, 2, dark=True, most=2)
+    assert list(last.layout.yaxis.ticktext) == ["✓ END", "dog"]
+    assert list(last.data[0].x) == [0.5, 0.375]
+
+
+def test_every_row_takes_the_same_room() -> None:
+    heights = [bars.marginals(trace(), Path((), -1.0, (0,)), False, most).layout.height for most in (1, 2, 3)]
+    assert heights[2] - heights[1] == heights[1] - heights[0]
+    assert 20 <= heights[1] - heights[0] <= 40
+
+
+def test_bars_start_at_zero_and_a_certain_label_fits_with_its_number() -> None:
+    axis = bars.marginals(trace(), PATH, dark=False).layout.xaxis
+    assert axis.range[0] == 0
+    assert 1.1 < axis.range[1] < 1.5
+    assert not axis.visible
+
+
+@pytest.mark.parametrize(("count", "rows"), [(20, 8), (3, 3)])
+def test_at_most_eight_marginals_and_six_choices_are_shown(count: int, rows: int) -> None:
+    probs = np.linspace(1, 2, count + 1) / np.linspace(1, 2, count + 1).sum()
+    step = TraceStep(np.array([-1]), np.array([count + 1]), np.zeros(1), probs[None])
+    empty = Path((), float(np.log(probs[-1])), (0,))
+    many = Trace(tuple(f"label {i}" for i in range(count)), 1, (step,), (empty,), np.linspace(0.1, 0.9, count), 1.0)
+    marginals = bars.marginals(many, empty, dark=False)
+    assert len(marginals.data[0].x) == rows
+    assert marginals.layout.yaxis.ticktext[0] == f"label {count - 1}"
+    choices = bars.step_distribution(many, empty, 0, dark=False)
+    assert len(choices.data[0].x) == min(6, count + 1)

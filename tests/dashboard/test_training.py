@@ -1,0 +1,87 @@
+"""Learning curves, average precisions and the reliability curve: every number on its own axis and line."""
+
+from __future__ import annotations
+
+import pytest
+
+from views import training
+from views.style import DARK, LIGHT
+
+
+def test_learning_curves_are_of_their_own_metric() -> None:
+    history = [
+        {"epoch": 2, "val_mAP": 50.0, "val_OF1": 40.0, "val_exact_match": 10.0, "loss": 3.0},
+        {"epoch": 4, "val_mAP": 60.0, "val_OF1": 35.0, "val_exact_match": 20.0, "loss": 2.0},
+    ]
+    figure = training.learning_curves(history, dark=False)
+    assert {line.name: (list(line.x), list(line.y)) for line in figure.data} == {
+        "mAP": ([2, 4], [50.0, 60.0]),
+        "O-F1": ([2, 4], [40.0, 35.0]),
+        "exact set": ([2, 4], [10.0, 20.0]),
+    }
+    for line in figure.data:
+        assert f"epoch %{{x}}: {line.name} %{{y:.1f}} %" in line.hovertemplate
+        assert line.mode == "lines+markers"
+    assert [line.line.color for line in figure.data] == [LIGHT.chosen, LIGHT.kept, LIGHT.finished]
+    assert len({line.line.dash for line in figure.data}) == 3  # told apart without colours
+    assert figure.layout.xaxis.title.text == "epoch"
+    assert figure.layout.yaxis.title.text == "% on the validation split"
+
+
+@pytest.mark.parametrize(("epochs", "apart"), [(1, 1), (19, 1), (20, 2), (100, 10)])
+def test_the_epochs_axis_has_about_ten_ticks(epochs: int, apart: int) -> None:
+    record = {"val_mAP": 50.0, "val_OF1": 40.0, "val_exact_match": 10.0}
+    figure = training.learning_curves([{"epoch": epoch, **record} for epoch in range(epochs)], dark=True)
+    assert figure.layout.xaxis.dtick == apart
+    assert figure.layout.font.color == DARK.text
+
+
+def test_average_precisions_are_ranked_best_first_beside_their_own_names() -> None:
+    report = {
+        "AP": {"ant": 30.4, "<b>bee": 90.6, "cat": 60.0},
+        "positives": {"ant": 5, "<b>bee": 6, "cat": 7, "dog": 1},
+    }
+    figure = training.average_precisions(report, {"ant": 50, "<b>bee": 60}, dark=False)
+    bar = figure.data[0]
+    assert bar.orientation == "h"
+    assert list(bar.x) == [90.6, 60.0, 30.4]
+    assert list(bar.y) == [0, 1, 2]
+    assert list(bar.text) == ["91", "60", "30"]
+    assert list(figure.layout.yaxis.ticktext) == ["&lt;b&gt;bee", "cat", "ant"]
+    assert list(figure.layout.yaxis.tickvals) == [0, 1, 2]
+    assert figure.layout.yaxis.autorange == "reversed"
+    assert list(bar.hovertext) == [
+        "&lt;b&gt;bee: AP 90.6 %, 6 pictures in the split, 60 in training",
+        "cat: AP 60.0 %, 7 pictures in the split, 0 in training",
+        "ant: AP 30.4 %, 5 pictures in the split, 50 in training",
+    ]
+    assert bar.marker.color == LIGHT.kept
+    low, high = figure.layout.xaxis.range
+    assert low == 0
+    assert 104 < high < 120
+    fewer = training.average_precisions({**report, "AP": {"ant": 1.0, "cat": 2.0}}, {}, dark=False)
+    assert 20 <= figure.layout.height - fewer.layout.height <= 40  # a row more
+
+
+def test_the_reliability_curve_has_what_was_predicted_to_the_right_and_what_was_observed_upwards() -> None:
+    bins = [
+        {"from": 0.0, "pairs": 90, "predicted": 4.0, "observed": 2.0},
+        {"from": 50.0, "pairs": 0, "predicted": 0.0, "observed": 0.0},  # nothing to tell
+        {"from": 90.0, "pairs": 10, "predicted": 95.0, "observed": 70.0},
+    ]
+    figure = training.reliability({"bins": bins}, dark=True)
+    diagonal, curve = figure.data
+    assert list(diagonal.x) == list(diagonal.y) == [0, 100]
+    assert diagonal.line.dash == "dash"
+    assert (diagonal.mode, curve.mode) == ("lines", "lines+markers")
+    assert list(curve.x) == [4.0, 95.0]
+    assert list(curve.y) == [2.0, 70.0]
+    assert list(curve.hovertext) == ["given 4 %, right 2 % of 90 times", "given 95 %, right 70 % of 10 times"]
+    assert (diagonal.line.color, curve.line.color) == (DARK.faint, DARK.chosen)
+    assert figure.layout.xaxis.title.text == "probability given, %"
+    assert figure.layout.yaxis.title.text == "share that is right, %"
+    assert figure.layout.showlegend is False
+    for axis in (figure.layout.xaxis, figure.layout.yaxis):
+        assert axis.range[0] == 0
+        assert 100 < axis.range[1] < 110
+        assert axis.fixedrange is True
