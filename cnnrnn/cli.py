@@ -448,7 +448,7 @@ def serve(
 
 @app.command()
 def explain(
-    picture: Annotated[Path, typer.Argument(metavar="IMAGE", show_default=False)],
+    path: Annotated[Path, typer.Argument(metavar="IMAGE", show_default=False)],
     out: Annotated[Path, typer.Option("--out", help="Folder for one PNG per step and trace.json.")],
     checkpoint: CheckpointOption = EMBEDDED,
     method: Annotated[
@@ -473,21 +473,21 @@ def explain(
         from cnnrnn.prediction import decode_picture, encode_picture
 
         loaded = Checkpoint.load(checkpoint, _device(device))
-        image = open_image(picture, MAX_SIDE)
+        image = open_image(path, MAX_SIDE)
         feature_map, feature = encode_picture(loaded, image)
         trace = decode_picture(loaded, feature, beam)
         if path_number > len(trace.paths):
             raise UserError(f"the search kept {len(trace.paths)} paths; choose --path up to that or a wider --beam")
-        path = trace.paths[path_number - 1]
+        chosen = trace.paths[path_number - 1]
         pixels = loaded.model.backbone.preprocess(image).to(feature_map.device)
         method = method or DEFAULT_METHOD
-        explanation = explain_path(loaded.rnn, feature_map, path.tokens, method, image=pixels)
+        explanation = explain_path(loaded.rnn, feature_map, chosen.tokens, method, image=pixels)
         out.mkdir(parents=True, exist_ok=True)
         table = Table(
             "step", "label", "p(label | path so far)", "strongest evidence", Column("overlay", overflow="fold")
         )
         for step, values in enumerate(explanation.maps.cpu().numpy()):
-            token = path.token(step, trace.end)
+            token = chosen.token(step, trace.end)
             name = trace.name(token)
             file = out / f"{step + 1:02d}-{_safe_name(name)}.png"
             overlay(image, values, explanation.scale).save(file)
@@ -495,11 +495,11 @@ def explain(
             table.add_row(
                 str(step + 1),
                 escape(name),
-                f"{trace.distribution(path, step)[token]:.1%}",
+                f"{trace.distribution(chosen, step)[token]:.1%}",
                 f"{strength:.0%}" if strength > 0 else "no positive evidence",
                 escape(str(file)),
             )
-        write_output(str(out / "trace.json"), {"image": str(picture), "method": method, **trace.to_json()})
+        write_output(str(out / "trace.json"), {"image": str(path), "method": method, **trace.to_json()})
         console.print(table)
 
 

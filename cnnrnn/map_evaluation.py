@@ -143,7 +143,7 @@ def evaluate_maps(
             advance()
         boxes = split.boxes(sample)
         with clock:
-            decoded = replace(decode_image(checkpoint, image, boxes, beam), ignored=frozenset(sample.ignored))
+            decoded = replace(decode_with_boxes(checkpoint, image, boxes, beam), ignored=frozenset(sample.ignored))
         if len(boxes) == 1:
             single_label.append((sample, next(iter(boxes))))
         exact.append(decoded.is_exact)
@@ -157,7 +157,7 @@ def evaluate_maps(
             for evaluator in by_method.values():
                 evaluator.evaluate_faithfulness(decoded)
     for image, cells in mosaics(single_label, max_perturbation_images, checkpoint.model.backbone.config.image_size):
-        grid = decode_image(checkpoint, image, cells, beam)
+        grid = decode_with_boxes(checkpoint, image, cells, beam)
         for evaluator in by_method.values():
             evaluator.evaluate_mosaic(grid)
     return {
@@ -388,7 +388,7 @@ class PrefixEvaluator:
         return {**means(self.records), "pairs": {pair: means(StepRecords(pairs[pair])) for pair in common}}
 
 
-def decode_image(checkpoint: Checkpoint, image: Image.Image, boxes: Boxes, beam: int) -> DecodedImage:
+def decode_with_boxes(checkpoint: Checkpoint, image: Image.Image, boxes: Boxes, beam: int) -> DecodedImage:
     """The best path of beam search for an RGB image, with the boxes of its labels, in the image's own pixels."""
     pixels = checkpoint.model.backbone.preprocess(image).to(checkpoint.model.device)
     feature_map, feature = encode(checkpoint.model, pixels.unsqueeze(0))

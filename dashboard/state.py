@@ -127,9 +127,9 @@ def open_picture(name: str, data: bytes, truth: tuple[str, ...] | None = None) -
     return Picture(name, _open(digest, data), digest, truth)
 
 
-def altered(picture: Picture, how: str, image: Image.Image) -> Picture:
+def altered(picture: Picture, how: str, pixels: Image.Image) -> Picture:
     """A picture made from another one; `how` tells it from others made from it."""
-    return Picture(picture.name, image, hashlib.sha256(f"{picture.digest} {how}".encode()).hexdigest())
+    return Picture(picture.name, pixels, hashlib.sha256(f"{picture.digest} {how}".encode()).hexdigest())
 
 
 def data_root() -> Path | None:

@@ -30,7 +30,7 @@ from cnnrnn.map_evaluation import (
     Maps,
     PrefixEvaluator,
     StepRecords,
-    decode_image,
+    decode_with_boxes,
     deletion_insertion_auc,
     evaluate_maps,
     mosaics,
@@ -302,7 +302,7 @@ def test_a_report_of_what_every_image_has_a_part_in_has_only_the_metrics_of_boxe
 
 @pytest.mark.parametrize("method", ["cam", "grad-cam", "input-x-gradient"])
 def test_an_evaluators_maps_are_those_of_its_method_target_and_model(method: str, checkpoint: Checkpoint) -> None:
-    image = decode_image(checkpoint, Image.new("RGB", (20, 30), "red"), BOXES, 4)
+    image = decode_with_boxes(checkpoint, Image.new("RGB", (20, 30), "red"), BOXES, 4)
     image = replace(image, tokens=(2, 0), names=("cross", "circle"))
     evaluator = MapEvaluator(checkpoint, method, logit)
     expected = explain(checkpoint.rnn, image.feature_map, (2, 0), method, logit, image.image).maps
@@ -480,12 +480,12 @@ def test_deleting_the_right_pixels_costs_the_label_and_inserting_them_saves_it(
     for sample in split.samples:
         if sample.labels != {"circle"}:
             continue
-        picture = Image.open(sample.image)
-        image = loaded.model.backbone.preprocess(picture)
+        opened = Image.open(sample.image)
+        image = loaded.model.backbone.preprocess(opened)
         feature_map = encode(loaded.model, image.unsqueeze(0))[0][0]
         circle = loaded.vocabulary.labels.index("circle")
-        one = DecodedImage(picture.size, image, feature_map, (circle,), ("circle",), split.boxes(sample))
-        on_it = box_mask(one.own_boxes(0), picture.size).astype(np.float32)
+        one = DecodedImage(opened.size, image, feature_map, (circle,), ("circle",), split.boxes(sample))
+        on_it = box_mask(one.own_boxes(0), opened.size).astype(np.float32)
         deletion, insertion = deletion_insertion_auc(loaded.rnn, one, 0, on_it)
         late, slow = deletion_insertion_auc(loaded.rnn, one, 0, -on_it)
         found += deletion < late and insertion > slow
@@ -662,9 +662,9 @@ def test_an_image_is_decoded_by_beam_search(checkpoint: Checkpoint, monkeypatch:
         return decode_picture(checkpoint, feature, beam)
 
     monkeypatch.setattr(map_evaluation, "decode_picture", decode)
-    picture = Image.effect_noise((30, 20), 90).convert("RGB")
-    image = decode_image(checkpoint, picture, BOXES, 3)
-    pixels = checkpoint.model.backbone.preprocess(picture)
+    opened = Image.effect_noise((30, 20), 90).convert("RGB")
+    image = decode_with_boxes(checkpoint, opened, BOXES, 3)
+    pixels = checkpoint.model.backbone.preprocess(opened)
     feature_map, feature = encode(checkpoint.model, pixels.unsqueeze(0))
     assert image.size == (30, 20)
     assert torch.equal(image.image, pixels)
@@ -689,7 +689,7 @@ class Stub:
         self.mosaics: list[tuple[list[tuple[Sample, str]], int, int]] = []
         ticks = iter(range(10_000))
         monkeypatch.setattr("cnnrnn.map_evaluation.time.perf_counter", lambda: next(ticks))  # a second each
-        monkeypatch.setattr(map_evaluation, "decode_image", self.decode)
+        monkeypatch.setattr(map_evaluation, "decode_with_boxes", self.decode)
         monkeypatch.setattr(map_evaluation, "mosaics", self.two_mosaics)
         monkeypatch.setattr(MapEvaluator, "maps", lambda evaluator, decoded: self.maps(evaluator, decoded))
         monkeypatch.setattr(
