@@ -1,6 +1,6 @@
 """`python -m cnnrnn`, and `torchrun … -m cnnrnn`."""
 
-from cnnrnn.cli import main
+from cnnrnn.cli.main import main
 
 if __name__ == "__main__":
     main()

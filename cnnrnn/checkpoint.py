@@ -22,16 +22,18 @@ import safetensors.torch
 import torch
 from torch import nn
 
-from cnnrnn.backbones import Backbone, BackboneConfig, BackboneError
-from cnnrnn.baseline import SigmoidClassifier, SigmoidConfig
-from cnnrnn.card import model_card
-from cnnrnn.errors import UserError, first_line
-from cnnrnn.files import json_text, replacing, write_text
-from cnnrnn.model import CNNRNN, ModelConfig
-from cnnrnn.vocabulary import Vocabulary
+from cnnrnn.models.backbone import Backbone, BackboneConfig, BackboneError
+from cnnrnn.models.cnnrnn import CNNRNN, ModelConfig
+from cnnrnn.models.sigmoid import SigmoidClassifier, SigmoidConfig
+from cnnrnn.models.vocabulary import Vocabulary
+from cnnrnn.utils.errors import UserError, summarize_error
+from cnnrnn.utils.files import json_text, replacing
 
 FORMAT = "cnnrnn-checkpoint"
-VERSION = 1
+VERSION = 2
+# Names of version 1 that are others now.
+_RENAMED_SETTINGS = {"places": "spatial"}
+_RENAMED_TENSORS = {"over_places.": "spatial_pool.", "auxiliary_over_places.": "auxiliary_pool."}
 WEIGHTS, CONFIG, CARD, METRICS = "model.safetensors", "config.json", "README.md", "metrics.json"
 CONFIGS: dict[str, type[ModelConfig] | type[SigmoidConfig]] = {  # by head
     "cnn-rnn": ModelConfig,
@@ -87,7 +89,7 @@ class Checkpoint:
             _check_shapes(sketch, weights_path)
             model = _build(config)
             tensors = safetensors.torch.load_file(weights_path)
-            model.load_state_dict({name: tensor.float() for name, tensor in _floating(tensors)})
+            model.load_state_dict({_tensor_name(name): tensor.float() for name, tensor in _floating(tensors)})
         except (
             KeyError,
             TypeError,
@@ -97,14 +99,14 @@ class Checkpoint:
             BackboneError,
             safetensors.SafetensorError,
         ) as error:
-            raise CheckpointError(f"{folder} doesn't fit this program: {first_line(error)}") from error
+            raise CheckpointError(f"{folder} doesn't fit this program: {summarize_error(error)}") from error
         return cls(model.to(device).eval(), vocabulary, config["training"], weights_hash)
 
-    def save(self, folder: Path, results: dict[str, Any]) -> None:
+    def save(self, folder: Path, results: dict[str, Any], card: str) -> None:
         """Write the whole folder aside, then put it in place of the old one. Raises UserError where that can't be.
 
-        `results` becomes metrics.json and the card's table. Matrices are stored in 16 bits; vectors (biases,
-        batch statistics) keep 32.
+        `results` becomes metrics.json, and `card`, Markdown, README.md. Matrices are stored in 16 bits; vectors
+        (biases, batch statistics) keep 32.
         """
         tensors = {
             name: (tensor.half() if tensor.ndim >= 2 else tensor).contiguous().cpu()
@@ -123,7 +125,7 @@ class Checkpoint:
             "vocabulary": {"labels": self.vocabulary.labels, "counts": self.vocabulary.counts},
             "training": self.training,
         }
-        texts = {CONFIG: json_text(config), METRICS: json_text(results), CARD: model_card(self, results)}
+        texts = {CONFIG: json_text(config), METRICS: json_text(results), CARD: card}
         with replacing(folder) as new:
             new.mkdir()
             (new / WEIGHTS).write_bytes(weights)
@@ -131,36 +133,20 @@ class Checkpoint:
                 (new / name).write_text(text, encoding="utf-8")
 
 
-def record_evaluation(folder: Path, split: str, report: dict[str, Any]) -> None:
-    """Write an evaluation into a checkpoint's metrics and model card; the weights stay as they are."""
-    _record(folder, "evaluations", split, report)
-
-
-def record_maps(folder: Path, split: str, report: dict[str, Any]) -> None:
-    """As `record_evaluation`, what `map_evaluation` found."""
-    _record(folder, "maps", split, report)
-
-
-def _record(folder: Path, kind: str, split: str, report: dict[str, Any]) -> None:
-    checkpoint = Checkpoint.load(folder)
-    results = json.loads((folder / METRICS).read_text(encoding="utf-8"))
-    results.setdefault(kind, {})[split] = report
-    write_text(folder / METRICS, json_text(results))
-    write_text(folder / CARD, model_card(checkpoint, results))
-
-
 def read_results(folder: Path) -> dict[str, Any]:
     """A checkpoint's metrics.json, with every key there; empty if unreadable.
 
-    val, history, together (`cooccurrence.together`, of a CNN-RNN); evaluations and maps by split.
+    val, history, cooccurrence (`evaluation.cooccurrence`, of a CNN-RNN); evaluations and maps by split.
     """
-    empty: dict[str, Any] = {"val": {}, "history": [], "together": {}, "evaluations": {}, "maps": {}}
+    empty: dict[str, Any] = {"val": {}, "history": [], "cooccurrence": {}, "evaluations": {}, "maps": {}}
     try:
         found = json.loads((folder / METRICS).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return empty
     if not isinstance(found, dict):
         return empty
+    if "together" in found:  # its name in version 1
+        found["cooccurrence"] = found.pop("together")
     return {key: found.get(key) or default for key, default in empty.items()}
 
 
@@ -189,19 +175,29 @@ def read_config(folder: Path) -> dict[str, Any]:
     try:
         config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
-        raise CheckpointError(f"{folder / CONFIG} can't be read: {first_line(error)}") from error
+        raise CheckpointError(f"{folder / CONFIG} can't be read: {summarize_error(error)}") from error
     if not isinstance(config, dict) or config.get("format") != FORMAT:
         raise CheckpointError(f"{folder / CONFIG} is not a checkpoint of cnnrnn")
-    if config.get("version") != VERSION:
+    if config.get("version") not in (1, VERSION):
         raise CheckpointError(
-            f"{folder} has checkpoint version {config.get('version')}, this program reads {VERSION}; "
+            f"{folder} has checkpoint version {config.get('version')}, this program reads 1 and {VERSION}; "
             "update cnnrnn or train again"
         )
     config.setdefault("head", "cnn-rnn")  # the only one there was
     keys = ("weights_sha256", "model", "backbone", "vocabulary", "training")
     if lacking := [key for key in keys if key not in config]:
         raise CheckpointError(f"{folder / CONFIG} lacks {', '.join(lacking)}")
+    if config["version"] == 1 and isinstance(config["model"], dict):
+        config["model"] = {_RENAMED_SETTINGS.get(key, key): value for key, value in config["model"].items()}
     return config
+
+
+def _tensor_name(name: str) -> str:
+    """A tensor's name in this version, whichever version wrote it."""
+    for old, new in _RENAMED_TENSORS.items():
+        if name.startswith(old):
+            return new + name.removeprefix(old)
+    return name
 
 
 def _build(config: dict[str, Any]) -> CNNRNN | SigmoidClassifier:
@@ -211,7 +207,7 @@ def _build(config: dict[str, Any]) -> CNNRNN | SigmoidClassifier:
 def _check_shapes(sketch: nn.Module, weights_path: Path) -> None:
     """Raises ValueError where the weights are not those of the model that the config describes; reads none."""
     with safetensors.safe_open(weights_path, "pt") as file:
-        found = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+        found = {_tensor_name(name): tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
     expected = {name: tuple(value.shape) for name, value in sketch.state_dict().items() if value.is_floating_point()}
     for name in sorted(found.keys() | expected.keys()):
         if found.get(name) != expected.get(name):
@@ -237,7 +233,7 @@ def _unpack(file: Path, place: Path) -> Path:
     except FileExistsError as error:
         raise CheckpointError(f"{file} holds more than one checkpoint; unpack it and name the folder") from error
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, zlib.error) as error:
-        raise CheckpointError(f"{file} is no checkpoint's folder nor a zip of one: {first_line(error)}") from error
+        raise CheckpointError(f"{file} is no checkpoint's folder nor a zip of one: {summarize_error(error)}") from error
     return place
 
 

@@ -7,10 +7,10 @@ from typing import NamedTuple
 import streamlit as st
 
 import server
-from cnnrnn.errors import UserError
+from cnnrnn.utils.errors import UserError
 from views.style import markdown
 
-ICON = Path(__file__).with_name("icon.png")  # a file: streamlit would fetch a symbol's picture from the network
+ICON = Path(__file__).with_name("icon.png")  # a file: streamlit would fetch a symbol's image from the network
 
 
 class Question(NamedTuple):
@@ -29,15 +29,15 @@ QUESTIONS = [
         "Decode",
         ":material/account_tree:",
         "Why these labels?",
-        "A CNN-RNN names a picture's labels one after the other and then says END. Choose a picture: you see the "
-        "sequences it considered, what it picked from at each step, and where in the picture it found the evidence.",
+        "A CNN-RNN names an image's labels one after the other and then says END. Choose an image: you see the "
+        "sequences it considered, what it picked from at each step, and where in the image it found the evidence.",
     ),
     Question(
         "what_if",
         "What if?",
         ":material/alt_route:",
         "What if it were told otherwise?",
-        "Force a label, forbid one, or hide what a step looked at: the picture is decoded again at once, and you see "
+        "Force a label, forbid one, or hide what a step looked at: the image is decoded again at once, and you see "
         "which other labels rise and fall with it. That is what the model holds to belong together.",
     ),
     Question(
@@ -45,7 +45,7 @@ QUESTIONS = [
         "Label space",
         ":material/scatter_plot:",
         "What does it believe is alike?",
-        "Labels, pictures and decoding steps live in one space: what is close to a label is likely to be called it. "
+        "Labels, images and decoding steps live in one space: what is close to a label is likely to be called it. "
         "Labels near each other mean the same things to the model, or appear in the same company.",
     ),
     Question(
@@ -53,7 +53,7 @@ QUESTIONS = [
         "Compare",
         ":material/compare_arrows:",
         "What is different?",
-        "Two models look at one picture, or one model at two pictures. Labels are matched by their names; what only "
+        "Two models look at one image, or one model at two images. Labels are matched by their names; what only "
         "one side says is marked.",
     ),
     Question(
@@ -69,7 +69,7 @@ QUESTIONS = [
         "Model",
         ":material/description:",
         "What is this model?",
-        "What it was trained on and how well it does on pictures it had not seen. Look here before you trust a label: "
+        "What it was trained on and how well it does on images it had not seen. Look here before you trust a label: "
         "rare ones are weak.",
     ),
 ]
@@ -95,4 +95,4 @@ def show() -> None:
 if st.runtime.exists():
     show()
 else:  # `streamlit run` looks first how it is to serve this file
-    app = st.App(__file__, middleware=server.MIDDLEWARE, on_script_error=server.own_up)
+    app = st.App(__file__, middleware=server.MIDDLEWARE, on_script_error=server.report_unexpected_error)

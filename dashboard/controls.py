@@ -1,4 +1,4 @@
-"""What several pages ask for: the checkpoint, the beam, the picture. A choice on one page holds on the others."""
+"""What several pages ask for: the checkpoint, the beam, the image. A choice on one page holds on the others."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ import paste
 import state
 from cnnrnn.checkpoint import Checkpoint
 from cnnrnn.data import DATASETS
-from cnnrnn.errors import UserError
-from cnnrnn.images import SUFFIXES
+from cnnrnn.data.images import SUFFIXES
+from cnnrnn.utils.errors import UserError
 
 if TYPE_CHECKING:
     from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 PICTURE_TYPES = [suffix[1:] for suffix in SUFFIXES]  # as uploaders want them
-_MOST_UPLOADS = 20  # pictures to choose from
+_MOST_UPLOADS = 20  # images to choose from
 BEAM = 8  # paths kept at every step, unless the person says otherwise
 
 
@@ -38,7 +38,7 @@ def chosen_checkpoint() -> tuple[str, Checkpoint]:
     checkpoint = state.load_checkpoint(name)
     st.sidebar.caption(
         f"{len(checkpoint.vocabulary)} labels · {checkpoint.model.backbone.config.name} · "
-        f"trained on {checkpoint.training.get('train_images', '?')} pictures"
+        f"trained on {checkpoint.training.get('train_images', '?')} images"
     )
     return name, checkpoint
 
@@ -67,12 +67,12 @@ def beam() -> int:
     )
 
 
-def picture() -> state.Picture:
-    """The picture that was chosen last: an upload, a photo, a sample or one of a data set, on this page or another."""
+def image() -> state.InputImage:
+    """The image that was chosen last: an upload, a photo, a sample or one of a data set, on this page or another."""
     session = st.session_state
     left, right = st.columns([3, 2], vertical_alignment="bottom")
     left.file_uploader(
-        "Your pictures",
+        "Your images",
         type=PICTURE_TYPES,
         accept_multiple_files=True,
         key="upload",
@@ -83,10 +83,10 @@ def picture() -> state.Picture:
     paste.listen()
     samples = state.sample_names()
     if "sample" not in session and "sample" not in st.query_params:
-        # A first visit shows a decoded picture, not an empty page; another page's widgets start anew.
-        last: state.Picture | None = session.get("last_picture")
+        # A first visit shows a decoded image, not an empty page; another page's widgets start anew.
+        last: state.InputImage | None = session.get("last_image")
         first = last.name if last is not None else samples[0]
-        session.sample = first if first in samples and "picture_error" not in session else None
+        session.sample = first if first in samples and "image_error" not in session else None
     with right:
         sample = st.pills("or a sample", samples, key="sample", bind="query-params", on_change=_forget_error)
         with st.container(horizontal=True):
@@ -95,37 +95,37 @@ def picture() -> state.Picture:
     _which_upload()
     if sample is not None:
         look_at(state.open_sample(sample), sample)
-    elif "picture_error" in session:
-        raise UserError(session.picture_error)
-    last = session.get("last_picture")
+    elif "image_error" in session:
+        raise UserError(session.image_error)
+    last = session.get("last_image")
     if last is None:
-        st.info("Upload a picture or choose a sample above, and it is decoded at once.", icon=":material/image:")
+        st.info("Upload an image or choose a sample above, and it is decoded at once.", icon=":material/image:")
         st.stop()
     return last
 
 
-def look_at(picture: state.Picture, sample: str | None = None) -> None:
-    """Make this the picture of all pages; `sample` is its name if it is one."""
+def look_at(image: state.InputImage, sample: str | None = None) -> None:
+    """Make this the image of all pages; `sample` is its name if it is one."""
     _forget_error()
-    st.session_state.last_picture = picture
+    st.session_state.last_image = image
     if sample is None:
         st.session_state.sample = None
 
 
 def _forget_error() -> None:
-    st.session_state.pop("picture_error", None)
+    st.session_state.pop("image_error", None)
 
 
-def _try(read: Callable[[], state.Picture]) -> None:
+def _try(read: Callable[[], state.InputImage]) -> None:
     """Look at what can be read, or remember why it can't be."""
     try:
         look_at(read())
     except (UserError, OSError) as error:
-        st.session_state.update(sample=None, picture_error=str(error))
+        st.session_state.update(sample=None, image_error=str(error))
 
 
 def _open(upload: UploadedFile) -> None:
-    _try(lambda: state.open_picture(upload.name, upload.getvalue()))
+    _try(lambda: state.read_image(upload.name, upload.getvalue()))
 
 
 def _uploaded() -> None:
@@ -144,7 +144,7 @@ def _which_upload() -> None:
         _open(uploads[st.session_state.which])
 
     st.selectbox(
-        "Which of your pictures",
+        "Which of your images",
         range(len(uploads)),
         index=len(uploads) - 1,
         key="which",
@@ -159,20 +159,20 @@ def _photo() -> None:
 
             def taken() -> None:
                 if (photo := st.session_state.photo) is not None:
-                    _try(lambda: state.open_picture("photo.jpg", photo.getvalue()))
+                    _try(lambda: state.read_image("photo.jpg", photo.getvalue()))
 
             st.camera_input("Take a photo", key="photo", on_change=taken)
 
 
 def _of_data() -> None:
-    """A picture of a data set with its ground truth, where whoever started the dashboard named a folder."""
+    """An image of a data set with its ground truth, where whoever started the dashboard named a folder."""
     if state.data_root() is None:
         return
     with st.popover("Data set", icon=":material/dataset:"):
         choose_split("shown")
-        st.number_input("Picture number", 1, value=1, key="data_number")
+        st.number_input("Image number", 1, value=1, key="data_number")
 
-        def numbered() -> state.Picture:
+        def numbered() -> state.InputImage:
             session = st.session_state
             samples = state.split(session.shown_dataset, session.shown_split).samples
             return state.open_data(samples[min(int(session.data_number), len(samples)) - 1])
@@ -188,12 +188,12 @@ def choose_split(key: str) -> tuple[str, str]:
     return dataset, two.selectbox("Split", ["val", "test", "train"], key=f"{key}_split")
 
 
-def second_picture() -> state.Picture:
-    """Another picture to compare with: an upload if there is one, or a sample."""
+def second_image() -> state.InputImage:
+    """Another image to compare with: an upload if there is one, or a sample."""
     left, right = st.columns([3, 2], vertical_alignment="bottom")
-    upload = left.file_uploader("Another picture", type=PICTURE_TYPES, key="second_upload")
+    upload = left.file_uploader("Another image", type=PICTURE_TYPES, key="second_upload")
     samples = state.sample_names()
     sample = right.pills("or another sample", samples, default=samples[-1], required=True, key="second_sample")
     if upload is not None:
-        return state.open_picture(upload.name, upload.getvalue())
+        return state.read_image(upload.name, upload.getvalue())
     return state.open_sample(str(sample))

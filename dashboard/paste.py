@@ -1,4 +1,4 @@
-"""Pasting a picture: the browser hands it to the page's first uploader, as if it had been dropped there."""
+"""Pasting an image: the browser hands it to the page's first uploader, as if it had been dropped there."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ export default function () {
     event.preventDefault();
   };
   document.addEventListener("paste", pasted);
-  document.body.dataset.paste = "heard";
+  document.body.dataset.paste = "input_gates";
   return () => {
     document.removeEventListener("paste", pasted);
     delete document.body.dataset.paste;

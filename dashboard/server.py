@@ -72,7 +72,7 @@ def _full(session: str, arriving: int) -> bool:
     )
 
 
-def own_up(error: Exception) -> bool:
+def report_unexpected_error(error: Exception) -> bool:
     """An error that no page expected: the log has it whole, the person a number to find it by."""
     reference = secrets.token_hex(4)
     log.error("reference %s", reference, exc_info=error)

@@ -1,6 +1,6 @@
-"""The only owner of the dashboard's caches: models, encoded pictures, traces and maps.
+"""The only owner of the dashboard's caches: models, encoded images, traces and maps.
 
-Every answer is keyed by hashes of the weights and of the picture's bytes and by the settings, never by the
+Every answer is keyed by hashes of the weights and of the image's bytes and by the settings, never by the
 arrays themselves, of which streamlit would look at a sample only. Caches are bounded.
 """
 
@@ -18,19 +18,20 @@ import streamlit as st
 import torch
 from PIL import Image
 
-from cnnrnn.attribution import Explanation, explain
-from cnnrnn.attribution import prefix_contribution as compute_prefix_contribution
-from cnnrnn.baseline import SigmoidClassifier
+from cnnrnn.attribution.explain import Explanation, explain
+from cnnrnn.attribution.explain import prefix_contribution as compute_prefix_contribution
+from cnnrnn.attribution.methods import DEFAULT_METHOD, PIXEL_METHODS
+from cnnrnn.attribution.overlay import overlay
+from cnnrnn.attribution.targets import TARGETS, against
 from cnnrnn.checkpoint import CONFIG, Checkpoint, file_hash, read_results
 from cnnrnn.data import Sample, Split, load_split
-from cnnrnn.decoding import NOTHING, Given, Trace
-from cnnrnn.images import open_image
-from cnnrnn.methods import DEFAULT_METHOD, PIXEL_METHODS
-from cnnrnn.overlay import overlay
-from cnnrnn.prediction import decode_batch, decode_picture, encode_picture
-from cnnrnn.projection import compute as compute_projection
-from cnnrnn.projection import read as read_projection
-from cnnrnn.targets import TARGETS, against
+from cnnrnn.data.images import open_image
+from cnnrnn.decoding.constraints import NO_CONSTRAINTS, Constraints
+from cnnrnn.decoding.trace import Trace
+from cnnrnn.inference.predictor import decode_batch, decode_image, encode_image
+from cnnrnn.label_space.projection import compute as compute_projection
+from cnnrnn.label_space.projection import read as read_projection
+from cnnrnn.models.sigmoid import SigmoidClassifier
 
 HERE = Path(__file__).resolve().parent
 CHECKPOINTS = HERE.parent / "checkpoints"
@@ -49,11 +50,11 @@ class Maps:
 
 
 @dataclass(frozen=True)
-class Picture:
-    """A picture that was opened, with the hash of the bytes it came from."""
+class InputImage:
+    """An image that was opened, with the hash of the bytes it came from."""
 
     name: str
-    image: Image.Image
+    pixels: Image.Image
     digest: str
     truth: tuple[str, ...] | None = None  # its labels, where they are known
 
@@ -94,7 +95,7 @@ def projection(name: str, checkpoint: Checkpoint) -> dict[str, Any]:
 
 @st.cache_data(max_entries=8, show_spinner=False)
 def _pca(weights_hash: str, _checkpoint: Checkpoint) -> dict[str, Any]:
-    return compute_projection(_checkpoint.rnn.labels_in_space(), methods=("PCA",))
+    return compute_projection(_checkpoint.rnn.label_vectors(), methods=("PCA",))
 
 
 def files(name: str) -> list[dict[str, Any]]:
@@ -116,20 +117,20 @@ def _hash(path: str, size: int, modified: int) -> str:
     return file_hash(Path(path))
 
 
-def open_sample(name: str) -> Picture:
+def open_sample(name: str) -> InputImage:
     """One of `sample_names`."""
-    return open_picture(name, (SAMPLES / f"{name}.jpg").read_bytes())
+    return read_image(name, (SAMPLES / f"{name}.jpg").read_bytes())
 
 
-def open_picture(name: str, data: bytes, truth: tuple[str, ...] | None = None) -> Picture:
-    """Raises ImageError for bytes that are no picture."""
+def read_image(name: str, data: bytes, truth: tuple[str, ...] | None = None) -> InputImage:
+    """Raises ImageError for bytes that are no image."""
     digest = hashlib.sha256(data).hexdigest()
-    return Picture(name, _open(digest, data), digest, truth)
+    return InputImage(name, _open(digest, data), digest, truth)
 
 
-def altered(picture: Picture, how: str, pixels: Image.Image) -> Picture:
-    """A picture made from another one; `how` tells it from others made from it."""
-    return Picture(picture.name, pixels, hashlib.sha256(f"{picture.digest} {how}".encode()).hexdigest())
+def altered(image: InputImage, how: str, pixels: Image.Image) -> InputImage:
+    """An image made from another one; `how` tells it from others made from it."""
+    return InputImage(image.name, pixels, hashlib.sha256(f"{image.digest} {how}".encode()).hexdigest())
 
 
 def data_root() -> Path | None:
@@ -146,13 +147,13 @@ def split(dataset: str, name: str) -> Split:
     return load_split(dataset, root, name)
 
 
-def open_data(sample: Sample) -> Picture:
-    """A data set's picture with its truth. Raises ImageError and OSError."""
-    return open_picture(sample.image.name, sample.image.read_bytes(), tuple(sorted(sample.labels)))
+def open_data(sample: Sample) -> InputImage:
+    """A data set's image with its truth. Raises ImageError and OSError."""
+    return read_image(sample.image.name, sample.image.read_bytes(), tuple(sorted(sample.labels)))
 
 
 def in_data(sample: Sample) -> bool:
-    """Whether the picture lies under `data_root`; a file of anybody's may name any place."""
+    """Whether the image lies under `data_root`; a file of anybody's may name any place."""
     root = data_root()
     return root is not None and sample.image.resolve().is_relative_to(root)
 
@@ -162,20 +163,20 @@ def _open(digest: str, _data: bytes) -> Image.Image:
     return open_image(_data, MAX_SIDE)
 
 
-_encoding = threading.Lock()  # one picture at a time has all cores, and the memory that it takes is taken once
+_encoding = threading.Lock()  # one image at a time has all cores, and the memory that it takes is taken once
 
 
-@st.cache_resource(max_entries=64, show_spinner="Looking at the picture …")
+@st.cache_resource(max_entries=64, show_spinner="Looking at the image …")
 def _encode(weights_hash: str, digest: str, _checkpoint: Checkpoint, _image: Image.Image) -> tuple[torch.Tensor, ...]:
     with _encoding:
-        return encode_picture(_checkpoint, _image)
+        return encode_image(_checkpoint, _image)
 
 
 @st.cache_resource(max_entries=256, show_spinner="Decoding …")
 def _trace(
-    weights_hash: str, digest: str, beam: int, given: Given, _checkpoint: Checkpoint, _image: Image.Image
+    weights_hash: str, digest: str, beam: int, constraints: Constraints, _checkpoint: Checkpoint, _image: Image.Image
 ) -> Trace:
-    return decode_picture(_checkpoint, _encode(weights_hash, digest, _checkpoint, _image)[1], beam, given)
+    return decode_image(_checkpoint, _encode(weights_hash, digest, _checkpoint, _image)[1], beam, constraints)
 
 
 @st.cache_resource(max_entries=256, show_spinner="Explaining the steps …")
@@ -194,20 +195,20 @@ def _explanation(
     return explain(_checkpoint.rnn, feature_map, tokens, method, explained, image)
 
 
-def trace(checkpoint: Checkpoint, picture: Picture, beam: int, given: Given = NOTHING) -> Trace:
-    return _trace(checkpoint.weights_hash, picture.digest, beam, given, checkpoint, picture.image)
+def trace(checkpoint: Checkpoint, image: InputImage, beam: int, constraints: Constraints = NO_CONSTRAINTS) -> Trace:
+    return _trace(checkpoint.weights_hash, image.digest, beam, constraints, checkpoint, image.pixels)
 
 
-def outcome(checkpoint: Checkpoint, picture: Picture, beam: int) -> Trace:
+def outcome(checkpoint: Checkpoint, image: InputImage, beam: int) -> Trace:
     """As `trace`, and for the baseline, too, whose trace has no steps."""
     if isinstance(checkpoint.model, SigmoidClassifier):
-        return decode_batch(checkpoint.model, feature(checkpoint, picture), checkpoint.vocabulary.labels)[0]
-    return trace(checkpoint, picture, beam)
+        return decode_batch(checkpoint.model, feature(checkpoint, image), checkpoint.vocabulary.labels)[0]
+    return trace(checkpoint, image, beam)
 
 
-def feature(checkpoint: Checkpoint, picture: Picture) -> torch.Tensor:
-    """I of the picture, as a batch of one."""
-    return _encode(checkpoint.weights_hash, picture.digest, checkpoint, picture.image)[1].unsqueeze(0)
+def feature(checkpoint: Checkpoint, image: InputImage) -> torch.Tensor:
+    """I of the image, as a batch of one."""
+    return _encode(checkpoint.weights_hash, image.digest, checkpoint, image.pixels)[1].unsqueeze(0)
 
 
 @st.cache_data(max_entries=256, show_spinner=False)
@@ -217,23 +218,21 @@ def _prefix_contribution(
     return compute_prefix_contribution(_checkpoint.rnn, _feature, tokens).tolist()
 
 
-def prefix_contribution(checkpoint: Checkpoint, picture: Picture, tokens: tuple[int, ...]) -> list[float]:
+def prefix_contribution(checkpoint: Checkpoint, image: InputImage, tokens: tuple[int, ...]) -> list[float]:
     """Of every step of a path, in nats."""
-    return _prefix_contribution(
-        checkpoint.weights_hash, picture.digest, tokens, checkpoint, feature(checkpoint, picture)
-    )
+    return _prefix_contribution(checkpoint.weights_hash, image.digest, tokens, checkpoint, feature(checkpoint, image))
 
 
-def explanation(checkpoint: Checkpoint, picture: Picture, tokens: tuple[int, ...], maps: Maps = Maps()) -> Explanation:
+def explanation(checkpoint: Checkpoint, image: InputImage, tokens: tuple[int, ...], maps: Maps = Maps()) -> Explanation:
     """Evidence of every step of a path and of its END."""
     return _explanation(
-        checkpoint.weights_hash, picture.digest, tokens, maps.method, maps.target, checkpoint, picture.image
+        checkpoint.weights_hash, image.digest, tokens, maps.method, maps.target, checkpoint, image.pixels
     )
 
 
-def drawn(checkpoint: Checkpoint, picture: Picture, tokens: tuple[int, ...], maps: Maps = Maps()) -> list[bytes]:
-    """The maps of `explanation` over the picture, as JPEG files."""
-    return _drawn(checkpoint.weights_hash, picture.digest, tokens, maps, checkpoint, picture)
+def drawn(checkpoint: Checkpoint, image: InputImage, tokens: tuple[int, ...], maps: Maps = Maps()) -> list[bytes]:
+    """The maps of `explanation` over the image, as JPEG files."""
+    return _drawn(checkpoint.weights_hash, image.digest, tokens, maps, checkpoint, image)
 
 
 @st.cache_data(max_entries=128, show_spinner=False)
@@ -243,14 +242,14 @@ def _drawn(
     tokens: tuple[int, ...],
     maps: Maps,
     _checkpoint: Checkpoint,
-    _picture: Picture,
+    _image: InputImage,
 ) -> list[bytes]:
-    explained = explanation(_checkpoint, _picture, tokens, maps)
-    return [draw(_picture, values, explained.scale, maps) for values in explained.maps]
+    explained = explanation(_checkpoint, _image, tokens, maps)
+    return [draw(_image, values, explained.scale, maps) for values in explained.maps]
 
 
-def draw(picture: Picture, values: torch.Tensor, scale: float, maps: Maps) -> bytes:
-    """One map (height, width) over the picture, as a JPEG file."""
+def draw(image: InputImage, values: torch.Tensor, scale: float, maps: Maps) -> bytes:
+    """One map (height, width) over the image, as a JPEG file."""
     buffer = io.BytesIO()
-    overlay(picture.image, values.cpu().numpy(), scale, maps.opacity, maps.floor).save(buffer, "JPEG", quality=90)
+    overlay(image.pixels, values.cpu().numpy(), scale, maps.opacity, maps.floor).save(buffer, "JPEG", quality=90)
     return buffer.getvalue()

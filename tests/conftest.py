@@ -1,4 +1,4 @@
-"""What many tests need: the photographs where they are, a tiny trained model, real picture files."""
+"""What many tests need: the photographs where they are, a tiny trained model, real image files."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ from PIL import Image
 
 from cnnrnn.checkpoint import Checkpoint
 from cnnrnn.data import load_split
-from cnnrnn.training import TrainConfig, new_checkpoint, train
+from cnnrnn.training.config import TrainConfig
+from cnnrnn.training.initialize import new_checkpoint
+from cnnrnn.training.loop import train
 
 # Nothing here may reach for a hub; a test that tries fails at once instead of waiting for a network.
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -66,7 +68,7 @@ def loaded(scenes_checkpoint: Path) -> Checkpoint:
 
 
 @pytest.fixture(scope="session")
-def gradient_picture() -> Image.Image:
+def gradient_image() -> Image.Image:
     """Red grows to the right, green downwards, so that a turn or a flip is seen."""
     x = np.tile(np.linspace(0, 255, 96, dtype=np.uint8), (64, 1))
     y = np.tile(np.linspace(0, 255, 64, dtype=np.uint8)[:, None], (1, 96))
@@ -74,12 +76,12 @@ def gradient_picture() -> Image.Image:
 
 
 @pytest.fixture(scope="session")
-def encoded(gradient_picture: Image.Image) -> Callable[..., bytes]:
-    """The gradient picture as a file's bytes: encoded("PNG"), with Pillow's save options."""
+def encoded(gradient_image: Image.Image) -> Callable[..., bytes]:
+    """The gradient image as a file's bytes: encoded("PNG"), with Pillow's save options."""
 
-    def save(format: str, picture: Image.Image = gradient_picture, **options: object) -> bytes:
+    def save(format: str, image: Image.Image = gradient_image, **options: object) -> bytes:
         buffer = io.BytesIO()
-        picture.save(buffer, format=format, **options)
+        image.save(buffer, format=format, **options)
         return buffer.getvalue()
 
     return save

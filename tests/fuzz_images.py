@@ -1,7 +1,7 @@
-"""Mutants of pictures in every format, thrown at `open_image`: `python tests/fuzz_images.py --count 20000`.
+"""Mutants of images in every format, thrown at `open_image`: `python tests/fuzz_images.py --count 20000`.
 
 A child process makes and opens the mutants, each from its number alone; the parent watches over its time and memory,
-sees it crash or hang, and goes on with the next one. Whatever the bytes, the answer is a picture or an ImageError.
+sees it crash or hang, and goes on with the next one. Whatever the bytes, the answer is an image or an ImageError.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from typing import Any
 from helpers import ExtraMemory
 from PIL import Image, PngImagePlugin
 
-from cnnrnn.images import ImageError, open_image
+from cnnrnn.data.images import ImageError, open_image
 
 PHOTOGRAPH = Path(__file__).resolve().parent.parent / "dashboard" / "samples" / "cat.jpg"
 SECONDS = 2.0  # that opening may take, of the processor
@@ -89,9 +89,9 @@ def originals() -> dict[str, bytes]:
         "bmp alpha": (alpha, "BMP", {}),
     }
     files = {}
-    for name, (picture, format, options) in made.items():
+    for name, (image, format, options) in made.items():
         buffer = io.BytesIO()
-        picture.copy().save(buffer, format, **options)  # saving leaves settings behind
+        image.copy().save(buffer, format, **options)  # saving leaves settings behind
         files[name] = buffer.getvalue()
     return files
 
@@ -227,7 +227,7 @@ def endless(rng: random.Random, data: bytes) -> bytes:
         return data[:33] + start + frame * rng.choice((1, 5000)) + data[33:]
     if data.startswith(b"RIFF") and (frame := data.find(b"ANMF")) > 0:
         return data + data[frame:] * rng.choice((2, 300))
-    return data + data  # a picture in the tail of a picture
+    return data + data  # an image in the tail of an image
 
 
 def png_chunk(kind: bytes, data: bytes) -> bytes:
@@ -277,7 +277,7 @@ def answer(data: bytes, max_side: int | None) -> dict[str, Any]:
     with ExtraMemory() as extra:
         try:
             open_image(data, max_side)
-            outcome = "picture"
+            outcome = "image"
         except ImageError as error:
             outcome = "ImageError" if "\n" not in str(error) else "more than one line"
         except BaseException as error:
@@ -338,7 +338,7 @@ def open_alone(path: Path, max_side: int | None) -> dict[str, Any]:
 
 def broken(answer: dict[str, Any]) -> bool:
     return (
-        answer["outcome"] not in ("picture", "ImageError")
+        answer["outcome"] not in ("image", "ImageError")
         or answer["seconds"] > SECONDS
         or answer["megabytes"] > MEGABYTES
     )

@@ -28,7 +28,7 @@ class ExtraMemory:
 
 
 class Quiet:
-    """A `cnnrnn.training.TrainingWatcher` that only remembers."""
+    """A `cnnrnn.training.loop.TrainingWatcher` that only remembers."""
 
     def __init__(self) -> None:
         self.records: list[dict] = []

@@ -18,8 +18,9 @@ import safetensors.torch
 import torch
 from helpers import ExtraMemory
 
-from cnnrnn.checkpoint import Checkpoint, CheckpointError, file_hash, record_evaluation
-from cnnrnn.decoding import decode
+from cnnrnn.checkpoint import Checkpoint, CheckpointError, file_hash
+from cnnrnn.decoding.beam_search import decode
+from cnnrnn.evaluation.record import record_evaluation
 
 ROOT = Path(__file__).resolve().parent.parent
 PICKLES = ("pickle", "dill", "joblib", "shelve", "marshal", "cloudpickle")
@@ -36,7 +37,7 @@ def edit(folder: Path, **changes: object) -> None:
 
 
 def test_it_comes_back_with_the_same_answers(loaded: Checkpoint, tmp_path: Path) -> None:
-    loaded.save(tmp_path / "again", {})
+    loaded.save(tmp_path / "again", {}, card="")
     again = Checkpoint.load(tmp_path / "again")
     pooled = torch.randn(4, 1, loaded.model.backbone.feature_dim)
     for one, other in zip(*(decode(c.model, pooled, c.vocabulary.labels) for c in (loaded, again)), strict=True):
@@ -47,7 +48,7 @@ def test_it_comes_back_with_the_same_answers(loaded: Checkpoint, tmp_path: Path)
 
 def test_saving_replaces_the_old_folder_and_leaves_nothing_beside_it(loaded: Checkpoint, tmp_path: Path) -> None:
     for _ in range(2):
-        loaded.save(tmp_path / "run" / "last", {})
+        loaded.save(tmp_path / "run" / "last", {}, card="")
     assert [path.name for path in (tmp_path / "run").iterdir()] == ["last"]
 
 
@@ -118,7 +119,7 @@ def test_nothing_is_unpickled_while_a_checkpoint_is_read(folder: Path) -> None:
 
     sys.addaudithook(hook)  # never to be taken off
     pickle.loads(pickle.dumps(Path))
-    assert events == ["pickle.find_class"]  # it would be heard
+    assert events == ["pickle.find_class"]  # it would be input_gates
     events.clear()
     Checkpoint.load(folder)
     Checkpoint.load(zipped(folder))

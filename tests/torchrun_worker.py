@@ -12,17 +12,20 @@ from torch import Tensor, nn
 
 from cnnrnn.checkpoint import Checkpoint
 from cnnrnn.data import Split, load_split
-from cnnrnn.distributed import ALONE, Processes, data_parallel, started
-from cnnrnn.training import Run, TrainConfig, new_checkpoint, train
+from cnnrnn.training.config import TrainConfig
+from cnnrnn.training.distributed import ALONE, ProcessGroup, data_parallel, started
+from cnnrnn.training.initialize import new_checkpoint
+from cnnrnn.training.loop import train
+from cnnrnn.training.state import Run
 
-# 41 pictures in batches of 8: at the end of an epoch one picture is left, and the second of two processes has none.
+# 41 images in batches of 8: at the end of an epoch one image is left, and the second of two processes has none.
 CASES: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {  # head, of the model, of TrainConfig
     "cached": ("cnn-rnn", {}, {"views": 3}),
-    "maps": ("cnn-rnn", {"places": True}, {"backbone_lr": 1e-3, "trained_layers": 2, "mixup": 0.4}),
+    "maps": ("cnn-rnn", {"spatial": True}, {"backbone_lr": 1e-3, "trained_layers": 2, "mixup": 0.4}),
     "end to end": ("cnn-rnn", {"auxiliary": True}, {"backbone_lr": 1e-3, "auxiliary": 1.0, "mixup": 0.4}),
     "bfloat16": ("cnn-rnn", {}, {"backbone_lr": 1e-3, "precision": "bfloat16"}),
     "sigmoid": ("sigmoid", {}, {"backbone_lr": 1e-3}),
-    "asymmetric": ("sigmoid", {"places": True}, {"loss": "asymmetric"}),
+    "asymmetric": ("sigmoid", {"spatial": True}, {"loss": "asymmetric"}),
     "untrained": ("cnn-rnn", {"auxiliary": True}, {"lr": 0.0, "auxiliary": 1.0, "epochs": 1}),
 }
 CASES["resumed"] = CASES["cached"]
@@ -33,7 +36,7 @@ def first(split: Split, images: int) -> Split:
 
 
 def train_case(
-    case: str, data: Path, out: Path, watcher: Quiet, resume: bool = False, processes: Processes = ALONE
+    case: str, data: Path, out: Path, watcher: Quiet, resume: bool = False, processes: ProcessGroup = ALONE
 ) -> tuple[Run, Checkpoint]:
     head, settings, config = CASES[case]
     split, val = first(load_split("scenes", data, "train"), 41), first(load_split("scenes", data, "val"), 37)
@@ -45,7 +48,7 @@ def train_case(
     return run, checkpoint
 
 
-def exact_steps(processes: Processes) -> dict[str, Tensor]:
+def exact_steps(processes: ProcessGroup) -> dict[str, Tensor]:
     """Gradients of batches of 5, 1 and 2 in double precision, through batch norm and beside a weight of no use."""
     torch.manual_seed(0)
     model = nn.ModuleDict({"linear": nn.Conv2d(2, 3, 1), "norm": nn.BatchNorm2d(3), "last": nn.Conv2d(3, 1, 2)})

@@ -14,15 +14,15 @@ PARTS = ("search", "growth", "vocabulary", "checkpoint", "folder", "memory", "ca
 
 
 def run(
-    parts: Sequence[str], checkpoint: Checkpoint, pictures: Sequence[Path], engine: str | None = None
+    parts: Sequence[str], checkpoint: Checkpoint, images: Sequence[Path], engine: str | None = None
 ) -> Iterator[dict[str, Any]]:
-    """The lines of these parts, each when it is measured: see `timing.measure`. `pictures` are for "folder"."""
+    """The lines of these parts, each when it is measured: see `timing.measure`. `images` are for "folder"."""
     found: dict[str, Callable[[], Iterator[Pair]]] = {
         "search": pairs.searches,
         "growth": pairs.growth,
         "vocabulary": pairs.vocabulary,
         "checkpoint": lambda: pairs.checkpoint_lines(checkpoint),
-        "folder": lambda: pairs.folder(checkpoint, list(pictures), engine) if pictures else iter(()),
+        "folder": lambda: pairs.folder(checkpoint, list(images), engine) if images else iter(()),
         "cached": pairs.cached_training,
         "start": pairs.start,
     }

@@ -17,7 +17,7 @@ from transformers import (
 )
 from transformers.utils import ModelOutput
 
-from cnnrnn.model import CNNRNN, State
+from cnnrnn.models.cnnrnn import CNNRNN, State
 
 
 class _StateCache:
@@ -89,7 +89,7 @@ class Generate:
 
     @torch.no_grad()
     def search(self, feature: Tensor, beam: int) -> list[tuple[int, ...]]:
-        """The best path of every image: I (batch, place, feature)."""
+        """The best path of every image: I (batch, location, feature)."""
         model = self.model
         start = torch.full((len(feature), 1), model.start)
         found = self.decoder.generate(

@@ -1,4 +1,4 @@
-"""Whether predicting more pictures takes more memory: the peak of a process of its own, for few and for many."""
+"""Whether predicting more images takes more memory: the peak of a process of its own, for few and for many."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ import torch
 from PIL import Image
 
 from cnnrnn.data import Sample, Split
-from cnnrnn.training import new_checkpoint
+from cnnrnn.training.initialize import new_checkpoint
 
 _CHILD = """
 import resource, sys
 from pathlib import Path
 from cnnrnn.checkpoint import Checkpoint
-from cnnrnn.prediction import predict
-checkpoint, picture, count = Checkpoint.load(Path(sys.argv[1])), Path(sys.argv[2]), int(sys.argv[3])
-assert sum(1 for _ in predict(checkpoint, [picture] * count, beam=8, batch_size=16)) == count
+from cnnrnn.inference.predictor import predict
+checkpoint, image, count = Checkpoint.load(Path(sys.argv[1])), Path(sys.argv[2]), int(sys.argv[3])
+assert sum(1 for _ in predict(checkpoint, [image] * count, beam=8, batch_size=16)) == count
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
 
@@ -29,13 +29,15 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 def line(few: int = 1000, many: int = 20_000) -> dict[str, Any]:
     """A line of the bench, whose seconds are megabytes: a small network's, so that what is left is ours."""
     with TemporaryDirectory() as place:
-        picture = Path(place) / "picture.jpg"
-        Image.fromarray(np.random.default_rng(0).integers(0, 256, (96, 128, 3), dtype=np.uint8)).save(picture)
-        split = Split("none", ("cat", "dog"), (Sample(picture, ("cat",)), Sample(picture, ("dog",))))
-        new_checkpoint(split, "test_byobnet", 64, False, 0, torch.device("cpu")).save(Path(place) / "model", {})
-        small, large = (_peak(Path(place) / "model", picture, count) for count in (few, many))
+        image = Path(place) / "image.jpg"
+        Image.fromarray(np.random.default_rng(0).integers(0, 256, (96, 128, 3), dtype=np.uint8)).save(image)
+        split = Split("none", ("cat", "dog"), (Sample(image, ("cat",)), Sample(image, ("dog",))))
+        new_checkpoint(split, "test_byobnet", 64, False, 0, torch.device("cpu")).save(
+            Path(place) / "model", {}, card=""
+        )
+        small, large = (_peak(Path(place) / "model", image, count) for count in (few, many))
     return {
-        "what": f"peak memory of predict over {many:,} pictures, MB",
+        "what": f"peak memory of predict over {many:,} images, MB",
         "reference": f"over {few:,}",
         "seconds": large,
         "reference_seconds": small,
@@ -48,8 +50,8 @@ def line(few: int = 1000, many: int = 20_000) -> dict[str, Any]:
     }
 
 
-def _peak(checkpoint: Path, picture: Path, count: int) -> float:
+def _peak(checkpoint: Path, image: Path, count: int) -> float:
     done = subprocess.run(
-        [sys.executable, "-c", _CHILD, checkpoint, picture, str(count)], check=True, capture_output=True, text=True
+        [sys.executable, "-c", _CHILD, checkpoint, image, str(count)], check=True, capture_output=True, text=True
     )
     return int(done.stdout) / 1000

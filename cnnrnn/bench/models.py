@@ -8,18 +8,20 @@ from functools import cache
 import torch
 from torch import Tensor, nn
 
-from cnnrnn.backbones import Backbone, BackboneConfig
-from cnnrnn.decoding import Trace, beam_search
-from cnnrnn.model import CNNRNN, ModelConfig, State
-from cnnrnn.training import sequence_loss
-from cnnrnn.vocabulary import Vocabulary
+from cnnrnn.decoding.beam_search import beam_search
+from cnnrnn.decoding.prefix_cache import teacher_forced_logits
+from cnnrnn.decoding.trace import Trace
+from cnnrnn.models.backbone import Backbone, BackboneConfig
+from cnnrnn.models.cnnrnn import CNNRNN, ModelConfig, State
+from cnnrnn.models.vocabulary import Vocabulary
+from cnnrnn.training.losses import sequence_loss
 
-_MOST_LABELS = 5  # of a picture
+_MOST_LABELS = 5  # of an image
 _STEPS, _BATCH = 150, 256
 
 
 class World:
-    """Random pictures of random labels, some of them frequent and most of them rare, which a head can learn to see."""
+    """Random images of random labels, some of them frequent and most of them rare, which a head can learn to see."""
 
     def __init__(self, num_labels: int, feature_dim: int) -> None:
         self.random = torch.Generator().manual_seed(0)
@@ -27,7 +29,7 @@ class World:
         self.frequencies = 1 / torch.arange(1.0, num_labels + 1)
         self.vocabulary = Vocabulary(tuple(f"label {number}" for number in range(num_labels)), (1,) * num_labels)
 
-    def pictures(self, batch: int) -> tuple[Tensor, list[list[str]]]:
+    def images(self, batch: int) -> tuple[Tensor, list[list[str]]]:
         """I of so many, noise and the directions of their labels, (batch, 1, feature); and these labels."""
         counts = torch.randint(1, _MOST_LABELS + 1, (batch,), generator=self.random)
         rows = self.frequencies.expand(batch, -1).multinomial(_MOST_LABELS, generator=self.random)
@@ -50,9 +52,9 @@ def taught(num_labels: int) -> tuple[CNNRNN, World]:
         world = World(num_labels, backbone.feature_dim)
         optimizer = torch.optim.AdamW(head(model), lr=3e-3)
         for _ in range(_STEPS):
-            feature, labels = world.pictures(_BATCH)
+            feature, labels = world.images(_BATCH)
             inputs, targets = world.vocabulary.encode(labels)
-            loss = sequence_loss(model(feature, inputs), targets)
+            loss = sequence_loss(teacher_forced_logits(model, feature, inputs), targets)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from cnnrnn.model import CNNRNN, State
+from cnnrnn.models.cnnrnn import CNNRNN, State
 
 
 @dataclass
@@ -19,7 +19,7 @@ class _Prefix:
 
 @torch.no_grad()
 def search(model: CNNRNN, feature: Tensor, beam: int) -> list[tuple[tuple[int, ...], float]]:
-    """The best path of every image and its log-probability: I (batch, place, feature)."""
+    """The best path of every image and its log-probability: I (batch, location, feature)."""
     return [_search_one(model, feature[index : index + 1], beam) for index in range(len(feature))]
 
 

@@ -18,15 +18,16 @@ from PIL import Image
 from timm.data import create_transform, resolve_model_data_config
 from torch import Tensor
 
-from cnnrnn.attribution import explain
+from cnnrnn.attribution.explain import explain
 from cnnrnn.bench import models, naive
 from cnnrnn.bench.timing import Pair
 from cnnrnn.checkpoint import Checkpoint
-from cnnrnn.decoding import decode
-from cnnrnn.engines import available
-from cnnrnn.engines import load as load_engine
-from cnnrnn.prediction import decode_batch, encode, predict
-from cnnrnn.training import sequence_loss
+from cnnrnn.decoding.beam_search import decode
+from cnnrnn.decoding.prefix_cache import teacher_forced_logits
+from cnnrnn.inference.engines import available
+from cnnrnn.inference.engines import load as load_engine
+from cnnrnn.inference.predictor import decode_batch, encode, predict
+from cnnrnn.training.losses import sequence_loss
 
 _BATCH, _BEAM, _LABELS = 64, 8, 80
 _FEW_IMAGES = 16  # of very many labels, whose probabilities are kept at every step
@@ -36,7 +37,7 @@ def searches() -> Iterator[Pair]:
     """Beam search against one image after the other, and against `generate` where transformers is installed."""
     model, world = models.taught(_LABELS)
     names = world.vocabulary.labels
-    feature, _ = world.pictures(_BATCH)
+    feature, _ = world.images(_BATCH)
     best = [trace.paths[0].tokens for trace in decode(model, feature, names, _BEAM)]
     alike = _same(best, [path for path, _ in naive.search(model, feature, _BEAM)])
     yield Pair(
@@ -68,8 +69,8 @@ def searches() -> Iterator[Pair]:
 def growth() -> Iterator[Pair]:
     """More labels and wider beams, against fewer and narrower ones."""
     (small, few_labels), (large, many_labels) = models.taught(20), models.taught(1000)
-    few, _ = few_labels.pictures(_BATCH)
-    many, _ = many_labels.pictures(_BATCH)
+    few, _ = few_labels.images(_BATCH)
+    many, _ = many_labels.images(_BATCH)
     yield Pair(
         "1000 labels",
         "20 labels",
@@ -79,7 +80,7 @@ def growth() -> Iterator[Pair]:
         remark="50 times as many labels",
     )
     model, world = models.taught(_LABELS)
-    feature, _ = world.pictures(_BATCH)
+    feature, _ = world.images(_BATCH)
     yield Pair(
         "beam 64",
         "beam 8",
@@ -112,7 +113,7 @@ def checkpoint_lines(checkpoint: Checkpoint) -> Iterator[Pair]:
     size = model.backbone.config.image_size
     images = torch.randn(16, 3, size, size)
     yield Pair(
-        "backbone and decoding, 16 pictures",
+        "backbone and decoding, 16 images",
         "the backbone alone",
         lambda: decode_batch(model, encode(model, images)[1], labels),
         lambda: encode(model, images),
@@ -123,7 +124,7 @@ def checkpoint_lines(checkpoint: Checkpoint) -> Iterator[Pair]:
     tokens = decode(model, feature, labels, _BEAM)[0].paths[0].tokens or (0, 1)
     yield Pair(
         "all maps of a path",
-        "the backbone, one picture",
+        "the backbone, one image",
         lambda: explain(model, feature_map[0], tokens),
         lambda: encode(model, images[:1]),
         at_most=0.5,
@@ -133,7 +134,7 @@ def checkpoint_lines(checkpoint: Checkpoint) -> Iterator[Pair]:
     targets = torch.tensor([[0, 1, model.end]]).expand(len(batch), -1)
 
     def step() -> None:
-        loss = sequence_loss(model(model.image_feature(model.backbone(batch)), inputs), targets)
+        loss = sequence_loss(teacher_forced_logits(model, model.image_feature(model.backbone(batch)), inputs), targets)
         loss.backward()
         model.zero_grad(set_to_none=True)
 
@@ -141,10 +142,10 @@ def checkpoint_lines(checkpoint: Checkpoint) -> Iterator[Pair]:
         model.backbone(batch).mean().backward()
         model.zero_grad(set_to_none=True)
 
-    yield Pair("end-to-end training step, 8 pictures", "the bare backbone's", step, bare, at_most=1.1, rounds=3)
+    yield Pair("end-to-end training step, 8 images", "the bare backbone's", step, bare, at_most=1.1, rounds=3)
 
 
-def folder(checkpoint: Checkpoint, pictures: list[Path], engine: str | None) -> Iterator[Pair]:
+def folder(checkpoint: Checkpoint, images: list[Path], engine: str | None) -> Iterator[Pair]:
     """`predict` over a folder, against timm's model as its documentation uses it; its weights make no difference."""
     model, labels = checkpoint.rnn, checkpoint.vocabulary.labels
     network: Any = timm.create_model(model.backbone.config.name, pretrained=False, num_classes=0).eval()
@@ -153,23 +154,23 @@ def folder(checkpoint: Checkpoint, pictures: list[Path], engine: str | None) -> 
     forward = load_engine(checkpoint, engine)
 
     def ours() -> None:
-        for _ in predict(checkpoint, pictures, _BEAM, 16, forward=forward):
+        for _ in predict(checkpoint, images, _BEAM, 16, forward=forward):
             pass
 
     @torch.inference_mode()
     def theirs() -> None:
-        for first in range(0, len(pictures), 16):
-            batch = [transform(Image.open(path).convert("RGB")) for path in pictures[first : first + 16]]
+        for first in range(0, len(images), 16):
+            batch = [transform(Image.open(path).convert("RGB")) for path in images[first : first + 16]]
             network.forward_features(torch.stack(batch))
 
     def labels_of(by: Any) -> list[tuple[int, ...]]:
-        outcomes = (outcome for _, outcome in predict(checkpoint, pictures, _BEAM, 16, forward=by))
+        outcomes = (outcome for _, outcome in predict(checkpoint, images, _BEAM, 16, forward=by))
         return [() if isinstance(outcome, str) else outcome.paths[0].tokens for outcome in outcomes]
 
     used = engine or available()[0]
     same = _same(labels_of(forward), labels_of(None)) if used != "torch" else "all, it is torch"
     yield Pair(
-        f"predict, {len(pictures)} pictures, {used}",
+        f"predict, {len(images)} images, {used}",
         "timm's backbone, eager, batches of 16, PIL in the loop",
         ours,
         theirs,
@@ -185,7 +186,7 @@ def cached_training() -> Iterator[Pair]:
     model = copy.deepcopy(taught).requires_grad_(True)
     head = models.head(model)
     count = 20_000
-    feature, label_sets = world.pictures(count)
+    feature, label_sets = world.images(count)
     with TemporaryDirectory(dir=".") as place:  # not /tmp, which may be memory
         file = Path(place) / "features.npy"
         np.save(file, feature.numpy())
@@ -200,16 +201,18 @@ def cached_training() -> Iterator[Pair]:
 
         def ours() -> None:
             for rows, feature in read():
-                torch.autograd.grad(sequence_loss(model(feature, inputs[rows]), targets[rows]), head)
+                torch.autograd.grad(
+                    sequence_loss(teacher_forced_logits(model, feature, inputs[rows]), targets[rows]), head
+                )
 
         yield Pair(
-            "an epoch on cached features, 20,000 pictures",
+            "an epoch on cached features, 20,000 images",
             "reading them",
             ours,
             lambda: [feature.sum() for _, feature in read()],
             at_most=3,
             rounds=2,
-            remark=f"LSTM 512, {_LABELS} labels, {np.mean([len(labels) for labels in label_sets]):.1f} a picture",
+            remark=f"LSTM 512, {_LABELS} labels, {np.mean([len(labels) for labels in label_sets]):.1f} an image",
         )
 
 
@@ -231,7 +234,7 @@ def start() -> Iterator[Pair]:
     yield Pair(
         "cnnrnn --help",
         "import torch",
-        python("-m", "cnnrnn.cli", "--help"),
+        python("-m", "cnnrnn.cli.main", "--help"),
         torch_alone,
         at_most=1.1,
         remark="wanted below 0.5 s, without torch",

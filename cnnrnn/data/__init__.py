@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cnnrnn.errors import UserError
+from cnnrnn.utils.errors import UserError
 
 
 class DataError(UserError):
@@ -18,14 +18,14 @@ class DataError(UserError):
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One picture and what is known of it. The file is not opened before somebody asks for its pixels."""
+    """One image and what is known of it. The file is not opened before somebody asks for its pixels."""
 
     image: Path
     labels: Collection[str]  # without repeats; a tuple takes a fifth of a frozenset's memory
     ignored: Collection[str] = ()  # neither right nor wrong here, such as VOC's difficult objects
 
 
-Box = tuple[float, float, float, float]  # left, top, right, bottom, in pixels of the upright picture
+Box = tuple[float, float, float, float]  # left, top, right, bottom, in pixels of the upright image
 Boxes = dict[str, list[Box]]  # of every label
 
 
@@ -37,22 +37,22 @@ class Split:
     labels: tuple[str, ...]  # all the data set's labels, also those that this split lacks
     samples: tuple[Sample, ...]
     remarks: tuple[str, ...] = ()  # what was left out or looks odd, for the person who trains on it
-    boxes: Callable[[Sample], Boxes] | None = None  # where a picture's objects are, if the data set says; DataError
+    boxes: Callable[[Sample], Boxes] | None = None  # where an image's objects are, if the data set says; DataError
 
     def hold_out(self, fraction: float) -> tuple[Split, Split]:
-        """This split without a share of its pictures, and that share; by file name, so always the same ones."""
+        """This split without a share of its images, and that share; by file name, so always the same ones."""
         held = [zlib.crc32(sample.image.name.encode()) < fraction * 2**32 for sample in self.samples]
         kept = tuple(sample for sample, out in zip(self.samples, held, strict=True) if not out)
         rest = tuple(sample for sample, out in zip(self.samples, held, strict=True) if out)
         if not kept or not rest:
-            raise DataError(f"holding out {fraction:g} of {len(self.samples)} pictures leaves nothing on one side")
+            raise DataError(f"holding out {fraction:g} of {len(self.samples)} images leaves nothing on one side")
         share = f"{100 * fraction:g} %"
         return replace(self, name=f"{self.name} without {share}", samples=kept), replace(
             self, name=f"{share} of {self.name}", samples=rest, remarks=()
         )
 
     def truth(self, labels: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
-        """Which picture has which of `labels`, and which pairs are ignored: two bool (image, label).
+        """Which image has which of `labels`, and which pairs are ignored: two bool (image, label).
 
         Raises DataError if the split has a label that is not among them.
         """
@@ -134,10 +134,10 @@ DATASETS: dict[str, Loader] = {
 
 
 def load_split(dataset: str, root: Path, split: str, options: Options = Options()) -> Split:
-    """Read one split of a data set by name; no picture is opened. Raises DataError."""
+    """Read one split of a data set by name; no image is opened. Raises DataError."""
     if dataset not in DATASETS:
         raise DataError(f"no data set '{dataset}'; choose one of {', '.join(DATASETS)}")
     loaded = DATASETS[dataset](root, split, options)
     if not loaded.samples:
-        raise DataError(f"{loaded.name} under {root} holds no pictures")
+        raise DataError(f"{loaded.name} under {root} holds no images")
     return loaded

@@ -1,4 +1,4 @@
-"""Pictures of a list of files as batches of tensors, decoded beside the network in worker processes, or in threads."""
+"""Images of a list of files as batches of tensors, decoded beside the network in worker processes, or in threads."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from cnnrnn.images import ImageError, open_image
+from cnnrnn.data.images import ImageError, open_image
 
-_FEW = 64  # pictures for which starting worker processes costs more than it saves
+_FEW = 64  # images for which starting worker processes costs more than it saves
 
-_MOST, _MOST_GPU = 4, 16  # worker processes: a processor has the network to run, too; a GPU waits for pictures
+_MOST, _MOST_GPU = 4, 16  # worker processes: a processor has the network to run, too; a GPU waits for images
 
 _AHEAD = 2  # batches that threads read while the network has one
 
 CPU = torch.device("cpu")
-Item = tuple[int, Tensor | None, str]  # a picture's index, itself (3, size, size), why it can't be read
+Item = tuple[int, Tensor | None, str]  # an image's index, itself (3, size, size), why it can't be read
 Batch = tuple[list[int], Tensor, dict[int, str]]  # indices read, (batch, 3, size, size), errors by index
-Place = TypeVar("Place")  # of a picture: a path, a URI
+Place = TypeVar("Place")  # of an image: a path, a URI
 
 
-class Pictures(Dataset[Item], Generic[Place]):
-    """A picture is opened when it is asked for; one that can't be read comes with the reason.
+class Images(Dataset[Item], Generic[Place]):
+    """An image is opened when it is asked for; one that can't be read comes with the reason.
 
-    `open_picture` takes one of `paths` and the longest side in pixels, and raises ImageError. With a `seed`, what the
-    transform draws for a picture follows from it and the picture's index.
+    `open_image` takes one of `paths` and the longest side in pixels, and raises ImageError. With a `seed`, what the
+    transform draws for an image follows from it and the image's index.
     """
 
     def __init__(
@@ -40,25 +40,25 @@ class Pictures(Dataset[Item], Generic[Place]):
         paths: Sequence[Place],
         transform: Callable[[Image.Image], Tensor],
         max_side: int,
-        open_picture: Callable[[Place, int], Image.Image],
+        open_image: Callable[[Place, int], Image.Image],
         seed: int | None = None,
     ) -> None:
         self.paths, self.transform, self.max_side, self.seed = paths, transform, max_side, seed
-        self.open_picture = open_picture
+        self.open_image = open_image
 
     def __len__(self) -> int:
         return len(self.paths)
 
     def __getitem__(self, index: int) -> Item:
         try:
-            picture = self.open_picture(self.paths[index], self.max_side)
+            image = self.open_image(self.paths[index], self.max_side)
         except ImageError as error:
             return index, None, str(error)
         if self.seed is None:
-            return index, self.transform(picture), ""
+            return index, self.transform(image), ""
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(self.seed + index)
-            return index, self.transform(picture), ""
+            return index, self.transform(image), ""
 
 
 def _collate(items: Sequence[Item]) -> Batch:
@@ -81,11 +81,11 @@ def batches(
     seed: int | None = None,
     device: torch.device = CPU,
 ) -> Iterator[Batch]:
-    """Batches in the given order (default: as listed). Pictures are read at up to twice `image_size`. For a GPU they
-    lie in pinned memory, from which `onto` takes them without waiting.
+    """Batches in the given order (default: as listed). Images are read at up to twice `image_size`. For a GPU they
+    lie in pinned memory, from which `to_device` takes them without waiting.
 
     Of every batch only a share is read, by default all; it may be empty. With a `seed`, what the transform draws
-    for a picture follows from it and the picture's index, whichever process draws it.
+    for an image follows from it and the image's index, whichever process draws it.
     """
     order = range(len(paths)) if order is None else order
     gpu = device.type == "cuda"
@@ -95,7 +95,7 @@ def batches(
     ]
     return iter(
         DataLoader(
-            Pictures(paths, transform, 2 * image_size, open_image, seed),
+            Images(paths, transform, 2 * image_size, open_image, seed),
             batch_sampler=shares,  # type: ignore[arg-type]  # torch wants lists; ranges are smaller
             collate_fn=_collate,
             num_workers=workers,
@@ -104,26 +104,26 @@ def batches(
     )
 
 
-def onto(device: torch.device, images: Tensor) -> Tensor:
+def to_device(device: torch.device, images: Tensor) -> Tensor:
     """From pinned memory a batch travels while the GPU and this program do something else."""
     return images.to(device, non_blocking=images.is_pinned())
 
 
 def batches_by_threads(
     places: Sequence[Place],
-    open_picture: Callable[[Place, int], Image.Image],
+    open_image: Callable[[Place, int], Image.Image],
     transform: Callable[[Image.Image], Tensor],
     image_size: int,
     batch_size: int,
     threads: int,
 ) -> Iterator[Batch]:
-    """As `batches`, for a process that can't have processes of its own; at most `threads` pictures are open at once."""
-    pictures = Pictures(places, transform, 2 * image_size, open_picture)
+    """As `batches`, for a process that can't have processes of its own; at most `threads` images are open at once."""
+    images = Images(places, transform, 2 * image_size, open_image)
     waiting: deque[list[Future[Item]]] = deque()
     with ThreadPoolExecutor(threads) as pool:
         for first in range(0, len(places), batch_size):
             some = range(first, min(first + batch_size, len(places)))
-            waiting.append([pool.submit(pictures.__getitem__, index) for index in some])
+            waiting.append([pool.submit(images.__getitem__, index) for index in some])
             if len(waiting) > _AHEAD:
                 yield _collate([future.result() for future in waiting.popleft()])
         while waiting:

@@ -50,35 +50,35 @@ _SHAPES: dict[str, tuple[Callable[[ImageDraw.ImageDraw, Box, str], None], str]] 
     "diamond": (_polygon(4), "darkorange"),
 }
 LABELS = tuple(_SHAPES)
-SPLITS = {"train": 512, "val": 128, "test": 128}  # pictures
+SPLITS = {"train": 512, "val": 128, "test": 128}  # images
 
 
-def draw_labels(dice: random.Random) -> frozenset[str]:
+def draw_labels(rng: random.Random) -> frozenset[str]:
     """A label set by the known rules."""
     labels = {
-        label for label, chance in (("circle", 0.6), ("triangle", 0.4), ("diamond", 0.25)) if dice.random() < chance
+        label for label, chance in (("circle", 0.6), ("triangle", 0.4), ("diamond", 0.25)) if rng.random() < chance
     }
-    if "circle" in labels and dice.random() < 0.6:
+    if "circle" in labels and rng.random() < 0.6:
         labels.add("square")
-    if dice.random() < 0.5:
-        labels.add(dice.choice(["star", "cross"]))
+    if rng.random() < 0.5:
+        labels.add(rng.choice(["star", "cross"]))
     return frozenset(labels)
 
 
-def render(labels: frozenset[str], dice: random.Random) -> tuple[Image.Image, Boxes]:
+def render(labels: frozenset[str], rng: random.Random) -> tuple[Image.Image, Boxes]:
     """The shapes in different cells of a 3 × 3 grid, shifted and on a tinted ground; and where they are."""
-    ground = tuple(dice.randrange(200, 256) for _ in range(3))
-    picture = Image.new("RGB", (SIZE, SIZE), ground)
-    canvas = ImageDraw.Draw(picture)
-    cells, boxes = dice.sample(range(9), len(labels)), Boxes()
+    ground = tuple(rng.randrange(200, 256) for _ in range(3))
+    image = Image.new("RGB", (SIZE, SIZE), ground)
+    canvas = ImageDraw.Draw(image)
+    cells, boxes = rng.sample(range(9), len(labels)), Boxes()
     for label, cell in zip(sorted(labels), cells, strict=True):
         draw, colour = _SHAPES[label]
-        side = dice.uniform(13, 18)
-        x = 2 + _CELL * (cell % 3) + dice.uniform(0, _CELL - side)
-        y = 2 + _CELL * (cell // 3) + dice.uniform(0, _CELL - side)
+        side = rng.uniform(13, 18)
+        x = 2 + _CELL * (cell % 3) + rng.uniform(0, _CELL - side)
+        y = 2 + _CELL * (cell // 3) + rng.uniform(0, _CELL - side)
         boxes[label] = [(x, y, x + side, y + side)]
         draw(canvas, boxes[label][0], colour)
-    return picture, boxes
+    return image, boxes
 
 
 def load(root: Path, split: str) -> Split:
@@ -87,14 +87,14 @@ def load(root: Path, split: str) -> Split:
         raise DataError(f"the scenes have no split '{split}'; choose one of {', '.join(SPLITS)}")
     folder = root / "scenes" / split
     folder.mkdir(parents=True, exist_ok=True)
-    dice = random.Random(split)
+    rng = random.Random(split)
     boxes: dict[Path, Boxes] = {}
     samples = []
     for number in range(SPLITS[split]):
-        labels = draw_labels(dice)
+        labels = draw_labels(rng)
         path = folder / f"{number:04d}.png"
-        picture, boxes[path] = render(labels, dice)
+        image, boxes[path] = render(labels, rng)
         if not path.exists():
-            picture.save(path)
+            image.save(path)
         samples.append(Sample(path, labels))
     return Split(f"scenes {split}", LABELS, tuple(samples), boxes=lambda sample: boxes[sample.image])

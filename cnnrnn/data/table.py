@@ -1,4 +1,4 @@
-"""A person's own pictures: a CSV or JSONL file with the columns ``image``, ``labels`` and, if wanted, ``split``.
+"""A person's own images: a CSV or JSONL file with the columns ``image``, ``labels`` and, if wanted, ``split``.
 
 Image paths are relative to the file. In a CSV the labels stand in one cell with a separator; in JSONL they are a
 list. Without a split column every row is ``train``.
@@ -28,7 +28,7 @@ class _Row:
 def load(path: Path, split: str, separator: str = ";") -> Split:
     """The rows of a split, with the labels of all rows. Raises DataError, with the line, for what can't be read.
 
-    Rows whose picture is missing, stands in an earlier row, or has a label that no row of `train` has (a model
+    Rows whose image is missing, stands in an earlier row, or has a label that no row of `train` has (a model
     can't learn it) are handled and counted in the remarks, with their line numbers.
     """
     rows = list(_rows(path, separator))
@@ -54,8 +54,8 @@ def load(path: Path, split: str, separator: str = ";") -> Split:
     remarks = [
         f"{len(lines)} {what} ({path.name}, {'line' if len(lines) == 1 else 'lines'} {_numbers(lines)})"
         for what, lines in (
-            ("left out, the picture is missing", missing),
-            ("left out, the picture stands in an earlier row", repeated),
+            ("left out, the image is missing", missing),
+            ("left out, the image stands in an earlier row", repeated),
             ("with a label that no row of 'train' has; that label is ignored", strange),
         )
         if lines

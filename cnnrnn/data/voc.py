@@ -69,7 +69,7 @@ def _from_label_lists(lists: list[Path]) -> dict[str, tuple[set[str], set[str]]]
 
 
 def _objects(path: Path) -> list[ElementTree.Element]:
-    """Of one picture's annotation."""
+    """Of one image's annotation."""
     try:
         return ElementTree.parse(path).getroot().findall("object")
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""Compare: what is different? Two models on one picture, or one model on two pictures, side by side."""
+"""Compare: what is different? Two models on one image, or one model on two images, side by side."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ import controls
 import shown
 import state
 from cnnrnn.checkpoint import Checkpoint
-from cnnrnn.decoding import Trace
+from cnnrnn.decoding.trace import Trace
 from views import changes, tree
 from views.style import CHART, badge, markdown, percent
 
 if TYPE_CHECKING:
     from pandas.io.formats.style import Styler
 
-_WIDTH = 360  # pixels of a picture
-_MODELS, _PICTURES = "two models", "two pictures"
+_WIDTH = 360  # pixels of an image
+_MODELS, _PICTURES = "two models", "two images"
 
 
 @dataclass(frozen=True)
 class Side:
-    """What stands on one side: a model that decoded a picture."""
+    """What stands on one side: a model that decoded an image."""
 
     name: str
     checkpoint: Checkpoint
-    picture: state.Picture
+    image: state.InputImage
     trace: Trace
 
     @property
-    def said(self) -> list[str]:
+    def predicted_labels(self) -> list[str]:
         return self.trace.names(self.trace.paths[0].tokens)
 
 
@@ -47,11 +47,11 @@ def page() -> None:
         other_name = _other_model(name)
         if other_name is None:
             return
-        picture = controls.picture()
-        seen = [(name, checkpoint, picture), (other_name, state.load_checkpoint(other_name), picture)]
+        image = controls.image()
+        seen = [(name, checkpoint, image), (other_name, state.load_checkpoint(other_name), image)]
     else:
-        picture, other = controls.picture(), controls.second_picture()
-        seen = [(picture.name, checkpoint, picture), (other.name, checkpoint, other)]
+        image, other = controls.image(), controls.second_image()
+        seen = [(image.name, checkpoint, image), (other.name, checkpoint, other)]
     left, right = (Side(*one, state.outcome(*one[1:], beam)) for one in seen)
     _labels(left, right)
     _probabilities(left, right)
@@ -64,7 +64,7 @@ def _other_model(name: str) -> str | None:
     if not others:
         st.info(
             "There is only one model in `checkpoints/`. Put another one's folder beside it, `runs/mine/best` say, or "
-            "compare two pictures.",
+            "compare two images.",
             icon=":material/compare_arrows:",
         )
         return None
@@ -75,16 +75,16 @@ def _labels(left: Side, right: Side) -> None:
     for column, side, other in zip(st.columns(2, gap="large"), (left, right), (right, left), strict=True):
         with column:
             st.subheader(markdown(side.name))
-            st.image(side.picture.image, width=_WIDTH, alt=f"The picture {side.picture.name}")
+            st.image(side.image.pixels, width=_WIDTH, alt=f"The image {side.image.name}")
             with st.container(horizontal=True):
-                for label in side.said:
-                    same = label in other.said
+                for label in side.predicted_labels:
+                    same = label in other.predicted_labels
                     st.badge(
                         badge(label) if same else f"only here: {badge(label)}",
                         color="gray" if same else "orange",
                         width="content",
                     )
-            if not side.said:
+            if not side.predicted_labels:
                 st.markdown("*No label.*")
             st.caption(
                 f"This set: {percent(side.trace.paths[0].prob)} by independent sigmoids"
@@ -145,7 +145,7 @@ def _maps(left: Side, right: Side) -> None:
                 st.caption("Independent sigmoids have no steps.")
                 continue
             path = side.trace.paths[0]
-            drawn = state.drawn(side.checkpoint, side.picture, path.tokens)
+            drawn = state.drawn(side.checkpoint, side.image, path.tokens)
             with st.container(horizontal=True):
                 for step, name in enumerate(side.trace.choices(path)):
                     st.image(
@@ -153,7 +153,7 @@ def _maps(left: Side, right: Side) -> None:
                         caption=f"{step + 1} · {name}",
                         width=180,
                         output_format="JPEG",
-                        alt=f"Evidence for {name} at step {step + 1}, over the picture",
+                        alt=f"Evidence for {name} at step {step + 1}, over the image",
                     )
     st.caption("Each side has its own scale: only maps of one side can be compared by their brightness.")
 

@@ -1,4 +1,4 @@
-"""Decode: why these labels? One picture, its labels, the beam that found them, and a map for every step."""
+"""Decode: why these labels? One image, its labels, the beam that found them, and a map for every step."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from PIL import Image
 import controls
 import shown
 import state
-from cnnrnn.attribution import Explanation
+from cnnrnn.attribution.explain import Explanation
+from cnnrnn.attribution.methods import METHODS
+from cnnrnn.attribution.targets import TARGETS
 from cnnrnn.checkpoint import Checkpoint
-from cnnrnn.decoding import Path, Trace
-from cnnrnn.methods import METHODS
-from cnnrnn.targets import TARGETS
-from cnnrnn.vocabulary import END_NAME
+from cnnrnn.decoding.trace import Path, Trace
+from cnnrnn.models.vocabulary import END_NAME
 from views import bars, decoded, tree
 from views.style import CHART, badge, markdown, percent
 
@@ -40,9 +40,9 @@ _SHOWS = {
 def page() -> None:
     _, checkpoint = controls.chosen_sequence_model()
     beam = controls.beam()
-    picture = controls.picture()
-    trace = state.trace(checkpoint, picture, beam)
-    _inspect(checkpoint, picture, trace)
+    image = controls.image()
+    trace = state.trace(checkpoint, image, beam)
+    _inspect(checkpoint, image, trace)
 
 
 def _choose_maps(checkpoint: Checkpoint) -> tuple[state.Maps, str]:
@@ -53,7 +53,7 @@ def _choose_maps(checkpoint: Checkpoint) -> tuple[state.Maps, str]:
             list(METHODS),
             key="method",
             bind="query-params",
-            help="How the evidence for a step's choice is spread over the picture.",
+            help="How the evidence for a step's choice is spread over the image.",
         )
         target: str | int = st.selectbox(
             "Maps explain",
@@ -75,23 +75,23 @@ def _choose_maps(checkpoint: Checkpoint) -> tuple[state.Maps, str]:
 
 
 @st.fragment
-def _inspect(checkpoint: Checkpoint, picture: state.Picture, trace: Trace) -> None:
+def _inspect(checkpoint: Checkpoint, image: state.InputImage, trace: Trace) -> None:
     """Everything that follows the chosen path, step and maps; choosing others reruns only this."""
     chosen = _chosen(trace)
     maps, shows = _choose_maps(checkpoint)
     path = trace.paths[chosen]
-    explanation = state.explanation(checkpoint, picture, path.tokens, maps)
+    explanation = state.explanation(checkpoint, image, path.tokens, maps)
     dark = controls.dark()
-    drawn = state.drawn(checkpoint, picture, path.tokens, maps)
-    _answer(picture, trace, path, explanation, maps, drawn, dark)
+    drawn = state.drawn(checkpoint, image, path.tokens, maps)
+    _answer(image, trace, path, explanation, maps, drawn, dark)
     _search(trace, chosen, dark)
-    worth = state.prefix_contribution(checkpoint, picture, path.tokens)
+    worth = state.prefix_contribution(checkpoint, image, path.tokens)
     _steps(trace, path, explanation, shows, drawn, worth, dark)
-    _keep(picture, trace, chosen, f"Maps ({maps.method}) show {shows}. Bright is more, all on one scale.", drawn)
+    _keep(image, trace, chosen, f"Maps ({maps.method}) show {shows}. Bright is more, all on one scale.", drawn)
 
 
 def _chosen(trace: Trace) -> int:
-    """Index of the chosen path; the address names it. The best path and no step for a new picture, model or beam."""
+    """Index of the chosen path; the address names it. The best path and no step for a new image, model or beam."""
     session = st.session_state
     search = (trace.beam, trace.labels, trace.paths)
     if session.get("search") != search or "path" not in session:
@@ -104,7 +104,7 @@ def _chosen(trace: Trace) -> int:
 
 
 def _step_looked_at(last: int) -> int:
-    """The step whose map lies over the picture, 0 for none; the address names it."""
+    """The step whose map lies over the image, 0 for none; the address names it."""
     session = st.session_state
     if session.get("step") is None or session.step > last:
         session.step = 0
@@ -127,7 +127,7 @@ def _addressed(name: str, below: int) -> int:
 
 
 def _answer(
-    picture: state.Picture,
+    image: state.InputImage,
     trace: Trace,
     path: Path,
     explanation: Explanation,
@@ -137,7 +137,7 @@ def _answer(
 ) -> None:
     left, right = st.columns([2, 3], gap="large")
     with left:
-        _picture(picture, trace.choices(path), explanation, maps, drawn)
+        _image(image, trace.choices(path), explanation, maps, drawn)
     with right:
         best = path is trace.paths[0]
         st.subheader("Its labels" if best else "The chosen path's labels")
@@ -147,8 +147,8 @@ def _answer(
                     st.badge(badge(name), color="orange", width="content")
         else:
             st.markdown("*None: END is emitted first.*")
-        if picture.truth is not None:
-            st.markdown(f"Truth: **{markdown(', '.join(picture.truth) or 'no label')}**")
+        if image.truth is not None:
+            st.markdown(f"Truth: **{markdown(', '.join(image.truth) or 'no label')}**")
         one, two = st.columns(2)
         one.metric("Probability of this path", percent(path.prob), help="Of this sequence of labels and END.")
         two.metric("Search coverage", percent(trace.coverage), help="Probability of all sequences the search closed.")
@@ -157,22 +157,22 @@ def _answer(
             bars.marginals(trace, path, dark),
             config=CHART,
             key="marginals",
-            alt="Bars: the most probable labels of the picture, in the table below as numbers",
+            alt="Bars: the most probable labels of the image, in the table below as numbers",
         )
 
 
 @st.fragment
-def _picture(
-    picture: state.Picture,
+def _image(
+    image: state.InputImage,
     choices: list[str],
     explanation: Explanation,
     maps: state.Maps,
     drawn: list[bytes],
 ) -> None:
-    """The picture, with the map of the step that is looked at, and what chooses the step; another reruns only this."""
+    """The image, with the map of the step that is looked at, and what chooses the step; another reruns only this."""
     step = _step_looked_at(len(choices))
-    looked_at: Image.Image | bytes = picture.image
-    alt = f"The picture {picture.name}"
+    looked_at: Image.Image | bytes = image.pixels
+    alt = f"The image {image.name}"
     place = st.empty()
     st.segmented_control(
         "Look at",
@@ -180,7 +180,7 @@ def _picture(
         key="step",
         required=True,
         wrap=True,
-        format_func=lambda number: f"{number} · {choices[number - 1]}" if number else "picture",
+        format_func=lambda number: f"{number} · {choices[number - 1]}" if number else "image",
         help="The arrow keys ← and → go from step to step.",
     )
     if step:
@@ -195,8 +195,8 @@ def _picture(
         looked_at = drawn[step - 1]
         if less:
             values = explanation.maps[step - 1] - explanation.maps[less - 1].clamp(min=0)
-            looked_at = state.draw(picture, values, explanation.scale, maps)
-        alt = f"The picture {picture.name} with the evidence of step {step}"
+            looked_at = state.draw(image, values, explanation.scale, maps)
+        alt = f"The image {image.name} with the evidence of step {step}"
     place.image(looked_at, width="stretch", alt=alt, output_format="JPEG")
     back, on = st.columns(2)
     back.button("Step back", shortcut="Left", on_click=_go, args=(-1, len(choices)), width="stretch")
@@ -289,7 +289,7 @@ def _step(trace: Trace, path: Path, step: int, drawn: bytes, strength: float, wo
         drawn,
         width="stretch",
         output_format="JPEG",
-        alt=f"Evidence for {name} at step {step + 1}, over the picture",
+        alt=f"Evidence for {name} at step {step + 1}, over the image",
     )
     found = f"evidence up to {percent(strength)} of the scale" if strength > 0 else "no positive evidence"
     end = float(trace.distribution(path, step)[trace.end])
@@ -302,17 +302,17 @@ def _step(trace: Trace, path: Path, step: int, drawn: bytes, strength: float, wo
     )
 
 
-def _keep(picture: state.Picture, trace: Trace, chosen: int, explained: str, drawn: list[bytes]) -> None:
+def _keep(image: state.InputImage, trace: Trace, chosen: int, explained: str, drawn: list[bytes]) -> None:
     """Downloads, made only when they are asked for; `explained` says what the maps show."""
     st.subheader("Keep it")
-    stem = picture.name.rsplit(".", 1)[0]
+    stem = image.name.rsplit(".", 1)[0]
     captions = [f"{step} · {name}" for step, name in enumerate(trace.choices(trace.paths[chosen]), start=1)]
 
     def opened() -> list[Image.Image]:
         return [Image.open(io.BytesIO(one)) for one in drawn]
 
     def report() -> str:
-        return decoded.report(picture.name, picture.image, trace, chosen, opened(), explained)
+        return decoded.report(image.name, image.pixels, trace, chosen, opened(), explained)
 
     def sheet() -> bytes:
         buffer = io.BytesIO()

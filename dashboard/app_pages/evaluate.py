@@ -15,14 +15,14 @@ import controls
 import shown
 import state
 from cnnrnn.data import Sample
-from cnnrnn.decoding import Trace
-from cnnrnn.evaluation import Evaluation, evaluate, picture_record, read_records
-from cnnrnn.images import ImageError
-from cnnrnn.report import worst_mistakes
+from cnnrnn.data.images import ImageError
+from cnnrnn.decoding.trace import Trace
+from cnnrnn.evaluation.evaluate import Evaluation, evaluate, image_record, read_records
+from cnnrnn.evaluation.report import worst_mistakes
 from views import mistakes, training
 from views.style import CHART, markdown
 
-_WORST = 12  # pictures of the gallery
+_WORST = 12  # images of the gallery
 _ALL = "all labels"
 _EVERY = 0.2  # seconds between two signs of progress
 
@@ -56,7 +56,7 @@ def _choose() -> None:
             text = upload.getvalue().decode("utf-8", errors="replace")
             st.session_state.records = (upload.name, text.splitlines())
 
-    left.file_uploader("An evaluation's pictures (JSONL)", type=["jsonl"], key="jsonl", on_change=opened)
+    left.file_uploader("An evaluation's images (JSONL)", type=["jsonl"], key="jsonl", on_change=opened)
     with right:
         _run_here()
 
@@ -80,11 +80,11 @@ def _run_here() -> None:
 
     def each(sample: Sample, outcome: Trace | str) -> None:
         nonlocal last
-        lines.append(json.dumps(picture_record(sample, outcome)))
+        lines.append(json.dumps(image_record(sample, outcome)))
         if time.monotonic() - last > _EVERY:
             last = time.monotonic()
             progress.progress(
-                len(lines) / len(split.samples), f"{split.name}: {len(lines)} of {len(split.samples)} pictures"
+                len(lines) / len(split.samples), f"{split.name}: {len(lines)} of {len(split.samples)} images"
             )
 
     evaluate(checkpoint, split, each=each)
@@ -100,12 +100,12 @@ def _figures(evaluation: Evaluation) -> None:
     metrics = evaluation.metrics
     shown.measures(metrics)
     st.caption(
-        f"{metrics['images']} pictures, coverage {metrics['coverage']:.1f} %. mAP from the marginals, over the "
+        f"{metrics['images']} images, coverage {metrics['coverage']:.1f} %. mAP from the marginals, over the "
         f"{metrics['labels_scored']} labels with at least {metrics['min_positives']} positives; O-F1, C-F1 and exact "
         "set judge the best paths."
     )
     if metrics["errors"]:
-        st.warning(f"{len(metrics['errors'])} pictures could not be read.", icon=":material/warning:")
+        st.warning(f"{len(metrics['errors'])} images could not be read.", icon=":material/warning:")
 
 
 @st.fragment
@@ -180,31 +180,31 @@ def _gallery(evaluation: Evaluation) -> None:
             unseen += not _mistake(evaluation, row)
     if unseen:
         st.caption(
-            f"{unseen} of these pictures can't be shown: only those in the folder that `CNNRNN_DATA` names are opened."
+            f"{unseen} of these images can't be shown: only those in the folder that `CNNRNN_DATA` names are opened."
         )
 
 
 def _mistake(evaluation: Evaluation, row: int) -> bool:
-    """One wrong picture, which a click opens in Decode; False where it can't be shown."""
+    """One wrong image, which a click opens in Decode; False where it can't be shown."""
     sample = evaluation.split.samples[row]
     said = [evaluation.labels[label] for label in np.flatnonzero(evaluation.predictions.best_path[row])]
-    picture = _picture(sample)
-    if picture is not None:
-        st.image(picture.image, width="stretch", alt=f"The picture {sample.image.name}")
+    image = _image(sample)
+    if image is not None:
+        st.image(image.pixels, width="stretch", alt=f"The image {sample.image.name}")
     st.markdown(
         f"{markdown(sample.image.name)}  \nsays **{markdown(', '.join(said) or 'nothing')}**  \n"
         f"truth **{markdown(', '.join(sorted(sample.labels)) or 'nothing')}**"
     )
-    if picture is None:
+    if image is None:
         return False
     if st.button("Open in Decode", key=f"open_{row}"):
-        controls.look_at(picture)
+        controls.look_at(image)
         st.switch_page("app_pages/decode.py")
     return True
 
 
-def _picture(sample: Sample) -> state.Picture | None:
-    """The picture of a record; the path comes from a file of anybody's, so it has to lie in the data's folder."""
+def _image(sample: Sample) -> state.InputImage | None:
+    """The image of a record; the path comes from a file of anybody's, so it has to lie in the data's folder."""
     try:
         return state.open_data(sample) if state.in_data(sample) else None
     except (ImageError, OSError):

@@ -1,4 +1,4 @@
-"""Label space: what does the model believe is alike? And where do a picture and its decoding steps fall?"""
+"""Label space: what does the model believe is alike? And where do an image and its decoding steps fall?"""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ import controls
 import shown
 import state
 from cnnrnn.checkpoint import Checkpoint
-from cnnrnn.embedding import nearest, similarities, steps_in_space
-from cnnrnn.errors import UserError
-from cnnrnn.projection import place
+from cnnrnn.label_space.neighbors import nearest, similarities, step_embeddings
+from cnnrnn.label_space.projection import place
+from cnnrnn.utils.errors import UserError
 from views import space
 from views.style import CHART, markdown, spreadsheet
 
@@ -29,14 +29,14 @@ def page() -> None:
     if len(checkpoint.vocabulary) < 3:
         st.info("A map needs three labels or more.", icon=":material/scatter_plot:")
         return
-    picture = controls.picture()
-    _map(name, checkpoint, picture)
+    image = controls.image()
+    _map(name, checkpoint, image)
     _neighbours(checkpoint)
     _likeness(checkpoint)
 
 
 @st.fragment
-def _map(name: str, checkpoint: Checkpoint, picture: state.Picture) -> None:
+def _map(name: str, checkpoint: Checkpoint, image: state.InputImage) -> None:
     projection = state.projection(name, checkpoint)
     labels, counts = checkpoint.vocabulary.labels, checkpoint.vocabulary.counts
     with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -47,36 +47,36 @@ def _map(name: str, checkpoint: Checkpoint, picture: state.Picture) -> None:
     dark = controls.dark()
     fig = space.figure(coordinates, labels, counts, edges, found, dark)
 
-    trace = state.trace(checkpoint, picture, controls.BEAM)
+    trace = state.trace(checkpoint, image, controls.BEAM)
     path = trace.paths[0]
     names = trace.choices(path)
-    way = steps_in_space(checkpoint.rnn, state.feature(checkpoint, picture), path.tokens)
-    space.add_way(fig, place(entry, checkpoint.rnn.labels_in_space(), way)[:, :dims], names, dark)
+    way = step_embeddings(checkpoint.rnn, state.feature(checkpoint, image), path.tokens)
+    space.add_way(fig, place(entry, checkpoint.rnn.label_vectors(), way)[:, :dims], names, dark)
     if others:
-        space.add_pictures(fig, *_placed(entry, checkpoint, others))
+        space.add_images(fig, *_placed(entry, checkpoint, others))
     left, right = st.columns([4, 1])
     left.plotly_chart(
-        fig, config=CHART, key="space", alt="Map of the labels, with the decoded picture's steps; tables are below"
+        fig, config=CHART, key="space", alt="Map of the labels, with the decoded image's steps; tables are below"
     )
     with right:
-        st.image(picture.image, width="stretch", alt=f"The picture {picture.name}")
+        st.image(image.pixels, width="stretch", alt=f"The image {image.name}")
         st.markdown("  \n".join(f"**{step}** then *{markdown(label)}*" for step, label in enumerate(names, start=1)))
         trust = entry["trustworthiness"]
         st.metric(
             "Trustworthiness",
             "–" if trust is None else f"{trust:.2f}",
-            help="Share of a map's near neighbours that are near in the label space, too. 1 is perfect.",
+            help="BatchShard of a map's near neighbours that are near in the label space, too. 1 is perfect.",
         )
     st.caption(
-        f"Larger dots: more training pictures. Lines join each label with {lines}. Squares: x₁ … x_T "
-        "of the picture's best path, the points from which its steps chose"
+        f"Larger dots: more training images. Lines join each label with {lines}. Squares: x₁ … x_T "
+        "of the image's best path, the points from which its steps chose"
         + (". " if "components" in entry else ", each placed among its three nearest labels. ")
         + f"Seed {projection['seed']}; "
         + "; ".join(f"{markdown(key)} {_short(value)}" for key, value in entry["parameters"].items())
     )
     table = pd.DataFrame(coordinates, columns=["x", "y", "z"][: coordinates.shape[1]])
     table.insert(0, "label", labels)
-    table.insert(1, "training pictures", counts)
+    table.insert(1, "training images", counts)
     with st.expander("The same as a table"):
         st.dataframe(table, hide_index=True)
         st.download_button("Coordinates as CSV", spreadsheet(table), "coordinates.csv", "text/csv")
@@ -96,7 +96,7 @@ def _choices(maps: dict[str, Any], checkpoint: Checkpoint) -> tuple[dict[str, An
 def _edges(name: str, checkpoint: Checkpoint) -> tuple[list[tuple[int, int]], str]:
     """Pairs of indices that a line joins, and in words what each label is joined with."""
     labels = checkpoint.vocabulary.labels
-    together = state.results(name)["together"]
+    together = state.results(name)["cooccurrence"]
     kinds = ["nearest by angle", "said together"]
     chosen = together and st.segmented_control("Lines join", kinds, default=kinds[0], required=True, key="lines")
     if chosen == kinds[1]:
@@ -104,7 +104,7 @@ def _edges(name: str, checkpoint: Checkpoint) -> tuple[list[tuple[int, int]], st
         joined = {a: [b for b in sorted(s, key=s.__getitem__)[-2:] if s[b] >= _OFTEN] for a, s in said.items()}
         words = f"the two that the model most often says with it, from {_OFTEN:.0%} of the time on"
     else:
-        near = nearest(checkpoint.rnn.labels_in_space(), labels, k=2)
+        near = nearest(checkpoint.rnn.label_vectors(), labels, k=2)
         joined = {a: [b for b, _ in others] for a, others in near.items()}
         words = "its two nearest by angle"
     rank = {label: index for index, label in enumerate(labels)}
@@ -113,26 +113,24 @@ def _edges(name: str, checkpoint: Checkpoint) -> tuple[list[tuple[int, int]], st
 
 
 def _placed(
-    entry: dict[str, Any], checkpoint: Checkpoint, pictures: list[state.Picture]
+    entry: dict[str, Any], checkpoint: Checkpoint, images: list[state.InputImage]
 ) -> tuple[np.ndarray, list[Image.Image], list[str]]:
-    """Where each picture's decoding starts in the map (picture, 2), and what to draw there."""
-    paths = [state.trace(checkpoint, picture, controls.BEAM).paths[0] for picture in pictures]
+    """Where each image's decoding starts in the map (image, 2), and what to draw there."""
+    paths = [state.trace(checkpoint, image, controls.BEAM).paths[0] for image in images]
     starts = torch.cat(
         [
-            steps_in_space(checkpoint.rnn, state.feature(checkpoint, picture), path.tokens)[:1]
-            for picture, path in zip(pictures, paths, strict=True)
+            step_embeddings(checkpoint.rnn, state.feature(checkpoint, image), path.tokens)[:1]
+            for image, path in zip(images, paths, strict=True)
         ]
     )
-    places = place(entry, checkpoint.rnn.labels_in_space(), starts)[:, :2]
-    return places, [picture.image for picture in pictures], [picture.name for picture in pictures]
+    places = place(entry, checkpoint.rnn.label_vectors(), starts)[:, :2]
+    return places, [image.pixels for image in images], [image.name for image in images]
 
 
-def _others() -> list[state.Picture]:
-    """More pictures to place in the map; those that can't be read are named."""
-    with st.popover("Place pictures", icon=":material/add_photo_alternate:"):
-        kind = st.segmented_control(
-            "Place", ["pictures", "a folder"], default="pictures", required=True, key="others_kind"
-        )
+def _others() -> list[state.InputImage]:
+    """More images to place in the map; those that can't be read are named."""
+    with st.popover("Place images", icon=":material/add_photo_alternate:"):
+        kind = st.segmented_control("Place", ["images", "a folder"], default="images", required=True, key="others_kind")
         uploads = st.file_uploader(
             f"Each falls where its decoding starts. At most {_MOST_PICTURES}",
             type=controls.PICTURE_TYPES,
@@ -140,19 +138,19 @@ def _others() -> list[state.Picture]:
             key=f"others {kind}",
         )
         if len(uploads) > _MOST_PICTURES:
-            st.caption(f"The first {_MOST_PICTURES} of {len(uploads)} pictures are placed.")
-    pictures = []
+            st.caption(f"The first {_MOST_PICTURES} of {len(uploads)} images are placed.")
+    images = []
     for upload in uploads[:_MOST_PICTURES]:
         try:
-            pictures.append(state.open_picture(upload.name, upload.getvalue()))
+            images.append(state.read_image(upload.name, upload.getvalue()))
         except UserError as error:
             st.warning(f"{markdown(upload.name)}: {markdown(str(error))}", icon=":material/warning:")
-    return pictures
+    return images
 
 
 def _neighbours(checkpoint: Checkpoint) -> None:
     st.subheader("Nearest neighbours")
-    points, labels = checkpoint.rnn.labels_in_space(), checkpoint.vocabulary.labels
+    points, labels = checkpoint.rnn.label_vectors(), checkpoint.vocabulary.labels
     cosine, inner = (nearest(points, labels, 3, measure) for measure in ("cosine", "inner"))
 
     def told(near: list[tuple[str, float]]) -> str:
@@ -171,7 +169,7 @@ def _neighbours(checkpoint: Checkpoint) -> None:
 
 def _likeness(checkpoint: Checkpoint) -> None:
     st.subheader("Everybody with everybody")
-    similar = similarities(checkpoint.rnn.labels_in_space(), "cosine").cpu().double().numpy()
+    similar = similarities(checkpoint.rnn.label_vectors(), "cosine").cpu().double().numpy()
     st.plotly_chart(
         space.likeness(similar, checkpoint.vocabulary.labels, controls.dark()),
         config=CHART,

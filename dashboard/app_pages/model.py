@@ -11,7 +11,7 @@ import controls
 import shown
 import state
 from cnnrnn.checkpoint import Checkpoint
-from cnnrnn.map_report import LEGEND, prefix_sentence, table
+from cnnrnn.evaluation.map_report import LEGEND, prefix_sentence, table
 from views import training
 from views.style import CHART, markdown
 
@@ -36,7 +36,7 @@ def page() -> None:
 def _figures(report: dict[str, Any]) -> None:
     shown.measures(report)
     st.caption(
-        f"{report['images']} pictures. mAP from the marginals, C-F1 over the {report['labels_scored']} labels with at "
+        f"{report['images']} images. mAP from the marginals, C-F1 over the {report['labels_scored']} labels with at "
         f"least {report['min_positives']} positives; O-F1, C-F1 and exact set judge the best path."
     )
 
@@ -72,7 +72,7 @@ def _labels(checkpoint: Checkpoint, report: dict[str, Any], dark: bool) -> None:
         rows = [
             {
                 "label": label,
-                "training pictures": counts[label],
+                "training images": counts[label],
                 "positives here": report["positives"].get(label),
                 "AP, %": report["AP"].get(label),
             }
@@ -95,12 +95,12 @@ def _maps(reports: dict[str, Any]) -> None:
         four[0].metric(
             "points at its label",
             f"{default['pointing']:.1f} %",
-            help=f"The picture's centre does in {centre['pointing']:.1f} %.",
+            help=f"The image's centre does in {centre['pointing']:.1f} %.",
         )
         four[1].metric(
             "where it is small and not alone",
             f"{default['pointing_difficult']:.1f} %",
-            help=f"The picture's centre does in {centre['pointing_difficult']:.1f} %.",
+            help=f"The image's centre does in {centre['pointing_difficult']:.1f} %.",
         )
         four[2].metric("another step's map does, there", f"{default['swap_pointing_difficult']:.1f} %")
         four[3].metric("alike with random weights", f"{default['sanity_all']:.2f}", help="Rank correlation.")
@@ -130,7 +130,7 @@ def _training(checkpoint: Checkpoint, history: list[dict[str, Any]], dark: bool)
                 st.dataframe(pd.DataFrame(history), hide_index=True)
     with right:
         settings = {
-            "data": f"{made.get('train_split', '?')}, {made.get('train_images', '?')} pictures",
+            "data": f"{made.get('train_split', '?')}, {made.get('train_images', '?')} images",
             "backbone": f"{checkpoint.model.backbone.config.name}, {checkpoint.model.backbone.config.image_size} px",
             "labels are emitted": f"{made.get('order', 'frequent')} first",
             **checkpoint.model.config.to_dict(),

@@ -1,4 +1,4 @@
-"""What if? The picture decoded again as if something were certain, in another order, or with a part hidden."""
+"""What if? The image decoded again as if something were certain, in another order, or with a part hidden."""
 
 from __future__ import annotations
 
@@ -15,10 +15,12 @@ from PIL import Image
 import controls
 import shown
 import state
+from cnnrnn.attribution.overlay import resize_map
 from cnnrnn.checkpoint import Checkpoint
-from cnnrnn.decoding import NOTHING, Given, Trace, sequence_log_probs
-from cnnrnn.errors import UserError
-from cnnrnn.overlay import resize_map
+from cnnrnn.decoding.beam_search import sequence_log_probs
+from cnnrnn.decoding.constraints import NO_CONSTRAINTS, Constraints
+from cnnrnn.decoding.trace import Trace
+from cnnrnn.utils.errors import UserError
 from views import changes, tree
 from views.style import CHART, markdown, percent
 
@@ -31,30 +33,30 @@ _MOST_ORDERED = 5  # labels whose orders are all tried: 120
 def page() -> None:
     name, checkpoint = controls.chosen_sequence_model()
     beam = controls.beam()
-    picture = controls.picture()
-    before = state.trace(checkpoint, picture, beam)
-    _told(checkpoint, picture, before, beam)
-    _orders(checkpoint, picture, before)
-    _hidden(checkpoint, picture, before, beam)
+    image = controls.image()
+    before = state.trace(checkpoint, image, beam)
+    _told(checkpoint, image, before, beam)
+    _orders(checkpoint, image, before)
+    _hidden(checkpoint, image, before, beam)
     _company(name, before)
 
 
 @st.fragment
-def _told(checkpoint: Checkpoint, picture: state.Picture, before: Trace, beam: int) -> None:
+def _told(checkpoint: Checkpoint, image: state.InputImage, before: Trace, beam: int) -> None:
     st.subheader("Told what to say")
     left, right = st.columns([2, 3], gap="large")
     with left:
-        st.image(picture.image, width="stretch", alt=f"The picture {picture.name}")
+        st.image(image.pixels, width="stretch", alt=f"The image {image.name}")
     with right:
-        given = _given(before)
-    if given is None:
+        constraints = _constraints(before)
+    if constraints is None:
         return
-    after = state.trace(checkpoint, picture, beam, given)
+    after = state.trace(checkpoint, image, beam, constraints)
     found = changes.changes(before, after)
     dark = controls.dark()
     with right:
-        _summary(before, after, found, given)
-        if given != NOTHING:
+        _summary(before, after, found, constraints)
+        if constraints != NO_CONSTRAINTS:
             st.plotly_chart(
                 changes.figure(found, dark),
                 config=CHART,
@@ -75,7 +77,7 @@ def _told(checkpoint: Checkpoint, picture: state.Picture, before: Trace, beam: i
     shown.table("The same as a table", "told_table", rows)
 
 
-def _given(trace: Trace) -> Given | None:
+def _constraints(trace: Trace) -> Constraints | None:
     """What the person chose; None, with a line that says why, where it contradicts itself."""
     rank = {label: index for index, label in enumerate(trace.labels)}
     starts = st.multiselect(
@@ -90,17 +92,17 @@ def _given(trace: Trace) -> Given | None:
     if label is not None:
         forced.append((int(step) - 1, rank[label]))
     try:
-        return Given(tuple(forced), tuple(rank[name] for name in never))
+        return Constraints(tuple(forced), tuple(rank[name] for name in never))
     except UserError:
         st.warning("A label can be given once: at one step, or never.", icon=":material/warning:")
         return None
 
 
-def _summary(before: Trace, after: Trace, found: list[changes.Change], given: Given) -> None:
-    if given == NOTHING:
+def _summary(before: Trace, after: Trace, found: list[changes.Change], constraints: Constraints) -> None:
+    if constraints == NO_CONSTRAINTS:
         st.info("Choose a label above. As it is, the model says: " + _sequence(before), icon=":material/alt_route:")
         return
-    named = {before.labels[label] for label in [*(label for _, label in given.forced), *given.banned]}
+    named = {before.labels[label] for label in [*(label for _, label in constraints.forced), *constraints.banned]}
     words = [f"**{markdown(label)}** {text}" for label, text in changes.in_words(found, named)]
     st.markdown(("; ".join(words) + ".") if words else "No other label changes by more than 2 points.")
     st.markdown(f"Best path before: {_sequence(before)}  \nBest path now: {_sequence(after)}")
@@ -112,7 +114,7 @@ def _sequence(trace: Trace) -> str:
 
 
 @st.fragment
-def _orders(checkpoint: Checkpoint, picture: state.Picture, trace: Trace) -> None:
+def _orders(checkpoint: Checkpoint, image: state.InputImage, trace: Trace) -> None:
     st.subheader("Said in another order")
     best = trace.names(trace.paths[0].tokens)
     chosen = st.multiselect(
@@ -120,7 +122,7 @@ def _orders(checkpoint: Checkpoint, picture: state.Picture, trace: Trace) -> Non
         trace.labels,
         best[:_MOST_ORDERED] if len(best) > 1 else _likely(trace),
         max_selections=_MOST_ORDERED,
-        key=f"orders_{picture.digest}_{checkpoint.weights_hash}",
+        key=f"orders_{image.digest}_{checkpoint.weights_hash}",
         help="The model was trained on one order. How much it minds another one is what this shows.",
     )
     if len(chosen) < 2:
@@ -129,12 +131,12 @@ def _orders(checkpoint: Checkpoint, picture: state.Picture, trace: Trace) -> Non
     rank = {label: index for index, label in enumerate(trace.labels)}
     orders = list(itertools.permutations(chosen))
     sequences = torch.tensor([[rank[name] for name in order] for order in orders], device=checkpoint.model.device)
-    log_probs = sequence_log_probs(checkpoint.rnn, state.feature(checkpoint, picture), sequences).tolist()
+    log_probs = sequence_log_probs(checkpoint.rnn, state.feature(checkpoint, image), sequences).tolist()
     ranked = sorted(zip(log_probs, orders, strict=True), reverse=True)
     total = sum(math.exp(value) for value in log_probs)
     columns = st.columns(3)
     columns[0].metric("Exactly these labels, in any order", percent(total))
-    columns[1].metric("Share of the best order", percent(math.exp(ranked[0][0]) / total) if total else "0%")
+    columns[1].metric("BatchShard of the best order", percent(math.exp(ranked[0][0]) / total) if total else "0%")
     columns[2].metric(
         "Best to worst", f"{ranked[0][0] - ranked[-1][0]:.1f} nats", help="Difference of log-probabilities."
     )
@@ -152,7 +154,7 @@ def _likely(trace: Trace) -> list[str]:
 
 
 @st.fragment
-def _hidden(checkpoint: Checkpoint, picture: state.Picture, before: Trace, beam: int) -> None:
+def _hidden(checkpoint: Checkpoint, image: state.InputImage, before: Trace, beam: int) -> None:
     st.subheader("With the evidence hidden")
     path = before.paths[0]
     if not path.tokens:
@@ -164,14 +166,14 @@ def _hidden(checkpoint: Checkpoint, picture: state.Picture, before: Trace, beam:
         "Hide what this step looked at", range(len(names)), key="hidden_step", format_func=lambda step: names[step]
     )
     share = two.slider(
-        "Share of the picture that is hidden", 0.05, 0.6, 0.25, 0.05, key="hidden_share", format="percent"
+        "BatchShard of the image that is hidden", 0.05, 0.6, 0.25, 0.05, key="hidden_share", format="percent"
     )
-    values = state.explanation(checkpoint, picture, path.tokens).maps[step].cpu().numpy()
-    pixels = changes.greyed(np.asarray(picture.image), resize_map(values, picture.image.size), share)
-    hidden = state.altered(picture, f"{step} {share} hidden", Image.fromarray(pixels))
+    values = state.explanation(checkpoint, image, path.tokens).maps[step].cpu().numpy()
+    pixels = changes.greyed(np.asarray(image.pixels), resize_map(values, image.pixels.size), share)
+    hidden = state.altered(image, f"{step} {share} hidden", Image.fromarray(pixels))
     after = state.trace(checkpoint, hidden, beam)
     left, right = st.columns([2, 3], gap="large")
-    left.image(hidden.image, width="stretch", alt=f"The picture with the evidence for {names[step]} in grey")
+    left.image(hidden.pixels, width="stretch", alt=f"The image with the evidence for {names[step]} in grey")
     with right:
         token = path.tokens[step]
         old, new = float(before.marginals[token]), float(after.marginals[token])
@@ -193,22 +195,22 @@ def _hidden(checkpoint: Checkpoint, picture: state.Picture, before: Trace, beam:
 @st.fragment
 def _company(name: str, trace: Trace) -> None:
     st.subheader("What goes with what")
-    together = state.results(name)["together"]
+    together = state.results(name)["cooccurrence"]
     if not together:
         st.info("This checkpoint doesn't tell; train it again and it will.", icon=":material/group:")
         return
     likeliest = trace.labels[int(np.argmax(trace.marginals))]
-    label = st.selectbox("In pictures with", trace.labels, trace.labels.index(likeliest), key=f"company_{likeliest}")
+    label = st.selectbox("In images with", trace.labels, trace.labels.index(likeliest), key=f"company_{likeliest}")
     found = changes.company(together.get(label, {}))
     st.plotly_chart(
-        changes.figure(found, controls.dark(), ("in the training pictures", "as the model says")),
+        changes.figure(found, controls.dark(), ("in the training images", "as the model says")),
         config=CHART,
         key="company",
         alt=f"Dots: how often other labels stand beside {label}, in the table below as numbers",
     )
     st.caption(
-        "How often the other labels stand beside it: in the training pictures, and among the sequences that the model "
-        "finds for the validation pictures, each by its probability. Where the two part, it has learned something else "
+        "How often the other labels stand beside it: in the training images, and among the sequences that the model "
+        "finds for the validation images, each by its probability. Where the two part, it has learned something else "
         "than counts, or hasn't learned them."
     )
 

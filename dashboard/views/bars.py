@@ -1,18 +1,18 @@
-"""Probabilities as horizontal bars: the marginals of a picture, and what one step chose from."""
+"""Probabilities as horizontal bars: the marginals of an image, and what one step chose from."""
 
 from __future__ import annotations
 
 import numpy as np
 import plotly.graph_objects as go
 
-from cnnrnn.decoding import Path, Trace
+from cnnrnn.decoding.trace import Path, Trace
 from views.style import name_rows, palette, percent, plain
 
 _BAR = 26  # pixels
 
 
 def marginals(trace: Trace, chosen: Path, dark: bool, most: int = 8) -> go.Figure:
-    """P(label | picture) of the most probable labels; those on the chosen path are coloured and ticked."""
+    """P(label | image) of the most probable labels; those on the chosen path are coloured and ticked."""
     order = np.argsort(-trace.marginals, kind="stable")
     shown = [int(label) for rank, label in enumerate(order) if rank < most or int(label) in chosen.tokens]
     return _bars(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import plotly.graph_objects as go
 
-from cnnrnn.decoding import Trace
+from cnnrnn.decoding.trace import Trace
 from views.style import name_rows, palette, percent, plain
 
 _BAR = 26  # pixels
@@ -33,7 +33,7 @@ def changes(before: Trace, after: Trace) -> list[Change]:
 
 
 def company(together: dict[str, tuple[float, float]]) -> list[Change]:
-    """P(other | label) in the training pictures (before) and by the model (after), the closest company first."""
+    """P(other | label) in the training images (before) and by the model (after), the closest company first."""
     found = [Change(label, *shares) for label, shares in together.items()]
     return sorted(found, key=lambda change: -max(change.before, change.after))
 
@@ -77,7 +77,7 @@ def figure(found: list[Change], dark: bool, names: tuple[str, str] = ("before", 
     return fig
 
 
-def greyed(picture: np.ndarray, strength: np.ndarray, share: float) -> np.ndarray:
-    """A picture (height, width, 3) whose `share` of pixels with the highest `strength` (height, width) is grey."""
+def greyed(image: np.ndarray, strength: np.ndarray, share: float) -> np.ndarray:
+    """An image (height, width, 3) whose `share` of pixels with the highest `strength` (height, width) is grey."""
     hidden = strength >= np.quantile(strength, 1 - share)
-    return np.where(hidden[..., None], np.uint8(128), picture)
+    return np.where(hidden[..., None], np.uint8(128), image)

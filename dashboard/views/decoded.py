@@ -1,4 +1,4 @@
-"""A decoded picture to keep: one HTML file that opens offline, and its maps as one picture."""
+"""A decoded image to keep: one HTML file that opens offline, and its maps as one image."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from cnnrnn import webpage
-from cnnrnn.decoding import Trace
+from cnnrnn.decoding.trace import Trace
+from cnnrnn.utils import webpage
 from views import bars, tree
 from views.style import percent
 
@@ -18,7 +18,7 @@ _CAPTION = 34  # pixels below it
 
 
 def report(
-    name: str, picture: Image.Image, trace: Trace, chosen: int, maps: Sequence[Image.Image], explained: str
+    name: str, image: Image.Image, trace: Trace, chosen: int, maps: Sequence[Image.Image], explained: str
 ) -> str:
     """The page: the labels, their probabilities, the tree and the chosen path's maps; `explained` says what they show.
 
@@ -31,11 +31,11 @@ def report(
         for step, choice in enumerate(choices)
     ]
     figures = "".join(
-        f"<figure>{webpage.picture(one, 2 * _SIDE)}<figcaption>{html.escape(caption)}</figcaption></figure>"
+        f"<figure>{webpage.image(one, 2 * _SIDE)}<figcaption>{html.escape(caption)}</figcaption></figure>"
         for one, caption in zip(maps, captions, strict=True)
     )
     parts = [
-        f'<div class="pictures"><figure>{webpage.picture(picture, 2 * _SIDE)}</figure></div>',
+        f'<div class="images"><figure>{webpage.image(image, 2 * _SIDE)}</figure></div>',
         f"<p>{html.escape(' → '.join(choices))}: {percent(path.prob)} of the probability; the search closed "
         f"{percent(trace.coverage)} of it with a beam of {trace.beam}.</p>",
         "<h2>Probability that a label is emitted at all</h2>",
@@ -43,7 +43,7 @@ def report(
         "<h2>How the beam got there</h2>",
         webpage.figure(tree.figure(trace, chosen, dark=False, min_prob=0.01)),
         f"<h2>Step by step</h2><p>{html.escape(explained)}</p>",
-        f'<div class="pictures">{figures}</div>',
+        f'<div class="images">{figures}</div>',
         "<h2>All labels</h2>",
         _table(trace),
     ]

@@ -8,8 +8,8 @@ import numpy as np
 import plotly.graph_objects as go
 from sklearn.metrics import precision_recall_curve
 
-from cnnrnn.evaluation import Evaluation
-from cnnrnn.metrics import precision_recall_f1
+from cnnrnn.evaluation.evaluate import Evaluation
+from cnnrnn.evaluation.metrics import precision_recall_f1
 from views.style import palette, plain
 
 _HEIGHT = 380
@@ -82,7 +82,7 @@ def by_label(evaluation: Evaluation) -> list[dict[str, Any]]:
 
 
 def confusions(evaluation: Evaluation) -> np.ndarray:
-    """How often a label was forgotten in a picture where another was wrongly said: (forgotten, said) counts."""
+    """How often a label was forgotten in an image where another was wrongly said: (forgotten, said) counts."""
     return _missed(evaluation).T.astype(int) @ _wrong(evaluation)
 
 
@@ -102,7 +102,7 @@ def confusion_matrix(evaluation: Evaluation, dark: bool) -> go.Figure:
             text=[[str(value or "") for value in row] for row in values], texttemplate="%{text}",
             colorscale="Cividis", colorbar={"thickness": 10, "tickfont": text},
             customdata=[[f"{row} was forgotten where {column} was wrongly said" for column in said] for row in names],
-            hovertemplate="%{customdata}: %{z} pictures<extra></extra>",
+            hovertemplate="%{customdata}: %{z} images<extra></extra>",
         )
     )  # fmt: skip
     fig.update_layout(height=140 + 20 * len(names), margin={"l": 0, "r": 0, "t": 8, "b": 0}, font=text, dragmode=False)

@@ -1,4 +1,4 @@
-"""The label space drawn: labels, their nearest neighbours, a picture's way through it, and who is like whom."""
+"""The label space drawn: labels, their nearest neighbours, an image's way through it, and who is like whom."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from PIL import Image
 from scipy.cluster.hierarchy import leaves_list, linkage
 from scipy.spatial.distance import squareform
 
-from cnnrnn.webpage import data_uri
+from cnnrnn.utils.webpage import data_uri
 from views.style import palette, plain
 
 _HEIGHT = 560
@@ -27,7 +27,7 @@ def figure(
     highlighted: int | None,
     dark: bool,
 ) -> go.Figure:
-    """The labels at coordinates (label, 2 or 3), larger the more training pictures they have; edges join neighbours."""
+    """The labels at coordinates (label, 2 or 3), larger the more training images they have; edges join neighbours."""
     colours, text = palette(dark), {"color": palette(dark).text}
     fig = go.Figure()
     ends = [
@@ -44,7 +44,7 @@ def figure(
         text=[plain(label) for label in labels],
         textposition="top center",
         textfont=text,
-        hovertext=[f"{plain(label)}: {count} training pictures" for label, count in zip(labels, counts, strict=True)],
+        hovertext=[f"{plain(label)}: {count} training images" for label, count in zip(labels, counts, strict=True)],
         hoverinfo="text",
         customdata=list(range(len(labels))),
         marker={
@@ -70,7 +70,7 @@ def figure(
 
 
 def add_way(fig: go.Figure, way: np.ndarray, names: Sequence[str], dark: bool) -> None:
-    """A decoded picture's x_1 … x_T (step, 2 or 3), numbered; `names` are what each step chose."""
+    """A decoded image's x_1 … x_T (step, 2 or 3), numbered; `names` are what each step chose."""
     colours = palette(dark)
     steps = [f"{number}" for number in range(1, len(way) + 1)]
     hover = [f"x_{number}: then it says {plain(name)}" for number, name in zip(steps, names, strict=True)]
@@ -88,13 +88,13 @@ def add_way(fig: go.Figure, way: np.ndarray, names: Sequence[str], dark: bool) -
     )
 
 
-def add_pictures(fig: go.Figure, places: np.ndarray, pictures: Sequence[Image.Image], names: Sequence[str]) -> None:
-    """Thumbnails at x_1 of each picture (picture, 2)."""
+def add_images(fig: go.Figure, places: np.ndarray, images: Sequence[Image.Image], names: Sequence[str]) -> None:
+    """Thumbnails at x_1 of each image (image, 2)."""
     across = np.concatenate([np.array(trace.x, dtype=float) for trace in fig.data])
     extent = float(np.ptp(across[np.isfinite(across)]) or 1)  # edges are separated by NaN
-    for place, picture in zip(places, pictures, strict=True):
+    for place, image in zip(places, images, strict=True):
         fig.add_layout_image(
-            source=data_uri(picture, _THUMBNAIL), x=place[0], y=place[1], xref="x", yref="y", xanchor="center",
+            source=data_uri(image, _THUMBNAIL), x=place[0], y=place[1], xref="x", yref="y", xanchor="center",
             yanchor="middle", sizex=extent / 14, sizey=extent / 14, layer="above",
         )  # fmt: skip
     _add(

@@ -38,7 +38,7 @@ def learning_curves(history: list[dict[str, Any]], dark: bool) -> go.Figure:
 
 
 def average_precisions(report: dict[str, Any], counts: dict[str, int], dark: bool) -> go.Figure:
-    """AP of every label that was scored, best first, with its number of training pictures."""
+    """AP of every label that was scored, best first, with its number of training images."""
     colours = palette(dark)
     ranked = sorted(report["AP"].items(), key=lambda item: -item[1])
     fig = go.Figure(
@@ -52,7 +52,7 @@ def average_precisions(report: dict[str, Any], counts: dict[str, int], dark: boo
             textfont={"color": colours.text},
             cliponaxis=False,
             hovertext=[
-                f"{plain(label)}: AP {value:.1f} %, {report['positives'][label]} pictures in the split, "
+                f"{plain(label)}: AP {value:.1f} %, {report['positives'][label]} images in the split, "
                 f"{counts.get(label, 0)} in training"
                 for label, value in ranked
             ],

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-from cnnrnn.decoding import ROOT, Path, Trace
-from cnnrnn.vocabulary import END_NAME, START_NAME
+from cnnrnn.decoding.trace import ROOT, Path, Trace
+from cnnrnn.models.vocabulary import END_NAME, START_NAME
 from views.style import Palette, palette, percent, plain
 
 KEPT, FINISHED, DROPPED = "kept in the beam", "finished path", "dropped"

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
-from cnnrnn.backbones import Backbone, BackboneConfig
 from cnnrnn.bench import naive
-from cnnrnn.decoding import decode
-from cnnrnn.model import CNNRNN, ModelConfig
+from cnnrnn.decoding.beam_search import decode
+from cnnrnn.models.backbone import Backbone, BackboneConfig
+from cnnrnn.models.cnnrnn import CNNRNN, ModelConfig
 
 LABELS = 12
 

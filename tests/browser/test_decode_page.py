@@ -29,7 +29,7 @@ def test_from_an_upload_to_the_maps_of_another_path(page: Page, server: Server) 
     print(f"streamlit run to a decoded sample: {time.perf_counter() - server.started:.2f} s")
     started = time.perf_counter()
     page.locator("input[type=file]").set_input_files(ROOT / "dashboard" / "samples" / "cat.jpg")
-    expect(page.get_by_alt_text("The picture cat.jpg")).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_alt_text("The image cat.jpg")).to_be_visible(timeout=PATIENCE)
     settle(page)
     expect(page.locator(".stMarkdownBadge")).to_have_text(["cat"], timeout=PATIENCE)
     print(f"upload to labels: {time.perf_counter() - started:.2f} s")
@@ -68,18 +68,18 @@ def test_the_next_uploads_are_there_sooner(page: Page) -> None:
         idle(page)
         started = time.perf_counter()
         page.locator("input[type=file]").set_input_files(upload)
-        expect(page.get_by_alt_text(f"The picture {number}.jpg")).to_be_visible(timeout=PATIENCE)
+        expect(page.get_by_alt_text(f"The image {number}.jpg")).to_be_visible(timeout=PATIENCE)
         expect(page.locator(".stMarkdownBadge").first).to_have_text(label, timeout=PATIENCE)
         print(f"\nthe next upload's labels: {time.perf_counter() - started:.2f} s")
 
 
 def test_steps_by_key_and_another_target_follow_at_once(page: Page, server: Server) -> None:
     page.goto(f"{server.address}/?sample=cat")
-    expect(page.get_by_alt_text("The picture cat")).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_alt_text("The image cat")).to_be_visible(timeout=PATIENCE)
     settle(page)
     page.locator("h1").click()  # nothing that takes the keys itself is focused
     page.keyboard.press("ArrowRight")
-    expect(page.get_by_alt_text("The picture cat with the evidence of step 1")).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_alt_text("The image cat with the evidence of step 1")).to_be_visible(timeout=PATIENCE)
     settle(page)
     on = page.get_by_role("button", name=re.compile("Next step"))
     seconds = answered_in(on, "!!document.querySelector('img[alt$=\"evidence of step 2\"]')")
@@ -87,7 +87,7 @@ def test_steps_by_key_and_another_target_follow_at_once(page: Page, server: Serv
     settle(page)
     assert "step=2" in page.url
     page.keyboard.press("ArrowLeft")
-    expect(page.get_by_alt_text("The picture cat with the evidence of step 1")).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_alt_text("The image cat with the evidence of step 1")).to_be_visible(timeout=PATIENCE)
     settle(page)
     page.locator("[data-testid=stPopover] button").filter(has_text="Maps").click()
     for target in ("log-probability", "logit"):
@@ -111,12 +111,12 @@ _PASTE = """(bytes) => {
 }"""
 
 
-def test_a_pasted_picture_is_decoded(page: Page) -> None:
+def test_a_pasted_image_is_decoded(page: Page) -> None:
     expect(page.get_by_text("Step by step")).to_be_visible(timeout=PATIENCE)
     settle(page)
     page.locator("body[data-paste]").wait_for(state="attached")
     page.evaluate(_PASTE, list((ROOT / "dashboard" / "samples" / "cat.jpg").read_bytes()))
-    expect(page.get_by_alt_text("The picture image.png")).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_alt_text("The image image.png")).to_be_visible(timeout=PATIENCE)
     expect(page.locator(".stMarkdownBadge")).to_have_text(["cat"], timeout=PATIENCE)
 
 
@@ -128,12 +128,12 @@ def test_a_bad_upload_is_a_line_not_a_traceback(page: Page, tmp_path: Path) -> N
     expect(page.get_by_text("damaged or cut off")).to_be_visible(timeout=PATIENCE)
     assert "Traceback" not in page.locator("body").inner_text()
     page.get_by_text("astronaut", exact=True).click()  # and the page goes on
-    expect(page.get_by_alt_text("The picture astronaut")).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_alt_text("The image astronaut")).to_be_visible(timeout=PATIENCE)
 
 
 def test_a_link_reopens_the_view(page: Page, server: Server) -> None:
     page.goto(f"{server.address}/?sample=cat&beam=3")
-    expect(page.get_by_alt_text("The picture cat")).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_alt_text("The image cat")).to_be_visible(timeout=PATIENCE)
     settle(page)
     page.get_by_role("combobox", name=re.compile("Path")).click()
     expect(page.get_by_role("option")).to_have_count(3)

@@ -1,4 +1,4 @@
-"""Many people at once: everybody sees what belongs to his own picture, soon, and nothing of them stays behind."""
+"""Many people at once: everybody sees what belongs to his own image, soon, and nothing of them stays behind."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from PIL import Image
 from playwright.sync_api import Browser, expect
 
 from cnnrnn.checkpoint import Checkpoint
-from cnnrnn.images import open_image
-from cnnrnn.prediction import decode_picture, encode_picture
+from cnnrnn.data.images import open_image
+from cnnrnn.inference.predictor import decode_image, encode_image
 from views.style import percent
 
 PEOPLE = 20
-SOAK = "CNNRNN_SOAK_WAVES" in os.environ  # of people with new pictures each time; else the same ones come again
+SOAK = "CNNRNN_SOAK_WAVES" in os.environ  # of people with new images each time; else the same ones come again
 WAVES = int(os.environ.get("CNNRNN_SOAK_WAVES", "3"))
-# Waves until the server's caches are as full as they get: it keeps 64 encoded pictures for all.
+# Waves until the server's caches are as full as they get: it keeps 64 encoded images for all.
 FULL = 4 if SOAK else 1
 
 
-def pictures(wave: int) -> list[bytes]:
-    """Twenty different pictures, from a cat that fades into an astronaut: the model is of twenty minds about them."""
+def images(wave: int) -> list[bytes]:
+    """Twenty different images, from a cat that fades into an astronaut: the model is of twenty minds about them."""
     cat, astronaut = (
         Image.open(ROOT / "dashboard" / "samples" / f"{name}.jpg").convert("RGB").resize((360, 360))
         for name in ("cat", "astronaut")
@@ -41,7 +41,7 @@ def pictures(wave: int) -> list[bytes]:
 
 def expected_of(checkpoint: Checkpoint, data: bytes) -> tuple[list[str], str]:
     """The labels of the best path and its probability, as the page writes it."""
-    trace = decode_picture(checkpoint, encode_picture(checkpoint, open_image(data, 1024))[1], 8)
+    trace = decode_image(checkpoint, encode_image(checkpoint, open_image(data, 1024))[1], 8)
     return trace.names(trace.paths[0].tokens), percent(trace.paths[0].prob)
 
 
@@ -59,7 +59,7 @@ def upload_at_once(browser: Browser, server: Server, files: list[bytes], expecte
             file = {"name": f"person {number}.png", "mimeType": "image/png", "buffer": data}
             page.locator("input[type=file]").first.set_input_files(file)
         for number, (page, (labels, prob)) in enumerate(zip(pages, expected, strict=True)):
-            expect(page.get_by_alt_text(f"The picture person {number}.png")).to_be_visible(timeout=2 * PATIENCE)
+            expect(page.get_by_alt_text(f"The image person {number}.png")).to_be_visible(timeout=2 * PATIENCE)
             settle(page)
             expect(page.locator(".stMarkdownBadge")).to_have_text(labels, timeout=PATIENCE)
             metric = page.locator("[data-testid=stMetric]").filter(has_text=re.compile("Probability of this path"))
@@ -86,7 +86,7 @@ def test_twenty_sessions_never_see_each_others_results_and_leave_no_memory_behin
     checkpoint = Checkpoint.load(ROOT / "checkpoints" / "voc")
     memory = []
     for wave in range(WAVES):
-        files = pictures(wave if SOAK else 0)
+        files = images(wave if SOAK else 0)
         expected = [expected_of(checkpoint, data) for data in files]
         assert len(set(map(str, expected))) > PEOPLE / 2  # mixing would be seen
         upload_at_once(browser, server, files, expected)
@@ -102,7 +102,7 @@ def test_a_long_evaluation_does_not_hold_up_anybody_else(browser: Browser, serve
     stop = busy.get_by_role("button", name=re.compile("Stop"))
     expect(stop).to_be_visible(timeout=PATIENCE)
     other.goto(f"{server.address}/?sample=cat")
-    expect(other.get_by_alt_text("The picture cat")).to_be_visible(timeout=PATIENCE)
+    expect(other.get_by_alt_text("The image cat")).to_be_visible(timeout=PATIENCE)
     for step in (1, 2):
         settle(other)
         on = other.get_by_role("button", name=re.compile("Next step"))

@@ -36,11 +36,11 @@ def test_a_label_that_is_told_changes_the_others(page: Page, server: Server, wid
     before, now = told.inner_text().split("Best path now")
     assert "person" in before
     assert "person" not in now
-    expect(page.get_by_alt_text(re.compile("The picture with the evidence for"))).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_alt_text(re.compile("The image with the evidence for"))).to_be_visible(timeout=PATIENCE)
 
 
 @pytest.mark.parametrize("width", WIDTHS)
-def test_the_map_shows_labels_and_the_pictures_way(page: Page, server: Server, width: int) -> None:
+def test_the_map_shows_labels_and_the_images_way(page: Page, server: Server, width: int) -> None:
     opened(page, server, "label_space?sample=cat", width, "What does it believe is alike?")
     expect(page.locator(".js-plotly-plot")).to_have_count(2, timeout=PATIENCE)  # the map and the matrix
     chart = page.locator(".js-plotly-plot").first
@@ -59,18 +59,18 @@ def test_the_model_tells_how_good_it_is(page: Page, server: Server, width: int) 
 def test_an_upload_stays_chosen_on_the_next_page(page: Page, server: Server) -> None:
     opened(page, server, "", 1300, "Why these labels?")
     page.locator("input[type=file]").set_input_files("dashboard/samples/cat.jpg")
-    expect(page.get_by_alt_text("The picture cat.jpg")).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_alt_text("The image cat.jpg")).to_be_visible(timeout=PATIENCE)
     settle(page)
     page.get_by_role("link", name="What if?").click()
     expect(page.get_by_role("heading", name="Told what to say")).to_be_visible(timeout=PATIENCE)
-    expect(page.get_by_alt_text("The picture cat.jpg")).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_alt_text("The image cat.jpg")).to_be_visible(timeout=PATIENCE)
 
 
 @pytest.mark.parametrize("width", WIDTHS)
-def test_two_models_on_one_picture_side_by_side(page: Page, server: Server, width: int) -> None:
+def test_two_models_on_one_image_side_by_side(page: Page, server: Server, width: int) -> None:
     opened(page, server, "compare?sample=cat&other_model=voc-sigmoid", width, "What is different?")
     expect(page.get_by_role("heading", name="voc-sigmoid")).to_be_visible(timeout=PATIENCE)
-    expect(page.get_by_alt_text("The picture cat")).to_have_count(2, timeout=PATIENCE)
+    expect(page.get_by_alt_text("The image cat")).to_have_count(2, timeout=PATIENCE)
     badges = page.locator(".stMarkdownBadge")
     expect(badges).to_have_text(["cat", "cat"], timeout=PATIENCE)  # they agree: none is marked as "only here"
     expect(page.get_by_text("there is no sequence to search")).to_be_visible(timeout=PATIENCE)
@@ -85,11 +85,11 @@ def test_an_evaluation_is_stopped_and_its_mistakes_are_opened(
     page.get_by_role("option", name="test", exact=True).click()
     settle(page)
     page.get_by_role("button", name="Evaluate").click()
-    expect(page.get_by_text(re.compile("(6[4-9]|[7-9][0-9]) of 1136 pictures"))).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_text(re.compile("(6[4-9]|[7-9][0-9]) of 1136 images"))).to_be_visible(timeout=PATIENCE)
     page.get_by_role("button", name="Stop").click()
     expect(page.get_by_role("heading", name="voc0712 test, voc")).to_be_visible(timeout=PATIENCE)
     settle(page)
-    count = re.search(r"(\d+) pictures, coverage", page.locator("[data-testid=stMain]").inner_text())
+    count = re.search(r"(\d+) images, coverage", page.locator("[data-testid=stMain]").inner_text())
     assert count is not None
     assert 64 <= int(count[1]) < 1136  # what was done is kept, and no more is done
     wide = page.evaluate("document.documentElement.scrollWidth")

@@ -19,7 +19,7 @@ if st.runtime.exists():
     if st.button("Break"):
         raise ValueError("a secret of the server's")
 else:
-    app = st.App(__file__, middleware=server.MIDDLEWARE, on_script_error=server.own_up)
+    app = st.App(__file__, middleware=server.MIDDLEWARE, on_script_error=server.report_unexpected_error)
 """
 
 

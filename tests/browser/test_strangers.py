@@ -13,7 +13,7 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 from typer.testing import CliRunner
 
-from cnnrnn.cli import app
+from cnnrnn.cli.main import app
 from cnnrnn.data import load_split
 
 SCRIPT, IMAGE = "<script>owned()</script>", "<img src=x onerror=owned()>"
@@ -29,7 +29,7 @@ LISTEN = "window.owned = () => { window.wasOwned = true }; window.alert = window
 TINY = [*TINY_BACKBONE, "--embedding", "16", "--hidden", "16"]
 
 
-def picture(image: Image.Image, path: Path) -> None:
+def image(image: Image.Image, path: Path) -> None:
     exif = Image.Exif()
     exif[0x010E], exif[0x013B] = SCRIPT, IMAGE  # description and artist
     image.save(path, exif=exif)
@@ -48,11 +48,11 @@ def evil(scenes_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     rows = []
     for number, sample in enumerate(load_split("scenes", scenes_root, "train").samples[:120]):
         name = f"{IMAGE} {number}.png"
-        picture(Image.open(sample.image), place / name)
+        image(Image.open(sample.image), place / name)
         labels = "|".join(LABELS[label] for label in sorted(sample.labels))
         split = "test" if number % 10 == 0 else "val" if number % 5 == 0 else "train"
         rows.append(f'{name},"{labels.replace(chr(34), 2 * chr(34))}",{split}\n')
-    table = place / "pictures.csv"
+    table = place / "images.csv"
     table.write_text("image,labels,split\n" + "".join(rows))
     data = ["--dataset", "table", "--root", table, "--separator", "|"]
     checkpoint = place / "checkpoints" / "<b>evil"
@@ -92,9 +92,9 @@ def go(page: Page, title: str, question: str) -> None:
     expect(page.get_by_role("heading", name=question)).to_be_visible()
 
 
-def test_a_picture_with_such_a_name_is_decoded_into_such_labels(visit: Page, evil: Path) -> None:
+def test_a_image_with_such_a_name_is_decoded_into_such_labels(visit: Page, evil: Path) -> None:
     visit.locator("input[type=file]").first.set_input_files(evil / f"{IMAGE} 0.png")
-    expect(visit.get_by_alt_text(f"The picture {IMAGE} 0.png")).to_be_visible()
+    expect(visit.get_by_alt_text(f"The image {IMAGE} 0.png")).to_be_visible()
     expect(visit.get_by_text("Step by step")).to_be_visible()
     settle(visit)
     badges = visit.locator(".stMarkdownBadge").all_inner_texts()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cnnrnn.decoding import Path, Trace, TraceStep
+from cnnrnn.decoding.trace import Path, Trace, TraceStep
 from views import bars
 from views.style import DARK, LIGHT
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cnnrnn.decoding import Trace
+from cnnrnn.decoding.trace import Trace
 from views import changes
 from views.changes import Change
 from views.style import DARK, LIGHT
@@ -76,11 +76,11 @@ def test_the_dots_cover_all_probabilities_and_at_most_eight_labels() -> None:
 
 
 def test_the_strongest_share_of_the_pixels_turns_grey_and_the_rest_stays() -> None:
-    picture = np.arange(60, dtype=np.uint8).reshape(4, 5, 3)
+    image = np.arange(60, dtype=np.uint8).reshape(4, 5, 3)
     strength = np.array([[9, 1, 8, 2, 7], [3, 6, 4, 5, 0], [19, 11, 18, 12, 17], [13, 16, 14, 15, 10]], dtype=float)
-    hidden = changes.greyed(picture, strength, 0.25)
+    hidden = changes.greyed(image, strength, 0.25)
     assert hidden.dtype == np.uint8
     grey = strength >= 15
     assert (hidden[grey] == 128).all()
-    np.testing.assert_array_equal(hidden[~grey], picture[~grey])
-    assert (changes.greyed(picture, strength, 1.0) == 128).all()
+    np.testing.assert_array_equal(hidden[~grey], image[~grey])
+    assert (changes.greyed(image, strength, 1.0) == 128).all()

@@ -1,4 +1,4 @@
-"""The page that sets two models or two pictures side by side, on small checkpoints of rendered scenes."""
+"""The page that sets two models or two images side by side, on small checkpoints of rendered scenes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from streamlit.testing.v1 import AppTest
 import state
 from cnnrnn.checkpoint import Checkpoint
 from cnnrnn.data import load_split
-from cnnrnn.training import new_checkpoint
+from cnnrnn.training.initialize import new_checkpoint
 from views.changes import changes
 
 PAGE = "app_pages/compare.py"
@@ -39,12 +39,12 @@ def test_two_models_are_matched_by_the_names_of_their_labels(app: AppTest, scene
     split = load_split("scenes", scenes_root, "train")
     rare = new_checkpoint(split, "test_byobnet", 64, False, 1, torch.device("cpu"), order="rare", embedding_dim=8)
     rare.model.eval()
-    rare.save(state.CHECKPOINTS / "rare", {})
+    rare.save(state.CHECKPOINTS / "rare", {}, card="")
     page = opened(app)
-    picture = state.open_sample(state.sample_names()[0])
+    image = state.open_sample(state.sample_names()[0])
     both = [Checkpoint.load(state.CHECKPOINTS / name) for name in ("voc", "rare")]
     assert both[0].vocabulary.labels != both[1].vocabulary.labels  # another order
-    left, right = (state.outcome(checkpoint, picture, 8) for checkpoint in both)
+    left, right = (state.outcome(checkpoint, image, 8) for checkpoint in both)
     for label, pair in table(page).items():
         for value, side in zip(pair, (left, right), strict=True):
             assert value == pytest.approx(float(side.marginals[side.labels.index(label)]), abs=1e-6)
@@ -55,15 +55,15 @@ def test_the_baseline_stands_beside_the_sequence_model(app: AppTest, scenes_root
     split = load_split("scenes", scenes_root, "train")
     baseline = new_checkpoint(split, "test_byobnet", 64, False, 1, torch.device("cpu"), head="sigmoid")
     baseline.model.eval()
-    baseline.save(state.CHECKPOINTS / "sigmoid", {})
+    baseline.save(state.CHECKPOINTS / "sigmoid", {}, card="")
     page = opened(app)
     assert len(table(page)) == len(split.labels)
     assert any("no sequence to search" in caption.value for caption in page.caption)
 
 
-def test_two_pictures_are_compared_on_one_model(app: AppTest) -> None:
+def test_two_images_are_compared_on_one_model(app: AppTest) -> None:
     page = opened(app)
-    page.segmented_control(key="compare").set_value("two pictures").run()
+    page.segmented_control(key="compare").set_value("two images").run()
     assert not page.exception
     first, last = state.sample_names()[0], state.sample_names()[-1]
     page.pills(key="second_sample").set_value(last).run()

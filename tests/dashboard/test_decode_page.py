@@ -12,8 +12,8 @@ from streamlit.testing.v1 import AppTest
 import state
 from cnnrnn.checkpoint import Checkpoint
 from cnnrnn.data import Sample, load_split
-from cnnrnn.images import open_image
-from cnnrnn.prediction import decode_picture, encode_picture
+from cnnrnn.data.images import open_image
+from cnnrnn.inference.predictor import decode_image, encode_image
 
 
 @pytest.fixture
@@ -49,8 +49,8 @@ def test_an_upload_is_decoded_and_another_path_changes_everything(app: AppTest, 
         assert f"orange-badge[{label}]" in texts(app)
 
     checkpoint = Checkpoint.load(state.CHECKPOINTS / "voc")
-    picture = open_image(scene.image, state.MAX_SIDE)
-    trace = decode_picture(checkpoint, encode_picture(checkpoint, picture)[1], beam=8)
+    image = open_image(scene.image, state.MAX_SIDE)
+    trace = decode_image(checkpoint, encode_image(checkpoint, image)[1], beam=8)
     app.selectbox(key="path").set_value(1).run()
     assert not app.exception
     for step, name in enumerate([*trace.names(trace.paths[1].tokens), "END"], start=1):
@@ -108,13 +108,13 @@ def test_one_of_several_uploads_is_chosen(app: AppTest, scenes_root: Path) -> No
         uploader.upload(f"{number}.png", sample.image.read_bytes())
     uploader.run()
     assert not app.exception
-    assert app.session_state.last_picture.name == "2.png"  # the newest
+    assert app.session_state.last_image.name == "2.png"  # the newest
     app.selectbox(key="which").set_value(0).run()
     assert not app.exception
-    assert app.session_state.last_picture.name == "0.png"
+    assert app.session_state.last_image.name == "0.png"
 
 
-def test_a_picture_of_a_data_set_brings_its_truth(
+def test_a_image_of_a_data_set_brings_its_truth(
     app: AppTest, scenes_root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CNNRNN_DATA", str(scenes_root))
@@ -134,7 +134,7 @@ def test_a_picture_of_a_data_set_brings_its_truth(
 @pytest.mark.parametrize(
     ("name", "make", "message"),
     [
-        ("notes.jpg", lambda encoded: b"not a picture", "not a picture we can read"),
+        ("notes.jpg", lambda encoded: b"not an image", "not an image we can read"),
         ("cut.jpg", lambda encoded: encoded("JPEG")[:300], "damaged or cut off"),
     ],
 )

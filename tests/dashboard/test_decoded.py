@@ -1,4 +1,4 @@
-"""What is kept of a decoded picture stands alone and takes no HTML from labels or names."""
+"""What is kept of a decoded image stands alone and takes no HTML from labels or names."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import re
 import numpy as np
 from PIL import Image
 
-from cnnrnn.decoding import Path, Trace, TraceStep
+from cnnrnn.decoding.trace import Path, Trace, TraceStep
 from views import bars, decoded, tree
 
 EVIL = "<img src=x onerror=alert(1)>"
@@ -27,8 +27,8 @@ def trace() -> Trace:
 
 
 def test_the_report_is_one_file_without_foreign_html_or_addresses() -> None:
-    picture = Image.new("RGB", (40, 30))
-    page = decoded.report(EVIL, picture, trace(), 0, [picture, picture], f"Maps show {EVIL}")
+    image = Image.new("RGB", (40, 30))
+    page = decoded.report(EVIL, image, trace(), 0, [image, image], f"Maps show {EVIL}")
     assert EVIL not in page
     assert page.count("data:image/jpeg;base64,") == 3
     without_script = re.sub(r"<script.*?</script>", "", page, flags=re.S)
@@ -36,7 +36,7 @@ def test_the_report_is_one_file_without_foreign_html_or_addresses() -> None:
     assert "80.00 %" in page
 
 
-def test_the_maps_are_one_picture() -> None:
+def test_the_maps_are_one_image() -> None:
     sheet = decoded.strip(
         [Image.new("RGB", (400, 300), "red"), Image.new("RGB", (400, 300), "blue")], ["1 · a", "2 · b"]
     )
@@ -65,7 +65,7 @@ def figures_in(page: str) -> list[list[dict]]:
 
 
 def colours_in(html: str) -> list[tuple[int, ...]]:
-    """The colour of the first pixel of every picture in a report."""
+    """The colour of the first pixel of every image in a report."""
     found = re.findall(r"data:image/jpeg;base64,([^\"]+)", html)
     return [Image.open(io.BytesIO(base64.b64decode(one))).getpixel((0, 0)) for one in found]
 
@@ -96,14 +96,14 @@ def test_the_report_is_of_the_chosen_path_with_every_map_above_its_own_caption()
     assert shown == [json.loads(figure.to_json())["data"] for figure in expected]
 
 
-def test_a_large_picture_is_made_smaller_in_the_report() -> None:
+def test_a_large_image_is_made_smaller_in_the_report() -> None:
     large = Image.new("RGB", (2000, 1000))
     page = decoded.report("large", large, trace(), 0, [large, large], "")
     found = re.findall(r"data:image/jpeg;base64,([^\"]+)", page)
     assert [Image.open(io.BytesIO(base64.b64decode(one))).size for one in found] == [(720, 360)] * 3
 
 
-def test_each_map_has_its_own_caption_below_it_and_its_picture_is_not_changed() -> None:
+def test_each_map_has_its_own_caption_below_it_and_its_image_is_not_changed() -> None:
     maps = [Image.new("RGB", (360, 180), "red"), Image.new("RGB", (360, 360), "blue")]
     same = decoded.strip(maps, ["", ""])
     captioned = decoded.strip(maps, ["", "cat"])

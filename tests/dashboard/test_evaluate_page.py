@@ -12,7 +12,7 @@ from streamlit.testing.v1 import AppTest
 import state
 from cnnrnn.checkpoint import Checkpoint
 from cnnrnn.data import load_split
-from cnnrnn.evaluation import Evaluation, evaluate, picture_record, read_records
+from cnnrnn.evaluation.evaluate import Evaluation, evaluate, image_record, read_records
 from views import mistakes
 
 PAGE = "app_pages/evaluate.py"
@@ -20,10 +20,10 @@ PAGE = "app_pages/evaluate.py"
 
 @pytest.fixture(scope="module")
 def lines(scenes_checkpoint: Path, scenes_root: Path) -> list[str]:
-    """An evaluation's JSONL in which three pictures were made wrong."""
+    """An evaluation's JSONL in which three images were made wrong."""
     records: list[dict] = []
     split = load_split("scenes", scenes_root, "val")
-    evaluate(Checkpoint.load(scenes_checkpoint), split, each=lambda *one: records.append(picture_record(*one)))
+    evaluate(Checkpoint.load(scenes_checkpoint), split, each=lambda *one: records.append(image_record(*one)))
     names = list(records[0]["marginals"])
     for record in records[:3]:
         record["labels"] = [name for name in names if name not in record["truth"]][:1]  # one wrong, the true forgotten
@@ -61,15 +61,15 @@ def test_an_opened_evaluation_is_shown_and_a_mistake_opens_in_decode(
     wrong[0].click().run()
     assert not page.exception
     assert page.title[0].value == "Why these labels?"
-    assert page.session_state.last_picture.name == evaluation.split.samples[row].image.name
+    assert page.session_state.last_image.name == evaluation.split.samples[row].image.name
 
 
-def test_pictures_outside_the_data_folder_are_not_opened(
+def test_images_outside_the_data_folder_are_not_opened(
     page: AppTest, lines: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
-    monkeypatch.setenv("CNNRNN_DATA", str(elsewhere))  # the pictures are not in it
+    monkeypatch.setenv("CNNRNN_DATA", str(elsewhere))  # the images are not in it
     page.file_uploader(key="jsonl").upload("val.jsonl", "\n".join(lines).encode()).run()
     assert not page.exception
     assert not [button for button in page.button if button.key.startswith("open_")]
@@ -90,7 +90,7 @@ def test_an_evaluation_runs_here(page: AppTest, scenes_root: Path, monkeypatch: 
 def test_a_file_that_is_no_evaluation_is_one_line(page: AppTest) -> None:
     page.file_uploader(key="jsonl").upload("x.jsonl", b'{"image": "<img src=x>"}').run()
     assert not page.exception
-    assert "line 1 is no picture of an evaluation" in page.error[0].value
+    assert "line 1 is no image of an evaluation" in page.error[0].value
 
 
 def test_counts_of_confusions(evaluation: Evaluation) -> None:

@@ -11,8 +11,8 @@ from streamlit.testing.v1 import AppTest
 import state
 from cnnrnn.checkpoint import Checkpoint
 from cnnrnn.data import load_split
-from cnnrnn.embedding import nearest
-from cnnrnn.projection import compute, record
+from cnnrnn.label_space.neighbors import nearest
+from cnnrnn.label_space.projection import compute, record
 
 PAGE = "app_pages/label_space.py"
 
@@ -28,7 +28,7 @@ def page(app: AppTest) -> AppTest:
 def test_without_maps_beside_the_weights_pca_is_drawn(page: AppTest) -> None:
     assert page.segmented_control(key="map").options == ["PCA"]
     checkpoint = Checkpoint.load(state.CHECKPOINTS / "voc")
-    expected = compute(checkpoint.rnn.labels_in_space(), methods=("PCA",))["maps"]["PCA"]["coordinates"]
+    expected = compute(checkpoint.rnn.label_vectors(), methods=("PCA",))["maps"]["PCA"]["coordinates"]
     table = next(frame.value for frame in page.dataframe if "x" in frame.value)
     assert np.array(table[["x", "y"]]) == pytest.approx(np.array(expected)[:, :2])
     page.segmented_control(key="dims").set_value("3-D").run()
@@ -40,7 +40,7 @@ def test_without_maps_beside_the_weights_pca_is_drawn(page: AppTest) -> None:
 def test_maps_that_travel_with_the_checkpoint_are_offered(app: AppTest) -> None:
     folder = state.CHECKPOINTS / "voc"
     checkpoint = Checkpoint.load(folder)
-    record(folder, checkpoint.rnn.labels_in_space(), checkpoint.weights_hash)
+    record(folder, checkpoint.rnn.label_vectors(), checkpoint.weights_hash)
     app.run()
     app.switch_page(PAGE).run()
     assert not app.exception
@@ -52,16 +52,16 @@ def test_neighbours_are_those_of_the_space(page: AppTest) -> None:
     checkpoint = Checkpoint.load(state.CHECKPOINTS / "voc")
     labels = checkpoint.vocabulary.labels
     table = next(frame.value for frame in page.dataframe if "by angle (cosine)" in frame.value).set_index("label")
-    for label, near in nearest(checkpoint.rnn.labels_in_space(), labels, 3).items():
+    for label, near in nearest(checkpoint.rnn.label_vectors(), labels, 3).items():
         assert table.loc[label, "by angle (cosine)"] == ", ".join(f"{name} {value:.2f}" for name, value in near)
 
 
-def test_more_pictures_are_placed_and_bad_ones_named(page: AppTest, scenes_root: Path) -> None:
+def test_more_images_are_placed_and_bad_ones_named(page: AppTest, scenes_root: Path) -> None:
     scene = load_split("scenes", scenes_root, "test").samples[0].image
-    for kind in ("pictures", "a folder"):
+    for kind in ("images", "a folder"):
         page.segmented_control(key="others_kind").set_value(kind).run()
         page.file_uploader(key=f"others {kind}").upload("a.png", scene.read_bytes())
-        page.file_uploader(key=f"others {kind}").upload("b.png", b"no picture")
+        page.file_uploader(key=f"others {kind}").upload("b.png", b"no image")
         page.run()
         assert not page.exception
         assert ["b\\.png" in warning.value for warning in page.warning] == [True]

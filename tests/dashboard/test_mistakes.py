@@ -1,4 +1,4 @@
-"""An evaluation looked into, on five pictures whose counts can be checked by hand."""
+"""An evaluation looked into, on five images whose counts can be checked by hand."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from cnnrnn.data import Sample, Split
-from cnnrnn.evaluation import Evaluation, Predictions, report
+from cnnrnn.evaluation.evaluate import Evaluation, Predictions, report
 from views import mistakes
 from views.style import DARK, LIGHT
 
@@ -42,7 +42,7 @@ def test_precision_and_recall_at_a_threshold_of_all_labels_and_of_one(evaluation
     assert at["recall"] == pytest.approx(100 * 4 / 7)  # 3 ants, 2 bees, 2 cats are true
     ant = mistakes.at_threshold(evaluation, "ant", 0.65)
     assert ant == pytest.approx({"precision": 50.0, "recall": 100 / 3, "F1": 40.0})
-    bee = mistakes.at_threshold(evaluation, "bee", 0.5)  # the fourth picture's is ignored
+    bee = mistakes.at_threshold(evaluation, "bee", 0.5)  # the fourth image's is ignored
     assert bee == pytest.approx({"precision": 200 / 3, "recall": 100.0, "F1": 80.0})
     assert mistakes.at_threshold(evaluation, "bee", 0.76)["recall"] == 50.0
     assert mistakes.at_threshold(evaluation, "bee", 0.75)["recall"] == 100.0  # the threshold itself counts
@@ -84,9 +84,9 @@ def test_the_curve_of_all_labels_leaves_ignored_pairs_out(evaluation: Evaluation
 
 
 def test_a_long_curve_is_thinned_and_keeps_its_ends() -> None:
-    dice = np.random.default_rng(0)
-    marginals = dice.random((5000, 1)).astype(np.float32)
-    truth = dice.random((5000, 1)) < marginals
+    rng = np.random.default_rng(0)
+    marginals = rng.random((5000, 1)).astype(np.float32)
+    truth = rng.random((5000, 1)) < marginals
     many = made(truth, truth, np.zeros_like(truth), marginals, ("ant",))
     curve = mistakes.precision_recall(many, "ant", 0.5, dark=False).data[0]
     assert 390 <= len(curve.x) <= 400
@@ -108,9 +108,9 @@ def test_labels_with_the_most_mistakes_come_first(evaluation: Evaluation) -> Non
 
 def test_confusions_have_the_forgotten_label_in_rows_and_the_said_one_in_columns(evaluation: Evaluation) -> None:
     expected = np.zeros((3, 3), dtype=int)
-    expected[0, 1] = 1  # picture 0: ant forgotten, bee said
-    expected[0, 2] = 1  # picture 1: ant forgotten, cat said; picture 3: bee is ignored there
-    expected[2, 0] = 1  # picture 4: cat forgotten, ant said
+    expected[0, 1] = 1  # image 0: ant forgotten, bee said
+    expected[0, 2] = 1  # image 1: ant forgotten, cat said; image 3: bee is ignored there
+    expected[2, 0] = 1  # image 4: cat forgotten, ant said
     np.testing.assert_array_equal(mistakes.confusions(evaluation), expected)
 
 

@@ -8,7 +8,8 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 import state
-from cnnrnn.checkpoint import file_hash, record_evaluation
+from cnnrnn.checkpoint import file_hash
+from cnnrnn.evaluation.record import record_evaluation
 
 PAGE = "app_pages/model.py"
 

@@ -1,4 +1,4 @@
-"""The label space drawn: where labels, steps and pictures stand, what is joined, and who is like whom."""
+"""The label space drawn: where labels, steps and images stand, what is joined, and who is like whom."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_every_label_stands_at_its_coordinates_and_edges_join_the_pairs_they_are
     assert list(labels.y) == [1, -1, 3, 0.5]
     assert list(labels.text) == ["ant", "&lt;b&gt;bee", "cat", "dog"]
     assert list(labels.customdata) == [0, 1, 2, 3]
-    assert labels.hovertext[1] == "&lt;b&gt;bee: 25 training pictures"
+    assert labels.hovertext[1] == "&lt;b&gt;bee: 25 training images"
     assert labels.mode == "markers+text"
     np.testing.assert_array_equal(edges.x, [0, 4, np.nan, 2, -6, np.nan])
     np.testing.assert_array_equal(edges.y, [1, 3, np.nan, -1, 0.5, np.nan])
@@ -51,7 +51,7 @@ def test_in_three_dimensions_nothing_loses_its_depth() -> None:
     assert [list(figure.data[-1][axis]) for axis in "xyz"] == [[1, 3], [2, 0], [8, 7]]
 
 
-def test_the_area_of_a_dot_is_the_number_of_training_pictures_and_the_label_looked_for_is_coloured() -> None:
+def test_the_area_of_a_dot_is_the_number_of_training_images_and_the_label_looked_for_is_coloured() -> None:
     labels = drawn().data[1]
     smallest = labels.marker.size[3]
     extra = np.array(labels.marker.size) - smallest
@@ -78,10 +78,10 @@ def test_the_names_of_many_labels_are_told_on_hovering_alone(count: int, mode: s
     labels = [f"label {i}" for i in range(count)]
     figure = space.figure(np.random.default_rng(0).random((count, 2)), labels, [1] * count, (), None, False)
     assert figure.data[0].mode == mode
-    assert figure.data[0].hovertext[count - 1] == f"label {count - 1}: 1 training pictures"
+    assert figure.data[0].hovertext[count - 1] == f"label {count - 1}: 1 training images"
 
 
-def test_the_way_of_a_picture_goes_through_its_steps_in_their_order() -> None:
+def test_the_way_of_a_image_goes_through_its_steps_in_their_order() -> None:
     figure = drawn()
     space.add_way(figure, np.array([[0.5, -0.5], [1.5, 2.5], [-1.0, 3.0]]), ["<b>bee", "cat", "END"], dark=False)
     way = figure.data[-1]
@@ -98,11 +98,11 @@ def test_the_way_of_a_picture_goes_through_its_steps_in_their_order() -> None:
     assert (flat.data[-1].marker.symbol, flat.data[-1].marker.color) == ("diamond", DARK.chosen)
 
 
-def test_each_picture_is_drawn_at_its_own_place() -> None:
+def test_each_image_is_drawn_at_its_own_place() -> None:
     figure = drawn()
     places = np.array([[1.0, -2.0], [3.0, 2.0]])
-    pictures = [Image.new("RGB", (200, 100), colour) for colour in ("red", "blue")]
-    space.add_pictures(figure, places, pictures, ["<b>one", "two"])
+    images = [Image.new("RGB", (200, 100), colour) for colour in ("red", "blue")]
+    space.add_images(figure, places, images, ["<b>one", "two"])
     for image, (x, y), colour in zip(figure.layout.images, places, [(254, 0, 0), (0, 0, 254)], strict=True):
         assert (image.x, image.y, image.xref, image.yref) == (x, y, "x", "y")
         assert (image.xanchor, image.yanchor) == ("center", "middle")

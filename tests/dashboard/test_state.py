@@ -1,4 +1,4 @@
-"""What the dashboard keeps: every answer belongs to its own model, picture and settings."""
+"""What the dashboard keeps: every answer belongs to its own model, image and settings."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ import torch
 from PIL import Image
 
 import state
-from cnnrnn.attribution import explain, worth_of_labels_before
+from cnnrnn.attribution.explain import explain, prefix_contribution
+from cnnrnn.attribution.methods import METHODS
+from cnnrnn.attribution.overlay import overlay
+from cnnrnn.attribution.targets import TARGETS, against
 from cnnrnn.checkpoint import METRICS, Checkpoint, CheckpointError, file_hash
 from cnnrnn.data import Sample, Split, load_split
-from cnnrnn.decoding import Given
-from cnnrnn.files import json_text
-from cnnrnn.images import ImageError
-from cnnrnn.methods import METHODS
-from cnnrnn.overlay import overlay
-from cnnrnn.prediction import decode_batch, decode_picture, encode_picture
-from cnnrnn.projection import compute
-from cnnrnn.targets import TARGETS, against
-from cnnrnn.training import new_checkpoint
+from cnnrnn.data.images import ImageError
+from cnnrnn.decoding.constraints import Constraints
+from cnnrnn.inference.predictor import decode_batch, decode_image, encode_image
+from cnnrnn.label_space.projection import compute
+from cnnrnn.training.initialize import new_checkpoint
+from cnnrnn.utils.files import json_text
 
 LABELS = ("ant", "bee", "cat", "dog", "elk")
 
@@ -49,18 +49,18 @@ def checkpoints(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def checkpoint(checkpoints: Path) -> Checkpoint:
-    made(0, embedding_dim=8, hidden_dim=8).save(checkpoints / "toy", {})
+    made(0, embedding_dim=8, hidden_dim=8).save(checkpoints / "toy", {}, card="")
     return state.load_checkpoint("toy")
 
 
 @pytest.fixture
-def picture(encoded: Callable[..., bytes]) -> state.Picture:
-    return state.open_picture("gradient.png", encoded("PNG"))
+def image(encoded: Callable[..., bytes]) -> state.InputImage:
+    return state.read_image("gradient.png", encoded("PNG"))
 
 
 @pytest.fixture
-def turned(encoded: Callable[..., bytes], gradient_picture: Image.Image) -> state.Picture:
-    return state.open_picture("turned.png", encoded("PNG", gradient_picture.transpose(Image.Transpose.ROTATE_180)))
+def turned(encoded: Callable[..., bytes], gradient_image: Image.Image) -> state.InputImage:
+    return state.read_image("turned.png", encoded("PNG", gradient_image.transpose(Image.Transpose.ROTATE_180)))
 
 
 def test_checkpoints_are_folders_with_a_config_and_the_default_comes_first(checkpoints: Path) -> None:
@@ -88,7 +88,7 @@ def test_samples_are_the_jpegs_in_their_folder_by_name(
 def test_a_model_is_kept_until_its_folder_is_trained_anew(checkpoints: Path, checkpoint: Checkpoint) -> None:
     assert state.load_checkpoint("toy") is checkpoint
     assert checkpoint.weights_hash == file_hash(checkpoints / "toy" / "model.safetensors")
-    made(1, embedding_dim=8, hidden_dim=8).save(checkpoints / "toy", {})
+    made(1, embedding_dim=8, hidden_dim=8).save(checkpoints / "toy", {}, card="")
     again = state.load_checkpoint("toy")
     assert again is not checkpoint
     assert again.weights_hash == file_hash(checkpoints / "toy" / "model.safetensors") != checkpoint.weights_hash
@@ -105,7 +105,7 @@ def test_results_are_those_of_the_checkpoint(checkpoints: Path, checkpoint: Chec
 def test_the_map_beside_the_weights_is_used_if_it_is_theirs_and_pca_otherwise(
     checkpoints: Path, checkpoint: Checkpoint
 ) -> None:
-    points = checkpoint.rnn.labels_in_space()
+    points = checkpoint.rnn.label_vectors()
     pca = state.projection("toy", checkpoint)
     assert pca == compute(points, methods=("PCA",))
     assert list(pca["maps"]) == ["PCA"]
@@ -116,8 +116,8 @@ def test_the_map_beside_the_weights_is_used_if_it_is_theirs_and_pca_otherwise(
     (checkpoints / "toy" / "projection.json").write_text(json_text(kept))
     assert state.projection("toy", checkpoint) == kept
     other = made(2, embedding_dim=8, hidden_dim=8)
-    other.save(checkpoints / "other", {})
-    assert state.projection("other", other) == compute(other.rnn.labels_in_space(), methods=("PCA",)) != pca
+    other.save(checkpoints / "other", {}, card="")
+    assert state.projection("other", other) == compute(other.rnn.label_vectors(), methods=("PCA",)) != pca
 
 
 def test_files_are_listed_with_their_sizes_and_hashes_and_looked_at_again_when_they_change(checkpoints: Path) -> None:
@@ -135,26 +135,26 @@ def test_files_are_listed_with_their_sizes_and_hashes_and_looked_at_again_when_t
     assert state.files("toy")[0]["SHA-256"] == hashlib.sha256(b"xyz").hexdigest()
 
 
-def test_a_picture_is_known_by_its_bytes_and_no_larger_than_the_dashboard_shows(
-    encoded: Callable[..., bytes], picture: state.Picture
+def test_a_image_is_known_by_its_bytes_and_no_larger_than_the_dashboard_shows(
+    encoded: Callable[..., bytes], image: state.InputImage
 ) -> None:
-    assert picture.digest == hashlib.sha256(encoded("PNG")).hexdigest()
-    assert (picture.name, picture.truth, picture.image.size) == ("gradient.png", None, (96, 64))
-    np.testing.assert_array_equal(np.asarray(picture.image)[0, :, 0], np.linspace(0, 255, 96, dtype=np.uint8))
-    large = state.open_picture("large.png", encoded("PNG", Image.new("RGB", (2048, 1024))), ("ant",))
-    assert (large.image.size, large.truth) == ((1024, 512), ("ant",))
+    assert image.digest == hashlib.sha256(encoded("PNG")).hexdigest()
+    assert (image.name, image.truth, image.pixels.size) == ("gradient.png", None, (96, 64))
+    np.testing.assert_array_equal(np.asarray(image.pixels)[0, :, 0], np.linspace(0, 255, 96, dtype=np.uint8))
+    large = state.read_image("large.png", encoded("PNG", Image.new("RGB", (2048, 1024))), ("ant",))
+    assert (large.pixels.size, large.truth) == ((1024, 512), ("ant",))
     with pytest.raises(ImageError):
-        state.open_picture("x.png", b"no picture")
+        state.read_image("x.png", b"no image")
 
 
-def test_an_altered_picture_is_another_one(picture: state.Picture, turned: state.Picture) -> None:
+def test_an_altered_image_is_another_one(image: state.InputImage, turned: state.InputImage) -> None:
     white = Image.new("RGB", (96, 64), "white")
-    one = state.altered(picture, "step 1 hidden", white)
-    assert (one.name, one.image, one.truth) == ("gradient.png", white, None)
+    one = state.altered(image, "step 1 hidden", white)
+    assert (one.name, one.pixels, one.truth) == ("gradient.png", white, None)
     digests = {
-        picture.digest,
+        image.digest,
         one.digest,
-        state.altered(picture, "step 2 hidden", white).digest,
+        state.altered(image, "step 2 hidden", white).digest,
         state.altered(turned, "step 1 hidden", white).digest,
     }
     assert len(digests) == 4
@@ -193,55 +193,55 @@ def test_a_split_is_the_one_that_is_named(scenes_root: Path, monkeypatch: pytest
         assert state.split("scenes", name) is found
 
 
-def test_a_trace_belongs_to_its_model_picture_beam_and_what_was_given(
-    checkpoint: Checkpoint, picture: state.Picture, turned: state.Picture
+def test_a_trace_belongs_to_its_model_image_beam_and_what_was_given(
+    checkpoint: Checkpoint, image: state.InputImage, turned: state.InputImage
 ) -> None:
     other = made(3, embedding_dim=8, hidden_dim=8)
     other.weights_hash = "other"
-    given = Given(((0, 3),), (1,))
+    given = Constraints(((0, 3),), (1,))
     seen = []
     for model, looked_at, beam, told in (
-        (checkpoint, picture, 1, Given()),
-        (other, picture, 1, Given()),
-        (checkpoint, turned, 1, Given()),
-        (checkpoint, picture, 3, Given()),
-        (checkpoint, picture, 1, given),
+        (checkpoint, image, 1, Constraints()),
+        (other, image, 1, Constraints()),
+        (checkpoint, turned, 1, Constraints()),
+        (checkpoint, image, 3, Constraints()),
+        (checkpoint, image, 1, given),
     ):
         found = state.trace(model, looked_at, beam, told)
-        feature = encode_picture(model, looked_at.image)[1]
-        expected = decode_picture(model, feature, beam, told)
-        assert (found.beam, found.given, found.paths) == (beam, told, expected.paths)
+        feature = encode_image(model, looked_at.pixels)[1]
+        expected = decode_image(model, feature, beam, told)
+        assert (found.beam, found.constraints, found.paths) == (beam, told, expected.paths)
         np.testing.assert_array_equal(found.marginals, expected.marginals)
         assert state.trace(model, looked_at, beam, told) is found  # kept
         torch.testing.assert_close(state.feature(model, looked_at), feature.unsqueeze(0))
         seen.append(tuple(found.marginals))
     assert len(set(seen)) == len(seen)
-    assert state.trace(checkpoint, picture, 3).given == Given()
+    assert state.trace(checkpoint, image, 3).constraints == Constraints()
 
 
 def test_the_outcome_is_the_search_of_a_sequence_model_and_the_threshold_of_the_baseline(
-    checkpoint: Checkpoint, picture: state.Picture, turned: state.Picture
+    checkpoint: Checkpoint, image: state.InputImage, turned: state.InputImage
 ) -> None:
-    assert state.outcome(checkpoint, picture, 2) is state.trace(checkpoint, picture, 2)
+    assert state.outcome(checkpoint, image, 2) is state.trace(checkpoint, image, 2)
     baseline = made(0, head="sigmoid")
     baseline.weights_hash = "baseline"
-    for looked_at in (picture, turned):
-        feature = encode_picture(baseline, looked_at.image)[1].unsqueeze(0)
+    for looked_at in (image, turned):
+        feature = encode_image(baseline, looked_at.pixels)[1].unsqueeze(0)
         expected = decode_batch(baseline.model, feature, LABELS)[0]
         found = state.outcome(baseline, looked_at, 2)
         assert (found.steps, found.paths, found.labels) == ((), expected.paths, LABELS)
         np.testing.assert_array_equal(found.marginals, expected.marginals)
 
 
-def test_what_the_labels_before_are_worth_belongs_to_the_path_and_the_picture(
-    checkpoint: Checkpoint, picture: state.Picture, turned: state.Picture
+def test_what_the_labels_before_are_worth_belongs_to_the_path_and_the_image(
+    checkpoint: Checkpoint, image: state.InputImage, turned: state.InputImage
 ) -> None:
     seen = []
-    for looked_at in (picture, turned):
+    for looked_at in (image, turned):
         for tokens in ((2, 0), (0, 2), (2,)):
-            found = state.worth_of_labels_before(checkpoint, looked_at, tokens)
-            feature = encode_picture(checkpoint, looked_at.image)[1].unsqueeze(0)
-            assert found == pytest.approx(worth_of_labels_before(checkpoint.rnn, feature, tokens).tolist())
+            found = state.prefix_contribution(checkpoint, looked_at, tokens)
+            feature = encode_image(checkpoint, looked_at.pixels)[1].unsqueeze(0)
+            assert found == pytest.approx(prefix_contribution(checkpoint.rnn, feature, tokens).tolist())
             assert len(found) == len(tokens) + 1
             seen.append(tuple(found))
     assert len(set(seen)) == len(seen)
@@ -250,15 +250,15 @@ def test_what_the_labels_before_are_worth_belongs_to_the_path_and_the_picture(
 @pytest.mark.parametrize("method", ["cam", "grad-cam", "input-x-gradient"])
 @pytest.mark.parametrize("target", ["log-odds", "logit", 3, 5])
 def test_an_explanation_is_by_the_method_and_of_the_target_that_are_asked_for(
-    method: str, target: str | int, checkpoint: Checkpoint, picture: state.Picture
+    method: str, target: str | int, checkpoint: Checkpoint, image: state.InputImage
 ) -> None:
     assert method in METHODS
     tokens = (2, 0)
-    feature_map = encode_picture(checkpoint, picture.image)[0]
+    feature_map = encode_image(checkpoint, image.pixels)[0]
     explained = against(target) if isinstance(target, int) else TARGETS[target]
-    pixels = checkpoint.model.backbone.preprocess(picture.image) if method == "input-x-gradient" else None
+    pixels = checkpoint.model.backbone.preprocess(image.pixels) if method == "input-x-gradient" else None
     expected = explain(checkpoint.rnn, feature_map, tokens, method, explained, pixels)
-    found = state.explanation(checkpoint, picture, tokens, state.Maps(method, target))
+    found = state.explanation(checkpoint, image, tokens, state.Maps(method, target))
     assert (found.tokens, found.method) == (tokens, method)
     torch.testing.assert_close(found.scores, expected.scores)
     torch.testing.assert_close(found.maps, expected.maps)
@@ -266,13 +266,13 @@ def test_an_explanation_is_by_the_method_and_of_the_target_that_are_asked_for(
 
 
 def test_maps_explain_the_log_odds_by_cam_unless_something_else_is_asked_for(
-    checkpoint: Checkpoint, picture: state.Picture, turned: state.Picture
+    checkpoint: Checkpoint, image: state.InputImage, turned: state.InputImage
 ) -> None:
     seen = []
-    for looked_at in (picture, turned):
+    for looked_at in (image, turned):
         for tokens in ((2, 0), (0, 2)):
             found = state.explanation(checkpoint, looked_at, tokens)
-            expected = explain(checkpoint.rnn, encode_picture(checkpoint, looked_at.image)[0], tokens, "cam")
+            expected = explain(checkpoint.rnn, encode_image(checkpoint, looked_at.pixels)[0], tokens, "cam")
             torch.testing.assert_close(found.maps, expected.maps)
             seen.append(found.maps.flatten().tolist())
     assert len({str(values) for values in seen}) == 4
@@ -286,21 +286,21 @@ def pixels(data: bytes) -> np.ndarray:
 
 
 def test_a_map_is_drawn_with_the_opacity_and_above_the_floor_that_are_asked_for() -> None:
-    picture = state.Picture("grey", Image.new("RGB", (96, 64), (120, 120, 120)), "")
+    image = state.InputImage("grey", Image.new("RGB", (96, 64), (120, 120, 120)), "")
     values = torch.tensor([[0.0, 1.0, 2.0], [0.5, 4.0, -1.0]])
     settings = list(itertools.product((0.3, 0.9), (0.0, 0.45), (4.0, 12.0)))  # opacity, floor, scale
     expected = np.stack(
-        [np.asarray(overlay(picture.image, values.numpy(), scale, *rest)) for *rest, scale in settings]
+        [np.asarray(overlay(image.pixels, values.numpy(), scale, *rest)) for *rest, scale in settings]
     ).astype(int)
     for index, (opacity, floor, scale) in enumerate(settings):
-        found = pixels(state.draw(picture, values, scale, state.Maps(opacity=opacity, floor=floor)))
+        found = pixels(state.draw(image, values, scale, state.Maps(opacity=opacity, floor=floor)))
         errors = np.abs(expected - found).mean(axis=(1, 2, 3))
         assert errors.argmin() == index  # a JPEG is nearly the same, and no other is as near
         assert errors[index] < 2
 
 
 def test_the_maps_of_a_path_are_drawn_in_the_order_of_its_steps_on_one_scale(
-    checkpoint: Checkpoint, picture: state.Picture
+    checkpoint: Checkpoint, image: state.InputImage
 ) -> None:
     tokens = (2, 0)
     for maps in (
@@ -311,10 +311,10 @@ def test_the_maps_of_a_path_are_drawn_in_the_order_of_its_steps_on_one_scale(
         state.Maps(target="logit"),
         state.Maps(target=1),
     ):
-        explained = state.explanation(checkpoint, picture, tokens, maps)
-        expected = [state.draw(picture, values, explained.scale, maps) for values in explained.maps]
-        assert state.drawn(checkpoint, picture, tokens, maps) == expected
+        explained = state.explanation(checkpoint, image, tokens, maps)
+        expected = [state.draw(image, values, explained.scale, maps) for values in explained.maps]
+        assert state.drawn(checkpoint, image, tokens, maps) == expected
         assert len(set(expected)) > 1
-    assert state.drawn(checkpoint, picture, tokens) == state.drawn(checkpoint, picture, tokens, state.Maps())
+    assert state.drawn(checkpoint, image, tokens) == state.drawn(checkpoint, image, tokens, state.Maps())
     strongest = max(float(values.max()) for values in explained.maps)
     assert explained.scale == pytest.approx(strongest)

@@ -51,9 +51,9 @@ def test_average_precisions_are_ranked_best_first_beside_their_own_names() -> No
     assert list(figure.layout.yaxis.tickvals) == [0, 1, 2]
     assert figure.layout.yaxis.autorange == "reversed"
     assert list(bar.hovertext) == [
-        "&lt;b&gt;bee: AP 90.6 %, 6 pictures in the split, 60 in training",
-        "cat: AP 60.0 %, 7 pictures in the split, 0 in training",
-        "ant: AP 30.4 %, 5 pictures in the split, 50 in training",
+        "&lt;b&gt;bee: AP 90.6 %, 6 images in the split, 60 in training",
+        "cat: AP 60.0 %, 7 images in the split, 0 in training",
+        "ant: AP 30.4 %, 5 images in the split, 50 in training",
     ]
     assert bar.marker.color == LIGHT.kept
     low, high = figure.layout.xaxis.range

@@ -10,7 +10,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from cnnrnn.decoding import Path, Trace, TraceStep, beam_search
+from cnnrnn.decoding.beam_search import beam_search
+from cnnrnn.decoding.trace import Path, Trace, TraceStep
 from views import bars, tree
 from views.style import DARK, LIGHT
 

@@ -13,9 +13,10 @@ from streamlit.testing.v1 import AppTest
 import state
 from cnnrnn.checkpoint import Checkpoint
 from cnnrnn.data import load_split
-from cnnrnn.decoding import Given, Trace
-from cnnrnn.images import open_image
-from cnnrnn.prediction import decode_picture, encode_picture
+from cnnrnn.data.images import open_image
+from cnnrnn.decoding.constraints import Constraints
+from cnnrnn.decoding.trace import Trace
+from cnnrnn.inference.predictor import decode_image, encode_image
 from views.changes import changes, greyed, in_words
 
 PAGE = "app_pages/what_if.py"
@@ -38,9 +39,9 @@ def page(app: AppTest, scene: Path) -> AppTest:
     return app
 
 
-def decoded(scene: Path, given: Given) -> Trace:
+def decoded(scene: Path, constraints: Constraints) -> Trace:
     checkpoint = Checkpoint.load(state.CHECKPOINTS / "voc")
-    return decode_picture(checkpoint, encode_picture(checkpoint, open_image(scene, state.MAX_SIDE))[1], 8, given)
+    return decode_image(checkpoint, encode_image(checkpoint, open_image(scene, state.MAX_SIDE))[1], 8, constraints)
 
 
 def table(page: AppTest, column: str) -> dict[str, float]:
@@ -49,24 +50,24 @@ def table(page: AppTest, column: str) -> dict[str, float]:
 
 
 def test_what_is_told_is_decoded(page: AppTest, scene: Path) -> None:
-    plain = decoded(scene, Given())
+    plain = decoded(scene, Constraints())
     assert table(page, "after") == pytest.approx(dict(zip(plain.labels, plain.marginals, strict=True)))
     absent = int(plain.marginals.argmin())
     present = plain.paths[0].tokens[0]
     page.multiselect(key="starts").set_value([plain.labels[absent]])
     page.multiselect(key="never").set_value([plain.labels[present]]).run()
     assert not page.exception
-    told = decoded(scene, Given(((0, absent),), (present,)))
+    told = decoded(scene, Constraints(((0, absent),), (present,)))
     assert table(page, "after") == pytest.approx(dict(zip(told.labels, told.marginals, strict=True)))
     assert any(f"Best path now: {told.labels[absent]} → " in block.value for block in page.markdown)
 
     page.multiselect(key="never").set_value([plain.labels[absent]]).run()
     assert not page.exception
-    assert "given once" in page.warning[0].value
+    assert "constraints once" in page.warning[0].value
 
 
 def test_every_order_is_scored(page: AppTest, scene: Path) -> None:
-    trace = decoded(scene, Given())
+    trace = decoded(scene, Constraints())
     names = trace.names(trace.paths[0].tokens)
     orders = next(frame.value for frame in page.dataframe if "order" in frame.value)
     assert set(orders["order"]) == {" → ".join([*order, "END"]) for order in itertools.permutations(names)}
@@ -85,9 +86,9 @@ def test_hiding_everything_a_label_rests_on_makes_it_go(page: AppTest) -> None:
 
 
 def test_changes_are_ranked_and_said_in_words(scene: Path, app: AppTest) -> None:
-    plain = decoded(scene, Given())
+    plain = decoded(scene, Constraints())
     absent = int(plain.marginals.argmin())
-    told = decoded(scene, Given(((0, absent),)))
+    told = decoded(scene, Constraints(((0, absent),)))
     found = changes(plain, told)
     assert [abs(c.delta) for c in found] == sorted((abs(c.delta) for c in found), reverse=True)
     risen = next(change for change in found if change.label == plain.labels[absent])
@@ -96,18 +97,18 @@ def test_changes_are_ranked_and_said_in_words(scene: Path, app: AppTest) -> None
 
 
 def test_the_strongest_pixels_turn_grey() -> None:
-    picture = np.zeros((4, 5, 3), dtype=np.uint8)
+    image = np.zeros((4, 5, 3), dtype=np.uint8)
     strength = np.arange(20).reshape(4, 5)
-    hidden = greyed(picture, strength, 0.25)
+    hidden = greyed(image, strength, 0.25)
     assert (hidden[strength >= 15] == 128).all()
     assert (hidden[strength < 15] == 0).all()
 
 
 def test_the_company_a_label_keeps_in_training_and_by_the_model(page: AppTest) -> None:
     metrics = state.CHECKPOINTS / "voc" / "metrics.json"
-    together = json.loads(metrics.read_text())["together"]
+    together = json.loads(metrics.read_text())["cooccurrence"]
     label = "circle"
-    page.selectbox[next(i for i, box in enumerate(page.selectbox) if box.label == "In pictures with")].set_value(label)
+    page.selectbox[next(i for i, box in enumerate(page.selectbox) if box.label == "In images with")].set_value(label)
     page.run()
     assert not page.exception
     table = next(frame.value for frame in page.dataframe if "in training" in frame.value)

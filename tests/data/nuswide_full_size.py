@@ -21,7 +21,7 @@ CONCEPTS, TAGS = 81, 1000
 
 
 def render(root: Path) -> None:
-    dice = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     for folder in ("ConceptsList", "ImageList", "Groundtruth/TrainTestLabels", "NUS_WID_Tags"):
         (root / folder).mkdir(parents=True)
     (root / "ConceptsList" / "Concepts81.txt").write_text("".join(f"concept{i}\n" for i in range(CONCEPTS)))
@@ -31,10 +31,10 @@ def render(root: Path) -> None:
         (root / "ImageList" / f"{part}Imagelist.txt").write_text("".join(f"{name}\r\n" for name in names))
         for i in range(CONCEPTS):
             path = root / "Groundtruth" / "TrainTestLabels" / f"Labels_concept{i}_{part}.txt"
-            path.write_bytes(rows(dice.random((images, 1)) < 0.02))
+            path.write_bytes(rows(rng.random((images, 1)) < 0.02))
         with (root / "NUS_WID_Tags" / f"{part}_Tags1k.dat").open("wb") as file:
             for start in range(0, images, 4096):
-                file.write(rows(dice.random((min(4096, images - start), TAGS)) < 0.006))
+                file.write(rows(rng.random((min(4096, images - start), TAGS)) < 0.006))
         for name in names:
             path = root / "Flickr" / name.replace("\\", "/")
             path.parent.mkdir(parents=True, exist_ok=True)

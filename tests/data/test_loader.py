@@ -1,4 +1,4 @@
-"""Batches of pictures: how they are handed to a GPU, as far as a machine without one can tell."""
+"""Batches of images: how they are handed to a GPU, as far as a machine without one can tell."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ def test_batches_for_a_gpu_lie_in_pinned_memory(device: str, tmp_path: Path, mon
 
     monkeypatch.setattr(loader, "DataLoader", Watched)
     paths = [tmp_path / "black.png", tmp_path / "missing.png"]
-    transform = lambda picture: torch.zeros(3, *picture.size)  # noqa: E731
+    transform = lambda image: torch.zeros(3, *image.size)  # noqa: E731
     ((read, images, failed),) = loader.batches(paths, transform, 8, 2, device=torch.device(device))
     assert asked == [device == "cuda"]
     assert read == [0]
     assert images.shape == (1, 3, 8, 8)
     assert list(failed) == [1]
-    assert loader.onto(torch.device("cpu"), images).equal(images)
+    assert loader.to_device(torch.device("cpu"), images).equal(images)

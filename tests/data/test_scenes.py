@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from cnnrnn.data import load_split
-from cnnrnn.images import open_image
+from cnnrnn.data.images import open_image
 
 
 def test_scenes_are_the_same_at_every_call_and_follow_their_rules(scenes_root: Path, tmp_path: Path) -> None:

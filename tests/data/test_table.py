@@ -40,8 +40,8 @@ def test_a_csv_with_everything_that_goes_wrong(folder: Path) -> None:
         ("c, d.jpg", {"dog"}),
     ]
     assert train.remarks == (
-        "1 left out, the picture is missing (mine.csv, line 5)",
-        "1 left out, the picture stands in an earlier row (mine.csv, line 4)",
+        "1 left out, the image is missing (mine.csv, line 5)",
+        "1 left out, the image stands in an earlier row (mine.csv, line 4)",
     )
     val = load_split("table", path, "val")
     assert val.samples[0].labels == {"cat"}
@@ -58,7 +58,7 @@ def test_separator_and_jsonl(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
-        ("a.csv", "picture,labels\n", "must name the columns image"),
+        ("a.csv", "image,labels\n", "must name the columns image"),
         ("a.csv", "image,labels\na.jpg\n", "line 2: expected an image"),
         ("a.jsonl", '{"image": "a.jpg", "labels": ["x"]}\nnonsense\n', "line 2: expected an object"),
         ("a.jsonl", '{"image": "a.jpg", "labels": [1]}\n', "line 1: image must be text"),

@@ -1,0 +1,148 @@
+"""The one door for images: bytes or a path in, a safe upright RGB image out, or an error in one line."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from cnnrnn.utils.errors import UserError, summarize_error
+
+# By list, not by whatever Pillow has installed: EPS starts Ghostscript, PSD and others are rarely fuzzed.
+FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "TIFF", "BMP")
+SUFFIXES = (".jpg", ".jpeg", ".png", ".gif", ".webp", ".tif", ".tiff", ".bmp")
+# Whatever a file says it is, opening it takes less than 500 MB: all pixels are in memory, of a WebP four times, except
+# of a JPEG that is decoded at a smaller scale.
+MAX_PIXELS = 24_000_000
+MAX_PIXELS_SCALED = 65_000_000
+LONGEST = 65_535  # pixels of a side, as long as a JPEG's can be; Pillow keeps as much for a row as for three pixels
+LIMIT = "CNNRNN_MAX_MEGAPIXELS"  # the variable by which whoever starts the program sets both
+_SIXTEEN_BIT = 257.0  # 65535 / 255
+_STRIP = 256  # rows that are converted at a time
+
+
+class ImageError(UserError):
+    """An image that can't be used; the message is one line for a person and says what to do."""
+
+
+def open_image(source: bytes | Path, max_side: int | None = None) -> Image.Image:
+    """Read an image from a stranger.
+
+    Upright (EXIF rotation applied), first frame of an animation, transparency laid on white, 16-bit and
+    floating-point grey rescaled to 8 bits, CMYK converted. With ``max_side`` the longer side comes out no
+    larger than that many pixels, which is much faster for large JPEGs.
+
+    Raises ImageError for anything that is not an image in one of ``FORMATS``, is cut off or damaged, or has
+    more pixels than `max_pixels`.
+    """
+    try:
+        with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=FORMATS) as im:
+            _check_size(im, max_side)
+            if max_side is not None:
+                im.draft(None, (max_side, max_side))  # a JPEG is decoded at the nearest larger scale
+            im.load()
+            rgb = _to_rgb(ImageOps.exif_transpose(_reduce(im, max_side)))
+            if max_side is not None:
+                rgb.thumbnail((max_side, max_side))
+            return rgb
+    except UserError:
+        raise
+    except FileNotFoundError:
+        raise ImageError("there is no such file; check the path") from None
+    except IsADirectoryError:
+        raise ImageError("this is a folder; name an image") from None
+    except PermissionError:
+        raise ImageError("the file may not be read; check its permissions") from None
+    except UnidentifiedImageError:
+        raise ImageError(f"not an image we can read; save it as one of {', '.join(FORMATS)}") from None
+    except Image.DecompressionBombError:
+        raise ImageError("far more megapixels than can be opened; scale it down first") from None
+    except Exception as error:  # hostile bytes make Pillow's decoders raise almost anything
+        reason = summarize_error(error)
+        raise ImageError(f"the image is damaged or cut off ({reason}); save or download it again") from None
+
+
+def max_pixels(im: Image.Image, max_side: int | None) -> int:
+    """How many it may have. Raises UserError if the variable that sets it holds no number."""
+    megapixels = os.environ.get(LIMIT)
+    if megapixels is None:
+        scaled = max_side is not None and im.format in ("JPEG", "MPO") and im.mode != "CMYK"
+        return MAX_PIXELS_SCALED if scaled else MAX_PIXELS
+    if not megapixels.isascii() or not megapixels.isdigit():
+        raise UserError(f"{LIMIT} must be a whole number of megapixels, not '{megapixels}'")
+    return int(megapixels) * 10**6
+
+
+def _check_size(im: Image.Image, max_side: int | None) -> None:
+    """Before any pixel is decoded: a 24 KB PNG can hold 200 megapixels."""
+    if max(im.size) > LONGEST:
+        raise ImageError(f"{im.width} × {im.height}: a side has more than {LONGEST:,} pixels; cut or scale it first")
+    most = max_pixels(im, max_side)
+    if im.width * im.height > most:
+        raise ImageError(
+            f"{im.width} × {im.height} pixels is more than {most / 10**6:g} megapixels, the most for {im.format}; "
+            f"scale it down first, or start the program with {LIMIT}={-(-im.width * im.height // 10**6)}"
+        )
+
+
+def _reduce(im: Image.Image, max_side: int | None) -> Image.Image:
+    """Whole-number reduction before anything else is made of the image: a large scan stays small."""
+    factor = max(im.size) // max_side if max_side is not None else 1
+    if factor <= 1:
+        return im
+    if im.mode in ("1", "P", "PA"):  # what can't be averaged
+        return im.convert("RGBA" if im.has_transparency_data else "RGB").reduce(factor)
+    if im.mode.startswith("I;16"):
+        return im.convert("I").reduce(factor).convert("I;16")
+    return im.reduce(factor)
+
+
+def _to_rgb(im: Image.Image) -> Image.Image:
+    if im.mode == "RGB" and not im.has_transparency_data:
+        return im
+    if im.mode in ("I", "F"):
+        low, high = _range(im)
+        scale = 255 / (high - low) if high > low else 0.0
+        return _by_strips(im, lambda strip: _grey((_finite(strip) - low) * scale))
+    if im.mode.startswith("I;16"):
+        return _by_strips(im, lambda strip: _grey(np.asarray(strip) / _SIXTEEN_BIT))
+    if im.has_transparency_data:
+        return _by_strips(im, _on_white)
+    return im.convert("RGB")
+
+
+def _by_strips(im: Image.Image, convert: Callable[[Image.Image], Image.Image]) -> Image.Image:
+    """What takes several times an image's memory is done to a few rows at a time."""
+    rgb = Image.new("RGB", im.size)
+    for top, strip in _strips(im):
+        rgb.paste(convert(strip), (0, top))
+    return rgb
+
+
+def _strips(im: Image.Image) -> Iterator[tuple[int, Image.Image]]:
+    for top in range(0, im.height, _STRIP):
+        yield top, im.crop((0, top, im.width, min(top + _STRIP, im.height)))
+
+
+def _on_white(im: Image.Image) -> Image.Image:
+    """convert("RGB") alone would uncover whatever colour hides under full transparency."""
+    white = Image.new("RGBA", im.size, "white")
+    return Image.alpha_composite(white, im.convert("RGBA")).convert("RGB")
+
+
+def _grey(values: np.ndarray) -> Image.Image:
+    return Image.fromarray(values.clip(0, 255).round().astype(np.uint8)).convert("RGB")
+
+
+def _range(im: Image.Image) -> tuple[float, float]:
+    """32-bit grey has no agreed range: its own minimum and maximum become black and white."""
+    ranges = [(values.min(), values.max()) for values in (_finite(strip) for _, strip in _strips(im))]
+    return float(min(low for low, _ in ranges)), float(max(high for _, high in ranges))
+
+
+def _finite(im: Image.Image) -> np.ndarray:
+    return np.nan_to_num(np.asarray(im, dtype=np.float64), posinf=0.0, neginf=0.0)

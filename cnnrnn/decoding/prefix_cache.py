@@ -1,0 +1,48 @@
+"""The recurrence over the distinct prefixes of a batch.
+
+The recurrence does not see the image, so a prefix that several images or beams share is computed once: START is one
+row, not one per image, and after it there are L prefixes at most.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from cnnrnn.models.cnnrnn import CNNRNN
+
+
+class PrefixCache:
+    """The distinct prefixes of the current step; `advance` makes them a token longer."""
+
+    output: Tensor  # o(t) of the current prefixes, (prefix, hidden)
+
+    def __init__(self, model: CNNRNN) -> None:
+        self.model = model
+        self.state = model.initial_state(1)  # r(t) of the current prefixes, each (prefix, hidden)
+
+    def advance(self, prefix: Tensor, tokens: Tensor) -> Tensor:
+        """Each row's prefix, as an index (row,) that is 0 before START, and its next token (row,) -> the index of the
+        row's new prefix (row,)."""
+        vocabulary = self.model.start + 1
+        distinct, new_prefix = torch.unique(prefix * vocabulary + tokens, return_inverse=True)
+        # `distinct` is sorted, so the rows that continue the same prefix are consecutive.
+        continued, parent_index = torch.unique_consecutive(distinct // vocabulary, return_inverse=True)
+        state = tuple(part.index_select(0, continued) for part in self.state)
+        self.output, self.state = self.model.rnn_step(distinct % vocabulary, state, parent_index)
+        return new_prefix
+
+
+def unroll(model: CNNRNN, inputs: Tensor) -> Tensor:
+    """U_o o(t) of label sequences, START first: (batch, step) -> (batch, step, embedding)."""
+    cache, prefix = PrefixCache(model), inputs.new_zeros(len(inputs))
+    outputs = []
+    for tokens in inputs.unbind(1):
+        prefix = cache.advance(prefix, tokens)
+        outputs.append(cache.output.index_select(0, prefix))
+    return model.U_o(model.dropout(torch.stack(outputs, dim=1)))
+
+
+def teacher_forced_logits(model: CNNRNN, feature: Tensor, inputs: Tensor) -> Tensor:
+    """I (batch, location, feature), label sequences, START first (batch, step) -> logits (batch, step, L+1)."""
+    return model(feature, unroll(model, inputs), inputs)

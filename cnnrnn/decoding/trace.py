@@ -1,0 +1,157 @@
+"""The full record of a beam search for one image: what the command line, the tree, the maps and the exports read."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from cnnrnn.decoding.constraints import NO_CONSTRAINTS, Constraints
+from cnnrnn.models.vocabulary import END_NAME
+
+ROOT = -1  # parent of the empty prefix
+
+
+@dataclass(frozen=True)
+class TraceStep:
+    """The prefixes the beam expanded at one step of one image. Row i of each array is one prefix."""
+
+    parents: np.ndarray  # (prefix,) row of the prefix without its last label in the step before; ROOT at first
+    tokens: np.ndarray  # (prefix,) its last label; START at first
+    log_probs: np.ndarray  # (prefix,) log p(prefix | image), natural logarithm
+    probs: np.ndarray  # (prefix, L+1) P(next | prefix, image) over labels and END; 0 for labels already emitted
+
+
+@dataclass(frozen=True)
+class Path:
+    """A finished path: the labels up to END."""
+
+    tokens: tuple[int, ...]
+    log_prob: float  # of the labels and END
+    rows: tuple[int, ...]  # its prefix's row at steps 0 … len(tokens); END was emitted from the last one
+
+    @property
+    def prob(self) -> float:
+        return math.exp(self.log_prob)
+
+    def token(self, step: int, end: int) -> int:
+        """What the path chose at a step; END at its last one."""
+        return self.tokens[step] if step < len(self.tokens) else end
+
+
+@dataclass(frozen=True)
+class Trace:
+    """All that beam search did for one image. The expansions kept at step t are the prefixes of step t+1."""
+
+    labels: tuple[str, ...]
+    beam: int
+    steps: tuple[TraceStep, ...]
+    paths: tuple[Path, ...]  # the finished paths that were kept, best first; at most `beam`
+    marginals: np.ndarray  # (L,) P(label anywhere in the sequence | image): a lower bound, exact at coverage 1
+    coverage: float  # probability of all paths seen to finish, kept or not, 0 to 1
+    constraints: Constraints = NO_CONSTRAINTS
+    auxiliary: np.ndarray | None = None  # (L,) P(label | image) by the auxiliary head, if the model has one
+
+    @property
+    def end(self) -> int:
+        return len(self.labels)
+
+    def name(self, token: int) -> str:
+        return END_NAME if token == self.end else self.labels[token]
+
+    def names(self, tokens: Sequence[int]) -> list[str]:
+        return [self.labels[token] for token in tokens]
+
+    def choices(self, path: Path) -> list[str]:
+        """What the path chose at every step: its labels and END."""
+        return [*self.names(path.tokens), END_NAME]
+
+    def prefix(self, step: int, row: int) -> tuple[int, ...]:
+        """The labels emitted before `step` on the way to its row `row`."""
+        return tuple(int(self.steps[t].tokens[r]) for t, r in enumerate(self.rows(step, row)) if t > 0)
+
+    def rows(self, step: int, row: int) -> tuple[int, ...]:
+        """The rows of a prefix and of everything it grew from, at steps 0 … `step`."""
+        rows = [row]
+        for t in range(step, 0, -1):
+            rows.append(int(self.steps[t].parents[rows[-1]]))
+        return tuple(reversed(rows))
+
+    def distribution(self, path: Path, step: int) -> np.ndarray:
+        """What the path chose from at `step`: (L+1,) probabilities over labels and END."""
+        return self.steps[step].probs[path.rows[step]]
+
+    def summary(self) -> dict[str, Any]:
+        """The outcome without the search: labels of the best path, all kept paths, marginals, coverage."""
+        return {
+            "labels": self.names(self.paths[0].tokens),
+            "paths": [
+                {"labels": self.names(path.tokens), "probability": path.prob, "log_prob": path.log_prob}
+                for path in self.paths
+            ],
+            "marginals": self._by_label(self.marginals),
+            "coverage": self.coverage,
+            **({} if self.auxiliary is None else {"auxiliary": self._by_label(self.auxiliary)}),
+        }
+
+    def _by_label(self, values: np.ndarray) -> dict[str, float]:
+        return dict(zip(self.labels, _floats(values), strict=True))
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain lists and names; `from_json` gives back an equal Trace."""
+        summary = self.summary()
+        for path, entry in zip(self.paths, summary["paths"], strict=True):
+            entry["rows"] = list(path.rows)
+        return {
+            **summary,
+            "vocabulary": list(self.labels),
+            "beam": self.beam,
+            "constraints": self.constraints.to_json(self.labels),
+            "steps": [
+                {
+                    "parents": step.parents.tolist(),
+                    "tokens": step.tokens.tolist(),
+                    "log_probs": _floats(step.log_probs),
+                    "probs": [_floats(row) for row in step.probs],
+                }
+                for step in self.steps
+            ],
+        }
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Trace:
+        labels = tuple(data["vocabulary"])
+        rank = {label: index for index, label in enumerate(labels)}
+        return cls(
+            labels=labels,
+            beam=data["beam"],
+            steps=tuple(
+                TraceStep(
+                    np.array(step["parents"], dtype=np.int64),
+                    np.array(step["tokens"], dtype=np.int64),
+                    np.array(step["log_probs"], dtype=np.float32),
+                    np.array(step["probs"], dtype=np.float32),
+                )
+                for step in data["steps"]
+            ),
+            paths=tuple(
+                Path(tuple(rank[name] for name in path["labels"]), path["log_prob"], tuple(path["rows"]))
+                for path in data["paths"]
+            ),
+            marginals=np.array([data["marginals"][label] for label in labels], dtype=np.float32),
+            coverage=data["coverage"],
+            constraints=Constraints.from_json(data.get("constraints", {}), rank),
+            auxiliary=(
+                np.array([data["auxiliary"][label] for label in labels], dtype=np.float32)
+                if "auxiliary" in data
+                else None
+            ),
+        )
+
+
+def _floats(values: np.ndarray) -> list[float]:
+    """float32 by its shortest digits, which read back to the same float32."""
+    return [float(str(value)) for value in values]

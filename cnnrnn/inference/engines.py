@@ -1,0 +1,161 @@
+"""The backbone by another engine than torch's eager mode, for prediction: the same feature map, faster.
+
+OpenVINO and ONNX Runtime are for processors, torch.compile is for GPUs.
+
+A checkpoint is translated once, compared with torch, and kept under its hash in the user's cache folder: not beside
+its weights, since a checkpoint may come from a stranger, of whom nothing but safetensors and JSON is read.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import os
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from cnnrnn.checkpoint import Checkpoint
+from cnnrnn.models.backbone import Backbone
+from cnnrnn.utils.errors import UserError
+from cnnrnn.utils.files import replacing
+
+Forward = Callable[[Tensor], Tensor]  # preprocessed images (batch, 3, size, size) -> feature map
+# The network, its translation's file, an example if it is to be made, threads -> the translation's forward pass.
+Start = Callable[[Backbone, Path, Tensor | None, int | None], Forward]
+
+_ALIKE = 0.999  # cosine between the engine's feature map and torch's, at which a translation is believed
+
+
+def _openvino(backbone: Backbone, file: Path, example: Tensor | None, threads: int | None) -> Forward:
+    import openvino
+
+    if example is not None:
+        model = _FeatureMap(backbone).eval()
+        translated = openvino.convert_model(model, example_input=example, input=[-1, *example.shape[1:]])
+        openvino.save_model(translated, file, compress_to_fp16=False)
+    # Latency: one image after the other on all cores, whose layers stay in the cache; see backbones.
+    # Precision as it is wanted: left alone, it takes bfloat16 where there is any.
+    precision = "bf16" if backbone.precision == torch.bfloat16 else "f32"
+    hints: dict[str, str | int] = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": precision}
+    if threads is not None:
+        hints["INFERENCE_NUM_THREADS"] = threads
+    compiled = openvino.Core().compile_model(file, "CPU", hints)
+
+    def forward(images: Tensor) -> Tensor:
+        return torch.cat([torch.from_numpy(compiled(one.numpy())[0].copy()) for one in images.split(1)])
+
+    return forward
+
+
+def _onnxruntime(backbone: Backbone, file: Path, example: Tensor | None, threads: int | None) -> Forward:
+    import onnxruntime
+
+    if example is not None:
+        axes = {"images": {0: "batch"}, "feature_map": {0: "batch"}}
+        torch.onnx.export(
+            _FeatureMap(backbone).eval(),
+            (example,),
+            file,
+            input_names=["images"],
+            output_names=["feature_map"],
+            dynamic_axes=axes,
+            dynamo=False,
+        )
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads or 0  # 0: as many as there are cores
+    session = onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
+
+    def forward(images: Tensor) -> Tensor:
+        return torch.cat([torch.from_numpy(session.run(None, {"images": one.numpy()})[0]) for one in images.split(1)])
+
+    return forward
+
+
+# name: what has to be installed, the translated file's suffix, how it is made and run
+_ENGINES: dict[str, tuple[tuple[str, ...], str, Start]] = {
+    "openvino": (("openvino",), ".xml", _openvino),
+    "onnxruntime": (("onnxruntime", "onnx"), ".onnx", _onnxruntime),
+}
+ENGINES = ("torch", "compile", *_ENGINES)
+
+
+def available() -> list[str]:
+    """The engines that are installed, the fastest first; torch always is. "compile" has to be asked for: it takes a
+    minute each time."""
+    found = [name for name, (packages, _, _) in _ENGINES.items() if all(map(importlib.util.find_spec, packages))]
+    return [*found, "torch"]
+
+
+def fastest(backbone: Backbone) -> str:
+    """The engine for who names none: torch on a GPU, else the fastest that is installed and has the precision."""
+    if backbone.device.type != "cpu":
+        return "torch"
+    return next(name for name in available() if name != "onnxruntime" or backbone.precision == torch.float32)
+
+
+class _FeatureMap(nn.Module):
+    """A network up to its last feature map, as one module for a tracer."""
+
+    def __init__(self, backbone: Backbone) -> None:
+        super().__init__()
+        self.net = backbone.net
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.net.forward_features(images)
+
+
+def load(checkpoint: Checkpoint, name: str | None = None, threads: int | None = None) -> Forward:
+    """The backbone's forward pass by an engine; None takes the fastest there is, torch on a GPU.
+
+    `threads` are for where this process has not all cores; torch has a setting of its own for that.
+
+    Raises UserError if the engine is unknown, not installed, or doesn't do what torch does.
+    """
+    backbone = checkpoint.model.backbone
+    name = name or fastest(backbone)
+    if name == "compile":
+        backbone.compile_layers()
+        size = backbone.config.image_size
+        with torch.no_grad():
+            backbone(torch.zeros(2, 3, size, size, device=backbone.device))  # now, not when somebody waits for it
+    if name in ("torch", "compile"):
+        return backbone
+    if name not in _ENGINES:
+        raise UserError(f"no engine '{name}'; choose one of {', '.join(ENGINES)}")
+    if name not in available():
+        raise UserError(f"{name} is not installed; run `pip install 'cnnrnn[fast]'`, or take --engine torch")
+    if backbone.device.type != "cpu":
+        raise UserError(f"{name} runs on the processor; take --device cpu, or --engine torch")
+    if name == "onnxruntime" and backbone.precision != torch.float32:
+        raise UserError("onnxruntime computes in float32 on processors; take --engine openvino for bfloat16")
+    (package, *_), suffix, start = _ENGINES[name]
+    release = importlib.metadata.version(package)
+    kept = f"{checkpoint.weights_hash[:32]}-{backbone.config.image_size}px-{name}-{release}"
+    file = _cache() / kept / f"backbone{suffix}"
+    if not file.exists():
+        _translate(backbone.at(), file, start, threads)
+    return start(backbone, file, None, threads)
+
+
+def _cache() -> Path:
+    """The user's, as XDG says."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "cnnrnn" / "engines"
+
+
+def _translate(backbone: Backbone, file: Path, start: Start, threads: int | None) -> None:
+    """Translate, compare in full precision, and keep what is right."""
+    size = backbone.config.image_size
+    example = torch.randn(2, 3, size, size, generator=torch.Generator().manual_seed(0))
+    with replacing(file.parent) as new:
+        new.mkdir()
+        with warnings.catch_warnings(), torch.no_grad():
+            warnings.simplefilter("ignore")  # the tracers talk of what they will change one day
+            forward = start(backbone, new / file.name, example, threads)
+            expected, found = backbone(example), forward(example)
+        alike = float(nn.functional.cosine_similarity(expected.flatten(), found.flatten(), dim=0))
+        if not alike >= _ALIKE:
+            raise UserError(f"the translated model differs from torch's (cosine {alike:.4f}); take --engine torch")

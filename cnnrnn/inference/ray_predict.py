@@ -1,0 +1,169 @@
+"""Prediction by Ray Data on all cores of a machine or on many machines: millions of images in `shards`.
+
+A dataset's row is the number of a part to make; a pool of actors, each with a checkpoint that it loaded once, makes
+them. Ray starts a worker that died again and gives it the part again, of which it writes the same file.
+
+Images don't travel through Ray: `ray.data.read_images` opens them with Pillow as they are, without our limits, and
+one that is broken ends the whole run. Here a worker reads its images by itself, and opens them by `open_image`.
+Nor does `write_parquet` write: its files' names are random, and a part that is made twice would be there twice.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import secrets
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cnnrnn.checkpoint import Checkpoint
+from cnnrnn.inference import engines
+from cnnrnn.inference.shards import Settings, begin, predict_part, remove_stale
+from cnnrnn.utils.errors import UserError, summarize_error
+
+LOCAL = "local"  # the address of a cluster that is started for this run, on this machine
+_OBJECT_STORE = 100_000_000  # bytes; numbers alone pass through Ray
+
+
+@dataclass(frozen=True)
+class Run:
+    """What workers have to know; everything in it has to mean the same on all machines."""
+
+    folder: str  # of the output
+    checkpoint: Path
+    settings: Settings
+    batch_size: int
+    device: str
+    cores: int  # of each worker
+
+
+class Worker:
+    """In a process of its own, somewhere in the cluster."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self.checkpoint = Checkpoint.load(run.checkpoint, run.device)
+        if self.checkpoint.weights_hash != run.settings.weights_sha256:
+            raise UserError(f"{run.checkpoint} is another checkpoint on this machine than where the run was started")
+        self.checkpoint.model.backbone.compute_in(run.settings.precision)
+        self.forward = engines.load(self.checkpoint, run.settings.engine, run.cores)
+
+    def __call__(self, rows: dict[str, np.ndarray]) -> dict[str, list[int]]:
+        """The numbers of one part -> how many images it has, and how many could not be read."""
+        (number,) = rows["item"].tolist()
+        run = self.run
+        images, failed = predict_part(
+            run.folder, number, self.checkpoint, run.settings.beam, run.batch_size, self.forward, run.cores
+        )
+        return {"images": [images], "failed": [failed]}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A run before it starts: the parts to make, and by how many workers."""
+
+    run: Run
+    parts: list[int]
+    workers: int
+    gpus: int  # of each worker
+
+
+@contextmanager
+def cluster(address: str = LOCAL) -> Iterator[None]:
+    """Ray, quiet, without its dashboard and its usage statistics; a cluster of our own, or one that is there.
+
+    Raises UserError if Ray is not installed or doesn't answer.
+    """
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    if address == LOCAL and "ray" not in sys.modules:  # which reads these when it is imported
+        # Ray listens on all of the machine's addresses, and whoever reaches it can run code: not without this token.
+        os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+        os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # of which each run would show some
+    try:
+        import ray
+        import ray.data
+    except ImportError:
+        raise UserError("Ray is not installed; run `pip install 'cnnrnn[ray]'`") from None
+    own: dict[str, Any] = {"include_dashboard": False, "object_store_memory": _OBJECT_STORE} if address == LOCAL else {}
+    try:
+        ray.init(address, log_to_driver=False, logging_level=logging.ERROR, **own)
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        raise UserError(f"no cluster of Ray at '{address}': {summarize_error(error)}") from None
+    try:
+        logging.getLogger("ray.data").setLevel(logging.CRITICAL)  # its errors reach us as exceptions
+        ray.data.DataContext.get_current().enable_progress_bars = False
+        yield
+    finally:
+        ray.shutdown()
+
+
+def prepare(
+    images: Sequence[str],
+    folder: str,
+    checkpoint: Path,
+    beam: int,
+    batch_size: int,
+    shard_size: int,
+    workers: int | None = None,
+    engine: str | None = None,
+    device: str | None = None,
+    precision: str = "float32",
+) -> Plan:
+    """Look at the cluster and at the output's folder. Default: a worker a GPU or, without any, a worker a core.
+
+    Raises UserError for a checkpoint or an engine that can't be used, and as `begin`.
+    """
+    import ray
+
+    there = ray.cluster_resources()
+    gpus = int(there.get("GPU", 0)) if device in (None, "cuda") else 0
+    device = device or ("cuda" if gpus else "cpu")
+    # Here first: what can't be used is said in one line, and a translation is made once for this machine's workers.
+    loaded = Checkpoint.load(checkpoint)
+    loaded.model.backbone.compute_in(precision)
+    engine = engine or (engines.fastest(loaded.model.backbone) if device == "cpu" else "torch")
+    engines.load(loaded, engine)
+    settings = Settings(loaded.weights_hash, beam, engine, shard_size, precision)
+    parts = begin(folder, images, settings)
+    cores = int(there["CPU"])
+    workers = max(1, min(workers or gpus or cores, cores, len(parts)))
+    smallest = min(int(node["Resources"].get("CPU", cores)) for node in ray.nodes() if node["Alive"])
+    run = Run(folder, checkpoint.absolute(), settings, batch_size, device, max(1, min(cores // workers, smallest)))
+    return Plan(run, parts, workers, 1 if gpus else 0)
+
+
+def predict(plan: Plan) -> Iterator[tuple[int, int]]:
+    """Make the parts: of each, as it is done, how many images it has and how many of them could not be read.
+
+    Raises UserError when a worker fails by an error, or one after the other dies of a part.
+    """
+    import ray
+
+    if plan.parts:
+        done = ray.data.from_items(plan.parts, override_num_blocks=len(plan.parts)).map_batches(
+            Worker,
+            fn_constructor_args=[plan.run],
+            batch_size=1,
+            compute=ray.data.ActorPoolStrategy(size=plan.workers, max_tasks_in_flight_per_actor=1),
+            num_cpus=plan.run.cores,
+            num_gpus=plan.gpus,
+        )
+        try:
+            for row in done.iter_rows():
+                yield row["images"], row["failed"]
+        except ray.exceptions.RayError as error:
+            raise UserError(f"the run stopped: {_reason(error)}. The same command goes on from here") from None
+    remove_stale(plan.run.folder)
+
+
+def _reason(error: Exception) -> str:
+    """Of the traceback that came from a worker, which is all that comes: what was raised first."""
+    raised = re.search(r"^[\w.]*(?:Error|Exception): (.+)$", str(error), re.MULTILINE)
+    return raised[1] if raised else summarize_error(error)

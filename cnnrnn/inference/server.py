@@ -1,0 +1,137 @@
+"""A checkpoint behind HTTP: POST an image's bytes to /predict, get what `cnnrnn predict --json` says; GET /health.
+
+Starlette and uvicorn, which the dashboard is served by, too. LitServe and Ray Serve would batch for us, but there one
+image that can't be read fails its whole batch (LitServe), or a second cluster has to run (Ray Serve).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+import torch
+import uvicorn
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+from torch import Tensor
+
+from cnnrnn.checkpoint import Checkpoint
+from cnnrnn.data.images import ImageError, open_image
+from cnnrnn.decoding.trace import Trace
+from cnnrnn.inference.engines import Forward
+from cnnrnn.inference.predictor import decode_batch, encode
+from cnnrnn.utils.errors import UserError
+
+MAX_BYTES = 30_000_000  # of an image, as in the dashboard
+MAX_REQUESTS = 32  # inside at a time, with MAX_BYTES each at most; who comes then is told to come again
+BODY_SECONDS = 30.0  # for an image to arrive
+_OPEN = min(4, os.cpu_count() or 1)  # images opened at a time, each of which may take 500 MB
+
+
+class Batcher:
+    """Images of many requests, labelled together: a batch is what has come while the last one was labelled."""
+
+    def __init__(self, checkpoint: Checkpoint, forward: Forward, beam: int, batch_size: int) -> None:
+        self.checkpoint, self.forward, self.beam, self.batch_size = checkpoint, forward, beam, batch_size
+        self.waiting: asyncio.Queue[tuple[Tensor, asyncio.Future[Trace]]] = asyncio.Queue()
+        self.opening = asyncio.Semaphore(_OPEN)
+
+    async def label(self, data: bytes) -> Trace:
+        """Raises ImageError, and UserError for a model that is damaged."""
+        async with self.opening:
+            image = await asyncio.to_thread(self._open, data)
+        outcome: asyncio.Future[Trace] = asyncio.get_running_loop().create_future()
+        self.waiting.put_nowait((image, outcome))
+        return await outcome
+
+    async def run(self) -> None:
+        """Until it is cancelled."""
+        while True:
+            batch = [await self.waiting.get()]
+            while len(batch) < self.batch_size and not self.waiting.empty():
+                batch.append(self.waiting.get_nowait())
+            images, outcomes = zip(*batch, strict=True)
+            try:
+                traces = await asyncio.to_thread(self._label, images)
+            except Exception as error:  # of these images; the next ones may fare better
+                traces = [error] * len(batch)
+            for outcome, trace in zip(outcomes, traces, strict=True):
+                if outcome.cancelled():  # whoever asked has gone
+                    continue
+                if isinstance(trace, Exception):
+                    outcome.set_exception(trace)
+                else:
+                    outcome.set_result(trace)
+
+    def _open(self, data: bytes) -> Tensor:
+        backbone = self.checkpoint.model.backbone
+        return backbone.preprocess(open_image(data, 2 * backbone.config.image_size))
+
+    def _label(self, images: tuple[Tensor, ...]) -> Sequence[Trace | Exception]:
+        model = self.checkpoint.model
+        feature = encode(model, torch.stack(images), self.forward)[1]
+        return decode_batch(model, feature, self.checkpoint.vocabulary.labels, self.beam)
+
+
+def application(checkpoint: Checkpoint, forward: Forward, beam: int, batch_size: int) -> Starlette:
+    """/predict and /health. What goes wrong is answered by {"error": why}: 413 too large, 422 no image, 503 busy."""
+    batcher = Batcher(checkpoint, forward, beam, batch_size)
+    inside = 0
+
+    @asynccontextmanager
+    async def labelling(_: Starlette) -> AsyncIterator[None]:
+        task = asyncio.create_task(batcher.run())
+        yield
+        task.cancel()
+
+    async def predict(request: Request) -> Response:
+        nonlocal inside
+        if inside >= MAX_REQUESTS:
+            raise HTTPException(503, "too many images at a time; come again", {"Retry-After": "1"})
+        inside += 1
+        try:
+            trace = await batcher.label(await _body(request))
+        except ImageError as error:
+            raise HTTPException(422, str(error)) from None
+        except UserError as error:
+            raise HTTPException(500, str(error)) from None
+        finally:
+            inside -= 1
+        return JSONResponse(await asyncio.to_thread(trace.summary))
+
+    async def health(_: Request) -> Response:
+        known = {"weights_sha256": checkpoint.weights_hash, "labels": len(checkpoint.vocabulary), "requests": inside}
+        return JSONResponse({"status": "ok", **known})
+
+    async def say(_: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        return JSONResponse({"error": error.detail}, error.status_code, error.headers)
+
+    routes = [Route("/predict", predict, methods=["POST"]), Route("/health", health)]
+    return Starlette(routes=routes, lifespan=labelling, exception_handlers={HTTPException: say})
+
+
+async def _body(request: Request) -> bytes:
+    """A request's body, of which no more than MAX_BYTES are read. Raises HTTPException."""
+    data = bytearray()
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            async for chunk in request.stream():
+                data += chunk
+                if len(data) > MAX_BYTES:
+                    raise HTTPException(413, f"more than {MAX_BYTES // 10**6} MB; make it smaller first")
+    except TimeoutError:
+        raise HTTPException(408, f"the image didn't arrive within {BODY_SECONDS:.0f} s") from None
+    except ClientDisconnect:
+        raise HTTPException(400, "the connection ended before the image did") from None
+    return bytes(data)
+
+
+def serve(checkpoint: Checkpoint, forward: Forward, beam: int, batch_size: int, host: str, port: int) -> None:
+    """Until Ctrl-C."""
+    uvicorn.run(application(checkpoint, forward, beam, batch_size), host=host, port=port, log_level="warning")

@@ -1,0 +1,127 @@
+"""Images of folders, object stores and parquet files: the list of them, and one of them opened.
+
+A place is a local path or a URI, such as s3://bucket/key. What stands after :// is taken as it is, without
+percent-decoding, as the stores' own tools print it. pyarrow knows file, s3, gs, abfs and hdfs; of others, fsspec's
+package has to be installed. Passwords and endpoints come from the environment, as for any tool of the store.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+
+import pyarrow.fs
+import pyarrow.parquet
+from PIL import Image
+
+from cnnrnn.data.images import SUFFIXES, ImageError, open_image
+from cnnrnn.inference.predictor import find_images
+from cnnrnn.utils.errors import UserError, summarize_error
+
+MAX_BYTES = 200_000_000  # of an image's file in a store: 24 megapixels of 16 bits, not compressed, have 144 MB
+COLUMN = "path"  # of a parquet file that lists images
+_PAUSES = (1.0, 4.0)  # seconds before asking a store again that gave an error
+
+
+def is_uri(place: str) -> bool:
+    return "://" in place
+
+
+def absolute(place: str) -> str:
+    """A place that means the same in a process that works elsewhere."""
+    return place if is_uri(place) else str(Path(place).absolute())
+
+
+def located(place: str) -> tuple[pyarrow.fs.FileSystem, str]:
+    """A place as a file system and the path in it. Raises UserError if there is none for its scheme."""
+    if not is_uri(place):
+        return pyarrow.fs.LocalFileSystem(), absolute(place)
+    scheme, _, rest = place.partition("://")
+    filesystem = _filesystem(scheme, rest.partition("/")[0])
+    wrapped = getattr(filesystem, "handler", None)  # fsspec's
+    return filesystem, wrapped.fs._strip_protocol(place) if wrapped is not None else rest
+
+
+@lru_cache
+def _filesystem(scheme: str, bucket: str) -> pyarrow.fs.FileSystem:
+    """Of pyarrow, or of fsspec for what pyarrow doesn't know."""
+    root = f"{scheme}://{bucket}/"
+    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+    if scheme == "s3" and endpoint:  # which pyarrow doesn't look at
+        return pyarrow.fs.S3FileSystem(endpoint_override=endpoint)
+    try:
+        return pyarrow.fs.FileSystem.from_uri(root)[0]
+    except (pyarrow.ArrowInvalid, pyarrow.ArrowNotImplementedError):
+        pass
+    import fsspec
+
+    try:
+        return pyarrow.fs.PyFileSystem(pyarrow.fs.FSSpecHandler(fsspec.core.url_to_fs(root)[0]))
+    except (ImportError, ValueError) as error:
+        raise UserError(f"{scheme}:// can't be read: {summarize_error(error)}") from None
+
+
+def list_images(sources: Sequence[str]) -> list[str]:
+    """The places of all images, each once: of a folder or a prefix every image in it and below, sorted; of a
+    parquet file its column `path`, in which what is no URI starts at the file's folder; an image as named.
+
+    Raises UserError if there is none, or something can't be listed.
+    """
+    found = [place for source in sources for place in _places(source)]
+    if not found:
+        raise UserError(f"no images ({', '.join(SUFFIXES)}) in {', '.join(sources)}")
+    return list(dict.fromkeys(found))
+
+
+def _places(source: str) -> list[str]:
+    if source.endswith(".parquet"):
+        return _listed(source)
+    if not is_uri(source):
+        return [str(path.absolute()) for path in find_images([Path(source)])]
+    filesystem, path = located(source)
+    if (info := filesystem.get_file_info(path)).type == pyarrow.fs.FileType.NotFound:
+        raise UserError(f"{source} is not there; check the name, and who may read it")
+    if info.is_file:
+        return [source]
+    inside = filesystem.get_file_info(pyarrow.fs.FileSelector(path, recursive=True))
+    base, root = source.rstrip("/"), path.rstrip("/")
+    return sorted(
+        base + file.path.removeprefix(root) for file in inside if file.is_file and file.path.lower().endswith(SUFFIXES)
+    )
+
+
+def _listed(source: str) -> list[str]:
+    filesystem, path = located(source)
+    try:
+        column = pyarrow.parquet.read_table(path, columns=[COLUMN], filesystem=filesystem)[COLUMN]
+        places = column.cast(pyarrow.string()).drop_null().to_pylist()
+    except (pyarrow.ArrowException, KeyError, OSError) as error:
+        raise UserError(f"{source} is no parquet file with a column '{COLUMN}': {summarize_error(error)}") from None
+    folder = absolute(source).rpartition("/")[0]
+    return [place if is_uri(place) or place.startswith("/") else f"{folder}/{place}" for place in places]
+
+
+def open_place(place: str, max_side: int | None = None) -> Image.Image:
+    """`open_image` of a local path or a URI. Raises ImageError, also for what a store doesn't give when asked again."""
+    return open_image(_read(place) if is_uri(place) else Path(place), max_side)
+
+
+def _read(uri: str) -> bytes:
+    """A network stumbles more often than a disk, and a row with an error is not tried again: so three attempts."""
+    for pause in (*_PAUSES, None):
+        try:
+            filesystem, path = located(uri)
+            with filesystem.open_input_file(path) as file:
+                if file.size() > MAX_BYTES:
+                    raise ImageError(f"more than {MAX_BYTES // 10**6} MB; make it smaller first")
+                return file.read()
+        except FileNotFoundError:
+            raise ImageError("there is no such file; check the path") from None
+        except (OSError, pyarrow.ArrowException) as error:
+            if pause is None:
+                raise ImageError(f"the store doesn't give it ({summarize_error(error)})") from None
+            time.sleep(pause)
+    raise AssertionError  # the last attempt returns or raises

@@ -1,0 +1,44 @@
+"""The space in which labels, images and decoding steps live together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from cnnrnn.decoding.prefix_cache import unroll
+from cnnrnn.models.cnnrnn import CNNRNN
+
+
+def similarities(points: Tensor, measure: str) -> Tensor:
+    """points (label, embedding) -> (label, label) by "cosine" or "inner" product."""
+    if measure == "cosine":
+        points = torch.nn.functional.normalize(points, dim=1)
+    return points @ points.T
+
+
+def nearest(
+    points: Tensor, labels: Sequence[str], k: int, measure: str = "cosine"
+) -> dict[str, list[tuple[str, float]]]:
+    """The k nearest other labels of each, nearest first, with their similarity; points (label, embedding)."""
+    similar = similarities(points, measure).fill_diagonal_(-torch.inf)
+    values, indices = similar.topk(min(k, len(labels) - 1), dim=1)
+    return {
+        label: [(labels[index], value) for index, value in zip(row, strengths, strict=True)]
+        for label, row, strengths in zip(labels, indices.tolist(), values.tolist(), strict=True)
+    }
+
+
+@torch.no_grad()
+def step_embeddings(model: CNNRNN, feature: Tensor, tokens: Sequence[int]) -> Tensor:
+    """x_1 … x_T of a path and its END: I of one image (1, …) -> (step, embedding). x_1 is before any label.
+
+    Where every place has its own x_t, they are added up as they count for the step's choice; either way the inner
+    product with the choice's embedding is its logit.
+    """
+    inputs = torch.tensor([[model.start, *tokens]], device=model.device)
+    choices = torch.tensor([*tokens, model.end], device=model.device)
+    points = model.joint_embedding(unroll(model, inputs), model.project_image(feature))[0]  # (step, place, embedding)
+    scores = points @ model.label_embedding[choices].unsqueeze(2)  # (step, place, 1)
+    return (model.spatial_pool.weights(scores) * points).sum(dim=1)

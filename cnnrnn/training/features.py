@@ -1,0 +1,231 @@
+"""Where the image features of an epoch come from: computed once as far as the backbone is frozen, or anew each time."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor, nn
+from torchvision.transforms import v2
+
+from cnnrnn.data import Split
+from cnnrnn.data.loader import batches, to_device
+from cnnrnn.models.backbone import Backbone, Layers, compiled
+from cnnrnn.models.cnnrnn import CNNRNN
+from cnnrnn.models.sigmoid import SigmoidClassifier
+from cnnrnn.training.distributed import ALONE, ProcessGroup
+from cnnrnn.utils.errors import UserError
+from cnnrnn.utils.files import replacing
+
+# Indices of a batch's images and, of this process's share of them, what the layers that are trained take (share, …).
+Inputs = Iterator[tuple[list[int], Tensor]]
+Features = Iterator[tuple[list[int], Tensor]]  # indices of images, their I (batch, location, feature)
+Transform = Callable[[Image.Image], Tensor]
+
+
+class Watcher(Protocol):
+    """Whoever shows the work to a person."""
+
+    def start(self, what: str, images: int) -> None: ...
+    def advance(self, images: int, loss: float | None = None) -> None: ...
+
+
+class FeatureSource(Protocol):
+    """One pass over a split: the inputs, shuffled and varied, for training, and I, in order, for validation.
+
+    I is (batch, location, feature). Of several processes, each gets its share of every batch.
+    """
+
+    def training(self) -> Inputs: ...
+    def feature(self, inputs: Tensor) -> Tensor: ...  # through the layers that are trained -> I
+    def validation(self) -> Features: ...
+
+
+def augmentation(backbone: Backbone) -> Transform:
+    """A random crop, perhaps mirrored, in slightly other colours."""
+    return v2.Compose(
+        [
+            v2.RandomResizedCrop(backbone.config.image_size, scale=(0.5, 1.0), ratio=(0.75, 4 / 3)),
+            v2.RandomHorizontalFlip(),
+            v2.ColorJitter(0.2, 0.2, 0.2),
+            backbone.normalise(),
+        ]
+    )
+
+
+@dataclass
+class EndToEnd:
+    """Images are augmented and run through the backbone in every epoch, and gradients reach all of it."""
+
+    model: CNNRNN | SigmoidClassifier
+    train_split: Split
+    val_split: Split
+    batch_size: int
+    watcher: Watcher
+    processes: ProcessGroup = ALONE
+    compile_layers: bool = False  # of the backbone
+
+    def __post_init__(self) -> None:
+        if self.compile_layers:
+            self.model.backbone.compile_layers()
+
+    def training(self) -> Inputs:
+        order, seed = torch.randperm(len(self.train_split.samples)), int(torch.randint(2**62, ()))
+        backbone, share = self.model.backbone, self.processes.share
+        images = _images(
+            self.train_split, backbone, augmentation(backbone), self.batch_size, order.tolist(), share, seed
+        )
+        for chosen, (_, inputs) in zip(order.split(self.batch_size), images, strict=True):
+            yield chosen.tolist(), inputs
+
+    def feature(self, inputs: Tensor) -> Tensor:
+        return self.model.image_feature(self.model.backbone(inputs))
+
+    @torch.no_grad()
+    def validation(self) -> Features:
+        backbone, share = self.model.backbone, self.processes.share
+        self.watcher.start("validating", len(range(len(self.val_split.samples))[share]))
+        for indices, images in _images(self.val_split, backbone, backbone.preprocess, self.batch_size, share=share):
+            if indices:
+                yield indices, self.feature(images)
+            self.watcher.advance(len(indices))
+
+
+class Cached:
+    """The backbone's frozen layers see every view of an image once; what follows them is trained on their output.
+
+    Views are the image, its mirror image, then random crops. Outputs stay in `folder`, a file per split and
+    view, and serve every later run in which the same images meet the same frozen layers.
+    """
+
+    def __init__(
+        self,
+        model: CNNRNN | SigmoidClassifier,
+        trained_layers: int,
+        views: int,
+        train_split: Split,
+        val_split: Split,
+        batch_size: int,
+        folder: Path,
+        watcher: Watcher,
+        processes: ProcessGroup = ALONE,
+        compile_layers: bool = False,
+    ) -> None:
+        self.processes = processes
+        backbone = model.backbone
+        layers = list(backbone.layers().values())
+        cut = _cut(layers, trained_layers)
+        backbone.eval().requires_grad_(False)
+        self.model, self.batch_size, self.folder, self.watcher = model, batch_size, folder, watcher
+        self.frozen = nn.Sequential(*layers[:cut])
+        trained = nn.Sequential(*layers[cut:]).requires_grad_(True)
+        self.trained: Layers = compiled(trained) if compile_layers else trained
+        # With nothing left to train, and no places to tell apart, the small vector is kept instead of the map.
+        self.pooled = not trained_layers and not model.config.spatial
+        mirrored = v2.Compose([v2.RandomHorizontalFlip(1.0), backbone.preprocess])
+        transforms = [backbone.preprocess, mirrored, *[augmentation(backbone)] * (views - 2)][:views]
+        wanted = [
+            *((train_split, view, transforms[view]) for view in range(views)),
+            (val_split, 0, backbone.preprocess),
+        ]
+        files = [folder / f"{self._cache_key(split, view)}.npy" for split, view, _ in wanted]
+        # Each file by one process, as if it were alone; on every machine, as they may have no disk in common.
+        for path, (split, view, transform) in list(zip(files, wanted, strict=True))[processes.local_share]:
+            if not path.exists():
+                self._encode(path, split, view, transform)
+        processes.meet()
+        *self.train_views, self.val_view = [np.load(path, mmap_mode="r", allow_pickle=False) for path in files]
+
+    def training(self) -> Inputs:
+        share = self.processes.share
+        for chosen in torch.randperm(len(self.train_views[0])).split(self.batch_size):
+            views = torch.randint(len(self.train_views), chosen.shape)
+            picked = [
+                self.train_views[view][index]
+                for view, index in zip(views[share].tolist(), chosen[share].tolist(), strict=True)
+            ]
+            yield chosen.tolist(), self._read(np.stack(picked) if picked else self.train_views[0][:0])
+
+    @torch.no_grad()
+    def validation(self) -> Features:
+        indices, share = range(len(self.val_view)), self.processes.share
+        for start in range(0, len(self.val_view), 256):
+            values = self.val_view[start : start + 256][share]
+            if len(values):
+                yield list(indices[start : start + 256][share]), self.feature(self._read(values))
+
+    def feature(self, inputs: Tensor) -> Tensor:
+        return inputs if self.pooled else self.model.image_feature(self.model.backbone.compute(self.trained, inputs))
+
+    def _read(self, values: np.ndarray) -> Tensor:
+        return torch.from_numpy(np.array(values)).to(self.model.device, torch.float32)
+
+    @torch.no_grad()
+    def _encode(self, path: Path, split: Split, view: int, transform: Transform) -> None:
+        """Write one view of every image (image, …): I itself, or the frozen layers' maps in half precision."""
+        self.watcher.start(f"features of {split.name}, view {view + 1}", len(split.samples))
+        with replacing(path) as new, new.open("wb") as file, torch.random.fork_rng(devices=[]):
+            torch.manual_seed(view)  # a view is the same in every run
+            for indices, images in _images(split, self.model.backbone, transform, self.batch_size):
+                x = self.model.backbone.compute(self.frozen, images)
+                x = self.model.image_feature(x) if self.pooled else x.half()
+                values = x.cpu().numpy()
+                if indices[0] == 0:
+                    _write_header(file, values.dtype, (len(split.samples), *values.shape[1:]))
+                file.write(values.tobytes())  # in order; a map of a file on a full disk would end the process
+                self.watcher.advance(len(indices))
+            if path.stem != self._cache_key(split, view):
+                raise UserError(f"images of {split.name} changed while they were read; start again")
+
+    def _cache_key(self, split: Split, view: int) -> str:
+        """Changes with the frozen layers, what follows them, the preprocessing and the files, their sizes and times."""
+        backbone = self.model.backbone
+        kept = (
+            "pooled, one place" if self.pooled else True
+        )  # vectors have an axis for places now; maps are as they were
+        settings = [backbone.config.to_dict(), kept, view]
+        if backbone.precision != torch.float32:
+            settings.append(str(backbone.precision))
+        digest = hashlib.sha256(json.dumps(settings).encode())
+        for tensor in self.frozen.state_dict().values():
+            digest.update(np.ascontiguousarray(tensor.cpu().numpy()).tobytes())
+        for sample in split.samples:
+            stat = sample.image.stat()
+            digest.update(f"{sample.image.resolve()}:{stat.st_size}:{stat.st_mtime_ns}\n".encode())
+        return digest.hexdigest()[:32]
+
+
+def _write_header(file: BinaryIO, dtype: np.dtype, shape: tuple[int, ...]) -> None:
+    np.lib.format.write_array_header_1_0(file, {"descr": dtype.str, "fortran_order": False, "shape": shape})
+
+
+def _cut(layers: list[nn.Module], trained: int) -> int:
+    """Index of the first layer to train, if the last `trained` ones with weights are."""
+    weighted = [index for index, layer in enumerate(layers) if any(True for _ in layer.parameters())]
+    if trained >= len(weighted):
+        raise UserError(f"the backbone has {len(weighted)} layers; train fewer than that, or all without a number")
+    return weighted[-trained] if trained else len(layers)
+
+
+def _images(
+    split: Split,
+    backbone: Backbone,
+    transform: Transform,
+    batch_size: int,
+    order: list[int] | None = None,
+    share: slice = slice(None),
+    seed: int | None = None,
+) -> Iterator[tuple[list[int], Tensor]]:
+    """Indices and pixels (share, 3, size, size); raises UserError for an image that can't be read."""
+    paths, size = [sample.image for sample in split.samples], backbone.config.image_size
+    for indices, images, failed in batches(paths, transform, size, batch_size, order, share, seed, backbone.device):
+        for index, why in failed.items():
+            raise UserError(f"{paths[index]}: {why}; mend it and go on with --resume, or remove it and start again")
+        yield indices, to_device(backbone.device, images.view(-1, 3, size, size))

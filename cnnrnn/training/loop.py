@@ -1,0 +1,232 @@
+"""The training loop: with a frozen backbone on features computed once, or end to end."""
+
+from __future__ import annotations
+
+import math
+import platform
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+import torchvision
+from torch import Tensor, nn
+
+import cnnrnn
+from cnnrnn.checkpoint import Checkpoint
+from cnnrnn.data import Split
+from cnnrnn.evaluation.cooccurrence import cooccurrence_table, count_pairs, expected_pairs
+from cnnrnn.evaluation.evaluate import Predictions, report
+from cnnrnn.evaluation.metrics import choose_threshold
+from cnnrnn.evaluation.record import save_with_card
+from cnnrnn.inference.predictor import decode_batch
+from cnnrnn.models.cnnrnn import CNNRNN
+from cnnrnn.models.sigmoid import SigmoidClassifier
+from cnnrnn.training.config import TrainConfig, TrainingError
+from cnnrnn.training.distributed import ALONE, ProcessGroup, data_parallel
+from cnnrnn.training.features import Cached, EndToEnd, Features, FeatureSource, Watcher
+from cnnrnn.training.interrupt import Interrupt
+from cnnrnn.training.losses import make_objective, mixup_loss, positives
+from cnnrnn.training.optim import make_optimizer, warm_up_and_cosine
+from cnnrnn.training.state import Run, TrainingState, read_state_for_all, run_identity
+from cnnrnn.utils.files import remove_stale
+
+BatchLoss = Callable[[list[int], Tensor], Tensor]  # indices of a batch's images, inputs of this process's shard -> ()
+
+
+class TrainingWatcher(Watcher, Protocol):
+    """What the loop tells whoever shows it to a person."""
+
+    def epoch_done(self, record: dict[str, Any]) -> None: ...
+
+
+def train(
+    checkpoint: Checkpoint,
+    train_split: Split,
+    val_split: Split,
+    config: TrainConfig,
+    out: Path,
+    feature_cache: Path,
+    watcher: TrainingWatcher,
+    resume: bool = False,
+    processes: ProcessGroup = ALONE,
+) -> Run:
+    """Train the checkpoint's model and write ``out/last`` each epoch, ``out/best`` whenever validation improves.
+
+    Best is the highest mean of mAP and O-F1 on the validation split. Ctrl-C ends the run after saving what
+    there is to ``out/last``. `resume` continues after the last finished epoch in `out`, bit for bit as if the run had
+    not stopped. Raises TrainingError on a loss that is not finite or where there is nothing to resume, UserError for
+    an image that can't be read and where nothing can be written; the last finished epoch stays what it was.
+
+    Several `processes`, each of which calls this with the same arguments, do the same as one, whatever their number,
+    but for the order in which floats are added; only the first of them needs `out`. `torchrun` repeats a command:
+    under it, `resume` starts where there is nothing to resume from.
+    """
+    model = checkpoint.model
+    # First of all: hours of encoding must not pass before a person hears that there is nothing to resume.
+    identity = run_identity(checkpoint, train_split, val_split, config)
+    for folder in (out, feature_cache):
+        remove_stale(folder)
+    saved = read_state_for_all(out, identity, resume, processes)
+    model.backbone.compute_in(config.precision)
+    source = _feature_source(model, train_split, val_split, config, feature_cache, watcher, processes)
+    torch.manual_seed(config.seed)  # only now: encoding draws random numbers, reading cached features does not
+    objective = make_objective(checkpoint, train_split, config, processes.share)
+    batch_loss: BatchLoss = data_parallel(
+        model,
+        lambda indices, inputs: mixup_loss(source, objective, indices, inputs, config.mixup, processes),
+        processes,
+    )
+    optimizer = make_optimizer(model, config)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, warm_up_and_cosine(config, len(train_split.samples)))
+    state = TrainingState(model, optimizer, schedule)
+    if saved is not None:
+        state.restore(saved)
+    run = state.run
+    checkpoint.training |= _provenance(config, train_split)
+    in_training = count_pairs(positives(train_split, checkpoint.vocabulary).numpy())
+
+    with Interrupt(once=processes.count == 1) as interrupt:
+        try:
+            for epoch in range(len(run.history) + 1, config.epochs + 1):
+                started = time.perf_counter()
+                # All draw the same, but for a backbone that has dropout of its own.
+                torch.set_rng_state(processes.from_writer(torch.get_rng_state()))
+                watcher.start(f"epoch {epoch}/{config.epochs}", len(train_split.samples))
+                _set_training(model, keep_statistics=checkpoint.training["pretrained"] or not config.backbone_lr)
+                loss = _train_one_epoch(state, source, batch_loss, watcher, interrupt, processes)
+                metrics, by_model = _validate(checkpoint, val_split, source.validation(), config.beam, processes)
+                run.history.append(_epoch_record(epoch, loss, time.perf_counter() - started, metrics))
+                checkpoint.training["epochs_done"] = epoch
+                if processes.is_writer:
+                    results: dict[str, Any] = {"val": metrics, "history": run.history}
+                    if by_model is not None:
+                        table = cooccurrence_table(checkpoint.vocabulary.labels, in_training, by_model)
+                        results["cooccurrence"] = table
+                    _save(checkpoint, state, results, out, identity)
+                    watcher.epoch_done(run.history[-1])  # what is reported is on the disk
+        except KeyboardInterrupt:
+            run.interrupted = True
+            if processes.is_writer:
+                save_with_card(checkpoint, out / "last", {"history": run.history})
+    return run
+
+
+def _feature_source(
+    model: CNNRNN | SigmoidClassifier,
+    train_split: Split,
+    val_split: Split,
+    config: TrainConfig,
+    feature_cache: Path,
+    watcher: Watcher,
+    processes: ProcessGroup,
+) -> FeatureSource:
+    """Features computed once as far as the backbone is frozen, or in every epoch where all of it is trained."""
+    if config.backbone_lr and config.trained_layers is None:
+        return EndToEnd(model, train_split, val_split, config.batch_size, watcher, processes, config.compile_layers)
+    return Cached(
+        model,
+        (config.trained_layers or 0) if config.backbone_lr else 0,
+        config.views,
+        train_split,
+        val_split,
+        config.batch_size,
+        feature_cache,
+        watcher,
+        processes,
+        config.compile_layers,
+    )
+
+
+def _train_one_epoch(
+    state: TrainingState,
+    source: FeatureSource,
+    batch_loss: BatchLoss,
+    watcher: TrainingWatcher,
+    interrupt: Interrupt,
+    processes: ProcessGroup,
+) -> float:
+    """One pass over the images; returns their mean loss."""
+    total, images = 0.0, 0
+    for indices, inputs in source.training():
+        shard_loss = batch_loss(indices, inputs)
+        loss, interrupted = processes.total(np.array([shard_loss.item(), interrupt.requested])).tolist()
+        if not math.isfinite(loss):
+            raise TrainingError("the loss is no longer finite; lower the learning rate (--lr, --backbone-lr)")
+        state.optimizer.zero_grad(set_to_none=True)
+        (processes.count * shard_loss).backward()  # DDP takes the mean of the gradients; the loss is a sum over shards
+        norm = nn.utils.clip_grad_norm_(state.model.parameters(), max_norm=5.0)
+        if not torch.isfinite(norm):  # before it reaches the weights
+            raise TrainingError("the gradients are no longer finite; lower the learning rate (--lr, --backbone-lr)")
+        state.optimizer.step()
+        state.schedule.step()
+        total, images = total + loss * len(indices), images + len(indices)
+        watcher.advance(len(indices), total / images)
+        if interrupted:
+            raise KeyboardInterrupt
+    return total / images
+
+
+def _set_training(model: CNNRNN | SigmoidClassifier, keep_statistics: bool) -> None:
+    """Train mode. Batch norm that came with ImageNet's statistics keeps them: batches here are too small for better."""
+    model.train()
+    for module in model.backbone.modules():
+        if keep_statistics and isinstance(module, nn.modules.batchnorm._BatchNorm):
+            module.eval()
+
+
+def _validate(
+    checkpoint: Checkpoint, split: Split, features: Features, beam: int, processes: ProcessGroup
+) -> tuple[dict[str, Any], np.ndarray | None]:
+    """The report of what all processes decoded, and which labels the model believes to go together (label, label), if
+    it has a belief."""
+    model, labels = checkpoint.model.eval(), checkpoint.vocabulary.labels
+    truth, ignored = split.truth(labels)
+    predictions = Predictions(len(split.samples), len(labels))
+    pairs = np.zeros((len(labels), len(labels)))
+    for indices, feature in features:
+        traces = decode_batch(model, feature, labels, beam)
+        pairs += expected_pairs(traces, len(labels))
+        for index, trace in zip(indices, traces, strict=True):
+            predictions.put(index, trace)
+    predictions.all_reduce(processes.total)
+    pairs = processes.total(pairs)
+    if isinstance(model, SigmoidClassifier):
+        model.threshold.fill_(choose_threshold(truth, predictions.marginals, ignored))
+        predictions.best_path = predictions.marginals >= model.threshold.item()
+        return report(truth, ignored, predictions, labels), None
+    return report(truth, ignored, predictions, labels), pairs
+
+
+def _epoch_record(epoch: int, loss: float, seconds: float, metrics: dict[str, Any]) -> dict[str, Any]:
+    validation = {f"val_{key}": metrics[key] for key in ("mAP", "OF1", "CF1", "exact_match")}
+    return {"epoch": epoch, "loss": loss, "seconds": seconds, **validation}
+
+
+def _save(
+    checkpoint: Checkpoint, state: TrainingState, results: dict[str, Any], out: Path, identity: dict[str, Any]
+) -> None:
+    """The last model, the best one if this is it, and what resuming needs."""
+    save_with_card(checkpoint, out / "last", results)
+    score = (results["val"]["mAP"] + results["val"]["OF1"]) / 2
+    if score > state.run.best:
+        state.run.best = score
+        save_with_card(checkpoint, out / "best", results)
+    state.write(out, identity)
+
+
+def _provenance(config: TrainConfig, split: Split) -> dict[str, Any]:
+    return {
+        "train_split": split.name,
+        "train_images": len(split.samples),
+        "config": asdict(config),
+        "versions": {
+            "cnnrnn": cnnrnn.__version__,
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "torchvision": torchvision.__version__,
+        },
+    }

@@ -1,0 +1,127 @@
+"""What resuming a run exactly needs, and how it is written and read."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import math
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from cnnrnn.checkpoint import Checkpoint
+from cnnrnn.data import Split
+from cnnrnn.training.config import TrainConfig, TrainingError
+from cnnrnn.training.distributed import ProcessGroup
+from cnnrnn.utils.files import replacing
+
+STATE = "state.pt"  # beside best/ and last/: all that going on exactly needs, in full precision
+
+
+@dataclass
+class Run:
+    """What a finished or interrupted training leaves."""
+
+    history: list[dict[str, Any]] = field(default_factory=list)  # one record per epoch
+    best: float = -math.inf  # mean of the best epoch's validation mAP and O-F1
+    interrupted: bool = False
+
+
+@dataclass
+class TrainingState:
+    """All that changes while training: it is written after every epoch, and read to resume."""
+
+    model: nn.Module
+    optimizer: torch.optim.Optimizer
+    schedule: torch.optim.lr_scheduler.LRScheduler
+    run: Run = field(default_factory=Run)
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.model.parameters()).device
+
+    def write(self, out: Path, identity: dict[str, Any]) -> None:
+        """Raises UserError where it can't be written."""
+        state = {
+            "run": identity,
+            "history": self.run.history,
+            "best": self.run.best,
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "schedule": self.schedule.state_dict(),
+            "random": torch.get_rng_state(),
+            "cuda_random": [torch.cuda.get_rng_state(self.device)] if self.device.type == "cuda" else [],
+        }
+        buffer = io.BytesIO()  # torch's own writing to a full disk ends in an error of its own kind, or in none
+        torch.save(state, buffer)
+        with replacing(out / STATE) as new:
+            new.write_bytes(buffer.getbuffer())
+
+    def restore(self, state: dict[str, Any]) -> None:
+        self.run.history, self.run.best = state["history"], state["best"]
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.schedule.load_state_dict(state["schedule"])
+        torch.set_rng_state(state["random"])
+        if state["cuda_random"] and self.device.type == "cuda":  # each process's own; all draw the same
+            torch.cuda.set_rng_state(state["cuda_random"][0], self.device)
+
+
+def read_state_for_all(
+    out: Path, identity: dict[str, Any], resume: bool, processes: ProcessGroup
+) -> dict[str, Any] | None:
+    """The state to go on from, which the first process reads; None for a new run."""
+    state = None
+    if processes.is_writer:
+        if (resume or processes.restarted) and not (processes.by_torchrun and not (out / STATE).exists()):
+            state = _read_state(out, identity)
+        elif processes.by_torchrun:
+            (out / STATE).unlink(missing_ok=True)  # a restart goes on from what is there, which must be this run's
+    theirs, state = processes.from_writer((identity, state))
+    if differing := [key for key in identity if identity[key] != theirs[key]]:
+        raise TrainingError(f"process {processes.rank} would train with another {', '.join(differing)} than process 0")
+    return state
+
+
+def _read_state(out: Path, identity: dict[str, Any]) -> dict[str, Any]:
+    try:
+        state = torch.load(out / STATE, map_location="cpu", weights_only=True)  # our own file, and no pickled code
+    except FileNotFoundError:
+        raise TrainingError(f"{out} holds no finished epoch to go on from; start without --resume") from None
+    except Exception as error:  # torch raises many kinds for a damaged file
+        raise TrainingError(f"{out / STATE} is damaged ({type(error).__name__}); start without --resume") from error
+    # What older runs don't know of was as it is by default; the weight of their auxiliary head nobody knows.
+    then = asdict(TrainConfig()) | {"auxiliary weight": identity["auxiliary weight"]} | state["run"]
+    if changed := [f"{key}: {then.get(key)} → {now}" for key, now in identity.items() if then.get(key) != now]:
+        raise TrainingError(
+            f"{out} was started with other settings ({'; '.join(changed)}); repeat its command with --resume added"
+        )
+    return state
+
+
+def run_identity(checkpoint: Checkpoint, train_split: Split, val_split: Split, config: TrainConfig) -> dict[str, Any]:
+    """What must be the same for a run to be the same run."""
+    model = checkpoint.model
+    return {
+        "head": type(model).__name__,
+        **asdict(config),
+        **model.config.to_dict(),  # with an `auxiliary` of its own: whether there is such a head
+        "auxiliary weight": config.auxiliary,
+        "backbone": model.backbone.config.name,
+        "image_size": model.backbone.config.image_size,
+        "labels": list(checkpoint.vocabulary.labels),
+        "training images": _digest(train_split),
+        "validation images": _digest(val_split),
+    }
+
+
+def _digest(split: Split) -> str:
+    """Changes with the images' names and labels."""
+    digest = hashlib.sha256()
+    for sample in split.samples:
+        digest.update(json.dumps([sample.image.name, sorted(sample.labels)]).encode())
+    return f"{len(split.samples)} ({digest.hexdigest()[:8]})"

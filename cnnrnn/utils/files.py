@@ -1,0 +1,117 @@
+"""Writing files and folders so that nobody ever finds half of one, whatever happens in between."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import platform
+import shutil
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from cnnrnn.utils.errors import UserError
+
+_AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # of Linux's renameat2
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A hidden name beside `path` under which a file or a folder is to be written.
+
+    When the block ends, that is on the disk, and then takes the place of what was at `path` in one go. When it doesn't
+    end, `path` is as it was: a kill leaves the hidden name (see `remove_stale`), an error not even that.
+    Raises UserError where it can't be written, on a full disk for one.
+    """
+    new = path.with_name(f".{path.name}.new-{platform.node()}-{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _remove(new)
+        yield new
+        _to_disk(new)
+        _put_in_place(new, path)
+    except OSError as error:
+        raise UserError(f"{path} can't be written: {error.strerror or error}; nothing else was changed") from error
+    finally:
+        _remove(new)  # after all went well it is what was there before
+
+
+def remove_stale(folder: Path) -> None:
+    """Removes what processes of this machine left half-written here when they were killed."""
+    for path in folder.glob(f".*.new-{platform.node()}-*"):
+        process = path.name.rpartition("-")[2]
+        if process.isdigit() and not _alive(int(process)):
+            _remove(path)
+
+
+def _alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass  # somebody else's
+    return True
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with suppress(OSError):
+            path.unlink()
+
+
+def _to_disk(path: Path) -> None:
+    """A rename may reach the disk before what was written does, unless that is waited for."""
+    for inside in path.iterdir() if path.is_dir() else ():
+        _to_disk(inside)
+    _sync(path)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _put_in_place(new: Path, path: Path) -> None:
+    try:
+        new.replace(path)
+    except OSError:
+        if not (new.is_dir() and path.is_dir()):  # a file is never put in a folder's place, with all that it holds
+            raise
+        if not _exchange(new, path):  # then for a moment there is nothing at `path`
+            old = path.with_name(new.name.replace(".new-", ".old-"))
+            path.rename(old)
+            new.rename(path)
+            _remove(old)
+    _sync(path.parent)
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Each takes the other's name, at once; not every system and disk can."""
+    renameat2 = getattr(ctypes.CDLL(None), "renameat2", None)
+    if renameat2 is None:
+        return False
+    return renameat2(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE) == 0
+
+
+def write_text(path: Path, text: str) -> None:
+    """As `replacing` does."""
+    with replacing(path) as new:
+        new.write_text(text, encoding="utf-8")
+
+
+def markdown_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [f"| {' | '.join(cells)} |" for cells in (columns, *rows)]
+    lines.insert(1, "|---" * len(columns) + "|")
+    return "\n".join(lines) + "\n"
+
+
+def json_text(data: Any) -> str:
+    return json.dumps(data, indent=2, ensure_ascii=False) + "\n"

@@ -1,0 +1,73 @@
+"""Progress in the terminal, on standard error, so that a command's output can be piped."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
+
+notes = Console(stderr=True)
+
+
+class _ImagesPerSecond(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        speed = task.completed / task.elapsed if task.elapsed else 0.0
+        return Text(f"{speed:.1f} images/s")
+
+
+def image_progress() -> Progress:
+    """A bar with images done, images/s and time left."""
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        _ImagesPerSecond(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[remark]}"),
+        console=notes,
+    )
+
+
+class TrainingProgress:
+    """A TrainingWatcher in the terminal: one bar for what runs now, one line per finished epoch."""
+
+    def __init__(self) -> None:
+        self.bar = image_progress()
+        self.task: TaskID | None = None
+
+    def __enter__(self) -> TrainingProgress:
+        self.bar.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.bar.stop()
+
+    def start(self, what: str, images: int) -> None:
+        if self.task is not None:
+            self.bar.remove_task(self.task)
+        if not notes.is_terminal:  # bars are drawn in terminals only; a log file gets a line
+            notes.print(f"{escape(what)}: {images} images", soft_wrap=True)
+        self.task = self.bar.add_task(escape(what), total=images, remark="")
+
+    def advance(self, images: int, loss: float | None = None) -> None:
+        assert self.task is not None
+        self.bar.update(self.task, advance=images, remark="" if loss is None else f"loss {loss:.3f}")
+
+    def epoch_done(self, record: dict[str, Any]) -> None:
+        self.bar.console.print(
+            f"epoch {record['epoch']:3d}  loss {record['loss']:.3f}  val mAP {record['val_mAP']:5.1f}  "
+            f"O-F1 {record['val_OF1']:5.1f}  C-F1 {record['val_CF1']:5.1f}  "
+            f"exact {record['val_exact_match']:5.1f}  {record['seconds']:.1f} s"
+        )

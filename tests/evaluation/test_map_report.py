@@ -1,0 +1,67 @@
+"""The table of a report that is written by hand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cnnrnn.evaluation.map_report import LEGEND, prefix_sentence, table
+
+METHOD: dict[str, Any] = {
+    "pointing": 91.26,
+    "pointing_difficult": 80.0,
+    "energy": 70.04,
+    "swap_pointing": 30.55,
+    "swap_pointing_difficult": 20.5,
+    "step_shift": 96.0,
+    "mosaic": 88.8,
+    "deletion": 0.0,
+    "insertion": 82.5,
+    "sanity_head": 0.104,
+    "sanity_all": -0.021,
+    "seconds_per_image": 0.0126,
+    "per_label": {"cat": 91.2},
+}
+
+
+def report(**changes: Any) -> dict[str, Any]:
+    return {
+        "default": "cam",
+        "methods": {"cam": METHOD, "occlusion": {**METHOD, "mosaic": None, "pointing": 50.0}},
+        "targets": {"logit": {"pointing": 12.0, "pointing_difficult": None}},
+        "baselines": {"centre": {"pointing": 61.0, "pointing_difficult": 40.96}},
+        **changes,
+    }
+
+
+def test_the_table_has_the_centre_every_method_and_every_target() -> None:
+    headings, rows = table(report())
+    assert headings == [
+        "method", "pointing", "difficult", "energy", "another step's", "difficult, another step's", "step-shift",
+        "mosaics", "deletion ↓", "insertion ↑", "random head", "all random", "s/image",
+    ]  # fmt: skip
+    after = ["80.0", "70.0", "30.6", "20.5", "96.0"]
+    assert rows == [
+        ["the image's centre", "61.0", "41.0", *[""] * 10],
+        ["cam", "91.3", *after, "88.8", "0.0", "82.5", "0.10", "-0.02", "0.013"],
+        ["occlusion", "50.0", *after, "", "0.0", "82.5", "0.10", "-0.02", "0.013"],
+        ["cam, logit", "12.0", *[""] * 11],
+    ]  # a metric of 0 is written, one that is missing is not
+
+
+def test_the_legend_explains_the_table() -> None:
+    for term in ("Pointing", "difficult", "another step's", "Energy", "Step-shift", "Mosaics", "Deletion", "Random"):
+        assert term in LEGEND
+
+
+def test_the_prefix_is_told_in_a_sentence() -> None:
+    prefix = {
+        "steps": 12,
+        "correlation_with_said_first": 0.916,
+        "peak_moved": 3.25,
+        "correlation_with_step_before": 0.203,
+    }
+    assert prefix_sentence(report(prefix=prefix)) == (
+        "Over 12 later steps, a map's rank correlation with that of the same label said first is 0.92, its strongest "
+        "place moves by 3.2 % of the diagonal, and its rank correlation with the map of the step before is 0.20."
+    )
+    assert prefix_sentence(report(prefix={"steps": 0})) == "No path had two labels that are right."

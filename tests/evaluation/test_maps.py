@@ -1,0 +1,916 @@
+"""Maps evaluated: by hand-made maps whose metrics are known, and the whole way on rendered scenes."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image, ImageFilter
+from torch import Tensor
+from typer.testing import CliRunner
+
+from cnnrnn.attribution.explain import Explanation, explain
+from cnnrnn.attribution.methods import METHODS
+from cnnrnn.attribution.targets import TARGETS, logit
+from cnnrnn.checkpoint import Checkpoint, read_results
+from cnnrnn.cli.main import app
+from cnnrnn.data import Boxes, DataError, Sample, Split, load_split
+from cnnrnn.evaluation.evaluate import maps as map_evaluation
+from cnnrnn.evaluation.map_metrics import box_mask
+from cnnrnn.evaluation.maps import (
+    DecodedImage,
+    MapEvaluator,
+    Maps,
+    PrefixEvaluator,
+    StepRecords,
+    decode_with_boxes,
+    deletion_insertion_auc,
+    evaluate_maps,
+    mosaics,
+    randomized_models,
+)
+from cnnrnn.inference.predictor import decode_image, encode
+from cnnrnn.models.backbone import Backbone, BackboneConfig
+from cnnrnn.models.cnnrnn import CNNRNN, ModelConfig
+from cnnrnn.models.vocabulary import Vocabulary
+from cnnrnn.utils.errors import UserError
+
+SIZE = (50, 40)
+BOXES = {"circle": [(0.0, 0.0, 10.0, 10.0)], "star": [(30.0, 20.0, 50.0, 40.0)], "cross": [(20.0, 0.0, 30.0, 10.0)]}
+LABELS = ("circle", "star", "cross", "square", "diamond")
+
+
+@pytest.fixture(scope="module")
+def checkpoint() -> Checkpoint:
+    """Untrained, of five labels, with maps of 4 × 4."""
+    torch.manual_seed(4)
+    config = ModelConfig(num_labels=len(LABELS), embedding_dim=16, hidden_dim=12, spatial=True)
+    model = CNNRNN(config, Backbone(BackboneConfig.of("test_byobnet", 64))).eval()
+    return Checkpoint(model, Vocabulary(LABELS, (9,) * len(LABELS)), {"pretrained": False}, "")
+
+
+def decoded(names: tuple[str, ...], **changes: object) -> DecodedImage:
+    nothing = torch.zeros(1)
+    tokens = tuple(LABELS.index(name) for name in names)
+    return replace(DecodedImage(SIZE, nothing, nothing, tokens, names, BOXES), **changes)  # type: ignore[arg-type]
+
+
+def boxes_of(*names: str) -> Boxes:
+    return {name: BOXES[name] for name in names}
+
+
+class FixedMaps(MapEvaluator):
+    """An evaluator of given maps, in place of a method's: (step, height, width), by model; None is the checkpoint's."""
+
+    def __init__(self, by_model: Callable[[DecodedImage, CNNRNN | None], Maps], checkpoint: Checkpoint) -> None:
+        super().__init__(checkpoint, "cam")
+        self.by_model = by_model
+
+    def maps(self, decoded: DecodedImage, model: CNNRNN | None = None) -> Maps:
+        return self.by_model(decoded, model)
+
+
+def lit(*names: str) -> Maps:
+    """Maps that are 1 in the boxes of these labels, one label a step, and 0 elsewhere."""
+    return np.stack([box_mask(BOXES[name], SIZE).astype(np.float32) for name in names])
+
+
+def evaluated(checkpoint: Checkpoint, *images: tuple[DecodedImage, Maps]) -> MapEvaluator:
+    """Of every image the maps, which are handed out in turn."""
+    in_turn = iter([maps for _, maps in images])
+    evaluator = FixedMaps(lambda decoded, model: next(in_turn), checkpoint)
+    for image, _ in images:
+        evaluator.evaluate(image)
+    return evaluator
+
+
+# An image and its steps
+
+
+def test_steps_are_true_positives_false_positives_or_ignored() -> None:
+    image = decoded(("circle", "square", "star", "diamond"), boxes=boxes_of("circle", "star"))
+    assert image.true_positives == [0, 2]
+    assert image.false_positives == [1, 3]
+    image = replace(image, ignored=frozenset({"diamond"}))
+    assert image.true_positives == [0, 2]
+    assert image.false_positives == [1]
+
+
+@pytest.mark.parametrize(
+    ("names", "labels", "ignored", "exact"),
+    [
+        (("circle", "star"), ("circle", "star"), (), True),
+        (("circle",), ("circle", "star"), (), False),  # one is missing
+        (("circle", "star"), ("circle",), (), False),  # one is too many
+        (("circle", "star"), ("circle",), ("star",), True),
+        (("circle",), ("circle", "star"), ("star",), True),
+        (("star",), ("circle",), ("star",), False),
+        ((), (), (), True),
+    ],
+)
+def test_a_path_is_exact_with_all_the_labels_and_no_other(
+    names: tuple[str, ...], labels: tuple[str, ...], ignored: tuple[str, ...], exact: bool
+) -> None:
+    assert decoded(names, boxes=boxes_of(*labels), ignored=frozenset(ignored)).is_exact is exact
+
+
+def test_masks_are_of_the_true_positives_own_boxes() -> None:
+    image = decoded(("square", "star", "circle"), boxes=boxes_of("circle", "star"))
+    assert set(image.masks) == {1, 2}
+    assert image.own_boxes(1) == BOXES["star"]
+    assert (image.masks[1] == box_mask(BOXES["star"], SIZE)).all()
+    assert image.masks[1].shape == (40, 50)
+    assert (image.masks[2] == box_mask(BOXES["circle"], SIZE)).all()
+
+
+def test_difficult_is_small_and_not_alone() -> None:
+    assert decoded(("circle",)).is_difficult(0)
+    assert not decoded(("circle",), boxes=boxes_of("circle")).is_difficult(0)
+    for height, difficult in ((9.0, True), (10.0, False), (11.0, False)):  # of 40: a quarter is not less than a quarter
+        large = {**BOXES, "circle": [(0.0, 0.0, 50.0, height)]}
+        assert decoded(("circle",), boxes=large).is_difficult(0) == difficult
+
+
+def test_hits_are_within_three_percent_of_the_longer_side() -> None:
+    for size in ((50, 40), (40, 50)):
+        image = decoded(("circle", "star"), size=size)
+        assert image.tolerance == pytest.approx(1.5)
+        assert image.hits((11.5, 5.0), 0)
+        assert not image.hits((11.6, 5.0), 0)
+        assert not image.hits((5.0, 5.0), 1)
+
+
+# Means over steps
+
+
+def test_means_are_over_the_labels_or_over_the_steps() -> None:
+    image, records = decoded(("circle", "star")), StepRecords()
+    for step, hit in ((0, True), (0, True), (0, False), (1, True)):
+        records.add(image, step, hit=hit, energy=0.5, other=None)
+    assert len(records) == 4
+    assert records.by_label("hit") == pytest.approx({"circle": 200 / 3, "star": 100})
+    assert records.over_labels("hit") == pytest.approx((200 / 3 + 100) / 2)
+    assert records.mean("hit") == pytest.approx(0.75)
+    assert records.percent("hit") == pytest.approx(75)
+    assert records.by_label("other") == {}
+    assert records.over_labels("other") is records.mean("other") is records.percent("other") is None
+
+
+def test_labels_are_sorted_and_those_without_the_metric_left_out() -> None:
+    image, records = decoded(("star", "circle", "cross")), StepRecords()
+    records.add(image, 0, hit=True)
+    records.add(image, 1, hit=False)
+    records.add(image, 2, energy=1.0)
+    assert list(records.by_label("hit")) == ["circle", "star"]
+    assert records.mean("hit") == 0.5
+
+
+def test_difficult_steps_have_a_mean_of_their_own() -> None:
+    large = {**BOXES, "star": [(0.0, 0.0, 50.0, 40.0)]}
+    image, records = decoded(("circle", "star", "square"), boxes=large), StepRecords()
+    for step, hit in ((0, True), (1, False), (2, False)):  # the last one is a false positive, and never difficult
+        records.add(image, step, hit=hit)
+    assert len(records.difficult()) == 1
+    assert records.pointing("hit") == {"hit": pytest.approx(100 / 3), "hit_difficult": 100}
+    assert StepRecords().pointing() == {"pointing": None, "pointing_difficult": None}
+
+
+# Maps against boxes
+
+
+def test_maps_of_the_right_boxes_have_all_points_and_those_of_others_none(checkpoint: Checkpoint) -> None:
+    names = ("circle", "star", "cross")
+    right = evaluated(checkpoint, (decoded(names), lit(*names))).report()
+    assert right["pointing"] == right["pointing_difficult"] == right["step_shift"] == 100
+    assert right["energy"] == pytest.approx(100)
+    assert right["swap_pointing"] == right["swap_pointing_difficult"] == 0
+    turned = evaluated(checkpoint, (decoded(names), lit("star", "cross", "circle"))).report()
+    assert turned["pointing"] == turned["energy"] == turned["step_shift"] == 0
+    same = evaluated(checkpoint, (decoded(names), lit("circle", "circle", "circle"))).report()
+    assert same["pointing"] == pytest.approx(100 / 3)
+    assert same["step_shift"] == 0
+    assert same["swap_pointing"] == pytest.approx(100 / 3)  # a map that is the same at every step
+
+
+def test_the_swapped_map_is_the_next_steps_and_the_last_steps_is_the_first(checkpoint: Checkpoint) -> None:
+    names = ("circle", "star", "cross")
+    # The next step's map is right for circle and for cross, whose next step is the first one; not for star.
+    report = evaluated(checkpoint, (decoded(names), lit("cross", "circle", "circle"))).report()
+    assert report["swap_pointing"] == pytest.approx(200 / 3)
+    assert report["pointing"] == 0
+    report = evaluated(checkpoint, (decoded(names), lit("star", "cross", "star"))).report()
+    assert report["swap_pointing"] == pytest.approx(100 / 3)  # star's alone
+    alone = evaluated(checkpoint, (decoded(("circle",)), lit("circle"))).report()
+    assert alone["swap_pointing"] is None
+    assert alone["pointing"] == 100
+    # A step that is a false positive has a map, too, which can be the other one.
+    beside = evaluated(checkpoint, (decoded(("circle", "square")), lit("star", "circle"))).report()
+    assert beside["swap_pointing"] == 100
+
+
+def test_step_shift_is_against_the_label_right_before(checkpoint: Checkpoint) -> None:
+    names = ("circle", "star", "cross")
+    # The third map has more of the second label's boxes than of its own, the second one less of the first label's.
+    maps = lit(*names)
+    maps[1] += 0.5 * lit("circle")[0]
+    maps[2] += 2 * lit("star")[0]
+    assert evaluated(checkpoint, (decoded(names), maps)).report()["step_shift"] == 50
+    # It is told of no step whose predecessor is a false positive, nor of the first.
+    image = decoded(("circle", "square", "cross", "star"))
+    report = evaluated(checkpoint, (image, lit("circle", "circle", "cross", "cross"))).report()
+    assert report["step_shift"] == 0  # of the last step alone
+    report = evaluated(checkpoint, (decoded(("square", "star")), lit("star", "star"))).report()
+    assert report["step_shift"] is None
+
+
+def test_energy_is_a_percentage_and_a_mean_over_the_labels(checkpoint: Checkpoint) -> None:
+    both = (lit("circle")[0] + lit("star")[0])[np.newaxis]  # 100 pixels and 400
+    report = evaluated(
+        checkpoint, (decoded(("circle",)), both), (decoded(("circle",)), both), (decoded(("star",)), both)
+    ).report()
+    assert report["energy"] == pytest.approx((20 + 80) / 2)
+
+
+def test_maps_are_compared_with_the_boxes_at_the_images_size(checkpoint: Checkpoint) -> None:
+    coarse = np.zeros((1, 4, 5), np.float32)
+    coarse[0, 0, 0] = 1  # of 10 × 10 pixels: the circle's
+    report = evaluated(checkpoint, (decoded(("circle",)), coarse)).report()
+    assert report["pointing"] == 100
+    assert 60 < report["energy"] < 100
+    assert evaluated(checkpoint, (decoded(("circle",)), coarse.transpose(0, 2, 1)[:, ::-1])).report()["pointing"] == 0
+
+
+def test_only_true_positives_count_and_false_ones_are_told_apart(checkpoint: Checkpoint) -> None:
+    names, known = ("circle", "star"), boxes_of("circle", "cross")
+    report = evaluated(checkpoint, (decoded(names, boxes=known), lit(*names))).report()
+    assert report["per_label"] == {"circle": 100}
+    assert report["step_shift"] is None
+    assert (report["false_positives"], report["on_another_label"]) == (1, 0)
+    # Any label that is there will do: the step before it, or one that the path lacks.
+    twice = evaluated(
+        checkpoint,
+        (decoded(names, boxes=known), lit("circle", "cross")),
+        (decoded(names, boxes=known), lit("cross", "circle")),
+        (decoded(names, boxes=known), lit("circle", "star")),
+    ).report()
+    assert (twice["false_positives"], twice["on_another_label"]) == (3, pytest.approx(200 / 3))
+    assert twice["per_label"] == {"circle": pytest.approx(200 / 3)}
+    ignored = decoded(names, boxes=known, ignored=frozenset({"star"}))
+    report = evaluated(checkpoint, (ignored, lit(*names))).report()
+    assert (report["false_positives"], report["on_another_label"]) == (0, None)
+
+
+def test_a_path_without_labels_has_nothing_to_evaluate(checkpoint: Checkpoint) -> None:
+    def no_maps(decoded: DecodedImage, model: CNNRNN | None) -> Maps:
+        raise AssertionError("there is no label step to explain")
+
+    evaluator = FixedMaps(no_maps, checkpoint)
+    evaluator.evaluate(decoded(()))
+    evaluator.evaluate_faithfulness(decoded(("square",)))
+    evaluator.evaluate_mosaic(decoded(("square",)))
+    assert evaluator.report()["pointing"] is None
+    assert evaluator.report()["seconds_per_image"] == 0
+
+
+def test_the_seconds_are_the_mean_of_the_explanations(checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch) -> None:
+    ticks = iter([10.0, 10.5, 20.0, 21.5])
+    monkeypatch.setattr("cnnrnn.evaluation.maps.time.perf_counter", lambda: next(ticks))
+    image = (decoded(("circle",)), lit("circle"))
+    assert evaluated(checkpoint, image, image).report()["seconds_per_image"] == pytest.approx(1.0)
+
+
+def test_a_report_of_what_every_image_has_a_part_in_has_only_the_metrics_of_boxes(checkpoint: Checkpoint) -> None:
+    evaluator = evaluated(checkpoint, (decoded(("circle", "star")), lit("circle", "star")))
+    short, full = evaluator.report(boxes_only=True), evaluator.report()
+    assert set(short) == {
+        "pointing", "pointing_difficult", "energy", "step_shift", "swap_pointing", "swap_pointing_difficult",
+    }  # fmt: skip
+    assert short == {key: full[key] for key in short}
+    assert set(full) - set(short) == {
+        "deletion", "insertion", "mosaic", "sanity_head", "sanity_all", "seconds_per_image", "per_label",
+        "false_positives", "on_another_label",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("method", ["cam", "grad-cam", "input-x-gradient"])
+def test_an_evaluators_maps_are_those_of_its_method_target_and_model(method: str, checkpoint: Checkpoint) -> None:
+    image = decode_with_boxes(checkpoint, Image.new("RGB", (20, 30), "red"), BOXES, 4)
+    image = replace(image, tokens=(2, 0), names=("cross", "circle"))
+    evaluator = MapEvaluator(checkpoint, method, logit)
+    expected = explain(checkpoint.rnn, image.feature_map, (2, 0), method, logit, image.image).maps
+    np.testing.assert_allclose(evaluator.maps(image), expected[:2])  # END's is left out
+    other = randomized_models(checkpoint.rnn, seed=1)[1]
+    feature_map = encode(other, image.image.unsqueeze(0))[0][0]
+    expected = explain(other, feature_map, (2, 0), method, logit, image.image).maps
+    np.testing.assert_allclose(evaluator.maps(image, other), expected[:2])
+
+
+# Maps against the model
+
+
+RAMP = np.arange(12, dtype=np.float32).reshape(3, 4)  # its ranks
+
+
+def test_the_sanity_check_compares_with_the_maps_of_random_models(
+    checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the model itself the map ascends, of a random head it descends, of a random network it is shuffled."""
+    shuffled = np.random.default_rng(3).permutation(12).astype(np.float32).reshape(3, 4)
+    asked: list[CNNRNN] = []
+
+    def maps(decoded: DecodedImage, model: CNNRNN | None) -> Maps:
+        if model is None:
+            return np.stack([np.zeros((3, 4)), RAMP, RAMP**2, shuffled])
+        asked.append(model)
+        other = -RAMP if model.backbone is checkpoint.model.backbone else shuffled
+        return np.stack([RAMP, other, other, RAMP])
+
+    curves = {1: (0.25, 0.5), 2: (0.75, 1.0)}
+
+    def areas(model: CNNRNN, decoded: DecodedImage, step: int, values: np.ndarray) -> tuple[float, float]:
+        assert model is checkpoint.model
+        assert (values == (RAMP if step == 1 else RAMP**2)).all()
+        return curves[step]
+
+    monkeypatch.setattr(map_evaluation, "deletion_insertion_auc", areas)
+    evaluator = FixedMaps(maps, checkpoint)
+    image = decoded(("square", "circle", "star", "diamond"))
+    for _ in range(5):
+        evaluator.evaluate_faithfulness(image)
+    report = evaluator.report()
+    ranks = np.corrcoef(RAMP.ravel(), shuffled.ravel())[0, 1]
+    assert report["sanity_head"] == pytest.approx(-1)
+    assert report["sanity_all"] == pytest.approx(ranks)
+    assert (report["deletion"], report["insertion"]) == (50, 75)
+    assert len(evaluator.steps) == 10  # two true positives, five times
+    assert checkpoint.model not in asked
+    heads = asked[0::2]
+    assert [heads.index(model) for model in heads] == [0, 1, 2, 0, 1]  # three pairs take turns
+    weights = [model.label_embedding for model in heads[:3]]
+    assert not any(torch.equal(one, other) for one, other in pairwise([*weights, weights[0]]))
+
+
+def test_random_models_have_a_random_head_or_random_weights_everywhere(checkpoint: Checkpoint) -> None:
+    model, state = checkpoint.rnn, torch.random.get_rng_state()
+    head, everything = randomized_models(model, seed=1)
+    assert torch.equal(torch.random.get_rng_state(), state)  # the process' generator is not touched
+    assert head.backbone is model.backbone
+    assert everything.backbone is not model.backbone
+    assert everything.backbone.config.image_size == model.backbone.config.image_size
+    for name, weights in model.named_parameters():
+        if weights.ndim < 2:
+            continue  # biases and scales start alike
+        assert torch.equal(weights, head.get_parameter(name)) == name.startswith("backbone."), name
+        assert not torch.equal(weights, everything.get_parameter(name)), name
+    assert head.config == everything.config == model.config
+    assert not head.training
+    assert not everything.training
+    again, other = randomized_models(model, seed=1)[0], randomized_models(model, seed=2)[0]
+    assert torch.equal(head.U_I.weight, again.U_I.weight)
+    assert not torch.equal(head.U_I.weight, other.U_I.weight)
+
+
+def test_a_folded_backbone_has_a_random_counterpart(checkpoint: Checkpoint) -> None:
+    """Folding needs statistics, which random weights have not."""
+    backbone = Backbone(BackboneConfig.of("test_byobnet", 64))
+    backbone.fold_batch_norm()
+    everything = randomized_models(CNNRNN(checkpoint.rnn.config, backbone).eval(), seed=1)[1]
+    assert backbone.config.folded
+    assert not everything.backbone.config.folded
+
+
+SIDE = 40
+
+
+def left_half(value: float) -> Tensor:
+    """An image with this value in its left half and 0 in its right one."""
+    image = torch.zeros(3, SIDE, SIDE)
+    image[:, :, : SIDE // 2] = value
+    return image
+
+
+def curves(monkeypatch: pytest.MonkeyPatch, image: Tensor, values: np.ndarray, step: int) -> tuple[float, float]:
+    """Deletion and insertion of a model whose probability is the mean of the left half, at the second of three steps;
+    at the others it is 0.01."""
+
+    def scores(model: object, tokens: Sequence[int], target: object) -> Callable[[Tensor], Tensor]:
+        assert (tokens, target) == ((0, 1), map_evaluation.log_probability)
+
+        def log_probs(maps: Tensor) -> Tensor:
+            by_step = maps[..., : SIDE // 2].mean(dim=(1, 2, 3)).view(-1, 3).clone()
+            by_step[:, [0, 2]] = 0.01
+            return by_step.flatten().log()
+
+        return log_probs
+
+    monkeypatch.setattr(map_evaluation, "encode", lambda model, images: (images, None))
+    monkeypatch.setattr(map_evaluation, "step_scores", scores)
+    return deletion_insertion_auc(None, decoded(("circle", "star"), image=image), step, values)  # type: ignore[arg-type]
+
+
+def test_deletion_is_the_area_under_the_probability_while_pixels_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In steps of a tenth: 1 .8 .6 .4 .2 0 0 0 0 0 0 where the evidence is in the left half, which five steps take."""
+    left = left_half(1.0)[0].numpy()
+    assert curves(monkeypatch, left_half(1.0), left, step=1)[0] == pytest.approx(0.25)
+    assert curves(monkeypatch, left_half(1.0), -left, step=1)[0] == pytest.approx(0.75)  # 1 1 1 1 1 1 .8 .6 .4 .2 0
+    assert curves(monkeypatch, left_half(0.5), left, step=1)[0] == pytest.approx(0.125)
+    assert curves(monkeypatch, left_half(1.0), left, step=0) == pytest.approx((0.01, 0.01))
+    coarse = np.array([[1.0, 0.0], [1.0, 0.0]])  # is brought to the image's size
+    assert curves(monkeypatch, left_half(1.0), coarse, step=1)[0] == pytest.approx(0.25)
+
+
+def test_insertion_is_the_area_under_the_probability_while_a_blurred_image_comes_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The blur by Pillow, of another implementation: sigma is a 45th of the side."""
+    image = Image.fromarray((255 * left_half(1.0)[0].numpy()).astype(np.uint8))
+    blurred = np.asarray(image.filter(ImageFilter.GaussianBlur(SIDE / 45)))[:, : SIDE // 2].mean() / 255
+    assert blurred < 0.99
+    left = left_half(1.0)[0].numpy()
+    # Column by column within a half, or row by row: rows, as the first pixel of equal ones comes first.
+    points = np.array([blurred + (1 - blurred) * min(part / 5, 1) for part in range(11)])
+    expected = (points[0] / 2 + points[1:-1].sum() + points[-1] / 2) / 10
+    assert curves(monkeypatch, left_half(1.0), left, step=1)[1] == pytest.approx(expected, abs=1e-3)
+    points = np.array([blurred + (1 - blurred) * max(part / 5 - 1, 0) for part in range(11)])
+    expected = (points[0] / 2 + points[1:-1].sum() + points[-1] / 2) / 10
+    assert curves(monkeypatch, left_half(1.0), -left, step=1)[1] == pytest.approx(expected, abs=1e-3)
+
+
+def test_the_blur_of_insertion_is_a_gaussian_both_ways(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A point of light in the middle: what is left in its pixel, and around it, after no pixel has come back."""
+    seen: list[Tensor] = []
+
+    def keep(model: object, images: Tensor) -> tuple[Tensor, None]:
+        seen.append(images)
+        return images, None
+
+    image = torch.zeros(3, SIDE, SIDE)
+    image[:, 20, 20] = 1
+    monkeypatch.setattr(map_evaluation, "step_scores", lambda *_: lambda maps: maps.flatten(1).sum(dim=1))
+    monkeypatch.setattr(map_evaluation, "encode", keep)
+    deletion_insertion_auc(None, decoded(("circle",), image=image), 0, image[0].numpy())  # type: ignore[arg-type]
+    deleted, inserted = seen
+    assert len(deleted) == len(inserted) == 11
+    assert (deleted[0] == image).all()
+    assert (deleted[-1] == 0).all()
+    assert (inserted[-1] == image).all()
+    distances = np.arange(-5, 6)  # a kernel of 11: an eighth of the side, and one more
+    profile = np.exp(-(distances**2) / (2 * (SIDE / 45) ** 2))
+    profile /= profile.sum()
+    expected = np.zeros((SIDE, SIDE))
+    expected[15:26, 15:26] = np.outer(profile, profile)
+    np.testing.assert_allclose(inserted[0, 1].numpy(), expected, atol=1e-6)
+    assert (inserted[0, 1, 20, 14:27].numpy() > 0).tolist() == [False, *[True] * 11, False]
+
+
+def test_deleting_the_right_pixels_costs_the_label_and_inserting_them_saves_it(
+    loaded: Checkpoint, scenes_root: Path
+) -> None:
+    split = load_split("scenes", scenes_root, "test")
+    assert split.boxes is not None
+    found = 0
+    for sample in split.samples:
+        if sample.labels != {"circle"}:
+            continue
+        opened = Image.open(sample.image)
+        image = loaded.model.backbone.preprocess(opened)
+        feature_map = encode(loaded.model, image.unsqueeze(0))[0][0]
+        circle = loaded.vocabulary.labels.index("circle")
+        one = DecodedImage(opened.size, image, feature_map, (circle,), ("circle",), split.boxes(sample))
+        on_it = box_mask(one.own_boxes(0), opened.size).astype(np.float32)
+        deletion, insertion = deletion_insertion_auc(loaded.rnn, one, 0, on_it)
+        late, slow = deletion_insertion_auc(loaded.rnn, one, 0, -on_it)
+        found += deletion < late and insertion > slow
+        if found == 3:
+            return
+    pytest.fail("the circle's own pixels were not what made it a circle")
+
+
+# Mosaics
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[Sample, str]]:
+    """Two images of each of five labels, in one colour each: red is the label's, green the image's."""
+    folder, found = tmp_path_factory.mktemp("plain"), []
+    for number, label in enumerate(LABELS):
+        for green in (0, 200):
+            file = folder / f"{label}{green}.png"
+            Image.new("RGB", (30, 20), (50 * number, green, 7)).save(file)
+            found.append((Sample(file, (label,)), label))
+    return found
+
+
+def test_a_mosaic_has_four_labels_each_in_its_cell(plain: list[tuple[Sample, str]]) -> None:
+    seen, together = set(), set()
+    for image, boxes in mosaics(plain, 20, 65):
+        assert image.size == (64, 64)  # of two equal halves
+        pixels = np.asarray(image)
+        cells = {(0, 0, 32, 32), (32, 0, 64, 32), (0, 32, 32, 64), (32, 32, 64, 64)}
+        assert {box for (box,) in boxes.values()} == cells
+        together.add(frozenset(boxes))
+        for label, ((left, top, right, bottom),) in boxes.items():
+            cell = pixels[top:bottom, left:right].reshape(-1, 3)  # type: ignore[misc]
+            assert (cell == cell[0]).all()
+            assert cell[0, 0] == 50 * LABELS.index(label)
+            seen.add((label, cell[0, 1]))
+    assert len(seen) == 10  # every image has its turn
+    assert len(together) == 5  # and every four labels
+
+
+def test_mosaics_are_as_many_as_asked_for_and_the_same_again(plain: list[tuple[Sample, str]]) -> None:
+    first, again = (list(mosaics(plain, 3, 64)) for _ in range(2))
+    assert len(first) == 3
+    assert [boxes for _, boxes in first] == [boxes for _, boxes in again]
+    assert [image.tobytes() for image, _ in first] == [image.tobytes() for image, _ in again]
+    assert len(list(mosaics(plain[:8], 3, 64))) == 3  # four labels are enough
+    assert list(mosaics(plain[:6], 3, 64)) == []
+
+
+def test_the_mosaic_metric_is_the_percentage_of_peaks_in_the_own_cell(checkpoint: Checkpoint) -> None:
+    image = decoded(("circle", "square", "star"), boxes=boxes_of("circle", "star"))
+    evaluator = FixedMaps(lambda decoded, model: lit("circle", "cross", "star"), checkpoint)
+    evaluator.evaluate_mosaic(image)
+    assert evaluator.report()["mosaic"] == 100
+    evaluator.by_model = lambda decoded, model: lit("star", "cross", "star")
+    evaluator.evaluate_mosaic(image)
+    assert evaluator.report()["mosaic"] == 75
+    assert len(evaluator.steps) == 0
+    coarse = np.zeros((3, 4, 5))
+    coarse[:, 0, 0] = 1  # the circle's pixels, once it is at the image's size
+    evaluator.by_model = lambda decoded, model: coarse
+    evaluator.evaluate_mosaic(image)
+    assert evaluator.report()["mosaic"] == pytest.approx(100 * 4 / 6)
+
+
+# What the prefix changes
+
+
+def explained_by(by_tokens: dict[tuple[int, ...], Maps]) -> Callable[..., Explanation]:
+    """In place of `explain`: these maps of these paths; END's, which nobody asks for, is added."""
+
+    def explain(model: CNNRNN, feature_map: Tensor, tokens: Sequence[int]) -> Explanation:
+        assert isinstance(model, CNNRNN)
+        assert torch.equal(feature_map, torch.zeros(1))  # that of `decoded`
+        maps = torch.from_numpy(np.stack([*by_tokens[tuple(tokens)], np.full(SIZE[::-1], 9.0)]))
+        return Explanation(tuple(tokens), maps, torch.zeros(len(maps)), "cam")
+
+    return explain
+
+
+def point_map(x: int, y: int, background: np.ndarray | float = 0.0) -> np.ndarray:
+    values = np.zeros(SIZE[::-1]) + background
+    values[y, x] = 100
+    return values
+
+
+ASCENDING = np.arange(2000.0).reshape(40, 50) / 2000
+
+
+def test_the_peak_is_moved_by_the_labels_before_in_percent_of_the_diagonal(
+    checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From (13, 26) where it is emitted first to (10, 22) after another label: 5 pixels of 50 × 40."""
+    paths = {
+        (0, 1): np.stack([point_map(40, 3, -ASCENDING), point_map(10, 22, ASCENDING)]),
+        (1,): np.stack([point_map(13, 26, ASCENDING)]),
+    }
+    monkeypatch.setattr(map_evaluation, "explain", explained_by(paths))
+    evaluator = PrefixEvaluator(checkpoint)
+    evaluator.evaluate(decoded(("circle", "star")))
+    report = evaluator.report()
+    assert report["steps"] == 1
+    assert report["peak_moved"] == pytest.approx(100 * 5 / np.hypot(50, 40))
+    assert report["correlation_with_said_first"] == pytest.approx(1, abs=0.01)
+    assert report["correlation_with_step_before"] == pytest.approx(-1, abs=0.01)
+
+
+def test_every_later_true_positive_is_compared_with_itself_first_and_with_the_step_before(
+    checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of circle, square (a false positive), star and cross the last two count."""
+    down = -ASCENDING
+    shuffled = np.random.default_rng(1).permutation(ASCENDING.ravel()).reshape(40, 50)
+    paths = {
+        (0, 3, 1, 2): np.stack([shuffled, ASCENDING, down, down]),
+        (1,): np.stack([ASCENDING]),  # star emitted first: the opposite
+        (2,): np.stack([down]),  # cross emitted first: the same
+    }
+    monkeypatch.setattr(map_evaluation, "explain", explained_by(paths))
+    evaluator = PrefixEvaluator(checkpoint)
+    evaluator.evaluate(decoded(("circle", "square", "star", "cross")))
+    report = evaluator.report()
+    star, cross = report["pairs"]["star after circle, square"], report["pairs"]["cross after circle, square, star"]
+    assert report["steps"] == 2
+    assert (star["correlation_with_said_first"], star["correlation_with_step_before"]) == pytest.approx((-1, -1))
+    assert (cross["correlation_with_said_first"], cross["correlation_with_step_before"]) == pytest.approx((1, 1))
+    assert report["correlation_with_said_first"] == pytest.approx(0)
+    assert star["peak_moved"] is None  # where a map has no positive evidence it has no peak
+    assert star["steps"] == cross["steps"] == 1
+
+
+def test_an_image_with_one_true_positive_has_no_prefix_to_speak_of(
+    checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(map_evaluation, "explain", explained_by({}))
+    evaluator = PrefixEvaluator(checkpoint)
+    evaluator.evaluate(decoded(("circle",)))
+    evaluator.evaluate(decoded(("square", "star")))
+    assert evaluator.report() == {
+        "steps": 0,
+        "correlation_with_said_first": None,
+        "peak_moved": None,
+        "correlation_with_step_before": None,
+        "pairs": {},
+    }
+
+
+def test_the_eight_most_frequent_pairs_are_reported(checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch) -> None:
+    every = [(one, other) for one in range(3) for other in range(5) if one != other][:9]
+    there = boxes_of("circle", "star", "cross") | {"square": [(0.0, 0.0, 9.0, 9.0)], "diamond": [(0.0, 0.0, 9.0, 9.0)]}
+    maps = {tokens: np.stack([ASCENDING, point_map(4, 4)]) for tokens in every} | {
+        (label,): np.stack([point_map(4, 4)]) for label in range(5)
+    }
+    monkeypatch.setattr(map_evaluation, "explain", explained_by(maps))
+    evaluator = PrefixEvaluator(checkpoint)
+    for times, (one, other) in enumerate(every, start=1):
+        for _ in range(times):
+            evaluator.evaluate(decoded((LABELS[one], LABELS[other]), boxes=there))
+    pairs = evaluator.report()["pairs"]
+    expected = {f"{LABELS[other]} after {LABELS[one]}": times for times, (one, other) in enumerate(every, start=1)}
+    assert list(pairs) == list(expected)[:0:-1]  # the most frequent first, and the rarest is left out
+    assert all(pairs[pair]["steps"] == expected[pair] for pair in pairs)
+    assert all(pairs[pair]["peak_moved"] == 0 for pair in pairs)
+
+
+# A whole data set
+
+
+def test_an_image_is_decoded_by_beam_search(checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch) -> None:
+    widths: list[int] = []
+
+    def decode(checkpoint: Checkpoint, feature: Tensor, beam: int) -> Any:
+        widths.append(beam)
+        return decode_image(checkpoint, feature, beam)
+
+    monkeypatch.setattr(map_evaluation, "decode_image", decode)
+    opened = Image.effect_noise((30, 20), 90).convert("RGB")
+    image = decode_with_boxes(checkpoint, opened, BOXES, 3)
+    pixels = checkpoint.model.backbone.preprocess(opened)
+    feature_map, feature = encode(checkpoint.model, pixels.unsqueeze(0))
+    assert image.size == (30, 20)
+    assert torch.equal(image.image, pixels)
+    assert torch.equal(image.feature_map, feature_map[0])
+    assert image.tokens == decode_image(checkpoint, feature[0], 3).paths[0].tokens
+    assert image.names == tuple(LABELS[token] for token in image.tokens)
+    assert image.boxes == BOXES
+    assert widths == [3]
+
+
+class Stub:
+    """In place of decoding, explaining and perturbing: an image's path follows from its width, its maps light up what
+    the path names, and what is asked for is noted."""
+
+    def __init__(self, paths: dict[int, tuple[str, ...]], monkeypatch: pytest.MonkeyPatch) -> None:
+        self.paths = paths
+        self.beams: set[int] = set()
+        self.explained: list[tuple[int, str, object]] = []  # width, method, target
+        self.perturbed: list[tuple[int, str]] = []  # width, method
+        self.on_mosaics: list[tuple[int, str]] = []
+        self.prefixes: list[int] = []
+        self.mosaics: list[tuple[list[tuple[Sample, str]], int, int]] = []
+        ticks = iter(range(10_000))
+        monkeypatch.setattr("cnnrnn.evaluation.maps.time.perf_counter", lambda: next(ticks))  # a second each
+        monkeypatch.setattr(map_evaluation, "decode_with_boxes", self.decode)
+        monkeypatch.setattr(map_evaluation, "mosaics", self.two_mosaics)
+        monkeypatch.setattr(MapEvaluator, "maps", lambda evaluator, decoded: self.maps(evaluator, decoded))
+        monkeypatch.setattr(
+            MapEvaluator, "evaluate_faithfulness", lambda e, image: self.perturbed.append((image.size[0], e.method))
+        )
+        monkeypatch.setattr(
+            MapEvaluator, "evaluate_mosaic", lambda e, image: self.on_mosaics.append((image.size[0], e.method))
+        )
+        monkeypatch.setattr(PrefixEvaluator, "evaluate", lambda e, image: self.prefixes.append(image.size[0]))
+
+    def decode(self, checkpoint: Checkpoint, image: Image.Image, boxes: Boxes, beam: int) -> DecodedImage:
+        self.beams.add(beam)
+        return decoded(self.paths[image.width], size=image.size, boxes=boxes)
+
+    def two_mosaics(self, single_label: list[tuple[Sample, str]], count: int, side: int) -> list[Any]:
+        self.mosaics.append((single_label, count, side))
+        return [(Image.new("RGB", (200 + number, 40)), BOXES) for number in range(2)]
+
+    def maps(self, evaluator: MapEvaluator, decoded: DecodedImage) -> Maps:
+        self.explained.append((decoded.size[0], evaluator.method, evaluator.target))
+        return np.stack([
+            box_mask(decoded.boxes.get(name, [(0.0, 0.0, 1.0, 1.0)]), decoded.size).astype(np.float32)
+            for name in decoded.names
+        ])  # fmt: skip
+
+
+# width: the labels that the image has, the path
+SCENES: dict[int, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    50: (("circle",), ("circle",)),  # exact
+    51: (("circle", "star"), ("circle", "star")),  # exact, both difficult
+    52: (("circle",), ()),  # can't be read
+    60: (("star",), ("star",)),  # exact
+    61: (("circle", "star"), ("circle", "square")),  # one is missing and one too many; circle is difficult
+    62: (("circle",), ("circle", "star")),  # exact, as the star is ignored
+    63: (("cross", "star"), ("star",)),  # one is missing; star is difficult
+}
+MOSAICS: dict[int, tuple[str, ...]] = {200: ("circle",), 201: ("circle",)}
+PATHS = {width: path for width, (_, path) in SCENES.items()} | MOSAICS
+
+
+@pytest.fixture(scope="module")
+def small_split(tmp_path_factory: pytest.TempPathFactory) -> Split:
+    """The images of SCENES, 40 pixels high."""
+    folder, samples = tmp_path_factory.mktemp("split"), []
+    for width, (labels, _) in SCENES.items():
+        file = folder / f"{width}.png"
+        Image.new("RGB", (width, 40)).save(file)
+        samples.append(Sample(file, labels, ("star",) if width == 62 else ()))
+    samples[2].image.write_bytes(b"no image")
+    return Split("ours", LABELS, tuple(samples), boxes=lambda sample: boxes_of(*sample.labels))
+
+
+def test_a_data_set_is_evaluated_image_by_image(
+    small_split: Split, checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stub, advanced = Stub(PATHS, monkeypatch), []
+    report = evaluate_maps(checkpoint, small_split, ["cam", "occlusion"], 5, 3, lambda: advanced.append(1))
+    readable = [width for width in SCENES if width != 52]
+    assert (report["images"], len(advanced), list(report["errors"])) == (7, 7, [str(small_split.samples[2].image)])
+    assert report["exact_set"] == pytest.approx(100 * 4 / 6)
+    assert (report["steps"], report["steps_difficult"]) == (7, 4)
+    # The centre is in no circle's box, and in the star's where the image is 60 pixels wide or more.
+    assert report["baselines"]["centre"] == pytest.approx({"pointing": (0 + 200 / 3) / 2, "pointing_difficult": 25})
+    assert (report["few"], report["default"]) == (3, "cam")
+    assert report["seconds_to_decode"] == 1
+    assert stub.beams == {5}
+    assert stub.prefixes == readable
+    assert report["prefix"]["steps"] == 0
+    # Every image is explained by every method, and by the default one for every target.
+    expected = [("cam", map_evaluation.log_odds), ("occlusion", map_evaluation.log_odds)]
+    expected += [("cam", target) for target in TARGETS.values()]
+    assert stub.explained == [(width, *what) for width in readable for what in expected]
+    assert list(report["methods"]) == ["cam", "occlusion"]
+    for metrics in report["methods"].values():
+        assert (metrics["pointing"], metrics["step_shift"], metrics["false_positives"]) == (100, 100, 1)
+        assert metrics["seconds_per_image"] == 1
+    assert list(report["targets"]) == list(TARGETS)
+    for metrics in report["targets"].values():
+        assert metrics["pointing"] == 100
+        assert "mosaic" not in metrics
+    # Mosaics are of the images that have one label; all methods but not all targets are evaluated on them.
+    samples = small_split.samples
+    assert stub.mosaics == [([(samples[0], "circle"), (samples[3], "star"), (samples[5], "circle")], 3, 64)]
+    assert stub.on_mosaics == [(200, "cam"), (200, "occlusion"), (201, "cam"), (201, "occlusion")]
+
+
+@pytest.mark.parametrize(
+    ("limit", "widths"),
+    [
+        (1, [50]),
+        (3, [50, 61]),  # and the third, which can't be read
+        (4, [50, 51, 60, 62]),
+        (6, [50, 51, 60, 61, 62]),  # never more than the limit
+        (7, [50, 51, 60, 61, 62, 63]),
+        (100, [50, 51, 60, 61, 62, 63]),
+    ],
+)
+def test_at_most_so_many_images_are_perturbed_evenly_spread(
+    limit: int, widths: list[int], small_split: Split, checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stub = Stub(PATHS, monkeypatch)
+    evaluate_maps(checkpoint, small_split, ["occlusion"], max_perturbation_images=limit)
+    assert stub.perturbed == [(width, "occlusion") for width in widths]
+    assert stub.mosaics[0][1] == limit
+
+
+def test_by_default_all_methods_with_a_beam_of_8_and_a_hundred_images(
+    small_split: Split, checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stub = Stub(PATHS, monkeypatch)
+    report = evaluate_maps(checkpoint, small_split)
+    assert list(report["methods"]) == list(METHODS)
+    assert stub.beams == {8}
+    assert report["few"] == 100
+
+
+def test_a_data_set_without_images_has_no_figures(checkpoint: Checkpoint, small_split: Split) -> None:
+    report = evaluate_maps(checkpoint, replace(small_split, samples=()), ["cam"])
+    assert (report["images"], report["steps"], report["exact_set"]) == (0, 0, None)
+    assert report["methods"]["cam"]["pointing"] is report["methods"]["cam"]["mosaic"] is None
+    assert report["seconds_to_decode"] == 0
+
+
+def test_what_can_not_be_evaluated_is_told(checkpoint: Checkpoint, small_split: Split) -> None:
+    with pytest.raises(DataError, match="ours doesn't say where its objects are"):
+        evaluate_maps(checkpoint, replace(small_split, boxes=None))
+    with pytest.raises(UserError, match=r"tea-leaves.*grad-cam"):
+        evaluate_maps(checkpoint, small_split, ["cam", "tea-leaves"])
+
+
+# The command
+
+
+def test_the_command_writes_every_metric_and_the_card(
+    scenes_checkpoint: Path, scenes_root: Path, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(scenes_checkpoint, tmp_path / "model")
+    arguments = ["--checkpoint", folder, "--dataset", "scenes", "--root", scenes_root, "--record"]
+    arguments += ["--max-perturbation-images", "4", "--methods", "cam,occlusion", "--json", "-"]
+    done = CliRunner().invoke(app, ["evaluate-maps", *map(str, arguments)])
+    assert done.exit_code == 0, done.output
+    report = json.loads(done.stdout)
+    for metrics in report["methods"].values():
+        assert {
+            "pointing", "pointing_difficult", "energy", "deletion", "insertion", "step_shift", "mosaic",
+            "swap_pointing", "swap_pointing_difficult", "sanity_head", "sanity_all", "seconds_per_image",
+        } <= metrics.keys()  # fmt: skip
+        assert 0 <= metrics["deletion"] < metrics["insertion"] <= 100
+        assert -1 <= metrics["sanity_head"] < 0.9  # of the model itself it would be 1
+        assert -1 <= metrics["sanity_all"] < 0.9
+    assert set(report["baselines"]["centre"]) == {"pointing", "pointing_difficult"}
+    assert report["methods"]["cam"]["pointing"] > report["methods"]["cam"]["swap_pointing"]
+    assert report["prefix"]["steps"] > 0
+    recorded = read_results(folder)["maps"]["scenes test"]
+    assert recorded["methods"]["cam"] == report["methods"]["cam"]
+    assert "Do its maps point at the right thing?" in (folder / "README.md").read_text()
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
+    """The arguments with which the command evaluates maps, in place of doing it."""
+    calls: list[tuple[Any, ...]] = []
+
+    def run(
+        checkpoint: Checkpoint, split: Split, methods: Sequence[str], beam: int, images: int, advance: object
+    ) -> dict[str, Any]:
+        backbone = checkpoint.model.backbone.config
+        calls.append((split.name, list(methods), beam, images, backbone.image_size, backbone.output_stride))
+        figures = {"pointing": 12.5}
+        return {
+            "steps": 3, "steps_difficult": 1, "exact_set": 25.0, "seconds_to_decode": 0.5, "default": "cam",
+            "methods": dict.fromkeys(methods, figures), "baselines": {"centre": figures}, "targets": {},
+            "prefix": {"steps": 0}, "errors": {},
+        }  # fmt: skip
+
+    monkeypatch.setattr(map_evaluation, "evaluate_maps", run)
+    return calls
+
+
+@pytest.fixture(scope="module")
+def saved(checkpoint: Checkpoint, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("checkpoint") / "model"
+    checkpoint.save(folder, {}, card="")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ([], {}),
+        (["--split", "val"], {0: "scenes val"}),
+        (["--methods", "cam, occlusion"], {1: ["cam", "occlusion"]}),
+        (["--beam", "3"], {2: 3}),
+        (["--max-perturbation-images", "7"], {3: 7}),
+        (["--image-size", "96"], {4: 96}),
+        (["--output-stride", "8"], {5: 8}),
+    ],
+)
+def test_the_commands_options_reach_the_evaluation(
+    options: list[str], expected: dict[int, object], asked: list[tuple[Any, ...]], saved: Path, scenes_root: Path
+) -> None:
+    arguments = ["--checkpoint", str(saved), "--dataset", "scenes", "--root", str(scenes_root)]
+    done = CliRunner().invoke(app, ["evaluate-maps", *arguments, *options])
+    assert done.exit_code == 0, done.output
+    default: list[Any] = ["scenes test", list(METHODS), 8, 100, 64, asked[0][5]]
+    for place, value in expected.items():
+        default[place] = value
+    assert asked == [tuple(default)]
+    if not options:
+        assert asked[0][5] == Checkpoint.load(saved).model.backbone.config.output_stride
+        assert "12.5" in done.output
+        assert "3 steps, 1 of them difficult; exact sets 25.0 %; 0.500 s to decode an image." in done.output
+        assert "No path had two labels that are right." in done.output
+
+
+@pytest.mark.parametrize("option", ["--image-size", "--output-stride"])
+def test_figures_at_another_resolution_are_not_recorded(
+    option: str, asked: list[tuple[Any, ...]], saved: Path, scenes_root: Path
+) -> None:
+    arguments = ["--checkpoint", str(saved), "--dataset", "scenes", "--root", str(scenes_root), "--record"]
+    done = CliRunner().invoke(app, ["evaluate-maps", *arguments, option, "32"])
+    assert done.exit_code != 0
+    assert not asked
+    assert not read_results(saved)["maps"]

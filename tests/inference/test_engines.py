@@ -1,0 +1,104 @@
+"""Other engines than torch: the same feature map, translated once, and refused when it isn't the same."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from cnnrnn.checkpoint import Checkpoint
+from cnnrnn.inference import engines
+from cnnrnn.models.backbone import Backbone
+from cnnrnn.utils.errors import UserError
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    return tmp_path / "cnnrnn" / "engines"
+
+
+@pytest.fixture
+def images() -> Tensor:
+    return torch.randn(3, 3, 64, 64, generator=torch.Generator().manual_seed(1))
+
+
+def processor_can() -> list[str]:
+    openvino = pytest.importorskip("openvino")
+    return openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+
+
+def test_compiled_layers_do_what_they_did(loaded: Checkpoint, images: Tensor) -> None:
+    with torch.no_grad():
+        expected = loaded.model.backbone(images)
+        torch._dynamo.utils.counters.clear()
+        forward = engines.load(loaded, "compile")
+        assert torch._dynamo.utils.counters["stats"]["unique_graphs"] >= 1  # compiled before it is asked
+        for batch in (3, 2):  # a folder's last batch is smaller
+            torch.testing.assert_close(forward(images[:batch]), expected[:batch], rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["torch", "openvino"])
+def test_bfloat16_is_near_and_its_results_are_float32(
+    name: str, loaded: Checkpoint, images: Tensor, cache: Path
+) -> None:
+    with torch.no_grad():
+        expected = loaded.model.backbone(images)
+        loaded.model.backbone.compute_in("bfloat16")
+        found = engines.load(loaded, name)(images)
+    assert found.dtype == torch.float32
+    assert nn.functional.cosine_similarity(found.flatten(), expected.flatten(), dim=0) > 0.999
+    if name == "torch" or "BF16" in processor_can():
+        assert not torch.allclose(found, expected, rtol=1e-4)
+
+
+def test_what_cannot_compute_in_bfloat16_says_so(
+    loaded: Checkpoint, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded.model.backbone.compute_in("bfloat16")
+    with pytest.raises(UserError, match="take --engine openvino"):
+        engines.load(loaded, "onnxruntime")
+    monkeypatch.setattr(engines, "available", lambda: ["onnxruntime", "torch"])
+    assert engines.fastest(loaded.model.backbone) == "torch"
+
+
+@pytest.mark.parametrize("name", ["openvino", "onnxruntime"])
+def test_an_engine_does_what_torch_does_and_is_translated_once(
+    name: str, loaded: Checkpoint, images: Tensor, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with torch.no_grad():
+        expected = loaded.model.backbone(images)
+    found = engines.load(loaded, name, threads=1)(images)
+    torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-4 * float(expected.abs().max()))
+    (kept,) = cache.iterdir()
+    assert kept.name.startswith(loaded.weights_hash[:32])
+
+    def not_again(*_: object) -> None:
+        raise AssertionError("translated again")
+
+    monkeypatch.setattr(engines, "_translate", not_again)
+    torch.testing.assert_close(engines.load(loaded, name)(images), found)
+
+
+def test_a_translation_that_is_wrong_is_refused_and_not_kept(
+    loaded: Checkpoint, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def start(backbone: Backbone, file: Path, example: Tensor | None, threads: int | None) -> engines.Forward:
+        file.write_text("half")
+        return lambda images: -backbone(images)
+
+    monkeypatch.setitem(engines._ENGINES, "openvino", (("openvino",), ".xml", start))
+    with pytest.raises(UserError, match="differs from torch"):
+        engines.load(loaded, "openvino")
+    assert list(cache.iterdir()) == []
+
+
+def test_what_is_not_there_says_what_to_do(loaded: Checkpoint, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engines, "available", lambda: ["torch"])
+    assert engines.load(loaded) is loaded.model.backbone  # the fastest there is
+    with pytest.raises(UserError, match=r"cnnrnn\[fast\]"):
+        engines.load(loaded, "openvino")
+    with pytest.raises(UserError, match="choose one of torch, compile, openvino"):
+        engines.load(loaded, "abacus")

