@@ -9,7 +9,7 @@ from cnnrnn.models.backbone import Backbone
 
 
 def image_feature(backbone: Backbone, feature_map: Tensor, spatial: bool) -> Tensor:
-    """Feature map (batch, channel, height, width) -> I of every location, or pooled: (batch, location or 1, feature)."""
+    """Feature map (batch, channel, height, width) -> I (batch, location, feature), one location if not `spatial`."""
     return feature_map.flatten(2).transpose(1, 2) if spatial else backbone.pool(feature_map).unsqueeze(1)
 
 

@@ -106,7 +106,7 @@ def test_the_batched_search_keeps_prunes_and_stops_as_the_plain_one(beam: int, s
 
 
 @pytest.mark.parametrize(
-    "given",
+    "constraints",
     [
         Constraints(banned=(1,)),
         Constraints(banned=(0, 3)),
@@ -117,7 +117,7 @@ def test_the_batched_search_keeps_prunes_and_stops_as_the_plain_one(beam: int, s
         Constraints(banned=(0, 1, 2, 3)),
     ],
 )
-def test_what_is_given_conditions_every_step(constraints: Constraints) -> None:
+def test_constraints_condition_every_step(constraints: Constraints) -> None:
     """Enumeration with the scores of everything impossible struck out."""
     logits, at = make_logits(), dict(constraints.forced)
     traces = beam_search(step_function(logits), (torch.zeros(len(logits), 1),), LABELS, 100, constraints)

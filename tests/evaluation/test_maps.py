@@ -23,7 +23,7 @@ from cnnrnn.attribution.targets import TARGETS, logit
 from cnnrnn.checkpoint import Checkpoint, read_results
 from cnnrnn.cli.main import app
 from cnnrnn.data import Boxes, DataError, Sample, Split, load_split
-from cnnrnn.evaluation.evaluate import maps as map_evaluation
+from cnnrnn.evaluation import maps as map_evaluation
 from cnnrnn.evaluation.map_metrics import box_mask
 from cnnrnn.evaluation.maps import (
     DecodedImage,

@@ -258,6 +258,7 @@ def test_views_are_the_image_its_mirror_image_and_then_crops(
         ("features of scenes val, view 1", 7),
     ]
     assert watcher.advanced == [4, 4, 2] * views + [4, 3]
+    assert [len(indices) for indices, _ in source.training()] == [4, 4, 2]
     expected = [features_of(split, model), features_of(split, model, mirror)][:views]
     for view, feature in zip(source.train_views, expected, strict=False):
         torch.testing.assert_close(torch.from_numpy(np.array(view)), feature)
@@ -323,11 +324,17 @@ def test_each_of_two_processes_takes_its_share_of_kept_features(
 
 def test_the_processes_of_a_machine_divide_the_files(split: Split, val_split: Split, tmp_path: Path) -> None:
     """The second of two encodes every second file; here nobody encodes the others, so they are missing."""
-    watcher = Counting()
-    second = ProcessGroup(rank=1, count=2, local_rank=1, local_count=2)
+
+    class Meeting(ProcessGroup):
+        def meet(self) -> None:
+            met.append(watcher.started.copy())
+
+    watcher, met = Counting(), list[list[tuple[str, int]]]()
+    second = Meeting(rank=1, count=2, local_rank=1, local_count=2)
     with pytest.raises(FileNotFoundError):
         Cached(sigmoid(), 0, 2, split, val_split, 4, tmp_path, watcher, second)
     assert watcher.started == [("features of scenes train, view 2", 10)]
+    assert met == [watcher.started]  # it waits for the others once its own are done, and only then reads
 
 
 @pytest.mark.parametrize("trained_layers", [1, 2])
