@@ -76,7 +76,8 @@ def _gradient(scores: StepScores, feature_maps: Tensor) -> Tensor:
 
 
 def integrated_gradients(steps: Steps) -> Tensor:
-    """Integrated gradients (Sundararajan et al., 2017) from an all-zero feature map, by captum; same shapes."""
+    """Integrated gradients (Sundararajan et al., 2017) from an all-zero feature map, at 16 points of the
+    straight line to it, by captum; same shapes."""
     from captum.attr import IntegratedGradients
 
     attributions = IntegratedGradients(steps.scores).attribute(steps.maps, n_steps=16)

@@ -226,7 +226,7 @@ def test_people_explaining_at_once_do_not_mix(method: str, model: CNNRNN, images
 def test_the_scale_is_the_strongest_evidence_at_any_step() -> None:
     maps = torch.tensor([[[0.5, -9.0]], [[2.5, 1.0]], [[-3.0, 0.0]]])
     assert Explanation((1, 0), maps, torch.zeros(3), "cam").scale == 2.5
-    assert Explanation((1, 0), -maps.abs(), torch.zeros(3), "cam").scale == 0
+    assert Explanation((1, 0), -maps.abs() - 1, torch.zeros(3), "cam").scale == 0
 
 
 def test_an_explanation_has_its_path_method_and_scores(model: CNNRNN, images: Tensor) -> None:

@@ -70,7 +70,7 @@ def test_integrated_gradients_of_a_cubic_are_its_terms() -> None:
     assert not maps.requires_grad
 
 
-def test_integrated_gradients_start_from_an_all_zero_feature_map() -> None:
+def test_integrated_gradients_are_taken_at_sixteen_points_from_an_all_zero_feature_map() -> None:
     seen: list[Tensor] = []
 
     def scores(maps: Tensor) -> Tensor:
@@ -80,6 +80,7 @@ def test_integrated_gradients_start_from_an_all_zero_feature_map() -> None:
     METHODS["integrated-gradients"](Steps(scores, MAPS))
     fractions = torch.cat([maps / repeated(MAPS, maps) for maps in seen]).flatten(1)
     assert fractions.std(dim=1).max() < 1e-5  # on the straight line from 0 to the map
+    assert len(fractions) == 16 * STEPS
     assert fractions.min() < 0.01
     assert fractions.max() > 0.99
 

@@ -47,12 +47,16 @@ def test_colour_and_opacity_grow_with_the_evidence(strength: float, opacity: flo
         assert (shown == pixels([[2 * strength] * 2] * 2)).all()  # by default
 
 
-def test_colours_run_from_black_in_equal_steps_of_the_evidence() -> None:
-    faint = pixels([[2 / 255] * 2] * 2, opacity=1.0)  # the smallest level: a colour next to black, at a sixteenth
-    assert np.abs(faint - (1 - 255**-0.5) * DIMMED).max() <= 2
-    between = pixels([[2 * 0.625] * 2] * 2, opacity=1.0)
-    covered, colour = 0.625**0.5, (COLOURS[0.5] + COLOURS[0.75]) / 2
-    assert np.abs(between - ((1 - covered) * DIMMED + covered * colour)).max() <= 2
+def test_every_level_of_the_evidence_has_its_colour_between_black_and_the_next() -> None:
+    """Straight lines between the colours above, from (0, 0, 4) on, to the very pixel."""
+    stops = {0.0: np.array([0, 0, 4]), **COLOURS}
+    for level in range(1, 256, 2):
+        strength = level / 255
+        shown = pixels([[2 * strength] * 2] * 2, opacity=1.0)
+        colour = [np.interp(strength, list(stops), [stop[channel] for stop in stops.values()]) for channel in range(3)]
+        covered = round(255 * strength**0.5) / 255
+        expected = (1 - covered) * DIMMED + covered * np.floor(np.array(colour) + 1e-9)
+        assert np.abs(shown - expected).max() <= 0.6  # rounding
 
 
 def test_full_strength_is_the_brightest_colour_at_the_opacity_that_is_asked_for() -> None:

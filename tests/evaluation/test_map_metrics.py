@@ -72,6 +72,7 @@ def test_a_step_prefers_by_evidence_to_the_pixel_of_what_only_one_has() -> None:
     left, right = box_mask([LEFT], (4, 3)), box_mask([RIGHT], (4, 3))
     assert prefers_own_mask(MAP, left, right) is False  # 4 on two pixels, 2 on one: the same
     assert prefers_own_mask(MAP + np.eye(3, 4, 1), left, right) is True
+    assert prefers_own_mask((MAP + np.eye(3, 4, 1)) / 100, left, right) is True  # however small
     assert prefers_own_mask(MAP, right, left) is False
     assert prefers_own_mask(MAP, left, box_mask([(0, 0, 4, 3)], (4, 3))) is None  # nothing is left's alone
     assert prefers_own_mask(MAP, box_mask([(0, 0, 4, 3)], (4, 3)), left) is None  # nothing is the other's alone
