@@ -5,7 +5,10 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+import plotly.graph_objects as go
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -14,6 +17,13 @@ from cnnrnn.checkpoint import Checkpoint
 from cnnrnn.data import Sample, load_split
 from cnnrnn.data.images import open_image
 from cnnrnn.inference.predictor import decode_image, encode_image
+from views import bars, tree
+from views.style import percent
+
+Shown = Callable[[AppTest], list[tuple[str, bytes]]]
+Chart = Callable[[AppTest, str], list[dict[str, Any]]]
+Data = Callable[[go.Figure], list[dict[str, Any]]]
+Pixels = Callable[[bytes], np.ndarray]
 
 
 @pytest.fixture
@@ -163,3 +173,113 @@ def test_no_checkpoint_at_all_says_what_to_do(app: AppTest) -> None:
     app.run()
     assert not app.exception
     assert "cnnrnn train" in texts(app)
+
+
+def test_the_images_shown_are_the_maps_of_the_chosen_path_as_they_are_asked_for(
+    app: AppTest, images_shown: Shown
+) -> None:
+    app.run()
+    checkpoint = Checkpoint.load(state.CHECKPOINTS / "voc")
+    image = state.open_sample(state.sample_names()[0])
+    trace = state.trace(checkpoint, image, 8)
+
+    def check(path: int, maps: state.Maps) -> list[bytes]:
+        assert not app.exception
+        choices = trace.choices(trace.paths[path])
+        explained = state.explanation(checkpoint, image, trace.paths[path].tokens, maps)
+        expected = [
+            (
+                f"Evidence for {name} at step {step}, over the image",
+                state.draw(image, values, explained.scale, maps),
+            )
+            for step, (name, values) in enumerate(zip(choices, explained.maps, strict=True), start=1)
+        ]
+        found = [(alt, data) for alt, data in images_shown(app) if alt.startswith("Evidence")]
+        assert found == expected
+        return [data for _, data in found]
+
+    plain = check(0, state.Maps())
+    assert len(set(plain)) > 1
+    app.slider(key="opacity").set_value(0.3).run()
+    faint = check(0, state.Maps(opacity=0.3))
+    app.slider(key="floor").set_value(0.5).run()
+    clear = check(0, state.Maps(opacity=0.3, floor=0.5))
+    app.selectbox(key="target").set_value("logit").run()
+    logit = check(0, state.Maps(opacity=0.3, floor=0.5, target="logit"))
+    app.selectbox(key="target").set_value("contrast").run()
+    app.selectbox(key="rival").set_value(2).run()
+    contrast = check(0, state.Maps(opacity=0.3, floor=0.5, target=2))
+    app.selectbox(key="method").set_value("occlusion").run()
+    other = check(0, state.Maps("occlusion", 2, 0.3, 0.5))
+    app.selectbox(key="path").set_value(1).run()
+    check(1, state.Maps("occlusion", 2, 0.3, 0.5))
+    assert len({tuple(maps) for maps in (plain, faint, clear, logit, contrast, other)}) == 6
+
+
+def test_the_step_looked_at_lies_over_the_image_less_the_map_of_another(
+    app: AppTest, images_shown: Shown, pixels: Pixels
+) -> None:
+    app.run()
+    checkpoint = Checkpoint.load(state.CHECKPOINTS / "voc")
+    image = state.open_sample(state.sample_names()[0])
+    path = state.trace(checkpoint, image, 8).paths[0]
+    explained = state.explanation(checkpoint, image, path.tokens)
+    shown = dict(images_shown(app))
+    assert np.abs(pixels(shown[f"The image {image.name}"]) - np.asarray(image.pixels)).mean() < 4
+    app.slider(key="opacity").set_value(0.9)
+    app.slider(key="floor").set_value(0.1)
+    app.segmented_control(key="step").set_value(1).run()
+    maps = state.Maps(opacity=0.9, floor=0.1)
+    alt = f"The image {image.name} with the evidence of step 1"
+    first = dict(images_shown(app))[alt]
+    assert first == state.draw(image, explained.maps[0], explained.scale, maps)
+    app.selectbox(key="less_1").set_value(2).run()
+    rest = explained.maps[0] - explained.maps[1].clamp(min=0)  # what speaks against step 2 is not added
+    less = dict(images_shown(app))[alt]
+    assert less == state.draw(image, rest, explained.scale, maps)
+    assert less != first
+    choices = state.trace(checkpoint, image, 8).choices(path)
+    others = [f"{number} · {name}" for number, name in enumerate(choices, start=1)][1:]
+    assert app.selectbox(key="less_1").options == ["no other step", *others]
+    next(button for button in app.button if button.label == "Step back").click().run()
+    assert app.segmented_control(key="step").value == 0
+
+
+def test_charts_and_tables_are_of_the_chosen_path(app: AppTest, chart_shown: Chart, data_of: Data) -> None:
+    app.session_state["tree_table"] = app.session_state["steps_table"] = True  # opened
+    app.run()
+    app.selectbox(key="path").set_value(1).run()
+    checkpoint = Checkpoint.load(state.CHECKPOINTS / "voc")
+    image = state.open_sample(state.sample_names()[0])
+    trace = state.trace(checkpoint, image, 8)
+    path = trace.paths[1]
+    assert {metric.label: metric.value for metric in app.metric} == {
+        "Probability of this path": percent(path.prob),
+        "Search coverage": percent(trace.coverage),
+    }
+    assert chart_shown(app, "marginals") == data_of(bars.marginals(trace, path, False))
+    assert chart_shown(app, "tree") == data_of(tree.figure(trace, 1, False, 0.01))
+    for step in range(len(path.tokens) + 1):
+        assert chart_shown(app, f"step-{step}") == data_of(bars.step_distribution(trace, path, step, False))
+    shown, steps = (frame.value for frame in app.dataframe)
+    assert shown["whole path"].tolist() == [row["whole path"] for row in tree.rows(trace, 0.01)]
+    choices = trace.choices(path)
+    assert list(steps.columns) == ["emitted at all", *(f"{n}: {name}" for n, name in enumerate(choices, start=1))]
+    for step, column in enumerate(steps.columns[1:]):
+        expected = 100 * trace.distribution(path, step)
+        assert steps[column].to_dict() == pytest.approx(dict(zip([*trace.labels, "END"], expected, strict=True)))
+    emitted = dict(zip([*trace.labels, "END"], [*(100 * trace.marginals), 100 * trace.coverage], strict=True))
+    assert steps["emitted at all"].to_dict() == pytest.approx(emitted)
+    assert steps["emitted at all"].is_monotonic_decreasing
+
+    explained = state.explanation(checkpoint, image, path.tokens)
+    worth = state.prefix_contribution(checkpoint, image, path.tokens)
+    captions = [caption.value for caption in app.caption if "END " in caption.value and " · " in caption.value]
+    for step, caption in enumerate(captions[-len(choices) :]):
+        strength = float(explained.maps[step].max()) / explained.scale
+        found = f"evidence up to {percent(strength)} of the scale" if strength > 0 else "no positive evidence"
+        end = f"END {percent(float(trace.distribution(path, step)[trace.end]))}"
+        before = [f"labels before it {worth[step]:+.1f} nats"] if step else []
+        assert caption == " · ".join([found, end, *before])
+    app.toggle(key="rare").set_value(True).run()
+    assert chart_shown(app, "tree") == data_of(tree.figure(trace, 1, False, 0.0005))

@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import plotly.graph_objects as go
 import pytest
 from streamlit.testing.v1 import AppTest
 
 import state
 from cnnrnn.checkpoint import Checkpoint
 from cnnrnn.data import load_split
+from cnnrnn.data.images import open_image
 from cnnrnn.evaluation.evaluate import Evaluation, evaluate, image_record, read_records
-from views import mistakes
+from cnnrnn.evaluation.report import worst_mistakes
+from views import mistakes, training
+
+Shown = Callable[[AppTest], list[tuple[str, bytes]]]
+Chart = Callable[[AppTest, str], list[dict[str, Any]]]
+Data = Callable[[go.Figure], list[dict[str, Any]]]
+Pixels = Callable[[bytes], np.ndarray]
 
 PAGE = "app_pages/evaluate.py"
 
@@ -103,3 +113,55 @@ def test_counts_of_confusions(evaluation: Evaluation) -> None:
                 expected[forgotten, wrong] += 1
     assert counts.sum() >= 3
     np.testing.assert_array_equal(counts, expected)
+
+
+def test_charts_tables_and_images_are_of_the_evaluation(
+    page: AppTest,
+    lines: list[str],
+    evaluation: Evaluation,
+    scenes_root: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    chart_shown: Chart,
+    data_of: Data,
+    images_shown: Shown,
+    pixels: Pixels,
+) -> None:
+    monkeypatch.setenv("CNNRNN_DATA", str(scenes_root))
+    page.session_state["confusions_table"] = True  # opened
+    page.file_uploader(key="jsonl").upload("val.jsonl", "\n".join(lines).encode()).run()
+    label = evaluation.labels[1]
+    assert chart_shown(page, "precision_recall") == data_of(mistakes.precision_recall(evaluation, None, 0.5, False))
+    page.selectbox(key="curve").set_value(label)
+    page.slider(key="threshold").set_value(0.2).run()
+    assert chart_shown(page, "precision_recall") == data_of(mistakes.precision_recall(evaluation, label, 0.2, False))
+    precise = mistakes.at_threshold(evaluation, label, 0.2)
+    assert {m.label: m.value for m in page.metric}["recall"] == f"{precise['recall']:.1f} %"
+    assert chart_shown(page, "confusions") == data_of(mistakes.confusion_matrix(evaluation, False))
+    calibration = evaluation.metrics["calibration"]
+    assert chart_shown(page, "reliability") == data_of(training.reliability(calibration, False))
+
+    rows = mistakes.by_label(evaluation)
+    judged, matrix = (frame.value for frame in page.dataframe)
+    assert judged["label"].tolist() == [row["label"] for row in rows]
+    assert judged["forgotten"].tolist() == [row["forgotten"] for row in rows]
+    assert list(matrix.index) == list(matrix.columns) == list(evaluation.labels)
+    np.testing.assert_array_equal(matrix.to_numpy(), mistakes.confusions(evaluation))
+    forgotten = max(rows, key=lambda row: row["forgotten"])
+    wrong = max(rows, key=lambda row: row["wrongly said"])
+    assert (
+        f"Most often forgotten: **{forgotten['label']}**, {forgotten['forgotten']} of {forgotten['positives']} times. "
+        f"Most often wrongly said: **{wrong['label']}**, {wrong['wrongly said']} times."
+    ) in [block.value for block in page.markdown]
+
+    shown, worst = dict(images_shown(page)), worst_mistakes(evaluation, 12)
+    assert len(shown) == len(worst)
+    texts = [block.value.replace("\\", "") for block in page.markdown]
+    for row in worst:
+        sample = evaluation.split.samples[row]
+        image = open_image(sample.image, state.MAX_SIDE)
+        assert np.abs(pixels(shown[f"The image {sample.image.name}"]) - np.asarray(image)).mean() < 4
+        said = [evaluation.labels[column] for column in np.flatnonzero(evaluation.predictions.best_path[row])]
+        assert (
+            f"{sample.image.name}  \nsays **{', '.join(said) or 'nothing'}**  \n"
+            f"truth **{', '.join(sorted(sample.labels)) or 'nothing'}**"
+        ) in texts

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import base64
+import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import plotly.graph_objects as go
 import pytest
 from streamlit.testing.v1 import AppTest
 
 import state
 from cnnrnn.checkpoint import Checkpoint
 from cnnrnn.data import load_split
-from cnnrnn.label_space.neighbors import nearest
-from cnnrnn.label_space.projection import compute, record
+from cnnrnn.label_space.neighbors import nearest, similarities, step_embeddings
+from cnnrnn.label_space.projection import compute, place, record
+from views import space
+
+Chart = Callable[[AppTest, str], list[dict[str, Any]]]
+Data = Callable[[go.Figure], list[dict[str, Any]]]
 
 PAGE = "app_pages/label_space.py"
 
@@ -76,3 +85,102 @@ def test_lines_join_what_is_alike_or_what_is_said_together(page: AppTest) -> Non
     page.run()
     assert not page.exception
     assert not any(control.key == "lines" for control in page.segmented_control)
+
+
+def lines_of(chart: list[dict[str, Any]], coordinates: np.ndarray) -> set[frozenset[int]]:
+    """The pairs of labels that a chart's first trace joins."""
+    xs, ys = ([None if v is None else float(v) for v in values_of(chart[0][axis])] for axis in "xy")
+    points = list(zip(xs, ys, strict=True))
+
+    def label(point: tuple[float, float]) -> int:
+        return int(np.abs(coordinates[:, :2] - point).sum(axis=1).argmin())
+
+    return {frozenset({label(points[i]), label(points[i + 1])}) for i in range(0, len(points), 3)}
+
+
+def values_of(stored: Any) -> list[Any]:
+    """Numbers of a chart, which plotly writes as a list or in base64."""
+    if isinstance(stored, dict):
+        return np.frombuffer(base64.b64decode(stored["bdata"]), dtype=stored["dtype"]).tolist()
+    return stored
+
+
+def test_lines_join_the_nearest_labels_or_those_that_are_most_often_said_together(
+    page: AppTest, chart_shown: Chart
+) -> None:
+    checkpoint = Checkpoint.load(state.CHECKPOINTS / "voc")
+    labels = checkpoint.vocabulary.labels
+    points = checkpoint.rnn.label_vectors()
+    coordinates = np.array(compute(points, methods=("PCA",))["maps"]["PCA"]["coordinates"])
+    near = nearest(points, labels, 2)
+    expected = {frozenset({labels.index(a), labels.index(b)}) for a, others in near.items() for b, _ in others}
+    assert lines_of(chart_shown(page, "space"), coordinates) == expected
+    assert len(expected) < len(labels) * (len(labels) - 1) / 2  # not everybody with everybody
+
+    together = {label: {other: [0.9, 0.01] for other in labels if other != label} for label in labels}
+    first, second, third, fourth = labels[:4]
+    together[first] |= {second: [0.0, 0.3], third: [0.0, 0.2], fourth: [0.0, 0.1]}  # the two strongest of three
+    together[second] |= {fourth: [0.0, 0.05]}  # just often enough
+    together[third] |= {fourth: [0.0, 0.049]}
+    (state.CHECKPOINTS / "voc" / "metrics.json").write_text(json.dumps({"together": together}))
+    page.segmented_control(key="lines").set_value("said together").run()
+    assert not page.exception
+    joined = lines_of(chart_shown(page, "space"), coordinates)
+    assert joined == {frozenset(pair) for pair in ((0, 1), (0, 2), (1, 3))}
+
+
+def test_labels_and_the_steps_of_the_image_stand_at_their_places_in_the_map(page: AppTest, chart_shown: Chart) -> None:
+    checkpoint = Checkpoint.load(state.CHECKPOINTS / "voc")
+    labels, points = checkpoint.vocabulary.labels, checkpoint.rnn.label_vectors()
+    entry = compute(points, methods=("PCA",))["maps"]["PCA"]
+    image = state.open_sample(state.sample_names()[0])
+    path = state.trace(checkpoint, image, 8).paths[0]
+    way = place(entry, points, step_embeddings(checkpoint.rnn, state.feature(checkpoint, image), path.tokens))
+    page.selectbox(key="found").set_value(labels[1]).run()
+    for dims, axes in (("2-D", "xy"), ("3-D", "xyz")):
+        page.segmented_control(key="dims").set_value(dims).run()
+        _, dots, steps = chart_shown(page, "space")
+        for number, axis in enumerate(axes):
+            assert values_of(dots[axis]) == pytest.approx(np.array(entry["coordinates"])[:, number])
+            assert values_of(steps[axis]) == pytest.approx(way[:, number], abs=1e-6)
+        assert [dots["text"].index(name) for name in labels] == list(range(len(labels)))
+        assert [colour != dots["marker"]["color"][0] for colour in dots["marker"]["color"]] == [
+            index == 1 for index in range(len(labels))
+        ]
+        choices = [*(labels[token] for token in path.tokens), "END"]
+        assert [text.partition("it says ")[2] for text in steps["hovertext"]] == choices
+        told = "  \n".join(f"**{step}** then *{name}*" for step, name in enumerate(choices, start=1))
+        assert told in [block.value for block in page.markdown]
+    assert np.abs(way).max() > 0.1
+
+
+def test_more_images_fall_where_their_decoding_starts(page: AppTest, scenes_root: Path, chart_shown: Chart) -> None:
+    scenes = [sample.image for sample in load_split("scenes", scenes_root, "test").samples[:2]]
+    for scene in scenes:
+        page.file_uploader(key="others images").upload(scene.name, scene.read_bytes())
+    page.run()
+    assert not page.exception
+    checkpoint = Checkpoint.load(state.CHECKPOINTS / "voc")
+    points = checkpoint.rnn.label_vectors()
+    entry = compute(points, methods=("PCA",))["maps"]["PCA"]
+    images = chart_shown(page, "space")[-1]
+    assert images["hovertext"] == [scene.name for scene in scenes]
+    for number, scene in enumerate(scenes):
+        feature = state.feature(checkpoint, state.read_image(scene.name, scene.read_bytes()))
+        start = place(entry, points, step_embeddings(checkpoint.rnn, feature, ()))[0]  # before any label
+        assert [values_of(images[axis])[number] for axis in "xy"] == pytest.approx(start[:2], abs=1e-5)
+
+
+def test_the_similarity_matrix_is_the_one_of_the_labels(page: AppTest, chart_shown: Chart, data_of: Data) -> None:
+    checkpoint = Checkpoint.load(state.CHECKPOINTS / "voc")
+    labels = checkpoint.vocabulary.labels
+    similar = similarities(checkpoint.rnn.label_vectors(), "cosine").double().numpy()
+    assert chart_shown(page, "likeness") == data_of(space.likeness(similar, labels, False))
+    page.session_state["likeness_table"] = True  # opened
+    page.run()
+    table = page.dataframe[-1].value
+    assert list(table.index) == list(table.columns) == list(labels)
+    np.testing.assert_allclose(table.to_numpy(), similar, atol=0.0051)
+    near = next(frame.value for frame in page.dataframe if "by inner product" in frame.value).set_index("label")
+    for label, others in nearest(checkpoint.rnn.label_vectors(), labels, 3, "inner").items():
+        assert near.loc[label, "by inner product"] == ", ".join(f"{name} {value:.2f}" for name, value in others)

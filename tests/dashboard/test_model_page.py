@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from typing import Any
 
+import plotly.graph_objects as go
 import pytest
 from streamlit.testing.v1 import AppTest
 
 import state
-from cnnrnn.checkpoint import file_hash
+from cnnrnn.checkpoint import Checkpoint, file_hash
 from cnnrnn.evaluation.record import record_evaluation
+from views import training
+
+Chart = Callable[[AppTest, str], list[dict[str, Any]]]
+Data = Callable[[go.Figure], list[dict[str, Any]]]
 
 PAGE = "app_pages/model.py"
 
@@ -45,3 +52,61 @@ def test_a_checkpoint_without_results_says_what_to_do(app: AppTest) -> None:
     app.switch_page(PAGE).run()
     assert not app.exception
     assert "cnnrnn evaluate" in app.info[0].value
+
+
+def test_charts_and_tables_are_of_the_checkpoints_own_report(app: AppTest, chart_shown: Chart, data_of: Data) -> None:
+    folder = state.CHECKPOINTS / "voc"
+    results = json.loads((folder / "metrics.json").read_text())
+    report, vocabulary = results["val"], Checkpoint.load(folder).vocabulary
+    counts = dict(zip(vocabulary.labels, vocabulary.counts, strict=True))
+    app.run()
+    app.switch_page(PAGE).run()
+    assert not app.exception
+    assert chart_shown(app, "ap") == data_of(training.average_precisions(report, counts, False))
+    assert chart_shown(app, "reliability") == data_of(training.reliability(report["calibration"], False))
+    assert chart_shown(app, "curves") == data_of(training.learning_curves(results["history"], False))
+    tables = [frame.value for frame in app.dataframe]
+    labels = next(table for table in tables if "AP, %" in table).set_index("label")
+    assert labels["training images"].to_dict() == counts
+    assert labels["positives here"].to_dict() == report["positives"]
+    bins = next(table for table in tables if "predicted" in table)
+    assert bins.to_dict("records") == report["calibration"]["bins"]
+    history = next(table for table in tables if "val_mAP" in table)
+    assert history["val_mAP"].tolist() == [record["val_mAP"] for record in results["history"]]
+
+
+def test_every_measure_of_the_maps_stands_under_its_own_name(app: AppTest) -> None:
+    folder = state.CHECKPOINTS / "voc"
+    results = json.loads((folder / "metrics.json").read_text())
+    figures = {
+        "pointing": 61.0,
+        "pointing_difficult": 52.0,
+        "swap_pointing_difficult": 43.0,
+        "sanity_all": 0.34,
+        "energy": 70.0,
+    }
+    results["maps"] = {
+        "older": {},
+        "scenes test": {
+            "default": "cam",
+            "methods": {"occlusion": {**figures, "pointing": 11.0}, "cam": figures},
+            "targets": {},
+            "baselines": {"centre": {"pointing": 31.0, "pointing_difficult": 22.0}},
+            "prefix": {"steps": 0},
+            "steps": 7,
+            "steps_difficult": 5,
+            "command": "cnnrnn evaluate-maps",
+        },
+    }
+    (folder / "metrics.json").write_text(json.dumps(results))
+    app.run()
+    app.switch_page(PAGE).run()
+    assert not app.exception
+    shown = {metric.label: (metric.value, metric.help) for metric in app.metric}
+    assert shown["points at its label"] == ("61.0 %", "The image's centre does in 31.0 %.")
+    assert shown["where it is small and not alone"] == ("52.0 %", "The image's centre does in 22.0 %.")
+    assert shown["another step's map does, there"][0] == "43.0 %"
+    assert shown["alike with random weights"][0] == "0.34"
+    methods = next(frame.value for frame in app.dataframe if "pointing" in frame.value).set_index("method")
+    assert methods["pointing"].to_dict() == {"the image's centre": "31.0", "occlusion": "11.0", "cam": "61.0"}
+    assert any("7 steps on scenes test, 5 of them difficult" in caption.value for caption in app.caption)

@@ -4,20 +4,33 @@ from __future__ import annotations
 
 import itertools
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import plotly.graph_objects as go
 import pytest
+from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 import state
+from cnnrnn.attribution.explain import explain
+from cnnrnn.attribution.overlay import stretched
 from cnnrnn.checkpoint import Checkpoint
 from cnnrnn.data import load_split
 from cnnrnn.data.images import open_image
 from cnnrnn.decoding.constraints import Constraints
 from cnnrnn.decoding.trace import Trace
 from cnnrnn.inference.predictor import decode_image, encode_image
-from views.changes import changes, greyed, in_words
+from views import tree
+from views.changes import changes, company, figure, greyed, in_words
+from views.style import percent
+
+Shown = Callable[[AppTest], list[tuple[str, bytes]]]
+Chart = Callable[[AppTest, str], list[dict[str, Any]]]
+Data = Callable[[go.Figure], list[dict[str, Any]]]
+Pixels = Callable[[bytes], np.ndarray]
 
 PAGE = "app_pages/what_if.py"
 
@@ -39,9 +52,9 @@ def page(app: AppTest, scene: Path) -> AppTest:
     return app
 
 
-def decoded(scene: Path, constraints: Constraints) -> Trace:
+def decoded(scene: Path, given: Constraints) -> Trace:
     checkpoint = Checkpoint.load(state.CHECKPOINTS / "voc")
-    return decode_image(checkpoint, encode_image(checkpoint, open_image(scene, state.MAX_SIDE))[1], 8, constraints)
+    return decode_image(checkpoint, encode_image(checkpoint, open_image(scene, state.MAX_SIDE))[1], 8, given)
 
 
 def table(page: AppTest, column: str) -> dict[str, float]:
@@ -63,7 +76,7 @@ def test_what_is_told_is_decoded(page: AppTest, scene: Path) -> None:
 
     page.multiselect(key="never").set_value([plain.labels[absent]]).run()
     assert not page.exception
-    assert "constraints once" in page.warning[0].value
+    assert "given once" in page.warning[0].value
 
 
 def test_every_order_is_scored(page: AppTest, scene: Path) -> None:
@@ -118,3 +131,86 @@ def test_the_company_a_label_keeps_in_training_and_by_the_model(page: AppTest) -
     metrics.write_text("{}")  # a checkpoint from before
     page.run()
     assert any("doesn't tell" in info.value for info in page.info)
+
+
+def test_charts_show_the_search_before_and_the_one_that_was_told(
+    page: AppTest, scene: Path, chart_shown: Chart, data_of: Data
+) -> None:
+    plain = decoded(scene, Constraints())
+    assert not [chart for chart in page.get("plotly_chart") if chart.proto.id.endswith("-changes")]  # nothing was told
+    absent, other = (int(label) for label in plain.marginals.argsort()[:2])
+    page.selectbox(key="says").set_value(plain.labels[absent])
+    page.number_input(key="at_step_from_1").set_value(2)
+    page.multiselect(key="never").set_value([plain.labels[other]]).run()
+    assert not page.exception
+    told = decoded(scene, Constraints(((1, absent),), (other,)))
+    found = changes(plain, told)
+    assert chart_shown(page, "changes") == data_of(figure(found, False))
+    assert chart_shown(page, "told_tree") == data_of(tree.figure(told, 0, False, 0.01))
+    assert table(page, "before") == pytest.approx(dict(zip(plain.labels, plain.marginals, strict=True)))
+    assert table(page, "Δ") == pytest.approx({change.label: change.delta for change in found})
+    words = [f"**{label}** {text}" for label, text in in_words(found, {plain.labels[absent], plain.labels[other]})]
+    expected = "; ".join(words) + "." if words else "No other label changes by more than 2 points."
+    said = [block.value for block in page.markdown]
+    assert expected in said
+    before, after = (
+        f"{' → '.join(trace.choices(trace.paths[0]))} ({percent(trace.paths[0].prob)})" for trace in (plain, told)
+    )
+    assert f"Best path before: {before}  \nBest path now: {after}" in said
+
+
+def test_what_a_step_looked_at_is_greyed_and_the_image_decoded_again(
+    page: AppTest, scene: Path, chart_shown: Chart, data_of: Data, images_shown: Shown, pixels: Pixels
+) -> None:
+    page.slider(key="hidden_share").set_value(0.4)
+    page.selectbox(key="hidden_step").set_value(1).run()
+    assert not page.exception
+    plain = decoded(scene, Constraints())
+    path = plain.paths[0]
+    checkpoint, image = Checkpoint.load(state.CHECKPOINTS / "voc"), open_image(scene, state.MAX_SIDE)
+    values = explain(checkpoint.rnn, encode_image(checkpoint, image)[0], path.tokens).maps[1].numpy()
+    hidden = greyed(np.asarray(image), stretched(values, image.size), 0.4)
+    shown = dict(images_shown(page))
+    label = plain.labels[path.tokens[1]]
+    grey = pixels(shown[f"The image with the evidence for {label} in grey"])
+    assert np.abs(grey - hidden).mean() < 4
+    assert np.abs(pixels(shown["The image scene.png"]) - np.asarray(image)).mean() < 4
+    after = decode_image(checkpoint, encode_image(checkpoint, Image.fromarray(hidden))[1], 8, Constraints())
+    assert chart_shown(page, "hidden_changes") == data_of(figure(changes(plain, after), False))
+    old, new = (float(trace.marginals[path.tokens[1]]) for trace in (plain, after))
+    told = page.metric[-1]
+    assert (told.label, told.value, told.delta) == (
+        f"Probability of {label}", percent(new), f"{100 * (new - old):+.0f} points",
+    )  # fmt: skip
+    goes = any("The label goes" in block.value for block in page.markdown)
+    assert goes == (new < 0.5 <= old)
+
+
+def test_orders_are_ranked_and_their_shares_add_up(page: AppTest) -> None:
+    orders = next(frame.value for frame in page.dataframe if "order" in frame.value)
+    assert orders["probability"].is_monotonic_decreasing
+    assert np.log(orders["probability"]).tolist() == pytest.approx(orders["log-probability"].tolist())
+    told = {metric.label: metric.value for metric in page.metric}
+    total = float(orders["probability"].sum())
+    assert told["Exactly these labels, in any order"] == percent(total)
+    assert told["BatchShard of the best order"] == percent(orders["probability"].iloc[0] / total)
+    nats = orders["log-probability"].iloc[0] - orders["log-probability"].iloc[-1]
+    assert told["Best to worst"] == f"{nats:.1f} nats"
+    chosen = next(box for box in page.multiselect if box.label == "Labels whose orders are compared")
+    chosen.set_value(chosen.options[:3]).run()
+    orders = next(frame.value for frame in page.dataframe if "order" in frame.value)
+    expected = {" → ".join([*order, "END"]) for order in itertools.permutations(chosen.options[:3])}
+    assert set(orders["order"]) == expected
+    chosen.set_value(chosen.options[:1]).run()
+    assert any("only one order" in info.value for info in page.info)
+
+
+def test_the_company_shown_at_first_is_that_of_the_most_probable_label(
+    page: AppTest, scene: Path, chart_shown: Chart, data_of: Data
+) -> None:
+    plain = decoded(scene, Constraints())
+    label = plain.labels[int(plain.marginals.argmax())]
+    assert next(box for box in page.selectbox if box.label == "In images with").value == label
+    together = json.loads((state.CHECKPOINTS / "voc" / "metrics.json").read_text())["cooccurrence"]
+    expected = figure(company(together[label]), False, ("in the training images", "as the model says"))
+    assert chart_shown(page, "company") == data_of(expected)
