@@ -64,8 +64,8 @@ TRAINED_ANEW = ("cnnrnn/training*",)
 # Minutes for what nothing else in the file sees: these are left out.
 TOO_SLOW = "not the_ways_of_a_gpu"
 IMPORTS = (
-    "captum.attr", "jinja2", "pandas", "plotly.graph_objs._figure", "plotly.io", "safetensors.torch", "sklearn.metrics", "streamlit.testing.v1",
-    "timm", "torch", "torchmetrics", "torchvision", "typer.testing", "umap",
+    "captum.attr", "jinja2", "pandas", "plotly.graph_objs._figure", "plotly.io", "safetensors.torch", "sklearn.metrics",
+    "streamlit.testing.v1", "timm", "torch", "torchmetrics", "torchvision", "typer.testing", "umap",
 )  # fmt: skip
 ALONE = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
 MEMORY = 8 << 30  # bytes; a fault may ask for any
