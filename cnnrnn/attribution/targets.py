@@ -57,3 +57,4 @@ TARGETS: dict[str, Target] = {
     "logit": logit,
     "against END and the runner-up": against_rivals,
 }
+DEFAULT_TARGET = "log-odds"

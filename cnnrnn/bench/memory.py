@@ -18,10 +18,9 @@ from cnnrnn.training.initialize import new_checkpoint
 _CHILD = """
 import resource, sys
 from pathlib import Path
-from cnnrnn.checkpoint import Checkpoint
-from cnnrnn.inference.predictor import predict
-checkpoint, image, count = Checkpoint.load(Path(sys.argv[1])), Path(sys.argv[2]), int(sys.argv[3])
-assert sum(1 for _ in predict(checkpoint, [image] * count, beam=8, batch_size=16)) == count
+from cnnrnn.inference.predictor import Predictor
+predictor, image, count = Predictor(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
+assert sum(1 for _ in predictor.predict([image] * count)) == count
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
 

@@ -24,9 +24,7 @@ from cnnrnn.bench.timing import Pair
 from cnnrnn.checkpoint import Checkpoint
 from cnnrnn.decoding.beam_search import decode
 from cnnrnn.decoding.prefix_cache import teacher_forced_logits
-from cnnrnn.inference.engines import available
-from cnnrnn.inference.engines import load as load_engine
-from cnnrnn.inference.predictor import decode_batch, encode, predict
+from cnnrnn.inference.predictor import Predictor, decode_batch, encode
 from cnnrnn.training.losses import sequence_loss
 
 _BATCH, _BEAM, _LABELS = 64, 8, 80
@@ -151,10 +149,11 @@ def folder(checkpoint: Checkpoint, images: list[Path], engine: str | None) -> It
     network: Any = timm.create_model(model.backbone.config.name, pretrained=False, num_classes=0).eval()
     data = resolve_model_data_config(network) | {"input_size": (3, *[model.backbone.config.image_size] * 2)}
     transform: Callable[[Image.Image], Tensor] = create_transform(**data, is_training=False)
-    forward = load_engine(checkpoint, engine)
+    exact = Predictor(checkpoint)
+    fast = Predictor(checkpoint, engine=engine)
 
     def ours() -> None:
-        for _ in predict(checkpoint, images, _BEAM, 16, forward=forward):
+        for _ in fast.predict(images):
             pass
 
     @torch.inference_mode()
@@ -163,12 +162,12 @@ def folder(checkpoint: Checkpoint, images: list[Path], engine: str | None) -> It
             batch = [transform(Image.open(path).convert("RGB")) for path in images[first : first + 16]]
             network.forward_features(torch.stack(batch))
 
-    def labels_of(by: Any) -> list[tuple[int, ...]]:
-        outcomes = (outcome for _, outcome in predict(checkpoint, images, _BEAM, 16, forward=by))
-        return [() if isinstance(outcome, str) else outcome.paths[0].tokens for outcome in outcomes]
+    def best_paths(predictor: Predictor) -> list[tuple[int, ...]]:
+        results = (result for _, result in predictor.predict(images))
+        return [() if isinstance(result, str) else result.paths[0].tokens for result in results]
 
-    used = engine or available()[0]
-    same = _same(labels_of(forward), labels_of(None)) if used != "torch" else "all, it is torch"
+    used = fast.engine
+    same = _same(best_paths(fast), best_paths(exact)) if used != "torch" else "all, it is torch"
     yield Pair(
         f"predict, {len(images)} images, {used}",
         "timm's backbone, eager, batches of 16, PIL in the loop",

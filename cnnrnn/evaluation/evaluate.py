@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from cnnrnn.checkpoint import Checkpoint
 from cnnrnn.data import Sample, Split
 from cnnrnn.decoding.trace import Trace
 from cnnrnn.evaluation.metrics import (
@@ -25,8 +24,7 @@ from cnnrnn.evaluation.metrics import (
     precision_recall_f1,
     top_k,
 )
-from cnnrnn.inference.engines import Forward
-from cnnrnn.inference.predictor import predict
+from cnnrnn.inference.predictor import Predictor
 from cnnrnn.utils.errors import UserError
 
 
@@ -69,35 +67,29 @@ class Evaluation:
 
 
 def evaluate(
-    checkpoint: Checkpoint,
+    predictor: Predictor,
     split: Split,
-    beam: int = 8,
-    batch_size: int = 32,
     min_positives: int = 5,
     threshold: float = 0.5,
-    recurrence: bool = True,
-    each: Callable[[Sample, Trace | str], None] = lambda sample, outcome: None,
-    forward: Forward | None = None,
+    on_image: Callable[[Sample, Trace | str], None] = lambda sample, result: None,
 ) -> Evaluation:
     """Decode every image of a split and compare with its labels. Metrics: see `report`, and seconds, errors.
 
-    Without `recurrence` the decoder forgets what it emitted, but for not repeating it: what is lost is what the
-    recurrence is worth. `each` is told every image's trace, or why it can't be read; such an image counts as
-    one without a prediction and is named under ``errors``. `forward` is the
-    backbone's by another engine. Raises DataError if the split has labels that the checkpoint doesn't know.
+    `on_image` gets every image's trace, or the reason why it can't be read; such an image counts as one without a
+    prediction and is named under ``errors``. Raises DataError if the split has labels that the checkpoint doesn't know.
     """
     started = time.perf_counter()
-    labels = checkpoint.vocabulary.labels
+    labels = predictor.labels
     truth, ignored = split.truth(labels)
     predictions = Predictions(len(truth), len(labels))
     errors: dict[str, str] = {}
     paths = [sample.image for sample in split.samples]
-    for row, (path, outcome) in enumerate(predict(checkpoint, paths, beam, batch_size, recurrence, forward)):
+    for row, (path, outcome) in enumerate(predictor.predict(paths)):
         if isinstance(outcome, str):
             errors[str(path)] = outcome
         else:
             predictions.put(row, outcome)
-        each(split.samples[row], outcome)
+        on_image(split.samples[row], outcome)
     metrics = report(truth, ignored, predictions, labels, min_positives, threshold)
     metrics |= {"errors": errors, "seconds": time.perf_counter() - started}
     return Evaluation(split, labels, truth, ignored, predictions, metrics)

@@ -1,30 +1,171 @@
-"""A checkpoint on images: traces of many, or one image explained. Command line and dashboard go through here."""
+"""A checkpoint on images: `Predictor`, and the functions for one image or one batch that it is made of."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from io import BytesIO
 from operator import itemgetter
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, overload
 
+import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 from torch import Tensor
 
+from cnnrnn.attribution.explain import explain
+from cnnrnn.attribution.methods import DEFAULT_METHOD
+from cnnrnn.attribution.targets import DEFAULT_TARGET, TARGETS
 from cnnrnn.checkpoint import Checkpoint
-from cnnrnn.data.images import SUFFIXES
+from cnnrnn.data.images import SUFFIXES, ImageError, open_image
 from cnnrnn.data.loader import Batch, batches, to_device
 from cnnrnn.decoding.beam_search import decode
 from cnnrnn.decoding.constraints import NO_CONSTRAINTS, Constraints
 from cnnrnn.decoding.threshold import threshold_labels
 from cnnrnn.decoding.trace import Trace
-from cnnrnn.inference.engines import Forward
+from cnnrnn.inference import engines
+from cnnrnn.inference.config import InferenceConfig
+from cnnrnn.inference.results import PathExplanation, Prediction
+from cnnrnn.label_space.space import LabelSpace
 from cnnrnn.models.cnnrnn import CNNRNN
 from cnnrnn.models.sigmoid import SigmoidClassifier
-from cnnrnn.utils.errors import UserError
+from cnnrnn.utils.device import resolve_device
+from cnnrnn.utils.errors import UserError, summarize_error
+from cnnrnn.utils.resources import embedded_checkpoint
+
+if TYPE_CHECKING:
+    ImageLike = str | Path | bytes | Image.Image | np.ndarray
+
+
+class Predictor:
+    """A checkpoint with all settings of prediction.
+
+    predictor = Predictor()                                   # the embedded checkpoint
+    predictor = Predictor("runs/mine/best", beam=16, device="cpu")
+    result = predictor("street.jpg")
+    """
+
+    def __init__(
+        self,
+        checkpoint: Checkpoint | Path | str | None = None,
+        config: InferenceConfig | None = None,
+        **settings: Any,
+    ) -> None:
+        """`checkpoint` is a folder, a zip of one, or loaded already; `settings` are fields of InferenceConfig.
+
+        Raises CheckpointError for a checkpoint that can't be used, UserError for a device, an engine or a precision
+        that can't be had, and TypeError for an unknown setting.
+        """
+        self.config = replace(config or InferenceConfig(), **settings)
+        device = resolve_device(self.config.device)
+        if isinstance(checkpoint, Checkpoint):
+            checkpoint.model.to(device).eval()
+            self.checkpoint = checkpoint
+        else:
+            self.checkpoint = Checkpoint.load(Path(checkpoint or embedded_checkpoint()), device)
+        self.checkpoint.model.backbone.compute_in(self.config.precision)  # before an engine is chosen for it
+        self.engine = self.config.engine or engines.fastest(self.checkpoint.model.backbone)
+        self.forward = engines.load(self.checkpoint, self.engine, self.config.threads)
+
+    @property
+    def model(self) -> CNNRNN | SigmoidClassifier:
+        return self.checkpoint.model
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """In the order of emission; column l of every array over labels is labels[l]."""
+        return self.checkpoint.vocabulary.labels
+
+    def encode(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Preprocessed images (batch, 3, size, size) -> feature map (batch, channel, height, width) and I
+        (batch, location, feature)."""
+        return encode(self.model, images, self.forward)
+
+    def decode(self, feature: Tensor) -> list[Trace]:
+        """I (batch, location, feature) -> one Trace per image."""
+        return decode_batch(self.model, feature, self.labels, self.config.beam, self.config.recurrence)
+
+    def predict(self, paths: Sequence[Path]) -> Iterator[tuple[Path, Trace | str]]:
+        """Every image file in order with its trace, or with the reason why it can't be read."""
+        backbone = self.model.backbone
+        size, batch_size = backbone.config.image_size, self.config.batch_size
+        found = batches(paths, backbone.preprocess, size, batch_size, device=backbone.device)
+        for index, result in self.predict_batches(found):
+            yield paths[index], result
+
+    def predict_batches(self, found: Iterable[Batch]) -> Iterator[tuple[int, Trace | str]]:
+        """As `predict`, of batches however they were read: each image's index and its trace or error."""
+        for read, images, failed in found:
+            results: dict[int, Trace | str] = dict(failed)
+            if read:
+                results |= zip(read, self.decode(self.encode(images)[1]), strict=True)
+            yield from sorted(results.items(), key=itemgetter(0))
+
+    @overload
+    def __call__(self, images: ImageLike) -> Prediction: ...
+    @overload
+    def __call__(self, images: list[ImageLike] | tuple[ImageLike, ...]) -> list[Prediction]: ...
+    def __call__(self, images: ImageLike | list[ImageLike] | tuple[ImageLike, ...]) -> Prediction | list[Prediction]:
+        """An image, or a list of them -> its Prediction, or theirs in the same order.
+
+        An image is a path, a file's bytes, a PIL image, or an array (height, width, 3) of uint8. Raises ImageError
+        for what is not an image, and FileNotFoundError.
+        """
+        if isinstance(images, list | tuple):
+            return [result for start in range(0, len(images), self.config.batch_size)
+                    for result in self._predict_images(images[start : start + self.config.batch_size])]  # fmt: skip
+        return self._predict_images([images])[0]
+
+    def _predict_images(self, images: Sequence[ImageLike]) -> list[Prediction]:
+        max_side = 2 * self.model.backbone.config.image_size  # as files are read for `predict`: the same answer
+        opened = [_open(image, max_side) for image in images]
+        feature_maps, features = self.encode(self.model.backbone.batch(opened))
+        names = [str(image) if isinstance(image, str | Path) else None for image in images]
+        rows = zip(names, opened, self.decode(features), feature_maps, features, strict=True)
+        return [Prediction(*row) for row in rows]
+
+    def explain(
+        self, result: Prediction, path: int = 0, method: str = DEFAULT_METHOD, target: str = DEFAULT_TARGET
+    ) -> PathExplanation:
+        """A map for every step of one of the result's paths (0 is the best) and for its END.
+
+        Raises CheckpointError for the sigmoid baseline and UserError for an unknown path, method or target.
+        """
+        model = self.checkpoint.rnn
+        if not 0 <= path < len(result.trace.paths):
+            raise UserError(f"the search kept {len(result.trace.paths)} paths; path {path} is not among them")
+        if target not in TARGETS:
+            raise UserError(f"no target '{target}'; choose one of {', '.join(TARGETS)}")
+        tokens = result.trace.paths[path].tokens
+        pixels = model.backbone.preprocess(result.image).to(model.device)  # (3, size, size)
+        explanation = explain(model, result.feature_map, tokens, method, TARGETS[target], pixels)
+        return PathExplanation(result, path, explanation)
+
+    def label_space(self) -> LabelSpace:
+        """The space in which labels, images and decoding steps are compared. Raises CheckpointError for a baseline."""
+        return LabelSpace(self.labels, self.checkpoint.rnn.label_vectors())
+
+
+def _open(image: ImageLike, max_side: int) -> Image.Image:
+    """RGB, upright, and at most `max_side` pixels long. Raises ImageError."""
+    if isinstance(image, str):
+        image = Path(image)
+    if isinstance(image, bytes | Path):
+        return open_image(image, max_side)
+    try:
+        pil = Image.fromarray(image) if isinstance(image, np.ndarray) else ImageOps.exif_transpose(image)
+        buffer = BytesIO()  # a file in memory, so that `open_image` treats every mode as it treats files
+        pil.save(buffer, "TIFF")
+    except (TypeError, ValueError, KeyError, OSError) as error:
+        raise ImageError(f"this is not an image: {summarize_error(error)}") from error
+    return open_image(buffer.getvalue(), max_side)
 
 
 @torch.no_grad()  # not inference_mode: attribution needs to differentiate with respect to the feature map later
-def encode(model: CNNRNN | SigmoidClassifier, images: Tensor, forward: Forward | None = None) -> tuple[Tensor, Tensor]:
+def encode(
+    model: CNNRNN | SigmoidClassifier, images: Tensor, forward: engines.Forward | None = None
+) -> tuple[Tensor, Tensor]:
     """The one backbone pass: preprocessed images (batch, 3, size, size) -> feature map (batch, channel, height,
     width) and I (batch, location, feature). `forward` is the backbone's by another engine."""
     feature_map = (forward or model.backbone)(to_device(model.device, images))
@@ -49,38 +190,6 @@ def find_images(paths: Sequence[Path]) -> list[Path]:
     if not found:
         raise UserError(f"no images ({', '.join(SUFFIXES)}) in {', '.join(map(str, paths))}")
     return found
-
-
-def predict(
-    checkpoint: Checkpoint,
-    paths: Sequence[Path],
-    beam: int,
-    batch_size: int,
-    recurrence: bool = True,
-    forward: Forward | None = None,
-) -> Iterator[tuple[Path, Trace | str]]:
-    """Every image in order with its trace, or with the reason why it can't be read. `forward`: see `encode`."""
-    backbone = checkpoint.model.backbone
-    found = batches(paths, backbone.preprocess, backbone.config.image_size, batch_size, device=backbone.device)
-    for index, outcome in predict_batches(checkpoint, found, beam, recurrence, forward):
-        yield paths[index], outcome
-
-
-def predict_batches(
-    checkpoint: Checkpoint,
-    found: Iterable[Batch],
-    beam: int,
-    recurrence: bool = True,
-    forward: Forward | None = None,
-) -> Iterator[tuple[int, Trace | str]]:
-    """As `predict`, of batches however they were read: each image's index and outcome."""
-    model, labels = checkpoint.model, checkpoint.vocabulary.labels
-    for read, images, failed in found:
-        outcomes: dict[int, Trace | str] = dict(failed)
-        if read:
-            feature = encode(model, images, forward)[1]
-            outcomes |= zip(read, decode_batch(model, feature, labels, beam, recurrence), strict=True)
-        yield from sorted(outcomes.items(), key=itemgetter(0))
 
 
 def encode_image(checkpoint: Checkpoint, image: Image.Image) -> tuple[Tensor, Tensor]:

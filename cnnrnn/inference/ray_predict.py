@@ -17,14 +17,14 @@ import secrets
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from cnnrnn.checkpoint import Checkpoint
-from cnnrnn.inference import engines
+from cnnrnn.inference.config import InferenceConfig
+from cnnrnn.inference.predictor import Predictor
 from cnnrnn.inference.shards import Settings, begin, predict_part, remove_stale
 from cnnrnn.utils.errors import UserError, summarize_error
 
@@ -39,8 +39,7 @@ class Run:
     folder: str  # of the output
     checkpoint: Path
     settings: Settings
-    batch_size: int
-    device: str
+    config: InferenceConfig
     cores: int  # of each worker
 
 
@@ -49,19 +48,15 @@ class Worker:
 
     def __init__(self, run: Run) -> None:
         self.run = run
-        self.checkpoint = Checkpoint.load(run.checkpoint, run.device)
-        if self.checkpoint.weights_hash != run.settings.weights_sha256:
+        self.predictor = Predictor(run.checkpoint, run.config)
+        if self.predictor.checkpoint.weights_hash != run.settings.weights_sha256:
             raise UserError(f"{run.checkpoint} is another checkpoint on this machine than where the run was started")
-        self.checkpoint.model.backbone.compute_in(run.settings.precision)
-        self.forward = engines.load(self.checkpoint, run.settings.engine, run.cores)
 
     def __call__(self, rows: dict[str, np.ndarray]) -> dict[str, list[int]]:
         """The numbers of one part -> how many images it has, and how many could not be read."""
         (number,) = rows["item"].tolist()
         run = self.run
-        images, failed = predict_part(
-            run.folder, number, self.checkpoint, run.settings.beam, run.batch_size, self.forward, run.cores
-        )
+        images, failed = predict_part(run.folder, number, self.predictor, run.cores)
         return {"images": [images], "failed": [failed]}
 
 
@@ -108,13 +103,9 @@ def prepare(
     images: Sequence[str],
     folder: str,
     checkpoint: Path,
-    beam: int,
-    batch_size: int,
+    config: InferenceConfig,
     shard_size: int,
     workers: int | None = None,
-    engine: str | None = None,
-    device: str | None = None,
-    precision: str = "float32",
 ) -> Plan:
     """Look at the cluster and at the output's folder. Default: a worker a GPU or, without any, a worker a core.
 
@@ -123,19 +114,20 @@ def prepare(
     import ray
 
     there = ray.cluster_resources()
-    gpus = int(there.get("GPU", 0)) if device in (None, "cuda") else 0
-    device = device or ("cuda" if gpus else "cpu")
+    gpus = int(there.get("GPU", 0)) if config.device in (None, "cuda") else 0
+    device = config.device or ("cuda" if gpus else "cpu")
     # Here first: what can't be used is said in one line, and a translation is made once for this machine's workers.
-    loaded = Checkpoint.load(checkpoint)
-    loaded.model.backbone.compute_in(precision)
-    engine = engine or (engines.fastest(loaded.model.backbone) if device == "cpu" else "torch")
-    engines.load(loaded, engine)
-    settings = Settings(loaded.weights_hash, beam, engine, shard_size, precision)
+    # This machine may have no GPU where the workers have one; torch then runs here, too, on the processor.
+    engine = config.engine or (None if device == "cpu" else "torch")
+    local = Predictor(checkpoint, replace(config, engine=engine, device="cpu"))
+    config = replace(config, engine=local.engine, device=device)
+    settings = Settings(local.checkpoint.weights_hash, config.beam, local.engine, shard_size, config.precision)
     parts = begin(folder, images, settings)
     cores = int(there["CPU"])
     workers = max(1, min(workers or gpus or cores, cores, len(parts)))
     smallest = min(int(node["Resources"].get("CPU", cores)) for node in ray.nodes() if node["Alive"])
-    run = Run(folder, checkpoint.absolute(), settings, batch_size, device, max(1, min(cores // workers, smallest)))
+    cores_each = max(1, min(cores // workers, smallest))
+    run = Run(folder, checkpoint.absolute(), settings, replace(config, threads=cores_each), cores_each)
     return Plan(run, parts, workers, 1 if gpus else 0)
 
 

@@ -20,11 +20,9 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from torch import Tensor
 
-from cnnrnn.checkpoint import Checkpoint
 from cnnrnn.data.images import ImageError, open_image
 from cnnrnn.decoding.trace import Trace
-from cnnrnn.inference.engines import Forward
-from cnnrnn.inference.predictor import decode_batch, encode
+from cnnrnn.inference.predictor import Predictor
 from cnnrnn.utils.errors import UserError
 
 MAX_BYTES = 30_000_000  # of an image, as in the dashboard
@@ -36,8 +34,8 @@ _OPEN = min(4, os.cpu_count() or 1)  # images opened at a time, each of which ma
 class Batcher:
     """Images of many requests, labelled together: a batch is what has come while the last one was labelled."""
 
-    def __init__(self, checkpoint: Checkpoint, forward: Forward, beam: int, batch_size: int) -> None:
-        self.checkpoint, self.forward, self.beam, self.batch_size = checkpoint, forward, beam, batch_size
+    def __init__(self, predictor: Predictor) -> None:
+        self.predictor = predictor
         self.waiting: asyncio.Queue[tuple[Tensor, asyncio.Future[Trace]]] = asyncio.Queue()
         self.opening = asyncio.Semaphore(_OPEN)
 
@@ -53,7 +51,7 @@ class Batcher:
         """Until it is cancelled."""
         while True:
             batch = [await self.waiting.get()]
-            while len(batch) < self.batch_size and not self.waiting.empty():
+            while len(batch) < self.predictor.config.batch_size and not self.waiting.empty():
                 batch.append(self.waiting.get_nowait())
             images, outcomes = zip(*batch, strict=True)
             try:
@@ -69,18 +67,16 @@ class Batcher:
                     outcome.set_result(trace)
 
     def _open(self, data: bytes) -> Tensor:
-        backbone = self.checkpoint.model.backbone
+        backbone = self.predictor.model.backbone
         return backbone.preprocess(open_image(data, 2 * backbone.config.image_size))
 
     def _label(self, images: tuple[Tensor, ...]) -> Sequence[Trace | Exception]:
-        model = self.checkpoint.model
-        feature = encode(model, torch.stack(images), self.forward)[1]
-        return decode_batch(model, feature, self.checkpoint.vocabulary.labels, self.beam)
+        return self.predictor.decode(self.predictor.encode(torch.stack(images))[1])
 
 
-def application(checkpoint: Checkpoint, forward: Forward, beam: int, batch_size: int) -> Starlette:
+def application(predictor: Predictor) -> Starlette:
     """/predict and /health. What goes wrong is answered by {"error": why}: 413 too large, 422 no image, 503 busy."""
-    batcher = Batcher(checkpoint, forward, beam, batch_size)
+    batcher, checkpoint = Batcher(predictor), predictor.checkpoint
     inside = 0
 
     @asynccontextmanager
@@ -132,6 +128,6 @@ async def _body(request: Request) -> bytes:
     return bytes(data)
 
 
-def serve(checkpoint: Checkpoint, forward: Forward, beam: int, batch_size: int, host: str, port: int) -> None:
+def serve(predictor: Predictor, host: str, port: int) -> None:
     """Until Ctrl-C."""
-    uvicorn.run(application(checkpoint, forward, beam, batch_size), host=host, port=port, log_level="warning")
+    uvicorn.run(application(predictor), host=host, port=port, log_level="warning")

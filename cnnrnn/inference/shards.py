@@ -22,8 +22,7 @@ import pyarrow.parquet
 from cnnrnn.checkpoint import Checkpoint
 from cnnrnn.data.loader import batches_by_threads
 from cnnrnn.decoding.trace import Trace
-from cnnrnn.inference.engines import Forward
-from cnnrnn.inference.predictor import predict_batches
+from cnnrnn.inference.predictor import Predictor
 from cnnrnn.inference.sources import COLUMN, located, open_place
 from cnnrnn.utils.errors import UserError
 from cnnrnn.utils.files import json_text
@@ -87,10 +86,7 @@ def remove_stale(folder: str) -> None:
 def predict_part(
     folder: str,
     number: int,
-    checkpoint: Checkpoint,
-    beam: int,
-    batch_size: int,
-    forward: Forward,
+    predictor: Predictor,
     cores: int,
 ) -> tuple[int, int]:
     """Make a part: how many images it has, and how many of them could not be read.
@@ -101,14 +97,14 @@ def predict_part(
     filesystem, base = located(folder)
     with filesystem.open_input_file(f"{base}/{LIST}") as file:
         places = pyarrow.parquet.ParquetFile(file).read_row_group(number)[COLUMN].to_pylist()
-    backbone = checkpoint.model.backbone
+    backbone, config = predictor.model.backbone, predictor.config
     found = batches_by_threads(
-        places, open_place, backbone.preprocess, backbone.config.image_size, batch_size, _READERS * cores
+        places, open_place, backbone.preprocess, backbone.config.image_size, config.batch_size, _READERS * cores
     )
-    outcomes = predict_batches(checkpoint, found, beam, forward=forward)
+    outcomes = predictor.predict_batches(found)
     rows = [_row(places[index], outcome) for index, outcome in outcomes]
     assert len(rows) == len(places)
-    _put(folder, part(number), _parquet(pyarrow.Table.from_pylist(rows, _schema(checkpoint, beam))))
+    _put(folder, part(number), _parquet(pyarrow.Table.from_pylist(rows, _schema(predictor.checkpoint, config.beam))))
     return len(rows), sum("error" in row for row in rows)
 
 

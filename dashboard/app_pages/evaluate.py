@@ -19,6 +19,7 @@ from cnnrnn.data.images import ImageError
 from cnnrnn.decoding.trace import Trace
 from cnnrnn.evaluation.evaluate import Evaluation, evaluate, image_record, read_records
 from cnnrnn.evaluation.report import worst_mistakes
+from cnnrnn.inference.predictor import Predictor
 from views import mistakes, training
 from views.style import CHART, markdown
 
@@ -87,7 +88,7 @@ def _run_here() -> None:
                 len(lines) / len(split.samples), f"{split.name}: {len(lines)} of {len(split.samples)} images"
             )
 
-    evaluate(checkpoint, split, each=each)
+    evaluate(Predictor(checkpoint), split, on_image=each)
     st.rerun()
 
 

@@ -18,6 +18,7 @@ from cnnrnn.data import load_split
 from cnnrnn.data.images import open_image
 from cnnrnn.evaluation.evaluate import Evaluation, evaluate, image_record, read_records
 from cnnrnn.evaluation.report import worst_mistakes
+from cnnrnn.inference.predictor import Predictor
 from views import mistakes, training
 
 Shown = Callable[[AppTest], list[tuple[str, bytes]]]
@@ -33,7 +34,9 @@ def lines(scenes_checkpoint: Path, scenes_root: Path) -> list[str]:
     """An evaluation's JSONL in which three images were made wrong."""
     records: list[dict] = []
     split = load_split("scenes", scenes_root, "val")
-    evaluate(Checkpoint.load(scenes_checkpoint), split, each=lambda *one: records.append(image_record(*one)))
+    evaluate(
+        Predictor(Checkpoint.load(scenes_checkpoint)), split, on_image=lambda *one: records.append(image_record(*one))
+    )
     names = list(records[0]["marginals"])
     for record in records[:3]:
         record["labels"] = [name for name in names if name not in record["truth"]][:1]  # one wrong, the true forgotten
@@ -93,7 +96,7 @@ def test_an_evaluation_runs_here(page: AppTest, scenes_root: Path, monkeypatch: 
     page.button(key="run").click().run()
     assert not page.exception
     split = load_split("scenes", scenes_root, "val")
-    expected = evaluate(Checkpoint.load(state.CHECKPOINTS / "voc"), split).metrics
+    expected = evaluate(Predictor(Checkpoint.load(state.CHECKPOINTS / "voc")), split).metrics
     assert {m.label: m.value for m in page.metric}["mAP"] == f"{expected['mAP']:.1f} %"
 
 

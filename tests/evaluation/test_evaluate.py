@@ -26,7 +26,7 @@ from cnnrnn.evaluation.metrics import (
     precision_recall_f1,
     top_k,
 )
-from cnnrnn.inference.predictor import predict
+from cnnrnn.inference.predictor import Predictor
 from cnnrnn.training.initialize import new_checkpoint
 from cnnrnn.utils.errors import UserError
 
@@ -34,7 +34,7 @@ from cnnrnn.utils.errors import UserError
 def test_the_records_of_an_evaluation_give_it_back(loaded: Checkpoint, scenes_root: Path) -> None:
     split = load_split("scenes", scenes_root, "val")
     lines: list[str] = []
-    done = evaluate(loaded, split, each=lambda *one: lines.append(json.dumps(image_record(*one))))
+    done = evaluate(Predictor(loaded), split, on_image=lambda *one: lines.append(json.dumps(image_record(*one))))
     again = read_records(lines, "val")
     del done.metrics["seconds"]
     assert json.dumps(again.metrics) == json.dumps(done.metrics)
@@ -222,8 +222,9 @@ def test_an_evaluation_is_the_report_of_each_images_prediction(few: Split) -> No
     checkpoint = small_checkpoint(few)
     checkpoint.model.eval()
     told: list[tuple[Sample, Trace | str]] = []
-    done = evaluate(checkpoint, few, 3, 2, 1, 0.2, each=lambda *one: told.append(one))
-    expected = list(predict(checkpoint, [sample.image for sample in few.samples], 3, 32))
+    predictor = Predictor(checkpoint, beam=3, batch_size=2)
+    done = evaluate(predictor, few, 1, 0.2, on_image=lambda *one: told.append(one))
+    expected = list(Predictor(checkpoint, beam=3, batch_size=32).predict([sample.image for sample in few.samples]))
     truth, ignored = few.truth(checkpoint.vocabulary.labels)
     predictions = Predictions(6, 6)
     assert [sample for sample, _ in told] == list(few.samples)
@@ -243,7 +244,7 @@ def test_an_evaluation_is_the_report_of_each_images_prediction(few: Split) -> No
     np.testing.assert_array_equal(done.truth, truth)
     np.testing.assert_array_equal(done.ignored, ignored)
     np.testing.assert_array_equal(done.predictions.best_path, predictions.best_path)
-    other = evaluate(checkpoint, few, 1).metrics
+    other = evaluate(Predictor(checkpoint, beam=1), few).metrics
     assert other["coverage"] != pytest.approx(done.metrics["coverage"])
     assert (other["min_positives"], other["threshold"]) == (5, 0.5)
 
@@ -265,7 +266,7 @@ def test_the_defaults_of_an_evaluation_are_a_beam_of_eight_with_recurrence(few: 
     checkpoint.model.eval()
 
     def coverage(**settings: Any) -> list[float]:
-        return evaluate(checkpoint, few, **settings).predictions.coverage.tolist()
+        return evaluate(Predictor(checkpoint, **settings), few).predictions.coverage.tolist()
 
     assert coverage() == pytest.approx(coverage(beam=8, recurrence=True))
     assert coverage() != pytest.approx(coverage(beam=7))
@@ -276,12 +277,10 @@ def test_the_defaults_of_an_evaluation_are_a_beam_of_eight_with_recurrence(few: 
         images.append(len(batch))
         return 2 * checkpoint.model.backbone(batch)
 
-    assert coverage(forward=forward, batch_size=2) != pytest.approx(coverage())
+    predictor = Predictor(checkpoint, batch_size=2)
+    predictor.forward = forward  # another engine
+    assert evaluate(predictor, few).predictions.coverage.tolist() != pytest.approx(coverage())
     assert images == [2, 1, 2]  # the fourth of six can't be read
-    images.clear()
-    thirty = replace(few, samples=few.samples[:3] * 11)
-    evaluate(checkpoint, thirty, forward=forward)
-    assert images == [32, 1]
 
 
 def test_a_image_record_holds_truth_and_outcome() -> None:

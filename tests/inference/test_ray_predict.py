@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 from cnnrnn.checkpoint import Checkpoint
 from cnnrnn.cli.main import app
 from cnnrnn.data import load_split
-from cnnrnn.inference.predictor import predict
+from cnnrnn.inference.predictor import Predictor
 from cnnrnn.inference.sources import list_images
 
 pytest.importorskip("ray", reason="Ray is not installed: pip install 'cnnrnn[ray]'")
@@ -119,7 +119,7 @@ def test_every_image_is_there_once_and_as_without_ray(
     assert {Path(row["image"]).name for row in rows if row["error"] is not None} == BROKEN
     checkpoint = Checkpoint.load(scenes_checkpoint)
     paths = [Path(row["image"]) for row in rows]
-    for row, (_, outcome) in zip(rows, predict(checkpoint, paths, 8, 16), strict=True):
+    for row, (_, outcome) in zip(rows, Predictor(checkpoint).predict(paths), strict=True):
         expected = None if isinstance(outcome, str) else outcome.names(outcome.paths[0].tokens)
         assert row["labels"] == expected
     assert len({tuple(row["labels"]) for row in rows if row["labels"] is not None}) > 5

@@ -19,7 +19,7 @@ import pytest
 from cnnrnn.checkpoint import Checkpoint
 from cnnrnn.data import load_split
 from cnnrnn.inference import server as serving
-from cnnrnn.inference.predictor import predict
+from cnnrnn.inference.predictor import Predictor
 from cnnrnn.inference.server import MAX_BYTES
 
 
@@ -72,7 +72,7 @@ def test_everybody_gets_their_own_answer(
     assert {status for status, _ in answers[1::2]} == {422}
     assert all("damaged or cut off" in answer["error"] for _, answer in answers[1::2])
     for (status, answer), (_, outcome) in zip(
-        answers[::2], predict(Checkpoint.load(scenes_checkpoint), paths, 8, 16), strict=True
+        answers[::2], Predictor(scenes_checkpoint).predict(paths), strict=True
     ):
         assert status == 200
         assert not isinstance(outcome, str)
@@ -115,7 +115,7 @@ def test_who_comes_to_a_full_house_or_sends_nothing_is_told_so(
 ) -> None:
     monkeypatch.setattr(serving, "MAX_REQUESTS", 1)
     monkeypatch.setattr(serving, "BODY_SECONDS", 0.5)
-    app = serving.application(loaded, loaded.model.backbone, beam=8, batch_size=4)
+    app = serving.application(Predictor(loaded, batch_size=4))
     scope = {"type": "http", "method": "POST", "path": "/predict", "headers": [], "query_string": b""}
 
     async def ask_and_send_nothing(asked: asyncio.Event) -> int:

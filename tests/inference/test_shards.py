@@ -13,7 +13,7 @@ import pytest
 from cnnrnn.checkpoint import Checkpoint
 from cnnrnn.data.images import ImageError
 from cnnrnn.inference import shards, sources
-from cnnrnn.inference.predictor import predict
+from cnnrnn.inference.predictor import Predictor
 from cnnrnn.inference.sources import list_images, open_place
 from cnnrnn.utils.errors import UserError
 
@@ -94,7 +94,7 @@ def test_parts_hold_what_predict_says(folder: Path, tmp_path: Path, loaded: Chec
     places = list_images([str(folder)])
     settings = shards.Settings(loaded.weights_hash, 3, "torch", 3)
     assert shards.begin(out, places, settings) == [0, 1, 2]
-    counts = [shards.predict_part(out, number, loaded, 3, 2, loaded.model.backbone, 1) for number in (2, 0, 1)]
+    counts = [shards.predict_part(out, number, Predictor(loaded, beam=3, batch_size=2), 1) for number in (2, 0, 1)]
     assert counts == [(2, 1), (3, 0), (3, 0)]
     assert shards.begin(out, places, settings) == []
     table = pyarrow.concat_tables(
@@ -103,7 +103,9 @@ def test_parts_hold_what_predict_says(folder: Path, tmp_path: Path, loaded: Chec
     vocabulary = json.loads(table.schema.metadata[b"vocabulary"])
     rows = table.to_pylist()
     assert [row["image"] for row in rows] == places
-    for row, (_, outcome) in zip(rows, predict(loaded, [Path(place) for place in places], 3, 2), strict=True):
+    for row, (_, outcome) in zip(
+        rows, Predictor(loaded, beam=3, batch_size=2).predict([Path(place) for place in places]), strict=True
+    ):
         if isinstance(outcome, str):
             assert row["error"] == outcome
             assert row["image"].endswith("2.jpg")
@@ -153,10 +155,13 @@ def test_a_part_that_kills_its_workers_is_not_tried_forever(folder: Path, tmp_pa
     def dies(*_: object) -> None:
         raise KeyboardInterrupt  # as little is done after it as after a kill
 
+    predictor = Predictor(loaded, beam=3, batch_size=8)
+    forward, predictor.forward = predictor.forward, dies  # type: ignore[assignment]
     for _ in range(3):
         with pytest.raises(KeyboardInterrupt):
-            shards.predict_part(out, 0, loaded, 3, 8, dies, 1)  # type: ignore[arg-type]
+            shards.predict_part(out, 0, predictor, 1)
+    predictor.forward = forward
     with pytest.raises(UserError, match="3 workers died making part-00000"):
-        shards.predict_part(out, 0, loaded, 3, 8, loaded.model.backbone, 1)
+        shards.predict_part(out, 0, predictor, 1)
     assert shards.begin(out, places, settings) == [0]  # whoever starts it anew means it
-    assert shards.predict_part(out, 0, loaded, 3, 8, loaded.model.backbone, 1) == (8, 1)
+    assert shards.predict_part(out, 0, predictor, 1) == (8, 1)

@@ -20,6 +20,7 @@ from cnnrnn.data import Sample, Split, load_split
 from cnnrnn.decoding.prefix_cache import teacher_forced_logits
 from cnnrnn.evaluation.evaluate import evaluate
 from cnnrnn.evaluation.metrics import choose_threshold, precision_recall_f1
+from cnnrnn.inference.predictor import Predictor
 from cnnrnn.models.backbone import Backbone
 from cnnrnn.models.vocabulary import IGNORE_TOKEN
 from cnnrnn.training.config import TrainConfig, TrainingError
@@ -35,7 +36,7 @@ from cnnrnn.utils.errors import UserError
 def test_the_scenes_are_learned_almost_perfectly(trained: tuple[Path, list[dict]], scenes_root: Path) -> None:
     run, records = trained
     assert records[-1]["loss"] < records[0]["loss"] / 3
-    report = evaluate(Checkpoint.load(run / "best"), load_split("scenes", scenes_root, "test")).metrics
+    report = evaluate(Predictor(run / "best"), load_split("scenes", scenes_root, "test")).metrics
     assert report["mAP"] > 98
     assert report["OF1"] > 97
     assert report["exact_match"] > 90
@@ -220,7 +221,7 @@ def test_the_auxiliary_head_is_trained_beside_the_recurrence_and_reported(
     )  # fmt: skip
     config = TrainConfig(epochs=5, batch_size=32, lr=3e-3, backbone_lr=3e-3, auxiliary=1.0)
     train(checkpoint, train_split, val, config, tmp_path / "run", tmp_path / "features", Quiet())
-    report = evaluate(Checkpoint.load(tmp_path / "run" / "last"), val).metrics
+    report = evaluate(Predictor(Checkpoint.load(tmp_path / "run" / "last")), val).metrics
     assert report["auxiliary"]["mAP"] > 80  # an untrained head has about 25
     assert report["mix"]["mAP"] > 80
     assert "mAP on validation of the auxiliary sigmoid head" in (tmp_path / "run" / "last" / "README.md").read_text()
@@ -868,7 +869,7 @@ def test_best_is_the_epoch_with_the_highest_mean_of_map_and_f1(
         results = json.loads((tmp_path / "run" / name / "metrics.json").read_text())
         assert results["history"] == run.history[:epoch]
         assert {f"val_{key}": results["val"][key] for key in keys}.items() <= run.history[epoch - 1].items()
-        again = evaluate(checkpoint, val).metrics
+        again = evaluate(Predictor(checkpoint), val).metrics
         assert again["mAP"] == pytest.approx(results["val"]["mAP"], abs=0.5)  # its weights have 16 bits on the disk
 
 
@@ -927,10 +928,10 @@ def test_validation_is_an_evaluation_with_the_beam_of_the_configuration(
     train(checkpoint, few, val, config, tmp_path / "run", tmp_path / "features", Told())
     found = json.loads((tmp_path / "run" / "last" / "metrics.json").read_text())["val"]
     checkpoint.model.eval()
-    expected = evaluate(checkpoint, val, beam).metrics
+    expected = evaluate(Predictor(checkpoint, beam=beam), val).metrics
     for key in ("images", "mAP", "OF1", "CF1", "exact_match", "coverage", "hamming_loss", "positives", "AP"):
         assert found[key] == pytest.approx(expected[key], abs=0.01), key
-    assert found["coverage"] != pytest.approx(evaluate(checkpoint, val, 4).metrics["coverage"])
+    assert found["coverage"] != pytest.approx(evaluate(Predictor(checkpoint, beam=4), val).metrics["coverage"])
 
 
 def test_the_baselines_threshold_is_chosen_on_the_validation_split_and_judged_there(
@@ -970,7 +971,7 @@ def test_labels_that_go_together_are_told_for_the_training_split_and_the_models_
     labels = checkpoint.vocabulary.labels
     checkpoint.model.eval()
     paths: list[list[tuple[set[str], float]]] = []
-    evaluate(checkpoint, val, each=lambda sample, trace: paths.append(
+    evaluate(Predictor(checkpoint), val, on_image=lambda sample, trace: paths.append(
         [({labels[token] for token in path.tokens}, path.prob) for path in trace.paths]
     ))  # fmt: skip
 

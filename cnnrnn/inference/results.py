@@ -1,0 +1,131 @@
+"""What a Predictor returns: the prediction for one image, and the explanation of one of its paths."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image
+from torch import Tensor
+
+from cnnrnn.attribution.explain import Explanation
+from cnnrnn.attribution.overlay import overlay
+from cnnrnn.decoding.trace import Trace
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
+_SIDE = 320  # pixels of one map in a figure
+
+
+@dataclass(frozen=True)
+class LabelPath:
+    """A label sequence that the search finished with END."""
+
+    labels: tuple[str, ...]
+    probability: float  # of exactly this sequence and END
+    log_prob: float
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The prediction for one image."""
+
+    name: str | None  # the path it was read from
+    image: Image.Image  # RGB, as it was decoded
+    trace: Trace  # everything that the search did
+    feature_map: Tensor  # (channel, height, width), kept so that explaining needs no backbone pass
+    feature: Tensor  # I (location, feature)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The best path's, in the order of emission."""
+        return tuple(self.trace.names(self.trace.paths[0].tokens))
+
+    @property
+    def probabilities(self) -> dict[str, float]:
+        """P(label | image) of every label, the most probable first: the probability that it is emitted at any step."""
+        order = np.argsort(-self.trace.marginals, kind="stable")
+        return {self.trace.labels[label]: float(self.trace.marginals[label]) for label in order}
+
+    @property
+    def paths(self) -> tuple[LabelPath, ...]:
+        """The finished paths that the search kept, best first."""
+        return tuple(LabelPath(tuple(self.trace.names(p.tokens)), p.prob, p.log_prob) for p in self.trace.paths)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As `cnnrnn predict --json` writes it: plain lists, names and numbers."""
+        return {"image": self.name, **self.trace.summary()}
+
+
+@dataclass(frozen=True)
+class PathExplanation:
+    """One map for every step of a path, and for its END."""
+
+    result: Prediction
+    path: int  # index into result.paths
+    explanation: Explanation
+
+    @property
+    def maps(self) -> np.ndarray:
+        """(step, height, width), signed: positive where the image speaks for the step's choice."""
+        return self.explanation.maps.cpu().numpy()
+
+    @property
+    def steps(self) -> list[str]:
+        """What every step chose: the path's labels and END."""
+        return self.result.trace.choices(self.result.trace.paths[self.path])
+
+    @property
+    def strengths(self) -> list[float]:
+        """The strongest positive evidence of every step, as a fraction of the strongest of the path: 0 to 1."""
+        scale = self.explanation.scale
+        peaks = self.explanation.maps.clamp(min=0).amax(dim=(1, 2)).tolist()
+        return [peak / scale if scale > 0 else 0.0 for peak in peaks]
+
+    def overlays(self) -> list[Image.Image]:
+        """Every step's map over the image."""
+        return [overlay(self.result.image, values, self.explanation.scale) for values in self.maps]
+
+    def save(self, folder: Path | str) -> list[Path]:
+        """One PNG per step, such as 01-dog.png, in a folder that is made if needed. Returns their paths."""
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        files = []
+        for step, (name, image) in enumerate(zip(self.steps, self.overlays(), strict=True), start=1):
+            files.append(folder / f"{step:02d}-{safe_name(name)}.png")
+            image.save(files[-1])
+        return files
+
+    def figure(self) -> go.Figure:
+        """All steps side by side."""
+        import plotly.graph_objects as go
+
+        images = self.overlays()
+        width, height = images[0].size
+        scale = _SIDE / max(width, height)
+        fig = go.Figure()
+        for step, (name, image, strength) in enumerate(zip(self.steps, images, self.strengths, strict=True)):
+            place = {"xref": "x", "yref": "y", "x": step, "y": 0, "sizex": 0.97, "sizey": 0.97 * height / width}
+            fig.add_layout_image(source=image.resize((round(width * scale), round(height * scale))), **place)
+            title = f"{step + 1} · {name.translate(_PLAIN)}, {strength:.0%}"
+            fig.add_annotation(x=step + 0.485, y=0, text=title, showarrow=False, yshift=12)
+        fig.update_xaxes(visible=False, range=[0, len(images)])
+        fig.update_yaxes(visible=False, range=[-height / width, 0.12], scaleanchor="x")
+        fig.update_layout(
+            width=round(width * scale) * len(images),
+            height=round(height * scale) + 40,
+            margin={"l": 0, "r": 0, "t": 0, "b": 0},
+            plot_bgcolor="rgba(0, 0, 0, 0)",
+        )
+        return fig
+
+
+_PLAIN = str.maketrans({"<": "&lt;", ">": "&gt;", "&": "&amp;"})  # a label inside a plotly text, which reads HTML
+
+
+def safe_name(label: str) -> str:
+    """A label as part of a file name: a label from a stranger may hold a slash."""
+    return "".join(letter if letter.isalnum() or letter in "-_" else "_" for letter in label)[:60]

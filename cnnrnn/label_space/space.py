@@ -1,0 +1,32 @@
+"""The label space as an object: which labels a model holds alike."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from torch import Tensor
+
+from cnnrnn.label_space.neighbors import nearest, similarities
+from cnnrnn.utils.errors import UserError
+
+
+@dataclass(frozen=True)
+class LabelSpace:
+    """The rows of U_l."""
+
+    labels: tuple[str, ...]
+    vectors: Tensor  # (label, embedding)
+
+    def neighbors(self, label: str, k: int = 5, measure: str = "cosine") -> list[tuple[str, float]]:
+        """The k nearest other labels, nearest first, with their similarity. Raises UserError for an unknown label.
+
+        `measure` is "cosine" or "inner" (product).
+        """
+        if label not in self.labels:
+            raise UserError(f"the vocabulary has no label '{label}'; its {len(self.labels)} labels are in .labels")
+        return nearest(self.vectors, self.labels, k, measure)[label]
+
+    def similarity(self, measure: str = "cosine") -> np.ndarray:
+        """(label, label), in the order of `labels`."""
+        return similarities(self.vectors, measure).cpu().numpy()

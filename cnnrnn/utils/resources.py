@@ -1,0 +1,28 @@
+"""The folders that come with the package: the dashboard and the embedded checkpoints."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+_PACKAGE = Path(__file__).resolve().parent.parent
+
+
+def _folder(name: str) -> Path:
+    """In an installed wheel it lies inside the package; in a checkout it stands beside it."""
+    packaged = _PACKAGE / f"_{name}"
+    return packaged if packaged.is_dir() else _PACKAGE.parent / name
+
+
+def dashboard_folder() -> Path:
+    """Holds app.py."""
+    return _folder("dashboard")
+
+
+def checkpoints_folder() -> Path:
+    """Holds a folder for each embedded checkpoint."""
+    return _folder("checkpoints")
+
+
+def embedded_checkpoint() -> Path:
+    """The checkpoint that is used where none is named."""
+    return checkpoints_folder() / "voc"
