@@ -236,15 +236,14 @@ class Tester:
 
 
 def tests_of(file: str) -> list[str]:
-    dashboard = file.startswith("dashboard/")
-    found = set((ROOT / "tests").rglob(f"test_{Path(file).stem}.py"))
-    found = {path for path in found if ("dashboard" in path.parts[:-1]) == dashboard}
+    """The module's test files, relative to the repository's root; wherever in `tests` they are."""
+    tests = ROOT / "tests"
+    own = {path.relative_to(ROOT) for path in tests.rglob(f"test_{Path(file).stem}.py")}
+    found = {path for path in own if ("dashboard" in path.parts) == file.startswith("dashboard/")}
     for pattern, names in TESTS.items():
         if fnmatch(file, pattern):
-            found.update(
-                path for name in names.split() for path in (ROOT / "tests").rglob(name) if path.suffix == ".py"
-            )
-    return sorted(str(path.relative_to(ROOT)) for path in found if "browser" not in path.parts)
+            found.update(path.relative_to(ROOT) for name in names.split() for path in tests.rglob(name))
+    return sorted(str(path) for path in found if path.match("test_*.py") and "browser" not in path.parts)
 
 
 def table(ends: Counter[tuple[str, str]]) -> str:
