@@ -67,6 +67,13 @@ def test_bars_start_at_zero_and_a_certain_label_fits_with_its_number() -> None:
     assert not axis.visible
 
 
+def test_a_hand_that_slips_does_not_zoom() -> None:
+    layout = bars.marginals(trace(), PATH, dark=False).layout
+    assert layout.dragmode is False
+    assert layout.xaxis.fixedrange is True
+    assert layout.yaxis.fixedrange is True
+
+
 @pytest.mark.parametrize(("count", "rows"), [(20, 8), (3, 3)])
 def test_at_most_eight_marginals_and_six_choices_are_shown(count: int, rows: int) -> None:
     probs = np.linspace(1, 2, count + 1) / np.linspace(1, 2, count + 1).sum()

@@ -62,6 +62,8 @@ def test_rings_stand_at_before_and_dots_at_after() -> None:
     assert list(axis.ticktext) == ["ant", "&lt;i&gt;bee", "cat"]
     assert list(axis.tickvals) == [0, 1, 2]
     assert axis.autorange == "reversed"
+    assert figure.layout.dragmode is False  # a hand that slips does not zoom
+    assert figure.layout.xaxis.fixedrange is axis.fixedrange is True
 
 
 def test_the_dots_cover_all_probabilities_and_at_most_eight_labels() -> None:

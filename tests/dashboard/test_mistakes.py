@@ -71,6 +71,8 @@ def test_the_curve_has_recall_to_the_right_and_precision_upwards(evaluation: Eva
     for axis in (figure.layout.xaxis, figure.layout.yaxis):
         assert axis.range[0] == 0
         assert 100 < axis.range[1] < 110
+        assert axis.fixedrange is True  # a hand that slips does not zoom
+    assert figure.layout.dragmode is False
 
 
 def test_the_curve_of_all_labels_leaves_ignored_pairs_out(evaluation: Evaluation) -> None:
@@ -126,6 +128,8 @@ def test_rows_of_the_confusion_matrix_are_the_truth_and_columns_what_was_said(ev
     assert list(figure.layout.xaxis.tickvals) == [0, 1, 2, 3]
     assert figure.layout.yaxis.autorange == "reversed"
     assert (figure.layout.yaxis.title.text, figure.layout.xaxis.title.text) == ("forgotten", "wrongly said")
+    assert figure.layout.dragmode is False
+    assert figure.layout.xaxis.fixedrange is figure.layout.yaxis.fixedrange is True
     assert matrix.customdata[0][1] == "ant was forgotten where &lt;i&gt;cat was wrongly said"
     assert matrix.customdata[1][3] == "&lt;i&gt;cat was forgotten where nothing was wrongly said"
     assert (matrix.zmin, matrix.zmax) == (0, 1)

@@ -46,7 +46,8 @@ def test_in_three_dimensions_nothing_loses_its_depth() -> None:
         np.testing.assert_array_equal(edges[axis], [values[0], values[2], np.nan, values[1], values[3], np.nan])
     assert figure.layout.dragmode == "orbit"
     assert drawn(2).layout.dragmode == "pan"
-    assert figure.layout.scene.zaxis.visible is False
+    for axis in (figure.layout.scene.xaxis, figure.layout.scene.yaxis, figure.layout.scene.zaxis):
+        assert axis.visible is False
     space.add_way(figure, COORDINATES[:2] + 1, ["ant", "END"], dark=True)
     assert [list(figure.data[-1][axis]) for axis in "xyz"] == [[1, 3], [2, 0], [8, 7]]
 
@@ -133,4 +134,6 @@ def test_the_similarity_matrix_is_in_the_order_of_its_names_and_alike_labels_sta
             assert matrix.z[row][column] == similar[LABELS.index(one), LABELS.index(other)]
             assert matrix.customdata[row][column].replace("&lt;", "<").replace("&gt;", ">") == f"{one} and {other}"
     assert (matrix.zmin, matrix.zmax) == (-1, 1)
+    assert figure.layout.dragmode is False  # a hand that slips does not zoom
+    assert figure.layout.xaxis.fixedrange is figure.layout.yaxis.fixedrange is True
     assert "%{z:.2f}" in matrix.hovertemplate

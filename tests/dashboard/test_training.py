@@ -84,4 +84,5 @@ def test_the_reliability_curve_has_what_was_predicted_to_the_right_and_what_was_
     for axis in (figure.layout.xaxis, figure.layout.yaxis):
         assert axis.range[0] == 0
         assert 100 < axis.range[1] < 110
-        assert axis.fixedrange is True
+        assert axis.fixedrange is True  # a hand that slips does not zoom
+    assert figure.layout.dragmode is False

@@ -237,6 +237,9 @@ def test_the_whole_tree_is_in_view_with_its_steps_numbered_and_its_looks_named()
     assert list(figure.layout.xaxis.ticktext) == ["step 1", "step 2", "step 3"]
     left, right = figure.layout.xaxis.range
     assert -1 < left < 0 < 3 < right < 4
+    assert figure.layout.dragmode is False  # a hand that slips does not zoom
+    assert figure.layout.xaxis.fixedrange is figure.layout.yaxis.fixedrange is True
+    assert figure.layout.legend.itemclick is figure.layout.legend.itemdoubleclick is False
     bottom, top = figure.layout.yaxis.range  # row 0 is on top
     assert -1 < top < 0 < 6 < bottom < 7
     legend = [
