@@ -71,9 +71,7 @@ def test_everybody_gets_their_own_answer(
         answers = list(people.map(lambda body: ask(port, "POST", "/predict", body), mixed))
     assert {status for status, _ in answers[1::2]} == {422}
     assert all("damaged or cut off" in answer["error"] for _, answer in answers[1::2])
-    for (status, answer), (_, outcome) in zip(
-        answers[::2], Predictor(scenes_checkpoint).predict(paths), strict=True
-    ):
+    for (status, answer), (_, outcome) in zip(answers[::2], Predictor(scenes_checkpoint).predict(paths), strict=True):
         assert status == 200
         assert not isinstance(outcome, str)
         expected = outcome.summary()

@@ -203,7 +203,7 @@ def test_the_baseline_learns_the_scenes_and_is_evaluated_alike(scenes_root: Path
     train(checkpoint, *splits, config, tmp_path / "run", tmp_path / "features", Quiet())
     best = Checkpoint.load(tmp_path / "run" / "best")
     assert best.model.threshold != 0.5  # chosen, and saved
-    metrics = evaluate(best, load_split("scenes", scenes_root, "test")).metrics
+    metrics = evaluate(Predictor(best), load_split("scenes", scenes_root, "test")).metrics
     assert metrics["mAP"] > 90
     assert metrics["OF1"] > 80
     with pytest.raises(CheckpointError, match="sigmoid baseline"):
@@ -225,7 +225,7 @@ def test_the_auxiliary_head_is_trained_beside_the_recurrence_and_reported(
     assert report["auxiliary"]["mAP"] > 80  # an untrained head has about 25
     assert report["mix"]["mAP"] > 80
     assert "mAP on validation of the auxiliary sigmoid head" in (tmp_path / "run" / "last" / "README.md").read_text()
-    assert "auxiliary" not in evaluate(fresh(small(val, 8)), small(val, 8)).metrics
+    assert "auxiliary" not in evaluate(Predictor(fresh(small(val, 8))), small(val, 8)).metrics
 
 
 def test_a_loss_that_is_not_finite_stops_with_advice(scenes_root: Path, tmp_path: Path) -> None:

@@ -1,0 +1,137 @@
+"""What a notebook imports: the lines of the README, on a small trained model."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import cnnrnn
+from cnnrnn.data import load_split
+from cnnrnn.data.images import ImageError
+from cnnrnn.utils.errors import UserError
+
+
+@pytest.fixture(scope="module")
+def predictor(scenes_checkpoint: Path) -> cnnrnn.Predictor:
+    return cnnrnn.load(scenes_checkpoint, device="cpu", beam=4)
+
+
+@pytest.fixture(scope="module")
+def images(scenes_root: Path) -> list[Path]:
+    return [sample.image for sample in load_split("scenes", scenes_root, "test").samples if len(sample.labels) == 2][:5]
+
+
+def test_importing_cnnrnn_needs_no_torch() -> None:
+    code = "import sys, cnnrnn; dir(cnnrnn); print(sorted({'torch', 'PIL', 'numpy'} & sys.modules.keys()))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_every_exported_name_can_be_imported() -> None:
+    assert set(cnnrnn.__all__) <= set(dir(cnnrnn))
+    for name in cnnrnn.__all__:
+        assert getattr(cnnrnn, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'Prediktor'"):
+        _ = cnnrnn.Prediktor  # type: ignore[attr-defined]
+
+
+def test_one_image_is_the_same_as_a_path_bytes_pil_image_and_array(
+    predictor: cnnrnn.Predictor, images: list[Path]
+) -> None:
+    path = images[0]
+    pil = Image.open(path).convert("RGB")
+    results = predictor([path, str(path), path.read_bytes(), pil, np.asarray(pil)])
+    assert [result.name for result in results] == [str(path), str(path), None, None, None]
+    for result in results:
+        np.testing.assert_array_equal(np.asarray(result.image), np.asarray(pil))
+        assert [path.labels for path in result.paths] == [path.labels for path in results[0].paths]
+        np.testing.assert_allclose(result.trace.marginals, results[0].trace.marginals, atol=1e-5)
+    alone = predictor(path)
+    assert alone.labels == results[0].labels
+    assert alone.probabilities == pytest.approx(results[0].probabilities, abs=1e-5)
+
+
+def test_a_list_longer_than_a_batch_comes_back_in_order(scenes_checkpoint: Path, images: list[Path]) -> None:
+    small = cnnrnn.load(scenes_checkpoint, device="cpu", batch_size=2)
+    assert [result.name for result in small(images)] == [str(path) for path in images]
+    for (path, trace), result in zip(small.predict(images), small(images), strict=True):
+        assert isinstance(trace, cnnrnn.Trace), path
+        np.testing.assert_allclose(result.trace.marginals, trace.marginals, atol=1e-6)
+
+
+def test_a_prediction_is_the_best_path_the_marginals_and_the_paths_of_its_trace(
+    predictor: cnnrnn.Predictor, images: list[Path]
+) -> None:
+    result = predictor(images[0])
+    trace = result.trace
+    assert result.labels == tuple(trace.names(trace.paths[0].tokens)) == result.paths[0].labels
+    assert [path.probability for path in result.paths] == [path.prob for path in trace.paths]
+    assert len(result.paths) == 4  # the beam
+    values = list(result.probabilities.values())
+    assert values == sorted(values, reverse=True)
+    assert result.probabilities == pytest.approx(dict(zip(trace.labels, trace.marginals.tolist(), strict=True)))
+    assert json.loads(json.dumps(result.to_dict())) == {"image": str(images[0]), **trace.summary()}
+
+
+def test_an_explanation_has_an_overlay_for_every_step(
+    predictor: cnnrnn.Predictor, images: list[Path], tmp_path: Path
+) -> None:
+    result = predictor(images[0])
+    explanation = predictor.explain(result)
+    assert explanation.steps == [*result.labels, "END"]
+    assert len(explanation.maps) == len(explanation.steps)
+    assert max(explanation.strengths) == 1
+    files = explanation.save(tmp_path / "maps")
+    assert [file.name for file in files] == [f"{n:02d}-{name}.png" for n, name in enumerate(explanation.steps, 1)]
+    for file, overlay in zip(files, explanation.overlays(), strict=True):
+        np.testing.assert_array_equal(np.asarray(Image.open(file)), np.asarray(overlay))
+    figure = explanation.figure()
+    assert len(figure.layout.images) == len(explanation.steps)
+    assert [text.text.split(" ")[2].rstrip(",") for text in figure.layout.annotations] == explanation.steps
+    second = predictor.explain(result, path=1, method="grad-cam", target="logit")
+    assert second.steps == [*result.paths[1].labels, "END"]
+    assert second.explanation.method == "grad-cam"
+
+
+def test_label_space_lists_the_nearest_labels(predictor: cnnrnn.Predictor) -> None:
+    space = predictor.label_space()
+    vectors = space.vectors.numpy() / np.linalg.norm(space.vectors.numpy(), axis=1, keepdims=True)
+    cosines = vectors @ vectors.T
+    np.testing.assert_allclose(space.similarity(), cosines, atol=1e-5)
+    row = space.labels.index("circle")
+    order = [label for label in np.argsort(-cosines[row]) if label != row]
+    assert [name for name, _ in space.neighbors("circle", k=3)] == [space.labels[label] for label in order[:3]]
+    inner = space.vectors.numpy() @ space.vectors.numpy().T
+    (name, value), *_ = space.neighbors("circle", k=1, measure="inner")
+    assert value == pytest.approx(inner[row, space.labels.index(name)], abs=1e-5)
+
+
+def test_what_can_not_be_done_is_one_line(predictor: cnnrnn.Predictor, images: list[Path], tmp_path: Path) -> None:
+    with pytest.raises(ImageError, match="no such file"):
+        predictor(tmp_path / "none.jpg")
+    with pytest.raises(ImageError):
+        predictor(np.zeros((4, 4, 7), dtype=np.uint8))
+    result = predictor(images[0])
+    with pytest.raises(UserError, match="path 9 is not among them"):
+        predictor.explain(result, path=9)
+    with pytest.raises(UserError, match="choose one of log-odds"):
+        predictor.explain(result, target="vibes")
+    with pytest.raises(UserError, match="no label 'unicorn'"):
+        predictor.label_space().neighbors("unicorn")
+    with pytest.raises(UserError, match="none is not there"):
+        cnnrnn.load(tmp_path / "none")
+    with pytest.raises(TypeError, match="beams"):
+        cnnrnn.load(tmp_path, beams=3)
+
+
+def test_embedded_checkpoints_are_listed_and_loaded_by_name() -> None:
+    names = cnnrnn.list_checkpoints()
+    assert names[0] == "voc"
+    assert "voc-sigmoid" in names
+    assert len(cnnrnn.load("voc-sigmoid", device="cpu").labels) == 20
