@@ -16,15 +16,16 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
-from cnnrnn.utils.errors import UserError, summarize_error
+from cnnrnn.utils.device import resolve_device
+from cnnrnn.utils.errors import UserError
 from cnnrnn.utils.files import json_text, markdown_table, write_text
 from cnnrnn.utils.progress import TrainingProgress, image_progress, notes
+from cnnrnn.utils.resources import embedded_checkpoint
 
 if TYPE_CHECKING:
-    import torch
-
     from cnnrnn.data import Sample, Split
     from cnnrnn.decoding.trace import Trace
+    from cnnrnn.inference.config import InferenceConfig
 
 app = typer.Typer(
     help="CNN-RNN multi-label image classification (Wang et al., CVPR 2016): train it, use it, watch it decode.",
@@ -34,8 +35,7 @@ app = typer.Typer(
 )
 console = Console()
 
-MAX_SIDE = 1600  # pixels; overlays of larger photographs are drawn at this size
-EMBEDDED = Path(__file__).resolve().parent.parent / "checkpoints" / "voc"
+EMBEDDED = embedded_checkpoint()
 
 CheckpointOption = Annotated[Path, typer.Option("--checkpoint", help="Folder of a trained model.")]
 BeamOption = Annotated[int, typer.Option("--beam", min=1, max=256, help="Paths kept at every step.")]
@@ -189,7 +189,7 @@ def train(
             image_size,
             pretrained,
             seed,
-            _device(device, processes.local_rank if processes.count > 1 else None),
+            resolve_device(device, processes.local_rank if processes.count > 1 else None),
             head,
             order,
             **settings,
@@ -272,18 +272,20 @@ def evaluate(
 ) -> None:
     """Decode a split of a data set and compare with its labels."""
     with user_errors():
-        from cnnrnn.checkpoint import Checkpoint, chosen_threshold
+        from cnnrnn.checkpoint import chosen_threshold
         from cnnrnn.data import Options, load_split
         from cnnrnn.evaluation.evaluate import evaluate as run_evaluation
         from cnnrnn.evaluation.evaluate import image_record
         from cnnrnn.evaluation.record import record_evaluation
         from cnnrnn.evaluation.report import render_html
-        from cnnrnn.inference.engines import load as load_engine
+        from cnnrnn.inference.predictor import Predictor
 
         if record and not recurrence:
             raise UserError("figures without the recurrence are not the model's; leave --record away")
-        loaded = Checkpoint.load(checkpoint, _device(device))
-        loaded.model.backbone.compute_in(precision)
+        predictor = Predictor(
+            checkpoint, beam=beam, batch_size=batch_size, engine=engine, precision=precision, device=device,
+            recurrence=recurrence,
+        )  # fmt: skip
         data = load_split(dataset, root, split, Options(download, separator))
         _print_remarks(data)
         threshold = chosen_threshold(checkpoint) if threshold is None else threshold
@@ -296,9 +298,7 @@ def evaluate(
                 if per_image is not None:
                     lines.append(json.dumps(image_record(sample, outcome), ensure_ascii=False))
 
-            evaluation = run_evaluation(
-                loaded, data, beam, batch_size, min_positives, threshold, recurrence, each, load_engine(loaded, engine)
-            )
+            evaluation = run_evaluation(predictor, data, min_positives, threshold, each)
         report = evaluation.metrics
         report["command"] = _command_line()
         if record:
@@ -347,21 +347,19 @@ def predict(
         if engine_ray:
             if out is None or json_file is not None:
                 raise UserError("--engine-ray writes parquet files: name their folder by --out, and leave --json away")
-            _predict_by_ray(
-                images, out, checkpoint, beam, batch_size, shard_size, workers, engine, device, precision, address
-            )
+            from cnnrnn.inference.config import InferenceConfig
+
+            config = InferenceConfig(beam, batch_size, engine, precision, device)
+            _predict_by_ray(images, out, checkpoint, config, shard_size, workers, address)
             return
         if out is not None:
             raise UserError("--out is for --engine-ray; take --json FILE, or add --engine-ray")
-        from cnnrnn.checkpoint import Checkpoint
-        from cnnrnn.inference.engines import load as load_engine
-        from cnnrnn.inference.predictor import find_images
-        from cnnrnn.inference.predictor import predict as run_prediction
+        from cnnrnn.inference.predictor import Predictor, find_images
 
         paths = find_images([Path(name) for name in images])
-        loaded = Checkpoint.load(checkpoint, _device(device))
-        loaded.model.backbone.compute_in(precision)
-        forward = load_engine(loaded, engine)
+        predictor = Predictor(
+            checkpoint, beam=beam, batch_size=batch_size, engine=engine, precision=precision, device=device
+        )
         results: list[dict[str, Any]] = []
         errors: dict[str, str] = {}
         table = Table(
@@ -369,7 +367,7 @@ def predict(
         )
         with image_progress() as bar:
             task = bar.add_task("predicting", total=len(paths), remark="")
-            for path, outcome in run_prediction(loaded, paths, beam, batch_size, forward=forward):
+            for path, outcome in predictor.predict(paths):
                 bar.advance(task)
                 if isinstance(outcome, str):
                     errors[str(path)] = outcome
@@ -387,13 +385,9 @@ def _predict_by_ray(
     images: list[str],
     out: str,
     checkpoint: Path,
-    beam: int,
-    batch_size: int,
+    config: InferenceConfig,
     shard_size: int,
     workers: int | None,
-    engine: str | None,
-    device: str | None,
-    precision: str,
     address: str,
 ) -> None:
     from cnnrnn.inference import ray_predict as cluster
@@ -402,9 +396,7 @@ def _predict_by_ray(
     failed = 0
     with cluster.cluster(address), image_progress() as bar:
         found = list_images(images)
-        plan = cluster.prepare(
-            found, absolute(out), checkpoint, beam, batch_size, shard_size, workers, engine, device, precision
-        )
+        plan = cluster.prepare(found, absolute(out), checkpoint, config, shard_size, workers)
         there = -(-len(found) // shard_size) - len(plan.parts)
         notes.print(
             f"{len(found)} images; {there} parts are there, {len(plan.parts)} to make; workers: {plan.workers}, "
@@ -438,15 +430,14 @@ def serve(
 ) -> None:
     """Label images over HTTP: `curl --data-binary @photo.jpg localhost:8000/predict`; /health says that it lives."""
     with user_errors():
-        from cnnrnn.checkpoint import Checkpoint
-        from cnnrnn.inference.engines import load as load_engine
+        from cnnrnn.inference.predictor import Predictor
         from cnnrnn.inference.server import serve as run_server
 
-        loaded = Checkpoint.load(checkpoint, _device(device))
-        loaded.model.backbone.compute_in(precision)
-        forward = load_engine(loaded, engine)
+        predictor = Predictor(
+            checkpoint, beam=beam, batch_size=batch_size, engine=engine, precision=precision, device=device
+        )
         notes.print(f"http://{host}:{port}/predict takes images; Ctrl-C ends it", highlight=False)
-        run_server(loaded, forward, beam, batch_size, host, port)
+        run_server(predictor, host, port)
 
 
 @app.command()
@@ -468,40 +459,26 @@ def explain(
 ) -> None:
     """Show where in an image each decoding step found its evidence: one overlay per step, and trace.json."""
     with user_errors():
-        from cnnrnn.attribution.explain import explain as explain_path
         from cnnrnn.attribution.methods import DEFAULT_METHOD
-        from cnnrnn.attribution.overlay import overlay
-        from cnnrnn.checkpoint import Checkpoint
-        from cnnrnn.data.images import open_image
-        from cnnrnn.inference.predictor import decode_image, encode_image
+        from cnnrnn.inference.predictor import Predictor
 
-        loaded = Checkpoint.load(checkpoint, _device(device))
-        image = open_image(path, MAX_SIDE)
-        feature_map, feature = encode_image(loaded, image)
-        trace = decode_image(loaded, feature, beam)
-        if path_number > len(trace.paths):
-            raise UserError(f"the search kept {len(trace.paths)} paths; choose --path up to that or a wider --beam")
-        chosen = trace.paths[path_number - 1]
-        pixels = loaded.model.backbone.preprocess(image).to(feature_map.device)
-        method = method or DEFAULT_METHOD
-        explanation = explain_path(loaded.rnn, feature_map, chosen.tokens, method, image=pixels)
-        out.mkdir(parents=True, exist_ok=True)
+        predictor = Predictor(checkpoint, beam=beam, device=device)
+        result = predictor(path)
+        if path_number > len(result.paths):
+            raise UserError(f"the search kept {len(result.paths)} paths; choose --path up to that or a wider --beam")
+        explanation = predictor.explain(result, path_number - 1, method or DEFAULT_METHOD)
+        files = explanation.save(out)
+        trace, chosen = result.trace, result.trace.paths[path_number - 1]
         table = Table(
             "step", "label", "p(label | path so far)", "strongest evidence", Column("overlay", overflow="fold")
         )
-        for step, values in enumerate(explanation.maps.cpu().numpy()):
-            token = chosen.token(step, trace.end)
-            name = trace.name(token)
-            file = out / f"{step + 1:02d}-{_safe_name(name)}.png"
-            overlay(image, values, explanation.scale).save(file)
-            strength = values.max() / explanation.scale if explanation.scale > 0 else 0.0
-            table.add_row(
-                str(step + 1),
-                escape(name),
-                f"{trace.distribution(chosen, step)[token]:.1%}",
-                f"{strength:.0%}" if strength > 0 else "no positive evidence",
-                escape(str(file)),
-            )
+        for step, (name, strength, file) in enumerate(
+            zip(explanation.steps, explanation.strengths, files, strict=True)
+        ):
+            prob = trace.distribution(chosen, step)[chosen.token(step, trace.end)]
+            evidence = f"{strength:.0%}" if strength > 0 else "no positive evidence"
+            table.add_row(str(step + 1), escape(name), f"{prob:.1%}", evidence, escape(str(file)))
+        method = explanation.explanation.method
         write_output(str(out / "trace.json"), {"image": str(path), "method": method, **trace.to_json()})
         console.print(table)
 
@@ -543,7 +520,7 @@ def evaluate_maps(
 
         if record and (image_size or output_stride):
             raise UserError("figures at another resolution are not the model's; leave --record away")
-        loaded = Checkpoint.load(checkpoint, _device(device))
+        loaded = Checkpoint.load(checkpoint, resolve_device(device))
         loaded.model.backbone = loaded.model.backbone.at(image_size, output_stride)
         data = load_split(dataset, root, split, Options(download))
         _print_remarks(data)
@@ -696,23 +673,6 @@ def user_errors() -> Iterator[None]:
         raise typer.Exit(130) from None
 
 
-def _device(name: str | None, local_rank: int | None = None) -> torch.device:
-    """`local_rank`: of one of several processes, each of which has a GPU of its own."""
-    import torch
-
-    if name is None:
-        mps = torch.backends.mps.is_available() and local_rank is None
-        name = "cuda" if torch.cuda.is_available() else "mps" if mps else "cpu"
-    if name == "cuda" and local_rank is not None:
-        name = f"cuda:{local_rank}"
-        torch.cuda.set_device(local_rank)  # which pinned memory belongs to
-    try:
-        torch.empty(1, device=name)
-    except (RuntimeError, AssertionError) as error:
-        raise UserError(f"device '{name}' can't be used: {summarize_error(error)}") from None
-    return torch.device(name)
-
-
 def _print_remarks(*splits: Split) -> None:
     """What to know of the data before an hour is spent on it."""
     for split in splits:
@@ -786,11 +746,6 @@ def write_output(target: str | None, data: Any) -> None:
         sys.stdout.write(json_text(data))
     else:
         write_text(Path(target), json_text(data))
-
-
-def _safe_name(label: str) -> str:
-    """A label as part of a file name: a label from a stranger may hold a slash."""
-    return "".join(letter if letter.isalnum() or letter in "-_" else "_" for letter in label)[:60]
 
 
 if __name__ == "__main__":
