@@ -23,7 +23,7 @@ from cnnrnn.decoding.trace import Trace
 from cnnrnn.inference.predictor import decode_image, encode_image
 
 COMMAND = [sys.executable, "-m", "cnnrnn.cli.main"]
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def run(*arguments: object) -> subprocess.CompletedProcess[str]:

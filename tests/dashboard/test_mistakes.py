@@ -104,6 +104,9 @@ def test_labels_with_the_most_mistakes_come_first(evaluation: Evaluation) -> Non
     # ant: forgotten in 0, 1 and 3, said in 4. cat: forgotten in 4, said in 1. bee: said in 0, ignored in 3.
     assert told == [("ant", 3, 3, 1), ("<i>cat", 2, 1, 1), ("bee", 2, 0, 1)]
     assert [row["AP, %"] for row in rows] == [evaluation.metrics["AP"][label] for label, *_ in told]
+    truth, said = np.array([[1, 1], [0, 0], [0, 0]], dtype=bool), np.array([[0, 0], [0, 1], [0, 1]], dtype=bool)
+    both = made(truth, said, np.zeros_like(truth), said.astype(np.float32), ("ant", "bee"))
+    assert [row["label"] for row in mistakes.by_label(both)] == ["bee", "ant"]  # what is said wrongly counts, too
     rare = made(TRUTH[:2], SAID[:2], IGNORED[:2], MARGINALS[:2], LABELS)  # one bee and no cat: too few to score
     assert [row["AP, %"] is None for row in mistakes.by_label(rare)] == [False, True, True]
 

@@ -187,6 +187,8 @@ def test_points_stand_at_their_steps_and_rows_and_say_what_they_are() -> None:
     assert list(finished.marker.color) == [LIGHT.chosen, LIGHT.finished, LIGHT.finished]
     assert list(dropped.marker.color) == [LIGHT.faint] * 4
     assert [shown.marker.symbol for shown in drawn.values()] == ["circle", "square", "x-thin"]
+    assert list(dropped.marker.line.color) == [LIGHT.faint] * 4  # a thin cross is its outline
+    assert kept.marker.line.color == finished.marker.line.color == LIGHT.background
     assert finished.hovertext[0] == (
         "<b>START → bee → ant → END</b><br>finished path; the whole path 27% (log -1.31)<br>"
         "this choice given the path before it 90%"

@@ -58,7 +58,7 @@ def test_separator_and_jsonl(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
-        ("a.csv", "image,labels\n", "must name the columns image"),
+        ("a.csv", "photo,labels\n", "must name the columns image"),
         ("a.csv", "image,labels\na.jpg\n", "line 2: expected an image"),
         ("a.jsonl", '{"image": "a.jpg", "labels": ["x"]}\nnonsense\n', "line 2: expected an object"),
         ("a.jsonl", '{"image": "a.jpg", "labels": [1]}\n', "line 1: image must be text"),

@@ -11,7 +11,7 @@ from cnnrnn.label_space.projection import compute, place, read, record
 
 
 @pytest.fixture(scope="module")
-def joint_embedding() -> torch.Tensor:
+def points() -> torch.Tensor:
     """Three bundles of seven directions each, of very different lengths."""
     generator = torch.Generator().manual_seed(0)
     bundles = torch.eye(8)[:3].repeat_interleave(7, dim=0)

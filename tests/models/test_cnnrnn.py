@@ -87,17 +87,9 @@ def test_places_that_are_all_alike_are_the_papers_pooling() -> None:
     feature = torch.randn(2, pooled.backbone.channels)
     inputs = torch.tensor([[pooled.start, 3, 1]] * 2)
     everywhere = feature[:, :, None, None].expand(-1, -1, 2, 3)
-    expected = pooled(feature.unsqueeze(1), inputs)
-    torch.testing.assert_close(by_place(by_place.image_feature(everywhere), inputs), expected)
-
-
-def test_dropout_leaves_out_the_same_channels_at_every_place() -> None:
-    model = make(spatial=True, dropout=0.5).train()
-    model.U_I = nn.Identity()
-    kept = model.project_image(torch.ones(2, 6, model.backbone.channels)) > 0  # (batch, place, channel)
-    assert (kept == kept[:, :1]).all()
-    assert 0 < kept[0, 0].sum() < kept.shape[2]
-    assert (kept[0] != kept[1]).any()
+    expected = teacher_forced_logits(pooled, feature.unsqueeze(1), inputs)
+    found = teacher_forced_logits(by_place, by_place.image_feature(everywhere), inputs)
+    torch.testing.assert_close(found, expected)
 
 
 def test_the_printed_cell_by_hand() -> None:

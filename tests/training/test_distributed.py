@@ -23,7 +23,7 @@ from cnnrnn.checkpoint import Checkpoint
 from cnnrnn.cli.main import app
 from cnnrnn.training.distributed import ALONE
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
 TINY = [*TINY_BACKBONE, "--head", "sigmoid"]
 
