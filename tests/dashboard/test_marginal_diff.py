@@ -1,0 +1,91 @@
+"""The difference of two predictions as pairs of probabilities, sentences and a chart, and the occlusion of pixels."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from cnnrnn.decoding.trace import Trace
+from views import marginal_diff
+from views.marginal_diff import MarginalChange
+from views.style import DARK, LIGHT
+
+
+def trace(**marginals: float) -> Trace:
+    return Trace(tuple(marginals), 1, (), (), np.array(list(marginals.values())), 1.0)
+
+
+FOUND = [MarginalChange("ant", 0.1, 0.9), MarginalChange("<i>bee", 0.6, 0.2), MarginalChange("cat", 0.3, 0.3)]
+
+
+def test_marginals_are_matched_by_label_and_sorted_by_change() -> None:
+    before = trace(ant=0.1, bee=0.2, cat=0.9, dog=0.5)
+    after = trace(dog=0.25, cat=0.1, bee=0.3, elk=1.0)
+    found = marginal_diff.compare_marginals(before, after)
+    assert found == [MarginalChange("cat", 0.9, 0.1), MarginalChange("dog", 0.5, 0.25), MarginalChange("bee", 0.2, 0.3)]
+    assert [change.delta for change in found] == pytest.approx([-0.8, -0.25, 0.1])
+
+
+def test_cooccurring_labels_are_sorted_by_the_larger_probability() -> None:
+    found = marginal_diff.cooccurring_labels({"ant": (0.1, 0.2), "bee": (0.0, 0.9), "cat": (0.5, 0.1)})
+    assert found == [MarginalChange("bee", 0.0, 0.9), MarginalChange("cat", 0.5, 0.1), MarginalChange("ant", 0.1, 0.2)]
+
+
+def test_descriptions_omit_constrained_labels_and_small_changes() -> None:
+    found = [
+        *FOUND,
+        MarginalChange("dog", 0.5, 0.52),
+        MarginalChange("elk", 0.5, 0.519),
+        MarginalChange("fox", 0.51, 0.0),
+    ]
+    described = marginal_diff.describe(found, {"<i>bee"}, most=3)
+    assert described == [
+        ("ant", "rises by 80 points, to 90%"),
+        ("dog", "rises by 2 points, to 52%"),
+        ("fox", "falls by 51 points, to 0.0%"),
+    ]
+    assert [label for label, _ in marginal_diff.describe(found, set(), most=1)] == ["ant"]
+    assert len(marginal_diff.describe([MarginalChange(str(i), 0.0, 0.5) for i in range(9)], set())) == 3
+
+
+def test_rings_are_before_and_dots_are_after() -> None:
+    figure = marginal_diff.figure(FOUND, dark=False, names=("<b>then", "now"), most=3)
+    *lines, ring, dot = figure.data
+    assert (ring.name, ring.marker.symbol, list(ring.x)) == ("&lt;b&gt;then", "circle-open", [0.1, 0.6, 0.3])
+    assert (dot.name, dot.marker.symbol, list(dot.x)) == ("now", "circle", [0.9, 0.2, 0.3])
+    assert list(ring.y) == list(dot.y) == [0, 1, 2]
+    assert ring.mode == dot.mode == "markers"
+    assert list(dot.hovertext) == ["ant: 0.100 → 0.900", "&lt;i&gt;bee: 0.600 → 0.200", "cat: 0.300 → 0.300"]
+    assert list(ring.hovertext) == list(dot.hovertext)
+    assert [(list(line.x), list(line.y)) for line in lines] == [
+        ([0.1, 0.9], [0, 0]), ([0.6, 0.2], [1, 1]), ([0.3, 0.3], [2, 2]),
+    ]  # fmt: skip
+    assert all(line.mode == "lines" and line.showlegend is False and line.hoverinfo == "skip" for line in lines)
+    # Increases and decreases have different colours.
+    assert [line.line.color for line in lines] == [LIGHT.finished, LIGHT.chosen, LIGHT.finished]
+    axis = figure.layout.yaxis
+    assert list(axis.ticktext) == ["ant", "&lt;i&gt;bee", "cat"]
+    assert list(axis.tickvals) == [0, 1, 2]
+    assert axis.autorange == "reversed"
+
+
+def test_the_chart_covers_all_probabilities_and_at_most_eight_labels() -> None:
+    figure = marginal_diff.figure([MarginalChange(str(i), 0.0, 1.0) for i in range(20)], dark=True)
+    assert list(figure.layout.yaxis.ticktext) == list("01234567")
+    assert (figure.data[-2].name, figure.data[-1].name) == ("before", "after")
+    assert figure.layout.font.color == DARK.text
+    low, high = figure.layout.xaxis.range
+    assert -0.1 < low < 0 < 1 < high < 1.1
+    fewer = marginal_diff.figure([MarginalChange(str(i), 0.0, 1.0) for i in range(7)], dark=True)
+    assert 20 <= figure.layout.height - fewer.layout.height <= 40  # one row more
+
+
+def test_only_the_strongest_fraction_of_pixels_turns_grey() -> None:
+    image = np.arange(60, dtype=np.uint8).reshape(4, 5, 3)
+    strength = np.array([[9, 1, 8, 2, 7], [3, 6, 4, 5, 0], [19, 11, 18, 12, 17], [13, 16, 14, 15, 10]], dtype=float)
+    occluded = marginal_diff.grey_out(image, strength, 0.25)
+    assert occluded.dtype == np.uint8
+    grey = strength >= 15
+    assert (occluded[grey] == 128).all()
+    np.testing.assert_array_equal(occluded[~grey], image[~grey])
+    assert (marginal_diff.grey_out(image, strength, 1.0) == 128).all()
