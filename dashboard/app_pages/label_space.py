@@ -38,14 +38,14 @@ def page() -> None:
 @st.fragment
 def _map(name: str, checkpoint: Checkpoint, image: state.InputImage) -> None:
     projection = state.projection(name, checkpoint)
-    labels, counts = checkpoint.vocabulary.labels, checkpoint.vocabulary.counts
     with st.container(horizontal=True, vertical_alignment="bottom"):
         entry, dims, highlighted = _choices(projection["maps"], checkpoint)
         edges, lines = _edges(name, checkpoint)
         others = _others() if dims == 2 else []
     coordinates = np.array(entry["coordinates"])[:, :dims]
     dark = controls.dark()
-    fig = space.figure(coordinates, labels, counts, edges, highlighted, dark)
+    vocabulary = checkpoint.vocabulary
+    fig = space.figure(coordinates, vocabulary.labels, vocabulary.counts, edges, highlighted, dark)
 
     trace = state.trace(checkpoint, image, controls.BEAM)
     path = trace.paths[0]
@@ -74,9 +74,13 @@ def _map(name: str, checkpoint: Checkpoint, image: state.InputImage) -> None:
         + f"Seed {projection['seed']}; "
         + "; ".join(f"{markdown(key)} {_short(value)}" for key, value in entry["parameters"].items())
     )
+    _coordinates_table(checkpoint, coordinates)
+
+
+def _coordinates_table(checkpoint: Checkpoint, coordinates: np.ndarray) -> None:
     table = pd.DataFrame(coordinates, columns=["x", "y", "z"][: coordinates.shape[1]])
-    table.insert(0, "label", labels)
-    table.insert(1, "training images", counts)
+    table.insert(0, "label", checkpoint.vocabulary.labels)
+    table.insert(1, "training images", checkpoint.vocabulary.counts)
     with st.expander("Table of the coordinates"):
         st.dataframe(table, hide_index=True)
         st.download_button("Coordinates as CSV", spreadsheet(table), "coordinates.csv", "text/csv")
@@ -86,11 +90,8 @@ def _choices(maps: dict[str, Any], checkpoint: Checkpoint) -> tuple[dict[str, An
     """The map, its dimensions, and the label to highlight."""
     methods = sorted({method.split()[0] for method in maps}, reverse=True)
     method = st.segmented_control("Map", methods, default=methods[0], required=True, key="map")
-    dims = (
-        3
-        if st.segmented_control("Dimensions", ["2-D", "3-D"], default="2-D", required=True, key="dims") == "3-D"
-        else 2
-    )
+    choice = st.segmented_control("Dimensions", ["2-D", "3-D"], default="2-D", required=True, key="dims")
+    dims = 3 if choice == "3-D" else 2
     labels = checkpoint.vocabulary.labels
     highlighted = st.selectbox("Find a label", labels, index=None, key="found", placeholder="any label", width=220)
     entry = maps.get(str(method)) or maps[f"{method} {dims}-D"]

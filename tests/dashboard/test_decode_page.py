@@ -25,6 +25,8 @@ Chart = Callable[[AppTest, str], list[dict[str, Any]]]
 Data = Callable[[go.Figure], list[dict[str, Any]]]
 Pixels = Callable[[bytes], np.ndarray]
 
+COLUMNS = ("path", "is", "step", "this choice", "whole path", "log-probability", "why")  # of the tree's table
+
 
 @pytest.fixture
 def scene(scenes_root: Path) -> Sample:
@@ -43,10 +45,11 @@ def test_a_first_visit_shows_a_decoded_sample(app: AppTest) -> None:
     assert not app.dataframe
     app.session_state["tree_table"] = app.session_state["steps_table"] = True  # opened
     app.run()
-    tree, steps = (frame.value for frame in app.dataframe)
-    assert {"path", "is", "why"} <= set(tree.columns)
+    branches, steps = (frame.value for frame in app.dataframe)
+    assert branches.columns.tolist() == list(COLUMNS)
     assert steps.columns[0] == "marginal"
-    assert steps["1: " + tree["path"][0].split(" → ")[0]].max() <= 100
+    first = branches["path"][0]  # the most probable prefix has one label
+    assert steps.loc[first, f"1: {first}"] == pytest.approx(100 * branches["this choice"][0])
 
 
 def test_an_upload_is_decoded_and_another_path_can_be_chosen(app: AppTest, scene: Sample) -> None:

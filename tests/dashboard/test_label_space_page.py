@@ -66,7 +66,7 @@ def test_nearest_neighbours_are_those_of_the_label_embedding(page: AppTest) -> N
         assert table.loc[label, "by angle (cosine)"] == ", ".join(f"{name} {value:.2f}" for name, value in near)
 
 
-def test_more_images_are_placed_and_bad_ones_named(page: AppTest, scenes_root: Path) -> None:
+def test_unreadable_images_are_reported_and_the_others_placed(page: AppTest, scenes_root: Path) -> None:
     scene = load_split("scenes", scenes_root, "test").samples[0].image
     for kind in ("images", "a folder"):
         page.segmented_control(key="others_kind").set_value(kind).run()

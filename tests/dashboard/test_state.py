@@ -215,6 +215,8 @@ def test_traces_are_cached_by_model_image_beam_and_constraints(
         results.append(tuple(found.marginals))
     assert len(set(results)) == len(results)
     assert state.trace(checkpoint, image, 3).constraints == Constraints()
+    renamed = state.InputImage("renamed.png", image.pixels, image.digest, ("ant",))
+    assert state.trace(checkpoint, renamed, 3) is state.trace(checkpoint, image, 3)  # the digest is the key
 
 
 def test_predict_searches_with_a_sequence_model_and_thresholds_the_baseline(
@@ -261,6 +263,8 @@ def test_an_explanation_uses_the_given_method_and_target(
     torch.testing.assert_close(found.scores, expected.scores)
     torch.testing.assert_close(found.maps, expected.maps)
     assert found.maps.abs().max() > 0
+    drawn_otherwise = state.MapSettings(method, target, opacity=0.1, floor=0.5)
+    assert state.explanation(checkpoint, image, tokens, drawn_otherwise) is found  # cached without these two
 
 
 def test_the_default_explanation_is_cam_of_the_log_odds(

@@ -1,4 +1,4 @@
-"""The tree of a beam search: every kept, finished and dropped prefix is by_kind as what it is."""
+"""The tree of a beam search: every kept, finished and dropped prefix is drawn as such."""
 
 from __future__ import annotations
 
@@ -146,7 +146,7 @@ def test_branches_are_drawn_from_the_minimum_probability_on() -> None:
     assert prefixes(0.9) == {"", "ant", "bee", "cat", "ant→bee", "ant→cat", "bee→ant"}
 
 
-def test_rows_of_the_table_are_the_nodes_the_most_probable_path_first() -> None:
+def test_table_rows_are_sorted_by_path_probability() -> None:
     rows = tree.rows(small(), 0.03)
     nodes = [(row["path"], row["step"], round(row["this choice"], 4), round(row["whole path"], 4)) for row in rows]
     assert nodes == [
@@ -172,7 +172,7 @@ def points(figure: go.Figure) -> dict[str, go.Scatter]:
     return dict(zip((tree.KEPT, tree.FINISHED, tree.DROPPED), scatters, strict=True))
 
 
-def test_points_stand_at_their_steps_and_rows_and_say_what_they_are() -> None:
+def test_points_have_positions_texts_and_colours_by_kind() -> None:
     by_kind = points(tree.figure(small(), 0, dark=False, min_prob=0.03))
     kept, finished, dropped = by_kind.values()
     assert (list(kept.x), list(kept.y)) == ([0, 1, 2, 1], [0, 0, 0, 3])
