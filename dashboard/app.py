@@ -10,67 +10,67 @@ import server
 from cnnrnn.utils.errors import UserError
 from views.style import markdown
 
-ICON = Path(__file__).with_name("icon.png")  # a file: streamlit would fetch a symbol's image from the network
+ICON = Path(__file__).with_name("icon.png")  # a file: streamlit would fetch an emoji or a symbol from the network
 
 
-class Question(NamedTuple):
-    """A page: the question it answers, and how, in two sentences."""
+class Page(NamedTuple):
+    """A page, the question it answers, and in two sentences how."""
 
     file: str  # in app_pages/
-    title: str
+    name: str
     icon: str
     question: str
     answer: str
 
 
-QUESTIONS = [
-    Question(
+PAGES = [
+    Page(
         "decode",
         "Decode",
         ":material/account_tree:",
         "Why these labels?",
-        "A CNN-RNN names an image's labels one after the other and then says END. Choose an image: you see the "
-        "sequences it considered, what it picked from at each step, and where in the image it found the evidence.",
+        "A CNN-RNN predicts an image's labels one after the other and then END. Choose an image to see the label "
+        "sequences that the beam search considered, the distribution at each step, and the evidence in the image.",
     ),
-    Question(
+    Page(
         "what_if",
         "What if?",
         ":material/alt_route:",
-        "What if it were told otherwise?",
-        "Force a label, forbid one, or hide what a step looked at: the image is decoded again at once, and you see "
-        "which other labels rise and fall with it. That is what the model holds to belong together.",
+        "What does the prediction depend on?",
+        "Force a label, exclude one, or hide the evidence for one: the image is decoded again at once, and you see how "
+        "the probabilities of the other labels change. The changes show which labels the model associates.",
     ),
-    Question(
+    Page(
         "label_space",
         "Label space",
         ":material/scatter_plot:",
-        "What does it believe is alike?",
-        "Labels, images and decoding steps live in one space: what is close to a label is likely to be called it. "
-        "Labels near each other mean the same things to the model, or appear in the same company.",
+        "Which labels are similar?",
+        "Labels, images and decoding steps share one embedding space: a step that is close to a label gives it a high "
+        "score. Labels near each other look similar to the model, or occur in the same images.",
     ),
-    Question(
+    Page(
         "compare",
         "Compare",
         ":material/compare_arrows:",
         "What is different?",
-        "Two models look at one image, or one model at two images. Labels are matched by their names; what only "
-        "one side says is marked.",
+        "Two models predict the labels of one image, or one model those of two images. Labels are matched by their "
+        "names; those that only one side predicts are marked.",
     ),
-    Question(
+    Page(
         "evaluate",
         "Evaluate",
         ":material/rule:",
-        "How good is it, and where does it fail?",
-        "Open what `cnnrnn evaluate --per-image FILE` wrote, or evaluate here. Move the threshold, see which labels "
-        "are taken for which, and open the worst mistakes in *Decode*.",
+        "How good is the model, and where does it fail?",
+        "Open a file that `cnnrnn evaluate --per-image FILE` wrote, or evaluate here. Move the threshold, see which "
+        "labels are confused, and open the worst errors in *Decode*.",
     ),
-    Question(
+    Page(
         "model",
         "Model",
         ":material/description:",
         "What is this model?",
-        "What it was trained on and how well it does on images it had not seen. Look here before you trust a label: "
-        "rare ones are weak.",
+        "This page shows what the model was trained on and how good it is on held-out images. Check a label's average "
+        "precision before you rely on it: labels with few training images are predicted worse.",
     ),
 ]
 
@@ -78,21 +78,21 @@ QUESTIONS = [
 def show() -> None:
     """One session's run: the chosen page in its frame."""
     st.set_page_config(page_title="cnnrnn", page_icon=str(ICON), layout="wide")
-    pages = {st.Page(f"app_pages/{q.file}.py", title=q.title, icon=q.icon): q for q in QUESTIONS}
-    page = st.navigation(list(pages))
-    # Said before the libraries are there, which take seconds, once after the server's start.
-    st.title(pages[page].question)
-    st.markdown(pages[page].answer)
+    pages = {st.Page(f"app_pages/{page.file}.py", title=page.name, icon=page.icon): page for page in PAGES}
+    chosen = st.navigation(list(pages))
+    # Shown before the libraries are imported, which takes seconds once after the server's start.
+    st.title(pages[chosen].question)
+    st.markdown(pages[chosen].answer)
     with st.spinner("Starting: loading the libraries …"):
         controls = importlib.import_module("controls")
     controls.choose_checkpoint()
     try:
-        page.run()
-    except UserError as error:  # whatever page it is, an expected failure is one line
+        chosen.run()
+    except UserError as error:  # an expected failure is one line on any page
         st.error(markdown(str(error)), icon=":material/error:")
 
 
 if st.runtime.exists():
     show()
-else:  # `streamlit run` looks first how it is to serve this file
+else:  # `streamlit run` imports the file first to find out how to serve it
     app = st.App(__file__, middleware=server.MIDDLEWARE, on_script_error=server.report_unexpected_error)

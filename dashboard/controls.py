@@ -1,4 +1,4 @@
-"""What several pages ask for: the checkpoint, the beam, the image. A choice on one page holds on the others."""
+"""Inputs that several pages share: the checkpoint, the beam, the image. A choice holds on all pages."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from cnnrnn.utils.errors import UserError
 if TYPE_CHECKING:
     from streamlit.runtime.uploaded_file_manager import UploadedFile
 
-PICTURE_TYPES = [suffix[1:] for suffix in SUFFIXES]  # as uploaders want them
-_MOST_UPLOADS = 20  # images to choose from
-BEAM = 8  # paths kept at every step, unless the person says otherwise
+IMAGE_TYPES = [suffix[1:] for suffix in SUFFIXES]  # without the dot, for uploaders
+_MAX_UPLOADS = 20  # images to choose from
+BEAM = 8  # default beam width
 
 
 def choose_checkpoint() -> None:
-    """The sidebar's select box. It stands in the frame around the pages, so that they all keep the choice."""
+    """The sidebar's select box. app.py draws it outside the pages, so that all of them keep the choice."""
     with st.sidebar:
         st.header("Settings")
         name = st.selectbox("Checkpoint", state.checkpoint_names(), key="checkpoint", bind="query-params")
@@ -33,7 +33,7 @@ def choose_checkpoint() -> None:
 
 
 def chosen_checkpoint() -> tuple[str, Checkpoint]:
-    """Its folder's name and the model. Raises CheckpointError for a folder that can't be used."""
+    """The name of the chosen checkpoint's folder, and the checkpoint. Raises CheckpointError if it can't be loaded."""
     name = st.session_state.checkpoint
     checkpoint = state.load_checkpoint(name)
     st.sidebar.caption(
@@ -44,14 +44,14 @@ def chosen_checkpoint() -> tuple[str, Checkpoint]:
 
 
 def chosen_sequence_model() -> tuple[str, Checkpoint]:
-    """As `chosen_checkpoint`. Raises CheckpointError for the baseline as well, which emits no sequence."""
+    """As `chosen_checkpoint`. Also raises CheckpointError for the sigmoid baseline, which emits no sequence."""
     name, checkpoint = chosen_checkpoint()
     _ = checkpoint.rnn
     return name, checkpoint
 
 
 def dark() -> bool:
-    """Whether the person looks at the dark theme."""
+    """Whether the dark theme is active."""
     return st.context.theme.type == "dark"
 
 
@@ -63,38 +63,38 @@ def beam() -> int:
         BEAM,
         key="beam",
         bind="query-params",
-        help="How many unfinished label sequences are kept at every step. 1 is greedy.",
+        help="The number of unfinished label sequences that are kept at every step. 1 is greedy decoding.",
     )
 
 
 def image() -> state.InputImage:
-    """The image that was chosen last: an upload, a photo, a sample or one of a data set, on this page or another."""
+    """The image that was chosen last, on this page or another: an upload, a photo, a sample or one of a data set."""
     session = st.session_state
     left, right = st.columns([3, 2], vertical_alignment="bottom")
     left.file_uploader(
         "Your images",
-        type=PICTURE_TYPES,
+        type=IMAGE_TYPES,
         accept_multiple_files=True,
         key="upload",
-        on_change=_uploaded,
-        help="Drop them here, or paste one. They stay in memory on this machine and are sent nowhere. At most "
-        f"{_MOST_UPLOADS} are offered.",
+        on_change=_select_newest_upload,
+        help="Drop images here, or paste one. They stay in the memory of this machine and are not sent elsewhere. You "
+        f"can choose among the newest {_MAX_UPLOADS}.",
     )
     paste.listen()
     samples = state.sample_names()
     if "sample" not in session and "sample" not in st.query_params:
-        # A first visit shows a decoded image, not an empty page; another page's widgets start anew.
+        # A first visit shows a decoded sample, not an empty page. The widgets of another page have lost their values.
         last: state.InputImage | None = session.get("last_image")
         first = last.name if last is not None else samples[0]
         session.sample = first if first in samples and "image_error" not in session else None
     with right:
         sample = st.pills("or a sample", samples, key="sample", bind="query-params", on_change=_forget_error)
         with st.container(horizontal=True):
-            _photo()
-            _of_data()
-    _which_upload()
+            _camera()
+            _data_set_image()
+    _choose_upload()
     if sample is not None:
-        look_at(state.open_sample(sample), sample)
+        select_image(state.open_sample(sample), sample)
     elif "image_error" in session:
         raise UserError(session.image_error)
     last = session.get("last_image")
@@ -104,8 +104,8 @@ def image() -> state.InputImage:
     return last
 
 
-def look_at(image: state.InputImage, sample: str | None = None) -> None:
-    """Make this the image of all pages; `sample` is its name if it is one."""
+def select_image(image: state.InputImage, sample: str | None = None) -> None:
+    """Make this the image of all pages; `sample` is its name if it is a sample."""
     _forget_error()
     st.session_state.last_image = image
     if sample is None:
@@ -116,32 +116,31 @@ def _forget_error() -> None:
     st.session_state.pop("image_error", None)
 
 
-def _try(read: Callable[[], state.InputImage]) -> None:
-    """Look at what can be read, or remember why it can't be."""
+def _select_readable(read: Callable[[], state.InputImage]) -> None:
+    """Select the image, or keep the error for the page to show."""
     try:
-        look_at(read())
+        select_image(read())
     except (UserError, OSError) as error:
         st.session_state.update(sample=None, image_error=str(error))
 
 
-def _open(upload: UploadedFile) -> None:
-    _try(lambda: state.read_image(upload.name, upload.getvalue()))
+def _select_upload(upload: UploadedFile) -> None:
+    _select_readable(lambda: state.read_image(upload.name, upload.getvalue()))
 
 
-def _uploaded() -> None:
-    """The newest of the uploads is looked at."""
-    if uploads := st.session_state.upload[-_MOST_UPLOADS:]:
-        _open(uploads[-1])
+def _select_newest_upload() -> None:
+    if uploads := st.session_state.upload[-_MAX_UPLOADS:]:
+        _select_upload(uploads[-1])
         st.session_state.pop("which", None)
 
 
-def _which_upload() -> None:
-    uploads = (st.session_state.get("upload") or [])[-_MOST_UPLOADS:]
+def _choose_upload() -> None:
+    uploads = (st.session_state.get("upload") or [])[-_MAX_UPLOADS:]
     if len(uploads) < 2:
         return
 
     def chosen() -> None:
-        _open(uploads[st.session_state.which])
+        _select_upload(uploads[st.session_state.which])
 
     st.selectbox(
         "Which of your images",
@@ -153,31 +152,31 @@ def _which_upload() -> None:
     )
 
 
-def _photo() -> None:
+def _camera() -> None:
     with st.popover("Camera", icon=":material/photo_camera:"):
-        if st.toggle("Use the camera", key="camera_on"):  # only then does the browser ask for it
+        if st.toggle("Use the camera", key="camera_on"):  # the browser asks for permission only then
 
             def taken() -> None:
                 if (photo := st.session_state.photo) is not None:
-                    _try(lambda: state.read_image("photo.jpg", photo.getvalue()))
+                    _select_readable(lambda: state.read_image("photo.jpg", photo.getvalue()))
 
             st.camera_input("Take a photo", key="photo", on_change=taken)
 
 
-def _of_data() -> None:
-    """An image of a data set with its ground truth, where whoever started the dashboard named a folder."""
+def _data_set_image() -> None:
+    """An image of a data set with its ground truth, if the dashboard was started with a folder of data sets."""
     if state.data_root() is None:
         return
     with st.popover("Data set", icon=":material/dataset:"):
-        choose_split("shown")
+        choose_split("browse")
         st.number_input("Image number", 1, value=1, key="data_number")
 
         def numbered() -> state.InputImage:
             session = st.session_state
-            samples = state.split(session.shown_dataset, session.shown_split).samples
-            return state.open_data(samples[min(int(session.data_number), len(samples)) - 1])
+            samples = state.split(session.browse_dataset, session.browse_split).samples
+            return state.open_data_image(samples[min(int(session.data_number), len(samples)) - 1])
 
-        st.button("Show it", key="data_show", on_click=_try, args=(numbered,))
+        st.button("Show image", key="data_show", on_click=_select_readable, args=(numbered,))
 
 
 def choose_split(key: str) -> tuple[str, str]:
@@ -191,7 +190,7 @@ def choose_split(key: str) -> tuple[str, str]:
 def second_image() -> state.InputImage:
     """Another image to compare with: an upload if there is one, or a sample."""
     left, right = st.columns([3, 2], vertical_alignment="bottom")
-    upload = left.file_uploader("Another image", type=PICTURE_TYPES, key="second_upload")
+    upload = left.file_uploader("Another image", type=IMAGE_TYPES, key="second_upload")
     samples = state.sample_names()
     sample = right.pills("or another sample", samples, default=samples[-1], required=True, key="second_sample")
     if upload is not None:

@@ -1,10 +1,10 @@
-"""Pasting an image: the browser hands it to the page's first uploader, as if it had been dropped there."""
+"""Pasting an image: the script puts it into the page's first uploader, as if it had been dropped there."""
 
 from __future__ import annotations
 
 import streamlit as st
 
-# Trusted code of ours, with nothing in it that came from a person. What is pasted goes the way of every upload.
+# A constant without any user input. A pasted file is checked like every upload.
 _JS = """
 export default function () {
   const pasted = (event) => {
@@ -18,7 +18,7 @@ export default function () {
     event.preventDefault();
   };
   document.addEventListener("paste", pasted);
-  document.body.dataset.paste = "input_gates";
+  document.body.dataset.paste = "listening";
   return () => {
     document.removeEventListener("paste", pasted);
     delete document.body.dataset.paste;
@@ -29,5 +29,5 @@ _paste = st.components.v2.component("cnnrnn_paste", js=_JS)
 
 
 def listen() -> None:
-    """While the page is open. Draws nothing."""
+    """Accept pasted images while the page is open. Draws nothing."""
     _paste(key="paste", height=1)

@@ -1,4 +1,4 @@
-"""The server around the pages: how many uploads it holds, and what becomes of an error nobody expected."""
+"""The server around the pages: limits on uploads, the reporting of unexpected errors, and freed memory."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 
-FILES_A_SESSION = 60  # that one person may have uploaded at a time; the size of one is in .streamlit/config.toml
-BYTES_A_SESSION = 200_000_000
-BYTES_IN_ALL = 1_000_000_000  # of everybody together
+MAX_SESSION_FILES = 60  # uploaded at a time; the size of one file is limited in .streamlit/config.toml
+MAX_SESSION_BYTES = 200_000_000
+MAX_TOTAL_BYTES = 1_000_000_000  # of all sessions
 
-CALM = 2  # seconds after somebody has left in which nobody else does
+TRIM_DELAY = 2  # seconds without another session ending before memory is returned
 
 log = logging.getLogger("cnnrnn.dashboard")
 
 
 class BoundedUploads:
-    """Refuses a file of a session that has as many as it may, and everybody's when the memory for them is full.
+    """Refuses an upload when the session has reached its limits, or all sessions together have reached theirs.
 
-    Streamlit bounds a file's size alone, and keeps a session's files as long as its page is open.
+    Streamlit limits only the size of a file, and keeps a session's files as long as its page is open.
     """
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
-        self.arriving: Counter[str] = Counter()  # files on their way, by session: a browser sends many at once
+        self.arriving: Counter[str] = Counter()  # uploads in progress by session: a browser sends many at once
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         session = _uploading_session(scope)
@@ -50,7 +50,7 @@ class BoundedUploads:
 
 
 def _uploading_session(scope: Scope) -> str | None:
-    """The session that a request uploads a file to, if it does: PUT …/_stcore/upload_file/SESSION/FILE."""
+    """The session of an upload request, None for other requests: PUT …/_stcore/upload_file/SESSION/FILE."""
     if scope["type"] != "http" or scope["method"] != "PUT":
         return None
     _, found, rest = scope["path"].partition("/_stcore/upload_file/")
@@ -58,7 +58,7 @@ def _uploading_session(scope: Scope) -> str | None:
 
 
 def _full(session: str, arriving: int) -> bool:
-    """Whether one more file would be too much, beside those that a session has and those on their way to it."""
+    """Whether one more file would exceed a limit, given a session's files and its uploads in progress."""
     manager = st.runtime.get_instance().uploaded_file_mgr
     assert isinstance(manager, MemoryUploadedFileManager)
     sizes = {
@@ -66,50 +66,50 @@ def _full(session: str, arriving: int) -> bool:
     }
     own = sizes.get(session, [])
     return (
-        len(own) + arriving >= FILES_A_SESSION
-        or sum(own) >= BYTES_A_SESSION
-        or sum(map(sum, sizes.values())) >= BYTES_IN_ALL
+        len(own) + arriving >= MAX_SESSION_FILES
+        or sum(own) >= MAX_SESSION_BYTES
+        or sum(map(sum, sizes.values())) >= MAX_TOTAL_BYTES
     )
 
 
 def report_unexpected_error(error: Exception) -> bool:
-    """An error that no page expected: the log has it whole, the person a number to find it by."""
+    """Log an unexpected error with its traceback, and show the reference under which the log has it."""
     reference = secrets.token_hex(4)
     log.error("reference %s", reference, exc_info=error)
     st.error(
-        f"Something went wrong that should not have. The server's log says what, under reference **{reference}**. "
-        "Reload the page to go on.",
+        f"An unexpected error occurred. The server's log describes it under reference **{reference}**. "
+        "Reload the page to continue.",
         icon=":material/error:",
     )
-    return True  # streamlit shows and logs nothing itself
+    return True  # streamlit itself shows and logs nothing then
 
 
-class ReturnedMemory:
-    """When people have left, what they took goes back to the machine.
+class MemoryTrimmer:
+    """Returns freed memory to the operating system after sessions have ended.
 
-    The C library keeps what is freed, in a heap for each of many threads: after forty sessions a fifth of the
-    server's memory was nobody's.
+    The C library keeps freed memory in one heap per thread: after forty sessions a fifth of the server's memory
+    was unused.
     """
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
-        self.due: asyncio.TimerHandle | None = None
+        self.timer: asyncio.TimerHandle | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             await self.app(scope, receive, send)
         finally:
             if scope["type"] == "websocket":  # a page was closed
-                if self.due is not None:
-                    self.due.cancel()
+                if self.timer is not None:
+                    self.timer.cancel()
                 loop = asyncio.get_running_loop()
-                self.due = loop.call_later(CALM, loop.run_in_executor, None, return_memory)
+                self.timer = loop.call_later(TRIM_DELAY, loop.run_in_executor, None, return_memory)
 
 
 def return_memory() -> None:
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc's; others give back by themselves
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # only glibc has it, and only glibc needs it
     if trim is not None:
         trim(0)
 
 
-MIDDLEWARE = [Middleware(BoundedUploads), Middleware(ReturnedMemory)]
+MIDDLEWARE = [Middleware(BoundedUploads), Middleware(MemoryTrimmer)]

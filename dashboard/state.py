@@ -1,7 +1,7 @@
-"""The only owner of the dashboard's caches: models, encoded images, traces and maps.
+"""The only owner of the dashboard's caches: models, encoded images, traces, maps and evaluations.
 
-Every answer is keyed by hashes of the weights and of the image's bytes and by the settings, never by the
-arrays themselves, of which streamlit would look at a sample only. Caches are bounded.
+Every result is keyed by the hashes of the weights and of the image's bytes and by the settings, never by the
+arrays themselves, of which streamlit would hash only a sample. All caches are bounded.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import hashlib
 import io
 import os
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ from cnnrnn.data import Sample, Split, load_split
 from cnnrnn.data.images import open_image
 from cnnrnn.decoding.constraints import NO_CONSTRAINTS, Constraints
 from cnnrnn.decoding.trace import Trace
+from cnnrnn.evaluation.evaluate import Evaluation, read_records
 from cnnrnn.inference.predictor import decode_batch, decode_image, encode_image
 from cnnrnn.label_space.projection import compute as compute_projection
 from cnnrnn.label_space.projection import read as read_projection
@@ -40,13 +42,13 @@ MAX_SIDE = 1024  # pixels; larger uploads are shown, and explained, at this size
 
 
 @dataclass(frozen=True)
-class Maps:
-    """What the maps show and how they are drawn."""
+class MapSettings:
+    """How maps are computed and drawn."""
 
     method: str = DEFAULT_METHOD  # a key of METHODS
     target: str | int = "log-odds"  # a key of TARGETS or, for a contrast, the rival label
     opacity: float = 0.65
-    floor: float = 0.0  # share of the scale below which evidence is left out
+    floor: float = 0.0  # fraction of the scale below which evidence is left out
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,13 @@ class InputImage:
     pixels: Image.Image
     digest: str
     truth: tuple[str, ...] | None = None  # its labels, where they are known
+
+
+# How streamlit hashes these arguments of a cached function. Arguments that are left to their default are not hashed.
+_HASH_FUNCS: dict[str | type[Any], Callable[[Any], Any]] = {
+    Checkpoint: lambda checkpoint: checkpoint.weights_hash,
+    InputImage: lambda image: image.digest,
+}
 
 
 def checkpoint_names() -> list[str]:
@@ -82,24 +91,23 @@ def _load_checkpoint(folder: str, config_hash: str) -> Checkpoint:
 
 
 def results(name: str) -> dict[str, Any]:
-    """What was measured of a checkpoint."""
+    """The recorded metrics of a checkpoint."""
     return read_results(CHECKPOINTS / name)
 
 
 def projection(name: str, checkpoint: Checkpoint) -> dict[str, Any]:
-    """The maps of the label space: those in the checkpoint's folder, or PCA alone, which needs no time."""
+    """The projections of the label space: those in the checkpoint's folder, or PCA alone, which is instant."""
     labels = len(checkpoint.vocabulary)
-    found = read_projection(CHECKPOINTS / name, checkpoint.weights_hash, labels)
-    return found or _pca(checkpoint.weights_hash, checkpoint)
+    return read_projection(CHECKPOINTS / name, checkpoint.weights_hash, labels) or _pca(checkpoint)
 
 
-@st.cache_data(max_entries=8, show_spinner=False)
-def _pca(weights_hash: str, _checkpoint: Checkpoint) -> dict[str, Any]:
-    return compute_projection(_checkpoint.rnn.label_vectors(), methods=("PCA",))
+@st.cache_data(max_entries=8, show_spinner=False, hash_funcs=_HASH_FUNCS)
+def _pca(checkpoint: Checkpoint) -> dict[str, Any]:
+    return compute_projection(checkpoint.rnn.label_vectors(), methods=("PCA",))
 
 
 def files(name: str) -> list[dict[str, Any]]:
-    """What a checkpoint's folder holds."""
+    """The files in a checkpoint's folder, with their sizes and hashes."""
     paths = [path for path in sorted((CHECKPOINTS / name).iterdir()) if path.is_file()]
     return [
         {
@@ -113,7 +121,7 @@ def files(name: str) -> list[dict[str, Any]]:
 
 @st.cache_data(max_entries=64, show_spinner=False)
 def _hash(path: str, size: int, modified: int) -> str:
-    """A large file is read again only when it has changed."""
+    """Size and time of change are part of the key, so that a large file is read again only when it has changed."""
     return file_hash(Path(path))
 
 
@@ -128,8 +136,8 @@ def read_image(name: str, data: bytes, truth: tuple[str, ...] | None = None) -> 
     return InputImage(name, _open(digest, data), digest, truth)
 
 
-def altered(image: InputImage, how: str, pixels: Image.Image) -> InputImage:
-    """An image made from another one; `how` tells it from others made from it."""
+def derived_image(image: InputImage, how: str, pixels: Image.Image) -> InputImage:
+    """An image made from another one; `how` distinguishes it from others made from the same image."""
     return InputImage(image.name, pixels, hashlib.sha256(f"{image.digest} {how}".encode()).hexdigest())
 
 
@@ -147,13 +155,13 @@ def split(dataset: str, name: str) -> Split:
     return load_split(dataset, root, name)
 
 
-def open_data(sample: Sample) -> InputImage:
-    """A data set's image with its truth. Raises ImageError and OSError."""
+def open_data_image(sample: Sample) -> InputImage:
+    """A data set's image with its ground truth. Raises ImageError and OSError."""
     return read_image(sample.image.name, sample.image.read_bytes(), tuple(sorted(sample.labels)))
 
 
-def in_data(sample: Sample) -> bool:
-    """Whether the image lies under `data_root`; a file of anybody's may name any place."""
+def in_data_root(sample: Sample) -> bool:
+    """Whether the image lies under `data_root`: an uploaded file can name any path."""
     root = data_root()
     return root is not None and sample.image.resolve().is_relative_to(root)
 
@@ -163,93 +171,74 @@ def _open(digest: str, _data: bytes) -> Image.Image:
     return open_image(_data, MAX_SIDE)
 
 
-_encoding = threading.Lock()  # one image at a time has all cores, and the memory that it takes is taken once
+_encoding = threading.Lock()  # one image at a time uses all cores, and its memory is allocated once
 
 
-@st.cache_resource(max_entries=64, show_spinner="Looking at the image …")
-def _encode(weights_hash: str, digest: str, _checkpoint: Checkpoint, _image: Image.Image) -> tuple[torch.Tensor, ...]:
+@st.cache_resource(max_entries=64, show_spinner="Encoding the image …", hash_funcs=_HASH_FUNCS)
+def _encode(checkpoint: Checkpoint, image: InputImage) -> tuple[torch.Tensor, ...]:
+    """The feature map (channel, height, width) and the feature I (channel,)."""
     with _encoding:
-        return encode_image(_checkpoint, _image)
+        return encode_image(checkpoint, image.pixels)
 
 
-@st.cache_resource(max_entries=256, show_spinner="Decoding …")
-def _trace(
-    weights_hash: str, digest: str, beam: int, constraints: Constraints, _checkpoint: Checkpoint, _image: Image.Image
-) -> Trace:
-    return decode_image(_checkpoint, _encode(weights_hash, digest, _checkpoint, _image)[1], beam, constraints)
+def feature(checkpoint: Checkpoint, image: InputImage) -> torch.Tensor:
+    """I of the image, as a batch of one."""
+    return _encode(checkpoint, image)[1].unsqueeze(0)
 
 
-@st.cache_resource(max_entries=256, show_spinner="Explaining the steps …")
-def _explanation(
-    weights_hash: str,
-    digest: str,
-    tokens: tuple[int, ...],
-    method: str,
-    target: str | int,
-    _checkpoint: Checkpoint,
-    _image: Image.Image,
-) -> Explanation:
-    feature_map = _encode(weights_hash, digest, _checkpoint, _image)[0]
-    explained = against(target) if isinstance(target, int) else TARGETS[target]
-    image = _checkpoint.model.backbone.preprocess(_image).to(feature_map.device) if method in PIXEL_METHODS else None
-    return explain(_checkpoint.rnn, feature_map, tokens, method, explained, image)
-
-
+@st.cache_resource(max_entries=256, show_spinner="Decoding …", hash_funcs=_HASH_FUNCS)
 def trace(checkpoint: Checkpoint, image: InputImage, beam: int, constraints: Constraints = NO_CONSTRAINTS) -> Trace:
-    return _trace(checkpoint.weights_hash, image.digest, beam, constraints, checkpoint, image.pixels)
+    """The beam search of a sequence model under the given constraints."""
+    return decode_image(checkpoint, _encode(checkpoint, image)[1], beam, constraints)
 
 
-def outcome(checkpoint: Checkpoint, image: InputImage, beam: int) -> Trace:
-    """As `trace`, and for the baseline, too, whose trace has no steps."""
+def predict(checkpoint: Checkpoint, image: InputImage, beam: int) -> Trace:
+    """As `trace`, and for the sigmoid baseline as well, whose trace has no steps."""
     if isinstance(checkpoint.model, SigmoidClassifier):
         return decode_batch(checkpoint.model, feature(checkpoint, image), checkpoint.vocabulary.labels)[0]
     return trace(checkpoint, image, beam)
 
 
-def feature(checkpoint: Checkpoint, image: InputImage) -> torch.Tensor:
-    """I of the image, as a batch of one."""
-    return _encode(checkpoint.weights_hash, image.digest, checkpoint, image.pixels)[1].unsqueeze(0)
-
-
-@st.cache_data(max_entries=256, show_spinner=False)
-def _prefix_contribution(
-    weights_hash: str, digest: str, tokens: tuple[int, ...], _checkpoint: Checkpoint, _feature: torch.Tensor
-) -> list[float]:
-    return compute_prefix_contribution(_checkpoint.rnn, _feature, tokens).tolist()
-
-
+@st.cache_data(max_entries=256, show_spinner=False, hash_funcs=_HASH_FUNCS)
 def prefix_contribution(checkpoint: Checkpoint, image: InputImage, tokens: tuple[int, ...]) -> list[float]:
-    """Of every step of a path, in nats."""
-    return _prefix_contribution(checkpoint.weights_hash, image.digest, tokens, checkpoint, feature(checkpoint, image))
+    """For every step of a path, what the labels before it add to its log-odds, in nats."""
+    return compute_prefix_contribution(checkpoint.rnn, feature(checkpoint, image), tokens).tolist()
 
 
-def explanation(checkpoint: Checkpoint, image: InputImage, tokens: tuple[int, ...], maps: Maps = Maps()) -> Explanation:
-    """Evidence of every step of a path and of its END."""
-    return _explanation(
-        checkpoint.weights_hash, image.digest, tokens, maps.method, maps.target, checkpoint, image.pixels
-    )
+@st.cache_resource(
+    max_entries=256,
+    show_spinner="Explaining the steps …",
+    hash_funcs={**_HASH_FUNCS, MapSettings: lambda maps: (maps.method, maps.target)},  # the rest is for drawing
+)
+def explanation(checkpoint: Checkpoint, image: InputImage, tokens: tuple[int, ...], maps: MapSettings) -> Explanation:
+    """The evidence for every step of a path and for its END."""
+    feature_map = _encode(checkpoint, image)[0]
+    target = against(maps.target) if isinstance(maps.target, int) else TARGETS[maps.target]
+    pixels = None
+    if maps.method in PIXEL_METHODS:
+        pixels = checkpoint.model.backbone.preprocess(image.pixels).to(feature_map.device)
+    return explain(checkpoint.rnn, feature_map, tokens, maps.method, target, pixels)
 
 
-def drawn(checkpoint: Checkpoint, image: InputImage, tokens: tuple[int, ...], maps: Maps = Maps()) -> list[bytes]:
+@st.cache_data(max_entries=128, show_spinner=False, hash_funcs=_HASH_FUNCS)
+def overlays(checkpoint: Checkpoint, image: InputImage, tokens: tuple[int, ...], maps: MapSettings) -> list[bytes]:
     """The maps of `explanation` over the image, as JPEG files."""
-    return _drawn(checkpoint.weights_hash, image.digest, tokens, maps, checkpoint, image)
+    explained = explanation(checkpoint, image, tokens, maps)
+    return [render_overlay(image, values, explained.scale, maps) for values in explained.maps]
 
 
-@st.cache_data(max_entries=128, show_spinner=False)
-def _drawn(
-    weights_hash: str,
-    digest: str,
-    tokens: tuple[int, ...],
-    maps: Maps,
-    _checkpoint: Checkpoint,
-    _image: InputImage,
-) -> list[bytes]:
-    explained = explanation(_checkpoint, _image, tokens, maps)
-    return [draw(_image, values, explained.scale, maps) for values in explained.maps]
-
-
-def draw(image: InputImage, values: torch.Tensor, scale: float, maps: Maps) -> bytes:
+def render_overlay(image: InputImage, values: torch.Tensor, scale: float, maps: MapSettings) -> bytes:
     """One map (height, width) over the image, as a JPEG file."""
     buffer = io.BytesIO()
     overlay(image.pixels, values.cpu().numpy(), scale, maps.opacity, maps.floor).save(buffer, "JPEG", quality=90)
     return buffer.getvalue()
+
+
+def read_evaluation(name: str, lines: list[str]) -> Evaluation:
+    """The evaluation that `cnnrnn evaluate --per-image` wrote. Raises UserError."""
+    return _read_evaluation(hashlib.sha256("\n".join(lines).encode()).hexdigest(), name, lines)
+
+
+@st.cache_resource(max_entries=4, show_spinner="Reading the evaluation …")
+def _read_evaluation(digest: str, name: str, _lines: list[str]) -> Evaluation:
+    return read_records(_lines, name)

@@ -1,4 +1,4 @@
-"""Compare: what is different? Two models on one image, or one model on two images, side by side."""
+"""Compare: two models on one image, or one model on two images, side by side."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ import pandas as pd
 import streamlit as st
 
 import controls
-import shown
 import state
+import widgets
 from cnnrnn.checkpoint import Checkpoint
 from cnnrnn.decoding.trace import Trace
-from views import changes, tree
+from views import marginal_diff, tree
 from views.style import CHART, badge, markdown, percent
 
 if TYPE_CHECKING:
     from pandas.io.formats.style import Styler
 
 _WIDTH = 360  # pixels of an image
-_MODELS, _PICTURES = "two models", "two images"
+_MODELS, _IMAGES = "two models", "two images"
 
 
 @dataclass(frozen=True)
 class Side:
-    """What stands on one side: a model that decoded an image."""
+    """One side of the comparison: a model and an image that it decoded."""
 
     name: str
     checkpoint: Checkpoint
@@ -41,34 +41,34 @@ def page() -> None:
     name, checkpoint = controls.chosen_checkpoint()
     beam = controls.beam()
     what = st.segmented_control(
-        "Compare", [_MODELS, _PICTURES], default=_MODELS, required=True, key="compare", bind="query-params"
+        "Compare", [_MODELS, _IMAGES], default=_MODELS, required=True, key="compare", bind="query-params"
     )
     if what == _MODELS:
         other_name = _other_model(name)
         if other_name is None:
             return
         image = controls.image()
-        seen = [(name, checkpoint, image), (other_name, state.load_checkpoint(other_name), image)]
+        compared = [(name, checkpoint, image), (other_name, state.load_checkpoint(other_name), image)]
     else:
         image, other = controls.image(), controls.second_image()
-        seen = [(image.name, checkpoint, image), (other.name, checkpoint, other)]
-    left, right = (Side(*one, state.outcome(*one[1:], beam)) for one in seen)
+        compared = [(image.name, checkpoint, image), (other.name, checkpoint, other)]
+    left, right = (Side(*one, state.predict(*one[1:], beam)) for one in compared)
     _labels(left, right)
     _probabilities(left, right)
-    _searches(left, right)
-    _maps(left, right)
+    _beam_searches(left, right)
+    _evidence(left, right)
 
 
 def _other_model(name: str) -> str | None:
     others = [other for other in state.checkpoint_names() if other != name]
     if not others:
         st.info(
-            "There is only one model in `checkpoints/`. Put another one's folder beside it, `runs/mine/best` say, or "
-            "compare two images.",
+            "There is only one model in `checkpoints/`. Copy another checkpoint's folder there, for example "
+            "`runs/mine/best`, or compare two images.",
             icon=":material/compare_arrows:",
         )
         return None
-    return st.selectbox("The model in the sidebar, and this one", others, key="other_model", bind="query-params")
+    return st.selectbox("Compare the model in the sidebar with", others, key="other_model", bind="query-params")
 
 
 def _labels(left: Side, right: Side) -> None:
@@ -87,75 +87,75 @@ def _labels(left: Side, right: Side) -> None:
             if not side.predicted_labels:
                 st.markdown("*No label.*")
             st.caption(
-                f"This set: {percent(side.trace.paths[0].prob)} by independent sigmoids"
+                f"Label set probability {percent(side.trace.paths[0].prob)}, with independent sigmoids"
                 if not side.trace.steps
-                else f"This path: {percent(side.trace.paths[0].prob)}, coverage {percent(side.trace.coverage)}"
+                else f"Path probability {percent(side.trace.paths[0].prob)}, coverage {percent(side.trace.coverage)}"
             )
 
 
 def _probabilities(left: Side, right: Side) -> None:
-    st.subheader("Label by label")
-    found = changes.changes(left.trace, right.trace)
+    st.subheader("Marginal probabilities")
+    found = marginal_diff.compare_marginals(left.trace, right.trace)
     if not found:
         st.info("The two models have no label in common.", icon=":material/compare_arrows:")
         return
-    words = changes.in_words(found, set())
+    described = marginal_diff.describe(found, set())
     st.markdown(
         f"From {markdown(left.name)} to {markdown(right.name)}: "
-        + ("; ".join(f"**{markdown(label)}** {text}" for label, text in words) or "no label moves by 2 points")
+        + ("; ".join(f"**{markdown(label)}** {text}" for label, text in described) or "no label changes by 2 points")
         + "."
     )
     st.plotly_chart(
-        changes.figure(found, controls.dark(), names=(left.name, right.name)),
+        marginal_diff.figure(found, controls.dark(), names=(left.name, right.name)),
         config=CHART,
         key="compared",
-        alt="Dots: probability of the labels that differ most, on both sides, in the table below as numbers",
+        alt="Chart: probabilities of the labels that differ most, on both sides; the table below has the numbers",
     )
     for side, other in ((left, right), (right, left)):
-        if alone := [label for label in side.trace.labels if label not in other.trace.labels]:
-            st.caption(f"Only {markdown(side.name)} knows: {markdown(', '.join(alone))}")
+        if unshared := [label for label in side.trace.labels if label not in other.trace.labels]:
+            st.caption(f"Only {markdown(side.name)} has the labels: {markdown(', '.join(unshared))}")
 
     def rows() -> Styler:
         cells = [{"label": c.label, "left": c.before, "right": c.after, "difference": c.delta} for c in found]
         return pd.DataFrame(cells).style.format("{:.3f}", subset=["left", "right", "difference"])
 
-    shown.table("The same as a table", "compared_table", rows)
+    widgets.table("Table of the probabilities", "compared_table", rows)
 
 
-def _searches(left: Side, right: Side) -> None:
-    st.subheader("The searches")
-    for place, (column, side) in enumerate(zip(st.columns(2, gap="large"), (left, right), strict=True)):
+def _beam_searches(left: Side, right: Side) -> None:
+    st.subheader("Beam searches")
+    for position, (column, side) in enumerate(zip(st.columns(2, gap="large"), (left, right), strict=True)):
         with column:
             if side.trace.steps:
                 st.plotly_chart(
                     tree.figure(side.trace, 0, controls.dark(), 0.01),
                     config=CHART,
-                    key=f"tree_{place}",
-                    alt=f"Tree of the label sequences that the search kept: {side.name}",
+                    key=f"tree_{position}",
+                    alt=f"Tree of the label sequences that the beam search kept: {side.name}",
                 )
             else:
-                st.caption("Independent sigmoids: there is no sequence to search.")
+                st.caption("Independent sigmoids predict no sequence, so there is no search.")
 
 
-def _maps(left: Side, right: Side) -> None:
-    st.subheader("What each step looked at")
+def _evidence(left: Side, right: Side) -> None:
+    st.subheader("Evidence for each step")
     for column, side in zip(st.columns(2, gap="large"), (left, right), strict=True):
         with column:
             if not side.trace.steps:
-                st.caption("Independent sigmoids have no steps.")
+                st.caption("Independent sigmoids have no decoding steps.")
                 continue
             path = side.trace.paths[0]
-            drawn = state.drawn(side.checkpoint, side.image, path.tokens)
+            overlays = state.overlays(side.checkpoint, side.image, path.tokens, state.MapSettings())
             with st.container(horizontal=True):
                 for step, name in enumerate(side.trace.choices(path)):
                     st.image(
-                        drawn[step],
+                        overlays[step],
                         caption=f"{step + 1} · {name}",
                         width=180,
                         output_format="JPEG",
                         alt=f"Evidence for {name} at step {step + 1}, over the image",
                     )
-    st.caption("Each side has its own scale: only maps of one side can be compared by their brightness.")
+    st.caption("Each side has its own scale: compare the brightness of maps only within one side.")
 
 
 page()

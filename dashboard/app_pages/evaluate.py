@@ -1,8 +1,7 @@
-"""Evaluate: how good is it, and where does it fail? An evaluation's figures, and its mistakes one by one."""
+"""Evaluate: the metrics of an evaluation, and its errors one by one."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 import time
 from typing import Any
@@ -12,43 +11,43 @@ import pandas as pd
 import streamlit as st
 
 import controls
-import shown
 import state
+import widgets
 from cnnrnn.data import Sample
 from cnnrnn.data.images import ImageError
 from cnnrnn.decoding.trace import Trace
-from cnnrnn.evaluation.evaluate import Evaluation, evaluate, image_record, read_records
+from cnnrnn.evaluation.evaluate import Evaluation, evaluate, image_record
 from cnnrnn.evaluation.report import worst_mistakes
 from cnnrnn.inference.predictor import Predictor
-from views import mistakes, training
+from views import error_analysis, training
 from views.style import CHART, markdown
 
-_WORST = 12  # images of the gallery
-_ALL = "all labels"
-_EVERY = 0.2  # seconds between two signs of progress
+_GALLERY_SIZE = 12
+_ALL_LABELS = "all labels"
+_UPDATE_INTERVAL = 0.2  # seconds between two updates of the progress bar
 
 
 def page() -> None:
-    _choose()
+    _choose_evaluation()
     chosen = st.session_state.get("records")
     if chosen is None:
         st.info(
-            "Nothing is open yet. Write an evaluation with `cnnrnn evaluate --dataset … --root … --per-image FILE` and "
-            "open FILE above.",
+            "No evaluation is open. Write one with `cnnrnn evaluate --dataset … --root … --per-image FILE` and open "
+            "FILE above.",
             icon=":material/rule:",
         )
         return
     name, lines = chosen
-    evaluation = _read(hashlib.sha256("\n".join(lines).encode()).hexdigest(), name, lines)
+    evaluation = state.read_evaluation(name, lines)
     st.subheader(markdown(name))
-    _figures(evaluation)
+    _metrics(evaluation)
     _threshold(evaluation, controls.dark())
-    _labels(evaluation, controls.dark())
+    _errors_by_label(evaluation, controls.dark())
     _gallery(evaluation)
 
 
-def _choose() -> None:
-    """The two ways to an evaluation; either puts its name and lines into the session."""
+def _choose_evaluation() -> None:
+    """Upload an evaluation or run one; either puts its name and lines into the session."""
     left, right = st.columns(2, gap="large")
 
     def opened() -> None:
@@ -57,16 +56,19 @@ def _choose() -> None:
             text = upload.getvalue().decode("utf-8", errors="replace")
             st.session_state.records = (upload.name, text.splitlines())
 
-    left.file_uploader("An evaluation's images (JSONL)", type=["jsonl"], key="jsonl", on_change=opened)
+    left.file_uploader("Evaluation, one image per line (JSONL)", type=["jsonl"], key="jsonl", on_change=opened)
     with right:
-        _run_here()
+        _run_evaluation()
 
 
-def _run_here() -> None:
+def _run_evaluation() -> None:
     root = state.data_root()
     if root is None:
         st.markdown("**Evaluate here**")
-        st.caption("Start with `CNNRNN_DATA=DIR streamlit run dashboard/app.py`, DIR being the folder of a data set.")
+        st.caption(
+            "Start the dashboard with `CNNRNN_DATA=DIR streamlit run dashboard/app.py`, where DIR is the folder of a "
+            "data set."
+        )
         return
     dataset, split_name = controls.choose_split("evaluated")
     _, checkpoint = controls.chosen_checkpoint()
@@ -74,15 +76,15 @@ def _run_here() -> None:
     if not button.button("Evaluate", icon=":material/play_arrow:", key="run"):
         return
     split = state.split(dataset, split_name)
-    button.button("Stop", icon=":material/stop:", key="stop")  # any click ends this run; what is done is kept
+    button.button("Stop", icon=":material/stop:", key="stop")  # any click ends this run; the finished images are kept
     progress, lines = bar.progress(0.0, f"{split.name}: 0 of {len(split.samples)}"), list[str]()
     st.session_state.records = (f"{split.name}, {st.session_state.checkpoint}", lines)
     last = time.monotonic()
 
-    def each(sample: Sample, outcome: Trace | str) -> None:
+    def each(sample: Sample, result: Trace | str) -> None:
         nonlocal last
-        lines.append(json.dumps(image_record(sample, outcome)))
-        if time.monotonic() - last > _EVERY:
+        lines.append(json.dumps(image_record(sample, result)))
+        if time.monotonic() - last > _UPDATE_INTERVAL:
             last = time.monotonic()
             progress.progress(
                 len(lines) / len(split.samples), f"{split.name}: {len(lines)} of {len(split.samples)} images"
@@ -92,18 +94,13 @@ def _run_here() -> None:
     st.rerun()
 
 
-@st.cache_resource(max_entries=4, show_spinner="Reading the evaluation …")
-def _read(digest: str, name: str, _lines: list[str]) -> Evaluation:
-    return read_records(_lines, name)
-
-
-def _figures(evaluation: Evaluation) -> None:
+def _metrics(evaluation: Evaluation) -> None:
     metrics = evaluation.metrics
-    shown.measures(metrics)
+    widgets.metrics(metrics)
     st.caption(
-        f"{metrics['images']} images, coverage {metrics['coverage']:.1f} %. mAP from the marginals, over the "
-        f"{metrics['labels_scored']} labels with at least {metrics['min_positives']} positives; O-F1, C-F1 and exact "
-        "set judge the best paths."
+        f"{metrics['images']} images, coverage {metrics['coverage']:.1f} %. mAP is computed from the marginals, over "
+        f"the {metrics['labels_scored']} labels with at least {metrics['min_positives']} positives; O-F1, C-F1 and "
+        "exact match (subset accuracy) are those of the best paths."
     )
     if metrics["errors"]:
         st.warning(f"{len(metrics['errors'])} images could not be read.", icon=":material/warning:")
@@ -111,103 +108,102 @@ def _figures(evaluation: Evaluation) -> None:
 
 @st.fragment
 def _threshold(evaluation: Evaluation, dark: bool) -> None:
-    st.subheader("Precision against recall")
+    st.subheader("Precision and recall")
     one, two = st.columns([1, 2], gap="large")
     with one:
-        label = st.selectbox("Of", [_ALL, *evaluation.labels], key="curve")
-        threshold = st.slider("A label counts from this marginal on", 0.0, 1.0, 0.5, 0.01, key="threshold")
-        of = None if label == _ALL else label
-        for name, value in mistakes.at_threshold(evaluation, of, threshold).items():
+        label = st.selectbox("Label", [_ALL_LABELS, *evaluation.labels], key="curve")
+        threshold = st.slider("Threshold on the marginal probability", 0.0, 1.0, 0.5, 0.01, key="threshold")
+        only = None if label == _ALL_LABELS else label
+        for name, value in error_analysis.metrics_at_threshold(evaluation, only, threshold).items():
             st.metric(name, f"{value:.1f} %")
     two.plotly_chart(
-        mistakes.precision_recall(evaluation, of, threshold, dark),
+        error_analysis.precision_recall(evaluation, only, threshold, dark),
         config=CHART,
         key="precision_recall",
-        alt="Curve of precision against recall; the chosen threshold's figures stand beside it",
+        alt="Curve of precision against recall; the metrics at the chosen threshold are beside it",
     )
 
 
-def _labels(evaluation: Evaluation, dark: bool) -> None:
-    rows = mistakes.by_label(evaluation)
+def _errors_by_label(evaluation: Evaluation, dark: bool) -> None:
+    rows = error_analysis.errors_by_label(evaluation)
     left, right = st.columns([3, 2], gap="large")
     with left:
-        st.subheader("What it says instead")
+        st.subheader("Confusions")
         st.plotly_chart(
-            mistakes.confusion_matrix(evaluation, dark),
+            error_analysis.confusion_matrix(evaluation, dark),
             config=CHART,
             key="confusions",
-            alt="Matrix: how often a label was forgotten where another was wrongly said; a table is below",
+            alt="Matrix: in how many images a label was missed while another was predicted wrongly; a table is below",
         )
     with right:
-        st.subheader("Can its probabilities be believed?")
+        st.subheader("Calibration")
         calibration = evaluation.metrics["calibration"]
         st.plotly_chart(
             training.reliability(calibration, dark),
             config=CHART,
             key="reliability",
-            alt="Line: share of labels that is right against the probability given",
+            alt="Line: observed frequency of labels against their predicted probability",
         )
         st.caption(f"Expected calibration error {calibration['ece']:.2f} %.")
-        st.markdown(_in_words(rows))
+        st.markdown(_summary(rows))
     st.dataframe(pd.DataFrame(rows).style.format({"AP, %": "{:.1f}"}, na_rep="–"), hide_index=True)
-    shown.table(
-        "The matrix as a table",
+    widgets.table(
+        "Table of the confusions",
         "confusions_table",
-        lambda: pd.DataFrame(mistakes.confusions(evaluation), evaluation.labels, evaluation.labels),
+        lambda: pd.DataFrame(error_analysis.count_confusions(evaluation), evaluation.labels, evaluation.labels),
         hide_index=False,
     )
 
 
-def _in_words(rows: list[dict[str, Any]]) -> str:
-    forgotten = max(rows, key=lambda row: int(row["forgotten"]))
-    wrong = max(rows, key=lambda row: int(row["wrongly said"]))
+def _summary(rows: list[dict[str, Any]]) -> str:
+    missed = max(rows, key=lambda row: int(row["missed"]))
+    wrong = max(rows, key=lambda row: int(row["false positives"]))
     return (
-        f"Most often forgotten: **{markdown(forgotten['label'])}**, {forgotten['forgotten']} of "
-        f"{forgotten['positives']} times. Most often wrongly said: **{markdown(wrong['label'])}**, "
-        f"{wrong['wrongly said']} times."
+        f"Most misses: **{markdown(missed['label'])}**, {missed['missed']} of {missed['positives']} positives. "
+        f"Most false positives: **{markdown(wrong['label'])}**, {wrong['false positives']} images."
     )
 
 
 def _gallery(evaluation: Evaluation) -> None:
-    st.subheader("Its worst mistakes")
-    rows = worst_mistakes(evaluation, _WORST)
+    st.subheader("Worst errors")
+    rows = worst_mistakes(evaluation, _GALLERY_SIZE)
     if not rows:
-        st.success("There are none: every label set is right.")
+        st.success("There are no errors: every label set is right.")
         return
-    unseen = 0
+    hidden = 0
     columns = st.columns(4)
-    for place, row in enumerate(rows):
-        with columns[place % 4].container(border=True):
-            unseen += not _mistake(evaluation, row)
-    if unseen:
+    for position, row in enumerate(rows):
+        with columns[position % 4].container(border=True):
+            hidden += not _wrong_image(evaluation, row)
+    if hidden:
         st.caption(
-            f"{unseen} of these images can't be shown: only those in the folder that `CNNRNN_DATA` names are opened."
+            f"{hidden} of these images can't be shown: the dashboard opens only those in the folder `CNNRNN_DATA`."
         )
 
 
-def _mistake(evaluation: Evaluation, row: int) -> bool:
-    """One wrong image, which a click opens in Decode; False where it can't be shown."""
+def _wrong_image(evaluation: Evaluation, row: int) -> bool:
+    """An image whose label set is wrong, with a button that opens it in Decode; False if it can't be shown."""
     sample = evaluation.split.samples[row]
-    said = [evaluation.labels[label] for label in np.flatnonzero(evaluation.predictions.best_path[row])]
+    predicted = [evaluation.labels[label] for label in np.flatnonzero(evaluation.predictions.best_path[row])]
     image = _image(sample)
     if image is not None:
         st.image(image.pixels, width="stretch", alt=f"The image {sample.image.name}")
     st.markdown(
-        f"{markdown(sample.image.name)}  \nsays **{markdown(', '.join(said) or 'nothing')}**  \n"
-        f"truth **{markdown(', '.join(sorted(sample.labels)) or 'nothing')}**"
+        f"{markdown(sample.image.name)}  \npredicted: **{markdown(', '.join(predicted) or 'no label')}**  \n"
+        f"truth: **{markdown(', '.join(sorted(sample.labels)) or 'no label')}**"
     )
     if image is None:
         return False
     if st.button("Open in Decode", key=f"open_{row}"):
-        controls.look_at(image)
+        controls.select_image(image)
         st.switch_page("app_pages/decode.py")
     return True
 
 
 def _image(sample: Sample) -> state.InputImage | None:
-    """The image of a record; the path comes from a file of anybody's, so it has to lie in the data's folder."""
+    """The image of a record, if it lies in the folder of data sets: the path comes from an uploaded file."""
     try:
-        return state.open_data(sample) if state.in_data(sample) else None
+        return state.open_data_image(sample) if state.in_data_root(sample) else None
     except (ImageError, OSError):
         return None
 

@@ -1,4 +1,4 @@
-"""Label space: what does the model believe is alike? And where do an image and its decoding steps fall?"""
+"""Label space: a map of the labels with an image's decoding steps, and the similarity of the labels."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import torch
 from PIL import Image
 
 import controls
-import shown
 import state
+import widgets
 from cnnrnn.checkpoint import Checkpoint
 from cnnrnn.label_space.neighbors import nearest, similarities, step_embeddings
 from cnnrnn.label_space.projection import place
@@ -20,8 +20,8 @@ from cnnrnn.utils.errors import UserError
 from views import space
 from views.style import CHART, markdown, spreadsheet
 
-_MOST_PICTURES = 40
-_OFTEN = 0.05  # labels that are said together less often than this are not joined
+_MAX_IMAGES = 40
+_MIN_COOCCURRENCE = 0.05  # labels that are predicted together less often than this are not joined
 
 
 def page() -> None:
@@ -32,90 +32,101 @@ def page() -> None:
     image = controls.image()
     _map(name, checkpoint, image)
     _neighbours(checkpoint)
-    _likeness(checkpoint)
+    _similarity(checkpoint)
 
 
 @st.fragment
 def _map(name: str, checkpoint: Checkpoint, image: state.InputImage) -> None:
     projection = state.projection(name, checkpoint)
-    labels, counts = checkpoint.vocabulary.labels, checkpoint.vocabulary.counts
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        entry, dims, found = _choices(projection["maps"], checkpoint)
+        entry, dims, highlighted = _choices(projection["maps"], checkpoint)
         edges, lines = _edges(name, checkpoint)
         others = _others() if dims == 2 else []
     coordinates = np.array(entry["coordinates"])[:, :dims]
     dark = controls.dark()
-    fig = space.figure(coordinates, labels, counts, edges, found, dark)
+    vocabulary = checkpoint.vocabulary
+    fig = space.figure(coordinates, vocabulary.labels, vocabulary.counts, edges, highlighted, dark)
 
     trace = state.trace(checkpoint, image, controls.BEAM)
     path = trace.paths[0]
     names = trace.choices(path)
-    way = step_embeddings(checkpoint.rnn, state.feature(checkpoint, image), path.tokens)
-    space.add_way(fig, place(entry, checkpoint.rnn.label_vectors(), way)[:, :dims], names, dark)
+    steps = step_embeddings(checkpoint.rnn, state.feature(checkpoint, image), path.tokens)
+    space.add_steps(fig, place(entry, checkpoint.rnn.label_vectors(), steps)[:, :dims], names, dark)
     if others:
-        space.add_images(fig, *_placed(entry, checkpoint, others))
+        space.add_images(fig, *_image_positions(entry, checkpoint, others))
     left, right = st.columns([4, 1])
     left.plotly_chart(
-        fig, config=CHART, key="space", alt="Map of the labels, with the decoded image's steps; tables are below"
+        fig, config=CHART, key="space", alt="Map of the labels, with the decoding steps of the image; tables are below"
     )
     with right:
         st.image(image.pixels, width="stretch", alt=f"The image {image.name}")
-        st.markdown("  \n".join(f"**{step}** then *{markdown(label)}*" for step, label in enumerate(names, start=1)))
+        st.markdown("  \n".join(f"**{step}** *{markdown(label)}*" for step, label in enumerate(names, start=1)))
         trust = entry["trustworthiness"]
         st.metric(
             "Trustworthiness",
             "–" if trust is None else f"{trust:.2f}",
-            help="BatchShard of a map's near neighbours that are near in the label space, too. 1 is perfect.",
+            help="How far neighbours in the map are also neighbours in the label space. 1 is perfect.",
         )
     st.caption(
-        f"Larger dots: more training images. Lines join each label with {lines}. Squares: x₁ … x_T "
-        "of the image's best path, the points from which its steps chose"
-        + (". " if "components" in entry else ", each placed among its three nearest labels. ")
+        f"Larger dots have more training images. Lines join each label with {lines}. The squares are x₁ … x_T of the "
+        "image's best path"
+        + (". " if "components" in entry else ", each placed between its three nearest labels. ")
         + f"Seed {projection['seed']}; "
         + "; ".join(f"{markdown(key)} {_short(value)}" for key, value in entry["parameters"].items())
     )
+    _coordinates_table(checkpoint, coordinates)
+
+
+def _coordinates_table(checkpoint: Checkpoint, coordinates: np.ndarray) -> None:
     table = pd.DataFrame(coordinates, columns=["x", "y", "z"][: coordinates.shape[1]])
-    table.insert(0, "label", labels)
-    table.insert(1, "training images", counts)
-    with st.expander("The same as a table"):
+    table.insert(0, "label", checkpoint.vocabulary.labels)
+    table.insert(1, "training images", checkpoint.vocabulary.counts)
+    with st.expander("Table of the coordinates"):
         st.dataframe(table, hide_index=True)
         st.download_button("Coordinates as CSV", spreadsheet(table), "coordinates.csv", "text/csv")
 
 
 def _choices(maps: dict[str, Any], checkpoint: Checkpoint) -> tuple[dict[str, Any], int, int | None]:
-    """The map, its dimensions, and the label that is looked for."""
+    """The map, its dimensions, and the label to highlight."""
     methods = sorted({method.split()[0] for method in maps}, reverse=True)
     method = st.segmented_control("Map", methods, default=methods[0], required=True, key="map")
-    dims = 3 if st.segmented_control("In", ["2-D", "3-D"], default="2-D", required=True, key="dims") == "3-D" else 2
+    choice = st.segmented_control("Dimensions", ["2-D", "3-D"], default="2-D", required=True, key="dims")
+    dims = 3 if choice == "3-D" else 2
     labels = checkpoint.vocabulary.labels
-    found = st.selectbox("Find a label", labels, index=None, key="found", placeholder="any label", width=220)
+    highlighted = st.selectbox("Find a label", labels, index=None, key="found", placeholder="any label", width=220)
     entry = maps.get(str(method)) or maps[f"{method} {dims}-D"]
-    return entry, dims, None if found is None else labels.index(found)
+    return entry, dims, None if highlighted is None else labels.index(highlighted)
 
 
 def _edges(name: str, checkpoint: Checkpoint) -> tuple[list[tuple[int, int]], str]:
-    """Pairs of indices that a line joins, and in words what each label is joined with."""
+    """Pairs of indices that a line joins, and a description of what each label is joined with."""
     labels = checkpoint.vocabulary.labels
-    together = state.results(name)["cooccurrence"]
-    kinds = ["nearest by angle", "said together"]
-    chosen = together and st.segmented_control("Lines join", kinds, default=kinds[0], required=True, key="lines")
+    table = state.results(name)["cooccurrence"]
+    kinds = ["nearest by angle", "co-occurring"]
+    chosen = table and st.segmented_control("Lines join", kinds, default=kinds[0], required=True, key="lines")
     if chosen == kinds[1]:
-        said = {a: {b: by_model for b, (_, by_model) in others.items()} for a, others in together.items()}
-        joined = {a: [b for b in sorted(s, key=s.__getitem__)[-2:] if s[b] >= _OFTEN] for a, s in said.items()}
-        words = f"the two that the model most often says with it, from {_OFTEN:.0%} of the time on"
+        joined = {}
+        for label, others in table.items():
+            by_model = {other: prob for other, (_, prob) in others.items()}
+            most = sorted(by_model, key=by_model.__getitem__)[-2:]
+            joined[label] = [other for other in most if by_model[other] >= _MIN_COOCCURRENCE]
+        description = (
+            f"the two that the model most often predicts with it, if it does so in at least {_MIN_COOCCURRENCE:.0%} of "
+            "the cases"
+        )
     else:
         near = nearest(checkpoint.rnn.label_vectors(), labels, k=2)
         joined = {a: [b for b, _ in others] for a, others in near.items()}
-        words = "its two nearest by angle"
+        description = "its two nearest by angle"
     rank = {label: index for index, label in enumerate(labels)}
     pairs = {(rank[a], rank[b]) for a, others in joined.items() for b in others}
-    return sorted({(min(pair), max(pair)) for pair in pairs}), words
+    return sorted({(min(pair), max(pair)) for pair in pairs}), description
 
 
-def _placed(
+def _image_positions(
     entry: dict[str, Any], checkpoint: Checkpoint, images: list[state.InputImage]
 ) -> tuple[np.ndarray, list[Image.Image], list[str]]:
-    """Where each image's decoding starts in the map (image, 2), and what to draw there."""
+    """The position of each image's x₁ in the map (image, 2), its pixels and its name."""
     paths = [state.trace(checkpoint, image, controls.BEAM).paths[0] for image in images]
     starts = torch.cat(
         [
@@ -123,24 +134,24 @@ def _placed(
             for image, path in zip(images, paths, strict=True)
         ]
     )
-    places = place(entry, checkpoint.rnn.label_vectors(), starts)[:, :2]
-    return places, [image.pixels for image in images], [image.name for image in images]
+    positions = place(entry, checkpoint.rnn.label_vectors(), starts)[:, :2]
+    return positions, [image.pixels for image in images], [image.name for image in images]
 
 
 def _others() -> list[state.InputImage]:
-    """More images to place in the map; those that can't be read are named."""
+    """More images to place in the map, with a warning for each that can't be read."""
     with st.popover("Place images", icon=":material/add_photo_alternate:"):
         kind = st.segmented_control("Place", ["images", "a folder"], default="images", required=True, key="others_kind")
         uploads = st.file_uploader(
-            f"Each falls where its decoding starts. At most {_MOST_PICTURES}",
-            type=controls.PICTURE_TYPES,
+            f"Images to place where their decoding starts, at most {_MAX_IMAGES}",
+            type=controls.IMAGE_TYPES,
             accept_multiple_files="directory" if kind == "a folder" else True,
             key=f"others {kind}",
         )
-        if len(uploads) > _MOST_PICTURES:
-            st.caption(f"The first {_MOST_PICTURES} of {len(uploads)} images are placed.")
+        if len(uploads) > _MAX_IMAGES:
+            st.caption(f"The first {_MAX_IMAGES} of {len(uploads)} images are placed.")
     images = []
-    for upload in uploads[:_MOST_PICTURES]:
+    for upload in uploads[:_MAX_IMAGES]:
         try:
             images.append(state.read_image(upload.name, upload.getvalue()))
         except UserError as error:
@@ -153,37 +164,38 @@ def _neighbours(checkpoint: Checkpoint) -> None:
     points, labels = checkpoint.rnn.label_vectors(), checkpoint.vocabulary.labels
     cosine, inner = (nearest(points, labels, 3, measure) for measure in ("cosine", "inner"))
 
-    def told(near: list[tuple[str, float]]) -> str:
+    def listed(near: list[tuple[str, float]]) -> str:
         return ", ".join(f"{name} {value:.2f}" for name, value in near)
 
     table = pd.DataFrame(
         {
             "label": labels,
-            "by angle (cosine)": [told(cosine[label]) for label in labels],
-            "by inner product": [told(inner[label]) for label in labels],
+            "by angle (cosine)": [listed(cosine[label]) for label in labels],
+            "by inner product": [listed(inner[label]) for label in labels],
         }
     )
     st.dataframe(table, hide_index=True)
     st.download_button("Neighbours as CSV", spreadsheet(table), "neighbours.csv", "text/csv")
 
 
-def _likeness(checkpoint: Checkpoint) -> None:
-    st.subheader("Everybody with everybody")
-    similar = similarities(checkpoint.rnn.label_vectors(), "cosine").cpu().double().numpy()
+def _similarity(checkpoint: Checkpoint) -> None:
+    st.subheader("Label similarity")
+    matrix = similarities(checkpoint.rnn.label_vectors(), "cosine").cpu().double().numpy()
     st.plotly_chart(
-        space.likeness(similar, checkpoint.vocabulary.labels, controls.dark()),
+        space.similarity_matrix(matrix, checkpoint.vocabulary.labels, controls.dark()),
         config=CHART,
-        key="likeness",
-        alt="Matrix of the cosines between labels, in the table below as numbers",
+        key="similarity",
+        alt="Matrix of the cosine similarities of the labels; the table below has the numbers",
     )
     st.caption(
-        "Cosine of every two labels; those alike stand together. A map in two dimensions can't show all of this."
+        "Cosine similarity of every two labels; similar labels are adjacent. A map in two dimensions shows only part "
+        "of this."
     )
     labels = checkpoint.vocabulary.labels
-    shown.table(
-        "The same as a table",
-        "likeness_table",
-        lambda: pd.DataFrame(similar, labels, labels).round(2),
+    widgets.table(
+        "Table of the similarities",
+        "similarity_table",
+        lambda: pd.DataFrame(matrix, labels, labels).round(2),
         hide_index=False,
     )
 

@@ -1,4 +1,4 @@
-"""Model: what is this checkpoint? How it was made, how good it is, what it can't see."""
+"""Model: how a checkpoint was trained, how good it is, and which files it has."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import pandas as pd
 import streamlit as st
 
 import controls
-import shown
 import state
+import widgets
 from cnnrnn.checkpoint import Checkpoint
 from cnnrnn.evaluation.map_report import LEGEND, prefix_sentence, table
 from views import training
@@ -24,56 +24,58 @@ def page() -> None:
     report = evaluations.get(split or "") or {}
     dark = controls.dark()
     if "mAP" in report:
-        _figures(report)
-        _labels(checkpoint, report, dark)
+        _metrics(report)
+        _average_precisions(checkpoint, report, dark)
     else:
-        st.info("Nothing was measured yet: run `cnnrnn evaluate --checkpoint … --record`.", icon=":material/info:")
-    _maps(results["maps"])
+        st.info("There are no metrics yet. Run `cnnrnn evaluate --checkpoint … --record`.", icon=":material/info:")
+    _map_quality(results["maps"])
     _training(checkpoint, results["history"], dark)
     _files(name, checkpoint)
 
 
-def _figures(report: dict[str, Any]) -> None:
-    shown.measures(report)
+def _metrics(report: dict[str, Any]) -> None:
+    widgets.metrics(report)
     st.caption(
-        f"{report['images']} images. mAP from the marginals, C-F1 over the {report['labels_scored']} labels with at "
-        f"least {report['min_positives']} positives; O-F1, C-F1 and exact set judge the best path."
+        f"{report['images']} images. mAP is computed from the marginals, mAP and C-F1 over the "
+        f"{report['labels_scored']} labels with at least {report['min_positives']} positives; O-F1, C-F1 and exact "
+        "match (subset accuracy) are those of the best paths."
     )
 
 
-def _labels(checkpoint: Checkpoint, report: dict[str, Any], dark: bool) -> None:
+def _average_precisions(checkpoint: Checkpoint, report: dict[str, Any], dark: bool) -> None:
     counts = dict(zip(checkpoint.vocabulary.labels, checkpoint.vocabulary.counts, strict=True))
     left, right = st.columns([3, 2], gap="large")
     with left:
-        st.subheader("Label by label")
+        st.subheader("Average precision by label")
         st.plotly_chart(
             training.average_precisions(report, counts, dark),
             config=CHART,
             key="ap",
-            alt="Bars: average precision of every label, in the table below as numbers",
+            alt="Bars: average precision of every label; the table below has the numbers",
         )
     with right:
-        st.subheader("Can its probabilities be believed?")
+        st.subheader("Calibration")
         if "calibration" in report:
             calibration = report["calibration"]
             st.plotly_chart(
                 training.reliability(calibration, dark),
                 config=CHART,
                 key="reliability",
-                alt="Line: share of labels that is right against the probability given, in the table below as numbers",
+                alt="Line: observed frequency against predicted probability; the table below has the numbers",
             )
             st.caption(
-                "On the dashed line a label given 70 % is right 7 times in 10. Expected calibration error "
-                f"{calibration['ece']:.2f} %, {calibration['ece_likely']:.1f} % among probabilities from 10 % on."
+                "On the dashed line, labels that are predicted with 70 % are right 7 times in 10. The expected "
+                f"calibration error is {calibration['ece']:.2f} %, and {calibration['ece_likely']:.1f} % among "
+                "probabilities of at least 10 %."
             )
         else:
-            st.caption("Not measured: evaluate this checkpoint again with `--record`.")
-    with st.expander("The same as tables"):
+            st.caption("The calibration was not measured. Evaluate this checkpoint again with `--record`.")
+    with st.expander("Tables"):
         rows = [
             {
                 "label": label,
                 "training images": counts[label],
-                "positives here": report["positives"].get(label),
+                "positives in the split": report["positives"].get(label),
                 "AP, %": report["AP"].get(label),
             }
             for label in checkpoint.vocabulary.labels
@@ -83,29 +85,36 @@ def _labels(checkpoint: Checkpoint, report: dict[str, Any], dark: bool) -> None:
             st.dataframe(pd.DataFrame(report["calibration"]["bins"]), hide_index=True)
 
 
-def _maps(reports: dict[str, Any]) -> None:
-    st.subheader("Do its maps point at the right thing?")
+def _map_quality(reports: dict[str, Any]) -> None:
+    st.subheader("Localization by the maps")
     if not reports:
-        st.caption("Not measured: run `cnnrnn evaluate-maps --checkpoint … --record` on a data set that has boxes.")
+        st.caption(
+            "The maps were not evaluated. Run `cnnrnn evaluate-maps --checkpoint … --record` on a data set with boxes."
+        )
         return
     name, report = list(reports.items())[-1]
     default = report["methods"].get(report["default"])
     if default is not None:
-        centre, four = report["baselines"]["centre"], st.columns(4)
-        four[0].metric(
-            "points at its label",
+        centre, columns = report["baselines"]["centre"], st.columns(4)
+        columns[0].metric(
+            "pointing game",
             f"{default['pointing']:.1f} %",
-            help=f"The image's centre does in {centre['pointing']:.1f} %.",
+            help=f"The image's centre scores {centre['pointing']:.1f} %.",
         )
-        four[1].metric(
-            "where it is small and not alone",
+        columns[1].metric(
+            "pointing game, difficult",
             f"{default['pointing_difficult']:.1f} %",
-            help=f"The image's centre does in {centre['pointing_difficult']:.1f} %.",
+            help=f"The label's boxes are small and another label is present. The image's centre scores "
+            f"{centre['pointing_difficult']:.1f} %.",
         )
-        four[2].metric("another step's map does, there", f"{default['swap_pointing_difficult']:.1f} %")
-        four[3].metric("alike with random weights", f"{default['sanity_all']:.2f}", help="Rank correlation.")
-    columns, rows = table(report)
-    st.dataframe(pd.DataFrame(rows, columns=columns), hide_index=True)
+        columns[2].metric("another step's map, difficult", f"{default['swap_pointing_difficult']:.1f} %")
+        columns[3].metric(
+            "correlation with random weights",
+            f"{default['sanity_all']:.2f}",
+            help="Rank correlation of the maps with those of a model with random weights.",
+        )
+    headings, rows = table(report)
+    st.dataframe(pd.DataFrame(rows, columns=headings), hide_index=True)
     st.caption(
         f"{report['steps']} steps on {markdown(name)}, {report['steps_difficult']} of them difficult. {LEGEND} "
         f"{prefix_sentence(report)}"
@@ -114,9 +123,9 @@ def _maps(reports: dict[str, Any]) -> None:
 
 
 def _training(checkpoint: Checkpoint, history: list[dict[str, Any]], dark: bool) -> None:
-    st.subheader("How it was made")
-    made = checkpoint.training
-    st.code(made.get("command", "unknown"), language=None, wrap_lines=True)
+    st.subheader("Training")
+    recorded = checkpoint.training
+    st.code(recorded.get("command", "unknown"), language=None, wrap_lines=True)
     left, right = st.columns([3, 2], gap="large")
     with left:
         if history:
@@ -124,27 +133,29 @@ def _training(checkpoint: Checkpoint, history: list[dict[str, Any]], dark: bool)
                 training.learning_curves(history, dark),
                 config=CHART,
                 key="curves",
-                alt="Lines: validation metrics after every epoch, in the table below as numbers",
+                alt="Lines: validation metrics after every epoch; the table below has the numbers",
             )
-            with st.expander("The same as a table"):
+            with st.expander("Table of the epochs"):
                 st.dataframe(pd.DataFrame(history), hide_index=True)
     with right:
         settings = {
-            "data": f"{made.get('train_split', '?')}, {made.get('train_images', '?')} images",
+            "data": f"{recorded.get('train_split', '?')}, {recorded.get('train_images', '?')} images",
             "backbone": f"{checkpoint.model.backbone.config.name}, {checkpoint.model.backbone.config.image_size} px",
-            "labels are emitted": f"{made.get('order', 'frequent')} first",
+            "label order": f"{recorded.get('order', 'frequent')} first",
             **checkpoint.model.config.to_dict(),
-            **made.get("config", {}),
+            **recorded.get("config", {}),
         }
         table = pd.DataFrame({"setting": settings.keys(), "value": [str(value) for value in settings.values()]})
         st.dataframe(table, hide_index=True, height=300)
 
 
 def _files(name: str, checkpoint: Checkpoint) -> None:
-    st.subheader("Its files")
+    st.subheader("Files")
     st.dataframe(pd.DataFrame(state.files(name)), hide_index=True)
     versions = checkpoint.training.get("versions", {})
-    st.caption("Made with " + ", ".join(f"{markdown(key)} {markdown(str(value))}" for key, value in versions.items()))
+    st.caption(
+        "Trained with " + ", ".join(f"{markdown(key)} {markdown(str(value))}" for key, value in versions.items())
+    )
 
 
 page()

@@ -1,4 +1,4 @@
-"""What if? The image decoded again as if something were certain, in another order, or with a part hidden."""
+"""What if? The image decoded again under constraints, in another label order, or with evidence occluded."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ import torch
 from PIL import Image
 
 import controls
-import shown
 import state
+import widgets
 from cnnrnn.attribution.overlay import resize_map
 from cnnrnn.checkpoint import Checkpoint
 from cnnrnn.decoding.beam_search import sequence_log_probs
 from cnnrnn.decoding.constraints import NO_CONSTRAINTS, Constraints
 from cnnrnn.decoding.trace import Trace
 from cnnrnn.utils.errors import UserError
-from views import changes, tree
+from views import marginal_diff, tree
 from views.style import CHART, markdown, percent
 
 if TYPE_CHECKING:
     from pandas.io.formats.style import Styler
 
-_MOST_ORDERED = 5  # labels whose orders are all tried: 120
+_MAX_ORDERED = 5  # labels, whose 120 orders are all scored
 
 
 def page() -> None:
@@ -35,77 +35,88 @@ def page() -> None:
     beam = controls.beam()
     image = controls.image()
     before = state.trace(checkpoint, image, beam)
-    _told(checkpoint, image, before, beam)
-    _orders(checkpoint, image, before)
-    _hidden(checkpoint, image, before, beam)
-    _company(name, before)
+    _constrained_decoding(checkpoint, image, before, beam)
+    _label_order(checkpoint, image, before)
+    _occlusion(checkpoint, image, before, beam)
+    _cooccurrence(name, before)
 
 
 @st.fragment
-def _told(checkpoint: Checkpoint, image: state.InputImage, before: Trace, beam: int) -> None:
-    st.subheader("Told what to say")
+def _constrained_decoding(checkpoint: Checkpoint, image: state.InputImage, before: Trace, beam: int) -> None:
+    st.subheader("Constrained decoding")
     left, right = st.columns([2, 3], gap="large")
     with left:
         st.image(image.pixels, width="stretch", alt=f"The image {image.name}")
     with right:
-        constraints = _constraints(before)
+        constraints = _choose_constraints(before)
     if constraints is None:
         return
-    after = state.trace(checkpoint, image, beam, constraints)
-    found = changes.changes(before, after)
+    after = before if constraints == NO_CONSTRAINTS else state.trace(checkpoint, image, beam, constraints)
+    found = marginal_diff.compare_marginals(before, after)
     dark = controls.dark()
     with right:
         _summary(before, after, found, constraints)
         if constraints != NO_CONSTRAINTS:
             st.plotly_chart(
-                changes.figure(found, dark),
+                marginal_diff.figure(found, dark),
                 config=CHART,
-                key="changes",
-                alt="Dots: probability of the labels that change most, before and after, in the table below as numbers",
+                key="marginal_diff",
+                alt="Chart: the largest changes of probability, before and after; the table below has the numbers",
             )
     st.plotly_chart(
         tree.figure(after, 0, dark, 0.01),
         config=CHART,
-        key="told_tree",
-        alt="Tree of the label sequences the search kept with what was given",
+        key="constrained_tree",
+        alt="Tree of the label sequences that the beam search kept under the constraints",
     )
 
     def rows() -> Styler:
-        told = [{"label": c.label, "before": c.before, "after": c.after, "Δ": c.delta} for c in found]
-        return pd.DataFrame(told).style.format("{:.3f}", subset=["before", "after", "Δ"])
+        cells = [{"label": c.label, "before": c.before, "after": c.after, "Δ": c.delta} for c in found]
+        return pd.DataFrame(cells).style.format("{:.3f}", subset=["before", "after", "Δ"])
 
-    shown.table("The same as a table", "told_table", rows)
+    widgets.table("Table of the probabilities", "constrained_table", rows)
 
 
-def _constraints(trace: Trace) -> Constraints | None:
-    """What the person chose; None, with a line that says why, where it contradicts itself."""
+def _choose_constraints(trace: Trace) -> Constraints | None:
+    """The constraints that were chosen; None, with a warning, if they contradict each other."""
     rank = {label: index for index, label in enumerate(trace.labels)}
-    starts = st.multiselect(
-        "The sequence starts with", trace.labels, key="starts", help="In the order you choose them; END comes later."
+    first_labels = st.multiselect(
+        "First labels",
+        trace.labels,
+        key="first_labels",
+        help="The sequence starts with these labels, in the order of choice.",
     )
     one, two = st.columns([2, 1])
-    label = one.selectbox("It also says", trace.labels, index=None, key="says", placeholder="any label, at a step")
-    first = len(starts) + 1
-    step = two.number_input("at step", first, len(trace.labels), first, key=f"at_step_from_{first}")
-    never = st.multiselect("It never says", trace.labels, key="never")
-    forced = [(position, rank[name]) for position, name in enumerate(starts)]
+    label = one.selectbox(
+        "Forced label", trace.labels, index=None, key="forced_label", placeholder="any label, at a step"
+    )
+    lowest = len(first_labels) + 1
+    step = two.number_input("at step", lowest, len(trace.labels), lowest, key=f"at_step_from_{lowest}")
+    excluded = st.multiselect("Excluded labels", trace.labels, key="excluded")
+    forced = [(position, rank[name]) for position, name in enumerate(first_labels)]
     if label is not None:
         forced.append((int(step) - 1, rank[label]))
     try:
-        return Constraints(tuple(forced), tuple(rank[name] for name in never))
+        return Constraints(tuple(forced), tuple(rank[name] for name in excluded))
     except UserError:
-        st.warning("A label can be given once: at one step, or never.", icon=":material/warning:")
+        st.warning(
+            "The constraints contradict each other: force a label at one step, or exclude it.",
+            icon=":material/warning:",
+        )
         return None
 
 
-def _summary(before: Trace, after: Trace, found: list[changes.Change], constraints: Constraints) -> None:
+def _summary(before: Trace, after: Trace, found: list[marginal_diff.MarginalChange], constraints: Constraints) -> None:
     if constraints == NO_CONSTRAINTS:
-        st.info("Choose a label above. As it is, the model says: " + _sequence(before), icon=":material/alt_route:")
+        st.info(
+            "Choose a label above. The best path without constraints is: " + _sequence(before),
+            icon=":material/alt_route:",
+        )
         return
-    named = {before.labels[label] for label in [*(label for _, label in constraints.forced), *constraints.banned]}
-    words = [f"**{markdown(label)}** {text}" for label, text in changes.in_words(found, named)]
-    st.markdown(("; ".join(words) + ".") if words else "No other label changes by more than 2 points.")
-    st.markdown(f"Best path before: {_sequence(before)}  \nBest path now: {_sequence(after)}")
+    constrained = {before.labels[label] for label in [*(label for _, label in constraints.forced), *constraints.banned]}
+    described = [f"**{markdown(label)}** {text}" for label, text in marginal_diff.describe(found, constrained)]
+    st.markdown(("; ".join(described) + ".") if described else "No other label changes by more than 2 points.")
+    st.markdown(f"Best path before: {_sequence(before)}  \nBest path after: {_sequence(after)}")
 
 
 def _sequence(trace: Trace) -> str:
@@ -114,19 +125,19 @@ def _sequence(trace: Trace) -> str:
 
 
 @st.fragment
-def _orders(checkpoint: Checkpoint, image: state.InputImage, trace: Trace) -> None:
-    st.subheader("Said in another order")
+def _label_order(checkpoint: Checkpoint, image: state.InputImage, trace: Trace) -> None:
+    st.subheader("Label order")
     best = trace.names(trace.paths[0].tokens)
     chosen = st.multiselect(
-        "Labels whose orders are compared",
+        "Labels to permute",
         trace.labels,
-        best[:_MOST_ORDERED] if len(best) > 1 else _likely(trace),
-        max_selections=_MOST_ORDERED,
+        best[:_MAX_ORDERED] if len(best) > 1 else _most_probable(trace),
+        max_selections=_MAX_ORDERED,
         key=f"orders_{image.digest}_{checkpoint.weights_hash}",
-        help="The model was trained on one order. How much it minds another one is what this shows.",
+        help="The model was trained on one order of the labels. The table shows how probable the other orders are.",
     )
     if len(chosen) < 2:
-        st.info("Choose two labels or more: a single one has only one order.", icon=":material/swap_vert:")
+        st.info("Choose two labels or more: a single label has only one order.", icon=":material/swap_vert:")
         return
     rank = {label: index for index, label in enumerate(trace.labels)}
     orders = list(itertools.permutations(chosen))
@@ -135,10 +146,12 @@ def _orders(checkpoint: Checkpoint, image: state.InputImage, trace: Trace) -> No
     ranked = sorted(zip(log_probs, orders, strict=True), reverse=True)
     total = sum(math.exp(value) for value in log_probs)
     columns = st.columns(3)
-    columns[0].metric("Exactly these labels, in any order", percent(total))
-    columns[1].metric("BatchShard of the best order", percent(math.exp(ranked[0][0]) / total) if total else "0%")
+    columns[0].metric("This label set, in any order", percent(total))
+    columns[1].metric("Share of the best order", percent(math.exp(ranked[0][0]) / total) if total else "0%")
     columns[2].metric(
-        "Best to worst", f"{ranked[0][0] - ranked[-1][0]:.1f} nats", help="Difference of log-probabilities."
+        "Best against worst order",
+        f"{ranked[0][0] - ranked[-1][0]:.1f} nats",
+        help="Difference of their log-probabilities.",
     )
     rows = [
         {"order": " → ".join([*order, "END"]), "probability": math.exp(value), "log-probability": value}
@@ -149,76 +162,78 @@ def _orders(checkpoint: Checkpoint, image: state.InputImage, trace: Trace) -> No
     )
 
 
-def _likely(trace: Trace) -> list[str]:
+def _most_probable(trace: Trace) -> list[str]:
     return [trace.labels[label] for label in np.argsort(-trace.marginals, kind="stable")[:2]]
 
 
 @st.fragment
-def _hidden(checkpoint: Checkpoint, image: state.InputImage, before: Trace, beam: int) -> None:
-    st.subheader("With the evidence hidden")
+def _occlusion(checkpoint: Checkpoint, image: state.InputImage, before: Trace, beam: int) -> None:
+    st.subheader("Occlusion of the evidence")
     path = before.paths[0]
     if not path.tokens:
-        st.info("The best path has no label whose evidence could be hidden.", icon=":material/visibility_off:")
+        st.info("The best path has no label whose evidence could be occluded.", icon=":material/visibility_off:")
         return
     one, two = st.columns(2)
     names = before.names(path.tokens)
     step = one.selectbox(
-        "Hide what this step looked at", range(len(names)), key="hidden_step", format_func=lambda step: names[step]
+        "Occlude the evidence for", range(len(names)), key="occluded_step", format_func=lambda step: names[step]
     )
-    share = two.slider(
-        "BatchShard of the image that is hidden", 0.05, 0.6, 0.25, 0.05, key="hidden_share", format="percent"
+    fraction = two.slider(
+        "Occluded fraction of the image", 0.05, 0.6, 0.25, 0.05, key="occluded_fraction", format="percent"
     )
-    values = state.explanation(checkpoint, image, path.tokens).maps[step].cpu().numpy()
-    pixels = changes.greyed(np.asarray(image.pixels), resize_map(values, image.pixels.size), share)
-    hidden = state.altered(image, f"{step} {share} hidden", Image.fromarray(pixels))
-    after = state.trace(checkpoint, hidden, beam)
+    values = state.explanation(checkpoint, image, path.tokens, state.MapSettings()).maps[step].cpu().numpy()
+    pixels = marginal_diff.grey_out(np.asarray(image.pixels), resize_map(values, image.pixels.size), fraction)
+    occluded = state.derived_image(image, f"{step} {fraction} occluded", Image.fromarray(pixels))
+    after = state.trace(checkpoint, occluded, beam)
     left, right = st.columns([2, 3], gap="large")
-    left.image(hidden.pixels, width="stretch", alt=f"The image with the evidence for {names[step]} in grey")
+    left.image(occluded.pixels, width="stretch", alt=f"The image with the evidence for {names[step]} in grey")
     with right:
         token = path.tokens[step]
         old, new = float(before.marginals[token]), float(after.marginals[token])
         st.metric(f"Probability of {markdown(names[step])}", percent(new), f"{100 * (new - old):+.0f} points")
         st.markdown(
-            "The label goes: the map shows what it rests on."
+            "The label is no longer predicted: it depends on the occluded evidence."
             if new < 0.5 <= old
-            else "The label stays: it also rests on what is still to be seen."
+            else "The decision on the label does not change: it also depends on the rest of the image."
         )
-        st.markdown(f"Best path now: {_sequence(after)}")
+        st.markdown(f"Best path after: {_sequence(after)}")
         st.plotly_chart(
-            changes.figure(changes.changes(before, after), controls.dark()),
+            marginal_diff.figure(marginal_diff.compare_marginals(before, after), controls.dark()),
             config=CHART,
-            key="hidden_changes",
-            alt="Dots: probability of the labels that change most when the evidence is hidden",
+            key="occlusion_diff",
+            alt="Chart: probabilities of the labels that change most when the evidence is occluded",
         )
 
 
 @st.fragment
-def _company(name: str, trace: Trace) -> None:
-    st.subheader("What goes with what")
-    together = state.results(name)["cooccurrence"]
-    if not together:
-        st.info("This checkpoint doesn't tell; train it again and it will.", icon=":material/group:")
+def _cooccurrence(name: str, trace: Trace) -> None:
+    st.subheader("Co-occurrence")
+    table = state.results(name)["cooccurrence"]
+    if not table:
+        st.info("This checkpoint has no co-occurrence table. Train it again to record one.", icon=":material/group:")
         return
-    likeliest = trace.labels[int(np.argmax(trace.marginals))]
-    label = st.selectbox("In images with", trace.labels, trace.labels.index(likeliest), key=f"company_{likeliest}")
-    found = changes.company(together.get(label, {}))
+    most_probable = trace.labels[int(np.argmax(trace.marginals))]
+    label = st.selectbox(
+        "In images with", trace.labels, trace.labels.index(most_probable), key=f"cooccurrence_{most_probable}"
+    )
+    found = marginal_diff.cooccurring_labels(table.get(label, {}))
     st.plotly_chart(
-        changes.figure(found, controls.dark(), ("in the training images", "as the model says")),
+        marginal_diff.figure(found, controls.dark(), ("in the training images", "by the model")),
         config=CHART,
-        key="company",
-        alt=f"Dots: how often other labels stand beside {label}, in the table below as numbers",
+        key="cooccurrence",
+        alt=f"Chart: how often other labels occur together with {label}; the table below has the numbers",
     )
     st.caption(
-        "How often the other labels stand beside it: in the training images, and among the sequences that the model "
-        "finds for the validation images, each by its probability. Where the two part, it has learned something else "
-        "than counts, or hasn't learned them."
+        "The probability of another label given this one: in the training images, and in the label sequences that the "
+        "model finds for the validation images, weighted by their probability. Where the two differ, the model has not "
+        "learned the co-occurrence of the training images."
     )
 
     def rows() -> Styler:
-        shares = [{"label": c.label, "in training": c.before, "by the model": c.after} for c in found]
-        return pd.DataFrame(shares).style.format({"in training": "{:.1%}", "by the model": "{:.1%}"})
+        cells = [{"label": c.label, "in training": c.before, "by the model": c.after} for c in found]
+        return pd.DataFrame(cells).style.format({"in training": "{:.1%}", "by the model": "{:.1%}"})
 
-    shown.table("The company as a table", "company_table", rows)
+    widgets.table("Table of the co-occurrence", "cooccurrence_table", rows)
 
 
 page()

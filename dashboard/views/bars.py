@@ -1,4 +1,4 @@
-"""Probabilities as horizontal bars: the marginals of an image, and what one step chose from."""
+"""Probabilities as horizontal bars: the marginals of an image, and the distribution of one step."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ _BAR = 26  # pixels
 def marginals(trace: Trace, chosen: Path, dark: bool, most: int = 8) -> go.Figure:
     """P(label | image) of the most probable labels; those on the chosen path are coloured and ticked."""
     order = np.argsort(-trace.marginals, kind="stable")
-    shown = [int(label) for rank, label in enumerate(order) if rank < most or int(label) in chosen.tokens]
+    labels = [int(label) for rank, label in enumerate(order) if rank < most or int(label) in chosen.tokens]
     return _bars(
-        names=[trace.labels[label] for label in shown],
-        probs=[float(trace.marginals[label]) for label in shown],
-        marked=[label in chosen.tokens for label in shown],
+        names=[trace.labels[label] for label in labels],
+        probs=[float(trace.marginals[label]) for label in labels],
+        marked=[label in chosen.tokens for label in labels],
         dark=dark,
     )
 
 
 def step_distribution(trace: Trace, path: Path, step: int, dark: bool, most: int = 6) -> go.Figure:
-    """What the path chose from at `step`: the most probable labels or END; its choice is coloured and ticked."""
+    """The distribution at a step of the path: the most probable labels or END; its choice is coloured and ticked."""
     probs = trace.distribution(path, step)
     choice = path.token(step, trace.end)
-    shown = [int(token) for rank, token in enumerate(np.argsort(-probs)) if rank < most or token == choice]
+    tokens = [int(token) for rank, token in enumerate(np.argsort(-probs)) if rank < most or token == choice]
     return _bars(
-        names=[trace.name(token) for token in shown],
-        probs=[float(probs[token]) for token in shown],
-        marked=[token == choice for token in shown],
+        names=[trace.name(token) for token in tokens],
+        probs=[float(probs[token]) for token in tokens],
+        marked=[token == choice for token in tokens],
         dark=dark,
     )
 

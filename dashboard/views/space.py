@@ -1,4 +1,4 @@
-"""The label space drawn: labels, their nearest neighbours, an image's way through it, and who is like whom."""
+"""The label space: a map of the labels and of an image's decoding steps, and the labels' similarity matrix."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from views.style import palette, plain
 
 _HEIGHT = 560
 _THUMBNAIL = 72  # pixels
-_NAMES = 60  # labels up to which all names are written out
+_MAX_NAMES = 60  # the names of more labels appear only on hovering
 
 
 def figure(
@@ -31,16 +31,16 @@ def figure(
     colours, text = palette(dark), {"color": palette(dark).text}
     fig = go.Figure()
     ends = [
-        place for a, b in edges for place in (coordinates[a], coordinates[b], np.full(coordinates.shape[1], np.nan))
+        point for a, b in edges for point in (coordinates[a], coordinates[b], np.full(coordinates.shape[1], np.nan))
     ]
     if ends:
         _add(fig, np.array(ends), mode="lines", line={"color": colours.faint, "width": 1}, hoverinfo="skip")
     sizes = 8 + 22 * np.sqrt(np.array(counts) / max(1, *counts))
-    named = len(labels) <= _NAMES
+    with_names = len(labels) <= _MAX_NAMES
     _add(
         fig,
         coordinates,
-        mode="markers+text" if named else "markers",
+        mode="markers+text" if with_names else "markers",
         text=[plain(label) for label in labels],
         textposition="top center",
         textfont=text,
@@ -60,7 +60,7 @@ def figure(
     )  # fmt: skip
     hidden = {"visible": False, "showgrid": False, "zeroline": False}
     left, right = coordinates[:, 0].min(), coordinates[:, 0].max()
-    room = 0.15 * (right - left)  # for the names, of which plotly knows no width
+    room = 0.15 * (right - left)  # for the names, whose width plotly ignores
     fig.update_layout(
         xaxis={**hidden, "autorangeoptions": {"include": [left - room, right + room]}},
         yaxis={**hidden, "scaleanchor": "x"},
@@ -69,49 +69,49 @@ def figure(
     return fig
 
 
-def add_way(fig: go.Figure, way: np.ndarray, names: Sequence[str], dark: bool) -> None:
-    """A decoded image's x_1 … x_T (step, 2 or 3), numbered; `names` are what each step chose."""
+def add_steps(fig: go.Figure, steps: np.ndarray, names: Sequence[str], dark: bool) -> None:
+    """The x_1 … x_T of a decoded image (step, 2 or 3), numbered; `names` are the choices of the steps."""
     colours = palette(dark)
-    steps = [f"{number}" for number in range(1, len(way) + 1)]
-    hover = [f"x_{number}: then it says {plain(name)}" for number, name in zip(steps, names, strict=True)]
+    numbers = [f"{number}" for number in range(1, len(steps) + 1)]
+    hover = [f"x_{number}, from which {plain(name)} is chosen" for number, name in zip(numbers, names, strict=True)]
     _add(
         fig,
-        way,
+        steps,
         mode="lines+markers+text",
-        text=steps,
+        text=numbers,
         textposition="middle center",
         textfont={"color": colours.background, "size": 11},
         line={"color": colours.chosen, "width": 3},
-        marker={"size": 18, "color": colours.chosen, "symbol": "diamond" if way.shape[1] == 3 else "square"},
+        marker={"size": 18, "color": colours.chosen, "symbol": "diamond" if steps.shape[1] == 3 else "square"},
         hovertext=hover,
         hoverinfo="text",
     )
 
 
-def add_images(fig: go.Figure, places: np.ndarray, images: Sequence[Image.Image], names: Sequence[str]) -> None:
+def add_images(fig: go.Figure, positions: np.ndarray, images: Sequence[Image.Image], names: Sequence[str]) -> None:
     """Thumbnails at x_1 of each image (image, 2)."""
     across = np.concatenate([np.array(trace.x, dtype=float) for trace in fig.data])
     extent = float(np.ptp(across[np.isfinite(across)]) or 1)  # edges are separated by NaN
-    for place, image in zip(places, images, strict=True):
+    for position, image in zip(positions, images, strict=True):
         fig.add_layout_image(
-            source=data_uri(image, _THUMBNAIL), x=place[0], y=place[1], xref="x", yref="y", xanchor="center",
+            source=data_uri(image, _THUMBNAIL), x=position[0], y=position[1], xref="x", yref="y", xanchor="center",
             yanchor="middle", sizex=extent / 14, sizey=extent / 14, layer="above",
         )  # fmt: skip
     _add(
-        fig, places, mode="markers", marker={"size": 30, "opacity": 0}, hovertext=[plain(name) for name in names],
+        fig, positions, mode="markers", marker={"size": 30, "opacity": 0}, hovertext=[plain(name) for name in names],
         hoverinfo="text",
     )  # fmt: skip
 
 
-def likeness(similar: np.ndarray, labels: Sequence[str], dark: bool) -> go.Figure:
-    """Cosines (label, label) as a matrix whose rows are ordered so that alike labels stand together."""
-    order = leaves_list(linkage(squareform(np.clip(1 - similar, 0, None), checks=False), "average"))
+def similarity_matrix(similarities: np.ndarray, labels: Sequence[str], dark: bool) -> go.Figure:
+    """Cosines (label, label) as a matrix whose rows are ordered so that similar labels are adjacent."""
+    order = leaves_list(linkage(squareform(np.clip(1 - similarities, 0, None), checks=False), "average"))
     names = [plain(labels[index]) for index in order]
     ranks = list(range(len(names)))
     text = {"color": palette(dark).text}
     fig = go.Figure(
         go.Heatmap(
-            z=similar[np.ix_(order, order)],
+            z=similarities[np.ix_(order, order)],
             zmin=-1,
             zmax=1,
             colorscale="RdBu_r",
@@ -128,9 +128,9 @@ def likeness(similar: np.ndarray, labels: Sequence[str], dark: bool) -> go.Figur
     return fig
 
 
-def _add(fig: go.Figure, places: np.ndarray, **settings: Any) -> None:
-    """A scatter in two or three dimensions, whichever `places` (n, 2 or 3) have."""
-    if places.shape[1] == 3:
-        fig.add_scatter3d(x=places[:, 0], y=places[:, 1], z=places[:, 2], **settings)
+def _add(fig: go.Figure, points: np.ndarray, **settings: Any) -> None:
+    """A scatter plot of points (n, 2 or 3) in two or three dimensions."""
+    if points.shape[1] == 3:
+        fig.add_scatter3d(x=points[:, 0], y=points[:, 1], z=points[:, 2], **settings)
     else:
-        fig.add_scatter(x=places[:, 0], y=places[:, 1], **settings)
+        fig.add_scatter(x=points[:, 0], y=points[:, 1], **settings)

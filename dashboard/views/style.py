@@ -1,4 +1,4 @@
-"""Colours for both themes, safe for colour-blind eyes (after Okabe and Ito), and labels as plain text."""
+"""Colours for both themes, distinguishable when colour-blind (after Okabe and Ito), and the escaping of labels."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ def palette(dark: bool) -> Palette:
 
 
 def plain(label: str) -> str:
-    """A label inside a plotly text, which would read a few HTML tags: labels come from strangers."""
+    """A label escaped for a plotly text, which interprets some HTML tags: labels are untrusted text."""
     return html.escape(label, quote=False)
 
 
 def name_rows(fig: go.Figure, names: Sequence[str], dark: bool) -> None:
-    """Write names (as plotly texts) beside rows 0, 1, …, first on top. Rows are numbers: two labels may read alike."""
+    """Write names (as plotly texts) beside rows 0, 1, …, first on top; two of them may be equal."""
     fig.update_yaxes(
         tickvals=list(range(len(names))),
         ticktext=list(names),
@@ -51,7 +51,7 @@ def name_rows(fig: go.Figure, names: Sequence[str], dark: bool) -> None:
 
 
 def markdown(text: str) -> str:
-    """A stranger's text, such as a label, inside markdown: as it is written."""
+    """Untrusted text, such as a label, escaped for markdown."""
     return "".join(f"\\{letter}" if letter in r"\`*_{}[]<>()#+-.!|$:~" else letter for letter in text)
 
 
@@ -61,7 +61,7 @@ def badge(text: str) -> str:
 
 
 def spreadsheet(table: pd.DataFrame) -> str:
-    """CSV in which a stranger's text that a spreadsheet would run as a formula stands behind an apostrophe."""
+    """CSV in which text that a spreadsheet would run as a formula begins with an apostrophe."""
 
     def text(cell: object) -> object:
         return f"'{cell}" if isinstance(cell, str) and cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell

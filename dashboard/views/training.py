@@ -1,4 +1,4 @@
-"""What a checkpoint's metrics.json tells, as figures: learning curves, AP of every label, calibration."""
+"""A checkpoint's metrics.json as figures: learning curves, AP of every label, calibration."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import plotly.graph_objects as go
 from views.style import name_rows, palette, plain
 
 _BAR = 24  # pixels
-_CURVES = {"val_mAP": "mAP", "val_OF1": "O-F1", "val_exact_match": "exact set"}  # key of the history -> name
-_DASHES = ("solid", "dash", "dot")  # beside the colour, for eyes that don't tell colours apart
+_CURVES = {"val_mAP": "mAP", "val_OF1": "O-F1", "val_exact_match": "exact match"}  # key of the history -> name
+_DASHES = ("solid", "dash", "dot")  # beside the colour, for colour-blind eyes
 
 
 def learning_curves(history: list[dict[str, Any]], dark: bool) -> go.Figure:
@@ -65,7 +65,7 @@ def average_precisions(report: dict[str, Any], counts: dict[str, int], dark: boo
 
 
 def reliability(calibration: dict[str, Any], dark: bool) -> go.Figure:
-    """Predicted against observed share of right labels; on the diagonal a probability means what it says."""
+    """Observed frequency against predicted probability: a calibrated model lies on the diagonal."""
     colours = palette(dark)
     bins = [entry for entry in calibration["bins"] if entry["pairs"]]
     fig = go.Figure(
@@ -84,15 +84,15 @@ def reliability(calibration: dict[str, Any], dark: bool) -> go.Figure:
                 marker={"size": 9},
                 line={"color": colours.chosen},
                 hovertext=[
-                    f"given {entry['predicted']:.0f} %, right {entry['observed']:.0f} % of {entry['pairs']} times"
+                    f"predicted {entry['predicted']:.0f} %, observed {entry['observed']:.0f} % ({entry['pairs']} pairs)"
                     for entry in bins
                 ],
                 hoverinfo="text",
             ),
         ]
     )
-    fig.update_xaxes(title="probability given, %", range=[0, 102])
-    fig.update_yaxes(title="share that is right, %", range=[0, 102])
+    fig.update_xaxes(title="predicted probability, %", range=[0, 102])
+    fig.update_yaxes(title="observed frequency, %", range=[0, 102])
     fig.update_layout(showlegend=False)
     return _framed(fig, dark, height=300)
 

@@ -1,4 +1,4 @@
-"""The beam search as a tree: what was kept, what was dropped, what finished."""
+"""The beam search as a tree of kept, dropped and finished prefixes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from views.style import Palette, palette, percent, plain
 KEPT, FINISHED, DROPPED = "kept in the beam", "finished path", "dropped"
 _SYMBOLS = {KEPT: "circle", FINISHED: "square", DROPPED: "x-thin"}
 _SIZES = {KEPT: 11, FINISHED: 12, DROPPED: 8}
-_DROPPED_AT_LEAST = 3  # dropped branches that are shown however improbable: what nearly stayed
+_MIN_DROPPED = 3  # dropped branches that are shown however improbable
 _ROW = 36  # pixels between neighbouring leaves
 _WIDTHS = (1.0, 2.0, 3.5, 5.5, 8.0)  # pixels; an edge's width is its probability, in these steps
 
@@ -50,14 +50,14 @@ class Node:
 
 
 def build(trace: Trace, min_prob: float) -> Node:
-    """The tree of all that is at least `min_prob` probable, and of the finished paths whatever they are."""
-    root = _grow(trace, 0, 0, min_prob, min(min_prob, _strongest_dropped(trace)))
+    """The tree of all branches with at least the probability `min_prob`, and of all finished paths."""
+    root = _build_node(trace, 0, 0, min_prob, min(min_prob, _strongest_dropped(trace)))
     _place(root, itertools.count())
     return root
 
 
 def _strongest_dropped(trace: Trace) -> float:
-    """The probability that `_DROPPED_AT_LEAST` dropped branches reach."""
+    """The probability that `_MIN_DROPPED` dropped branches reach."""
     totals = []
     for step, here in enumerate(trace.steps):
         total = np.exp(here.log_probs)[:, None] * here.probs[:, : trace.end]  # (prefix, label)
@@ -66,10 +66,10 @@ def _strongest_dropped(trace: Trace) -> float:
             total[after.parents, after.tokens] = 0.0  # these were kept
         totals.append(total.ravel())
     ranked = np.sort(np.concatenate(totals))[::-1]
-    return float(ranked[:_DROPPED_AT_LEAST].min())
+    return float(ranked[:_MIN_DROPPED].min())
 
 
-def _grow(trace: Trace, step: int, row: int, min_prob: float, min_dropped: float) -> Node:
+def _build_node(trace: Trace, step: int, row: int, min_prob: float, min_dropped: float) -> Node:
     """The node of one expanded prefix and all below it that reaches the given probabilities."""
     here = trace.steps[step]
     parent = int(here.parents[row])
@@ -82,9 +82,9 @@ def _grow(trace: Trace, step: int, row: int, min_prob: float, min_dropped: float
         node.note = "no finished path that was kept passes here"
 
     kept = _kept_children(trace, step, row)
-    grown = (_grow(trace, step + 1, child, min_prob, min_dropped) for child in kept.values())
+    expanded = (_build_node(trace, step + 1, child, min_prob, min_dropped) for child in kept.values())
     node.children = [
-        child for child in grown if child.path is not None or child.children or math.exp(child.log_prob) >= min_prob
+        child for child in expanded if child.path is not None or child.children or math.exp(child.log_prob) >= min_prob
     ]
     node.children += _finished(trace, node, through)
     node.children += _dropped(trace, node, set(kept), min_dropped)
@@ -109,7 +109,7 @@ def _finished(trace: Trace, node: Node, through: list[int]) -> Iterator[Node]:
 
 
 def _dropped(trace: Trace, node: Node, kept: set[int], min_prob: float) -> Iterator[Node]:
-    """Expansions that did not stay in the beam, with what they lost to."""
+    """Expansions that did not stay in the beam, with the probability they would have needed."""
     if node.step + 1 < len(trace.steps):
         weakest = math.exp(float(trace.steps[node.step + 1].log_probs.min()))
         note = f"not among the {trace.beam} best, the last of which has {percent(weakest)}"
@@ -183,7 +183,7 @@ def figure(trace: Trace, chosen: int, dark: bool, min_prob: float) -> go.Figure:
 
 
 def _draw_edges(fig: go.Figure, nodes: list[Node], on_path: set[int], colours: Palette) -> None:
-    """One trace for each look, its edges separated by gaps: plotly has one width and dash a trace."""
+    """One trace for each style, its edges separated by gaps: a plotly trace has one width and one dash."""
     lines: dict[tuple[bool, str, float], tuple[list[float | None], list[float | None]]] = defaultdict(lambda: ([], []))
     for parent in nodes:
         for child in parent.children:
@@ -202,7 +202,7 @@ def _draw_edges(fig: go.Figure, nodes: list[Node], on_path: set[int], colours: P
 
 
 def _draw_nodes(fig: go.Figure, nodes: list[Node], on_path: set[int], colours: Palette) -> None:
-    for kind, colour in _looks(colours).items():
+    for kind, colour in _colours_by_kind(colours).items():
         some = [node for node in nodes if node.kind == kind]
         shades = [colours.chosen if id(node) in on_path else colour for node in some]
         fig.add_scatter(
@@ -225,13 +225,13 @@ def _draw_nodes(fig: go.Figure, nodes: list[Node], on_path: set[int], colours: P
 
 def _draw_legend(fig: go.Figure, colours: Palette) -> None:
     """Entries of their own: the points' colours vary within one trace."""
-    for kind, look in _looks(colours).items():
-        fig.add_scatter(x=[None], y=[None], mode="markers", name=kind, marker=_marker(kind, look, colours))
+    for kind, colour in _colours_by_kind(colours).items():
+        fig.add_scatter(x=[None], y=[None], mode="markers", name=kind, marker=_marker(kind, colour, colours))
     line = {"color": colours.chosen, "width": _WIDTHS[2]}
     fig.add_scatter(x=[None], y=[None], mode="lines", name="chosen path", line=line)
 
 
-def _looks(colours: Palette) -> dict[str, str]:
+def _colours_by_kind(colours: Palette) -> dict[str, str]:
     return {KEPT: colours.kept, FINISHED: colours.finished, DROPPED: colours.faint}
 
 

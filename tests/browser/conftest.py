@@ -1,4 +1,4 @@
-"""The dashboard as a person starts it, in a real browser, with the shipped checkpoint."""
+"""The dashboard, started as a user starts it, in a real browser and with the shipped checkpoint."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 @pytest.fixture(scope="session")
 def server(browser: Browser) -> Iterator[Server]:
-    """The app, started as the README says; the browser is there before it, as a person's would be."""
+    """The app, started as the README says; the browser runs before it, as a user's does."""
     with serve("dashboard/app.py", CNNRNN_DATA=str(ROOT.parent / "shared" / "data")) as server:
         yield server
         log = server.log()
@@ -34,11 +34,11 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture
 def page(browser: Browser, server: Server) -> Iterator[Page]:
     page = browser.new_page(viewport={"width": 1300, "height": 2600})
-    asked: list[str] = []
-    page.on("request", lambda request: asked.append(request.url))
+    requests: list[str] = []
+    page.on("request", lambda request: requests.append(request.url))
     page.goto(server.address)
     page.set_default_timeout(PATIENCE)
     yield page
     page.close()
-    elsewhere = [url for url in asked if not url.startswith((server.address, "data:", "blob:"))]
-    assert elsewhere == []  # no network at run time
+    external = [url for url in requests if not url.startswith((server.address, "data:", "blob:"))]
+    assert external == []  # no network at run time

@@ -1,4 +1,4 @@
-"""The first page in a real browser, with the shipped checkpoint: what a person does and sees."""
+"""The decode page in a real browser, with the shipped checkpoint."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from playwright.sync_api import Page, expect
 
 def steps(page: Page) -> list[str]:
     """The headings above the maps."""
-    page.get_by_text("The same as a table").wait_for(timeout=PATIENCE)
+    page.get_by_text("Table of the steps").wait_for(timeout=PATIENCE)
     return [text for text in page.locator("strong").all_inner_texts() if re.match(r"\d+ · ", text)]
 
 
@@ -22,10 +22,10 @@ def maps(page: Page) -> list[str]:
     return [str(image.get_attribute("src")) for image in page.get_by_alt_text("Evidence for").all()]
 
 
-def test_from_an_upload_to_the_maps_of_another_path(page: Page, server: Server) -> None:
+def test_upload_an_image_and_choose_another_path(page: Page, server: Server) -> None:
     expect(page.get_by_role("heading", name="Why these labels?")).to_be_visible(timeout=PATIENCE)
     print(f"\nstreamlit run to the page: {time.perf_counter() - server.started:.2f} s")
-    expect(page.get_by_text("The same as a table")).to_be_visible(timeout=PATIENCE)  # the first sample is there already
+    expect(page.get_by_text("Table of the steps")).to_be_visible(timeout=PATIENCE)  # the first sample is there already
     print(f"streamlit run to a decoded sample: {time.perf_counter() - server.started:.2f} s")
     started = time.perf_counter()
     page.locator("input[type=file]").set_input_files(ROOT / "dashboard" / "samples" / "cat.jpg")
@@ -43,24 +43,24 @@ def test_from_an_upload_to_the_maps_of_another_path(page: Page, server: Server) 
     assert leaves.count() >= 3  # the finished paths, as squares
     started = time.perf_counter()
     leaves.nth(1).click(force=True)
-    expect(page.get_by_text("The chosen path's labels")).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_text("Labels of the chosen path")).to_be_visible(timeout=PATIENCE)
     settle(page)
     print(f"click to another path's maps: {time.perf_counter() - started:.2f} s")
     assert steps(page) != ["1 · cat", "2 · END"]
     assert maps(page) != before
 
-    page.get_by_role("combobox", name=re.compile("Path")).click()  # the same by a control
+    page.get_by_role("combobox", name=re.compile("Path")).click()  # the select box does the same
     page.keyboard.press("Home")
     best = page.get_by_role("option").first
     best.wait_for()
-    seconds = answered_in(best, '!document.body.innerText.includes("The chosen path\'s labels")')
+    seconds = answered_in(best, '!document.body.innerText.includes("Labels of the chosen path")')
     print(f"another path: {seconds:.2f} s")
     settle(page)
     assert steps(page) == ["1 · cat", "2 · END"]
 
 
-def test_the_next_uploads_are_there_sooner(page: Page) -> None:
-    page.get_by_text("The same as a table").wait_for(timeout=PATIENCE)
+def test_later_uploads_are_decoded(page: Page) -> None:
+    page.get_by_text("Table of the steps").wait_for(timeout=PATIENCE)
     for number, (name, label) in enumerate([("astronaut", "person"), ("cat", "cat"), ("astronaut", "person")]):
         with Image.open(ROOT / "dashboard" / "samples" / f"{name}.jpg") as sample:
             sample.crop((number, number, *sample.size)).save(file := io.BytesIO(), "JPEG")  # seen by no test before
@@ -73,7 +73,7 @@ def test_the_next_uploads_are_there_sooner(page: Page) -> None:
         print(f"\nthe next upload's labels: {time.perf_counter() - started:.2f} s")
 
 
-def test_steps_by_key_and_another_target_follow_at_once(page: Page, server: Server) -> None:
+def test_arrow_keys_change_the_step_and_another_target_changes_the_maps(page: Page, server: Server) -> None:
     page.goto(f"{server.address}/?sample=cat")
     expect(page.get_by_alt_text("The image cat")).to_be_visible(timeout=PATIENCE)
     settle(page)
@@ -91,7 +91,7 @@ def test_steps_by_key_and_another_target_follow_at_once(page: Page, server: Serv
     settle(page)
     page.locator("[data-testid=stPopover] button").filter(has_text="Maps").click()
     for target in ("log-probability", "logit"):
-        page.get_by_role("combobox", name=re.compile("Maps explain")).click()
+        page.get_by_role("combobox", name=re.compile("Map target")).click()
         option = page.get_by_role("option", name=target, exact=True)
         option.wait_for()
         idle(page)
@@ -100,7 +100,7 @@ def test_steps_by_key_and_another_target_follow_at_once(page: Page, server: Serv
         seconds = answered_in(option, f"!({last})")
         print(f"another target's maps: {seconds:.2f} s")
         settle(page)
-    expect(page.get_by_text("whatever the other labels have")).to_be_visible()
+    expect(page.get_by_text("whatever the logits of the other labels are")).to_be_visible()
     assert maps(page) != before
 
 
@@ -112,7 +112,7 @@ _PASTE = """(bytes) => {
 
 
 def test_a_pasted_image_is_decoded(page: Page) -> None:
-    expect(page.get_by_text("Step by step")).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_text("Decoding steps")).to_be_visible(timeout=PATIENCE)
     settle(page)
     page.locator("body[data-paste]").wait_for(state="attached")
     page.evaluate(_PASTE, list((ROOT / "dashboard" / "samples" / "cat.jpg").read_bytes()))
@@ -120,14 +120,14 @@ def test_a_pasted_image_is_decoded(page: Page) -> None:
     expect(page.locator(".stMarkdownBadge")).to_have_text(["cat"], timeout=PATIENCE)
 
 
-def test_a_bad_upload_is_a_line_not_a_traceback(page: Page, tmp_path: Path) -> None:
+def test_a_bad_upload_is_an_error_message_without_a_traceback(page: Page, tmp_path: Path) -> None:
     broken = tmp_path / "<img src=x onerror=alert(1)>.jpg"
     broken.write_bytes((ROOT / "dashboard" / "samples" / "cat.jpg").read_bytes()[:5000])
-    expect(page.get_by_text("Step by step")).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_text("Decoding steps")).to_be_visible(timeout=PATIENCE)
     page.locator("input[type=file]").set_input_files(broken)
     expect(page.get_by_text("damaged or cut off")).to_be_visible(timeout=PATIENCE)
     assert "Traceback" not in page.locator("body").inner_text()
-    page.get_by_text("astronaut", exact=True).click()  # and the page goes on
+    page.get_by_text("astronaut", exact=True).click()  # the page still works
     expect(page.get_by_alt_text("The image astronaut")).to_be_visible(timeout=PATIENCE)
 
 

@@ -1,4 +1,4 @@
-"""Many people at once: everybody sees what belongs to his own image, soon, and nothing of them stays behind."""
+"""Many sessions at once: each gets the result of its own image, and their memory is freed afterwards."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from cnnrnn.inference.predictor import decode_image, encode_image
 from views.style import percent
 
 PEOPLE = 20
-SOAK = "CNNRNN_SOAK_WAVES" in os.environ  # of people with new images each time; else the same ones come again
+SOAK = "CNNRNN_SOAK_WAVES" in os.environ  # new images in each wave; otherwise every wave has the same ones
 WAVES = int(os.environ.get("CNNRNN_SOAK_WAVES", "3"))
-# Waves until the server's caches are as full as they get: it keeps 64 encoded images for all.
+# Waves until the server's caches are full: they hold 64 encoded images for all sessions.
 FULL = 4 if SOAK else 1
 
 
 def images(wave: int) -> list[bytes]:
-    """Twenty different images, from a cat that fades into an astronaut: the model is of twenty minds about them."""
+    """Twenty different images, from a cat that fades into an astronaut, with different predictions."""
     cat, astronaut = (
         Image.open(ROOT / "dashboard" / "samples" / f"{name}.jpg").convert("RGB").resize((360, 360))
         for name in ("cat", "astronaut")
@@ -33,27 +33,27 @@ def images(wave: int) -> list[bytes]:
     files = []
     for number in range(PEOPLE):
         buffer = io.BytesIO()
-        share = 0.25 + 0.5 * (number + wave / WAVES) / PEOPLE  # where the model wavers
+        share = 0.25 + 0.5 * (number + wave / WAVES) / PEOPLE  # where the prediction changes
         Image.blend(cat, astronaut, share).save(buffer, "PNG")
         files.append(buffer.getvalue())
     return files
 
 
 def expected_of(checkpoint: Checkpoint, data: bytes) -> tuple[list[str], str]:
-    """The labels of the best path and its probability, as the page writes it."""
+    """The labels of the best path and its probability, as the page displays it."""
     trace = decode_image(checkpoint, encode_image(checkpoint, open_image(data, 1024))[1], 8)
     return trace.names(trace.paths[0].tokens), percent(trace.paths[0].prob)
 
 
 def upload_at_once(browser: Browser, server: Server, files: list[bytes], expected: list[tuple[list[str], str]]) -> None:
-    """A session for each file, all open at the same time, each checked for its own result."""
+    """Open a session for each file, all at the same time, and check that each has its own result."""
     contexts = [browser.new_context(viewport={"width": 900, "height": 600}) for _ in files]
     try:
         pages = [context.new_page() for context in contexts]
         for page in pages:
             page.goto(server.address, wait_until="commit", timeout=2 * PATIENCE)
         for page in pages:
-            expect(page.get_by_text("Step by step")).to_be_visible(timeout=2 * PATIENCE)
+            expect(page.get_by_text("Decoding steps")).to_be_visible(timeout=2 * PATIENCE)
         started = time.perf_counter()
         for number, (page, data) in enumerate(zip(pages, files, strict=True)):
             file = {"name": f"person {number}.png", "mimeType": "image/png", "buffer": data}
@@ -71,7 +71,7 @@ def upload_at_once(browser: Browser, server: Server, files: list[bytes], expecte
 
 
 def resident(server: Server) -> float:
-    """Memory of the server in MB, when it has given back what it gives back once people have left."""
+    """Memory of the server in MB, after the delay in which it frees the memory of ended sessions."""
     least, until = float("inf"), time.perf_counter() + 10
     while time.perf_counter() < until:
         status = Path(f"/proc/{server.pid}/status").read_text()
@@ -80,22 +80,20 @@ def resident(server: Server) -> float:
     return least
 
 
-def test_twenty_sessions_never_see_each_others_results_and_leave_no_memory_behind(
-    browser: Browser, server: Server
-) -> None:
+def test_twenty_sessions_have_their_own_results_and_free_their_memory(browser: Browser, server: Server) -> None:
     checkpoint = Checkpoint.load(ROOT / "checkpoints" / "voc")
     memory = []
     for wave in range(WAVES):
         files = images(wave if SOAK else 0)
         expected = [expected_of(checkpoint, data) for data in files]
-        assert len(set(map(str, expected))) > PEOPLE / 2  # mixing would be seen
+        assert len(set(map(str, expected))) > PEOPLE / 2  # mixed results would differ
         upload_at_once(browser, server, files, expected)
         memory.append(resident(server))
         print(f"the server's memory afterwards: {memory[-1]:.0f} MB")
     assert max(memory[FULL:]) < 1.1 * max(memory[: FULL + 1])
 
 
-def test_a_long_evaluation_does_not_hold_up_anybody_else(browser: Browser, server: Server, shared_data: Path) -> None:
+def test_a_long_evaluation_does_not_block_other_sessions(browser: Browser, server: Server, shared_data: Path) -> None:
     busy, other = browser.new_page(), browser.new_page()
     busy.goto(f"{server.address}/evaluate")
     busy.get_by_role("button", name="Evaluate", exact=True).click(timeout=PATIENCE)
@@ -109,7 +107,7 @@ def test_a_long_evaluation_does_not_hold_up_anybody_else(browser: Browser, serve
         seconds = answered_in(on, f"!!document.querySelector('img[alt$=\"evidence of step {step}\"]')")
         print(f"\nanother step while somebody evaluates: {seconds:.2f} s")
         assert seconds < 3
-    expect(stop).to_be_visible()  # all that while
+    expect(stop).to_be_visible()  # the evaluation still runs
     stop.click()
     expect(stop).to_be_hidden(timeout=PATIENCE)
     for page in (busy, other):

@@ -1,4 +1,4 @@
-"""The main story of every further page, in a real browser, at the width of a desktop and of a phone."""
+"""The main use of every other page in a real browser, at the width of a desktop and of a phone."""
 
 from __future__ import annotations
 
@@ -18,38 +18,38 @@ def opened(page: Page, server: Server, path: str, width: int, title: str) -> Non
     expect(page.get_by_role("heading", name=title)).to_be_visible(timeout=PATIENCE)
     settle(page)
     wide = page.evaluate("document.documentElement.scrollWidth")
-    assert wide <= width  # nothing sticks out sideways
+    assert wide <= width  # no horizontal overflow
 
 
 @pytest.mark.parametrize("width", WIDTHS)
-def test_a_label_that_is_told_changes_the_others(page: Page, server: Server, width: int) -> None:
-    opened(page, server, "what_if?sample=astronaut", width, "What if it were told otherwise?")
-    page.get_by_role("combobox", name=re.compile("It never says")).click()
+def test_an_excluded_label_changes_the_best_path(page: Page, server: Server, width: int) -> None:
+    opened(page, server, "what_if?sample=astronaut", width, "What does the prediction depend on?")
+    page.get_by_role("combobox", name=re.compile("Excluded labels")).click()
     page.keyboard.type("person")  # a long list shows its first entries only
     person = page.get_by_role("option", name="person", exact=True)
     person.wait_for()
     seconds = answered_in(person, "document.body.innerText.includes('Best path before')")
     print(f"\na what-if: {seconds:.2f} s")
-    told = page.locator("p").filter(has_text="Best path before")  # only this section compares the two
-    expect(told).to_be_visible(timeout=PATIENCE)
+    paths = page.locator("p").filter(has_text="Best path before")  # only this section compares the two
+    expect(paths).to_be_visible(timeout=PATIENCE)
     settle(page)
-    before, now = told.inner_text().split("Best path now")
+    before, after = paths.inner_text().split("Best path after")
     assert "person" in before
-    assert "person" not in now
+    assert "person" not in after
     expect(page.get_by_alt_text(re.compile("The image with the evidence for"))).to_be_visible(timeout=PATIENCE)
 
 
 @pytest.mark.parametrize("width", WIDTHS)
-def test_the_map_shows_labels_and_the_images_way(page: Page, server: Server, width: int) -> None:
-    opened(page, server, "label_space?sample=cat", width, "What does it believe is alike?")
+def test_the_map_has_labels_and_decoding_steps(page: Page, server: Server, width: int) -> None:
+    opened(page, server, "label_space?sample=cat", width, "Which labels are similar?")
     expect(page.locator(".js-plotly-plot")).to_have_count(2, timeout=PATIENCE)  # the map and the matrix
     chart = page.locator(".js-plotly-plot").first
     expect(chart.get_by_text("aeroplane")).to_be_visible(timeout=PATIENCE)
-    expect(page.get_by_text("then cat")).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_text("1 cat")).to_be_visible(timeout=PATIENCE)
 
 
 @pytest.mark.parametrize("width", WIDTHS)
-def test_the_model_tells_how_good_it_is(page: Page, server: Server, width: int) -> None:
+def test_the_model_page_has_metrics_settings_and_files(page: Page, server: Server, width: int) -> None:
     opened(page, server, "model", width, "What is this model?")
     expect(page.get_by_text("mAP", exact=True).first).to_be_visible(timeout=PATIENCE)
     expect(page.get_by_text(re.compile("cnnrnn train .*--dataset voc0712"))).to_be_visible(timeout=PATIENCE)
@@ -62,25 +62,25 @@ def test_an_upload_stays_chosen_on_the_next_page(page: Page, server: Server) -> 
     expect(page.get_by_alt_text("The image cat.jpg")).to_be_visible(timeout=PATIENCE)
     settle(page)
     page.get_by_role("link", name="What if?").click()
-    expect(page.get_by_role("heading", name="Told what to say")).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_role("heading", name="Constrained decoding")).to_be_visible(timeout=PATIENCE)
     expect(page.get_by_alt_text("The image cat.jpg")).to_be_visible(timeout=PATIENCE)
 
 
 @pytest.mark.parametrize("width", WIDTHS)
-def test_two_models_on_one_image_side_by_side(page: Page, server: Server, width: int) -> None:
+def test_two_models_are_compared_on_one_image(page: Page, server: Server, width: int) -> None:
     opened(page, server, "compare?sample=cat&other_model=voc-sigmoid", width, "What is different?")
     expect(page.get_by_role("heading", name="voc-sigmoid")).to_be_visible(timeout=PATIENCE)
     expect(page.get_by_alt_text("The image cat")).to_have_count(2, timeout=PATIENCE)
     badges = page.locator(".stMarkdownBadge")
     expect(badges).to_have_text(["cat", "cat"], timeout=PATIENCE)  # they agree: none is marked as "only here"
-    expect(page.get_by_text("there is no sequence to search")).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_text("predict no sequence")).to_be_visible(timeout=PATIENCE)
 
 
 @pytest.mark.parametrize("width", WIDTHS)
-def test_an_evaluation_is_stopped_and_its_mistakes_are_opened(
+def test_an_evaluation_is_stopped_and_an_error_opens_in_decode(
     page: Page, server: Server, width: int, shared_data: Path
 ) -> None:
-    opened(page, server, "evaluate", width, "How good is it, and where does it fail?")
+    opened(page, server, "evaluate", width, "How good is the model, and where does it fail?")
     page.get_by_role("combobox", name=re.compile("Split")).click()
     page.get_by_role("option", name="test", exact=True).click()
     settle(page)
@@ -91,9 +91,9 @@ def test_an_evaluation_is_stopped_and_its_mistakes_are_opened(
     settle(page)
     count = re.search(r"(\d+) images, coverage", page.locator("[data-testid=stMain]").inner_text())
     assert count is not None
-    assert 64 <= int(count[1]) < 1136  # what was done is kept, and no more is done
+    assert 64 <= int(count[1]) < 1136  # the finished images are kept
     wide = page.evaluate("document.documentElement.scrollWidth")
     assert wide <= width
     page.get_by_role("button", name="Open in Decode").first.click()
     expect(page.get_by_role("heading", name="Why these labels?")).to_be_visible(timeout=PATIENCE)
-    expect(page.get_by_text("Truth:")).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_text("Ground truth:")).to_be_visible(timeout=PATIENCE)

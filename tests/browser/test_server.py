@@ -1,4 +1,4 @@
-"""The server's bounds around pages that are not the dashboard's own: they need no model."""
+"""The server's limits and error reports, with a small page that needs no model."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ def script(tmp_path: Path) -> Path:
     return path
 
 
-def test_what_nobody_expected_is_a_number_on_the_page_and_whole_in_the_log(browser: Browser, script: Path) -> None:
+def test_an_unexpected_error_is_logged_under_the_reference_on_the_page(browser: Browser, script: Path) -> None:
     with serve(script, PYTHONPATH=str(ROOT / "dashboard")) as server:
         page = browser.new_page()
         page.goto(server.address)
         page.get_by_role("button", name="Break").click()
-        alert = page.get_by_text("Something went wrong that should not have")
+        alert = page.get_by_text("An unexpected error occurred")
         expect(alert).to_be_visible(timeout=PATIENCE)
         settle(page)
         reference = re.search(r"reference (\w{8})", alert.inner_text())
@@ -48,7 +48,7 @@ def test_what_nobody_expected_is_a_number_on_the_page_and_whole_in_the_log(brows
         page.close()
 
 
-def test_a_session_can_upload_so_many_files_and_no_more(browser: Browser, script: Path) -> None:
+def test_the_uploads_of_a_session_are_limited(browser: Browser, script: Path) -> None:
     with serve(script, PYTHONPATH=str(ROOT / "dashboard")) as server:
         first, second = browser.new_page(), browser.new_page()
         for page in (first, second):
@@ -58,7 +58,7 @@ def test_a_session_can_upload_so_many_files_and_no_more(browser: Browser, script
         expect(first.get_by_text("60 files arrived")).to_be_visible(timeout=PATIENCE)
         settle(first)
         expect(first.get_by_text("60 files arrived")).to_be_visible()
-        second.locator("input[type=file]").set_input_files(files[:3])  # somebody else's are not in the way
+        second.locator("input[type=file]").set_input_files(files[:3])  # the limit is per session
         expect(second.get_by_text("3 files arrived")).to_be_visible(timeout=PATIENCE)
         for page in (first, second):
             page.close()

@@ -1,4 +1,4 @@
-"""Labels, file names and EXIF that are HTML, Markdown or a script stay what they are: text."""
+"""Labels, file names and EXIF that contain HTML, Markdown or scripts are displayed as text."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ LISTEN = "window.owned = () => { window.wasOwned = true }; window.alert = window
 TINY = [*TINY_BACKBONE, "--embedding", "16", "--hidden", "16"]
 
 
-def image(image: Image.Image, path: Path) -> None:
+def save_with_exif(image: Image.Image, path: Path) -> None:
     exif = Image.Exif()
     exif[0x010E], exif[0x013B] = SCRIPT, IMAGE  # description and artist
     image.save(path, exif=exif)
@@ -42,28 +42,28 @@ def cnnrnn(*arguments: object) -> None:
 
 @pytest.fixture(scope="module")
 def evil(scenes_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A dashboard beside a checkpoint that was trained on such names, and an evaluation of it, all made as usual."""
-    place = tmp_path_factory.mktemp("evil")
-    shutil.copytree(ROOT / "dashboard", place / "dashboard")
+    """A copy of the dashboard with a checkpoint that was trained on such labels, and an evaluation of it."""
+    folder = tmp_path_factory.mktemp("evil")
+    shutil.copytree(ROOT / "dashboard", folder / "dashboard")
     rows = []
     for number, sample in enumerate(load_split("scenes", scenes_root, "train").samples[:120]):
         name = f"{IMAGE} {number}.png"
-        image(Image.open(sample.image), place / name)
+        save_with_exif(Image.open(sample.image), folder / name)
         labels = "|".join(LABELS[label] for label in sorted(sample.labels))
         split = "test" if number % 10 == 0 else "val" if number % 5 == 0 else "train"
         rows.append(f'{name},"{labels.replace(chr(34), 2 * chr(34))}",{split}\n')
-    table = place / "images.csv"
+    table = folder / "images.csv"
     table.write_text("image,labels,split\n" + "".join(rows))
     data = ["--dataset", "table", "--root", table, "--separator", "|"]
-    checkpoint = place / "checkpoints" / "<b>evil"
+    checkpoint = folder / "checkpoints" / "<b>evil"
     cnnrnn(
-        "train", *data, "--out", place / "run", *TINY, "--epochs", 16, "--batch-size", 8, "--backbone-lr", 3e-3,
+        "train", *data, "--out", folder / "run", *TINY, "--epochs", 16, "--batch-size", 8, "--backbone-lr", 3e-3,
         "--lr", 3e-3, "--auxiliary", 1,
     )  # fmt: skip
-    shutil.copytree(place / "run" / "best", checkpoint)
-    files = ["--per-image", place / f"{IMAGE}.jsonl", "--html", place / "report.html"]
+    shutil.copytree(folder / "run" / "best", checkpoint)
+    files = ["--per-image", folder / f"{IMAGE}.jsonl", "--html", folder / "report.html"]
     cnnrnn("evaluate", "--checkpoint", checkpoint, *data, "--min-positives", 1, "--record", *files)
-    return place
+    return folder
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +75,7 @@ def visit(evil: Path, browser: Browser) -> Iterator[Page]:
         page.set_default_timeout(PATIENCE)
         yield page
         assert "Traceback" not in server.log()
-        assert str(evil) not in page.content()  # no path of the server's
+        assert str(evil) not in page.content()  # no path of the server
         page.close()
 
 
@@ -84,7 +84,7 @@ def assert_untouched(page: Page) -> None:
     assert page.evaluate("window.owned !== undefined && !window.wasOwned")
     for element in ("img[src='x']", "svg[onload]", "[onerror]", "a[href^=javascript]", "b:has-text('evil')"):
         assert page.locator(element).count() == 0, element
-    assert "Something went wrong" not in page.locator("body").inner_text()
+    assert "An unexpected error" not in page.locator("body").inner_text()
 
 
 def go(page: Page, title: str, question: str) -> None:
@@ -92,18 +92,18 @@ def go(page: Page, title: str, question: str) -> None:
     expect(page.get_by_role("heading", name=question)).to_be_visible()
 
 
-def test_a_image_with_such_a_name_is_decoded_into_such_labels(visit: Page, evil: Path) -> None:
+def test_the_decode_page_escapes_file_names_and_labels(visit: Page, evil: Path) -> None:
     visit.locator("input[type=file]").first.set_input_files(evil / f"{IMAGE} 0.png")
     expect(visit.get_by_alt_text(f"The image {IMAGE} 0.png")).to_be_visible()
-    expect(visit.get_by_text("Step by step")).to_be_visible()
+    expect(visit.get_by_text("Decoding steps")).to_be_visible()
     settle(visit)
     badges = visit.locator(".stMarkdownBadge").all_inner_texts()
     assert badges
-    assert set(badges) <= set(LABELS.values())  # as they were written
+    assert set(badges) <= set(LABELS.values())  # unchanged
     assert_untouched(visit)
 
 
-def test_its_report_is_as_safe_as_the_page(visit: Page, evil: Path, browser: Browser, tmp_path: Path) -> None:
+def test_the_exported_report_escapes_labels(visit: Page, evil: Path, browser: Browser, tmp_path: Path) -> None:
     with visit.expect_download() as download:
         visit.get_by_role("button", name="Report (HTML)").click()
     download.value.save_as(tmp_path / "decoded.html")
@@ -122,22 +122,22 @@ def test_its_report_is_as_safe_as_the_page(visit: Page, evil: Path, browser: Bro
 @pytest.mark.parametrize(
     ("title", "question"),
     [
-        ("What if?", "What if it were told otherwise?"),
-        ("Label space", "What does it believe is alike?"),
+        ("What if?", "What does the prediction depend on?"),
+        ("Label space", "Which labels are similar?"),
         ("Compare", "What is different?"),
         ("Model", "What is this model?"),
     ],
 )
-def test_every_page_shows_them_as_text(visit: Page, title: str, question: str) -> None:
+def test_every_page_escapes_labels(visit: Page, title: str, question: str) -> None:
     go(visit, title, question)
     settle(visit)
     assert_untouched(visit)
-    if title != "Compare":  # with one model there is nothing to compare
+    if title != "Compare":  # there is only one model
         assert "owned()" in visit.locator("[data-testid=stMain]").inner_text()
 
 
-def test_an_evaluation_is_opened_and_its_mistakes_shown(visit: Page, evil: Path) -> None:
-    go(visit, "Evaluate", "How good is it, and where does it fail?")
+def test_the_evaluate_page_escapes_labels_and_file_names(visit: Page, evil: Path) -> None:
+    go(visit, "Evaluate", "How good is the model, and where does it fail?")
     visit.locator("input[type=file]").first.set_input_files(evil / f"{IMAGE}.jsonl")
     expect(visit.get_by_role("heading", name=f"{IMAGE}.jsonl")).to_be_visible()
     settle(visit)

@@ -26,44 +26,44 @@ def app(scenes_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.fixture
-def pictures_shown(monkeypatch: pytest.MonkeyPatch) -> Callable[[AppTest], list[tuple[str, bytes]]]:
-    """Of a page that ran: every picture on it as the file that the browser is given, behind its alternative text."""
+def displayed_images(monkeypatch: pytest.MonkeyPatch) -> Callable[[AppTest], list[tuple[str, bytes]]]:
+    """Lists the images of a page that ran, as pairs of the alternative text and the file sent to the browser."""
     files: dict[str, bytes] = {}
     load = MemoryMediaFileStorage.load_and_get_id
 
-    def remembered(self: MemoryMediaFileStorage, data: str | bytes, *rest: Any, **named: Any) -> str:
+    def load_and_record(self: MemoryMediaFileStorage, data: str | bytes, *rest: Any, **named: Any) -> str:
         name = load(self, data, *rest, **named)
         files[name] = data if isinstance(data, bytes) else Path(data).read_bytes()
         return name
 
-    monkeypatch.setattr(MemoryMediaFileStorage, "load_and_get_id", remembered)
+    monkeypatch.setattr(MemoryMediaFileStorage, "load_and_get_id", load_and_record)
 
-    def shown(app: AppTest) -> list[tuple[str, bytes]]:
+    def displayed(app: AppTest) -> list[tuple[str, bytes]]:
         images = [image for block in app.get("image") for image in block.proto.imgs]
         return [(image.alt, files[Path(image.url).stem]) for image in images]
 
-    return shown
+    return displayed
 
 
 @pytest.fixture
-def chart_shown() -> Callable[[AppTest, str], list[dict[str, Any]]]:
-    """Of a page that ran: the data of the chart with a key, as the browser is given them."""
+def chart_data() -> Callable[[AppTest, str], list[dict[str, Any]]]:
+    """Returns the data of the chart with a key on a page that ran, as sent to the browser."""
 
-    def shown(app: AppTest, key: str) -> list[dict[str, Any]]:
+    def data(app: AppTest, key: str) -> list[dict[str, Any]]:
         charts = [chart.proto for chart in app.get("plotly_chart") if chart.proto.id.endswith(f"-{key}")]
         assert len(charts) == 1
         return json.loads(charts[0].spec)["data"]
 
-    return shown
+    return data
 
 
 @pytest.fixture
-def data_of() -> Callable[[go.Figure], list[dict[str, Any]]]:
-    """A figure's data as `chart_shown` gives them."""
+def figure_data() -> Callable[[go.Figure], list[dict[str, Any]]]:
+    """Returns a figure's data in the form of `chart_data`."""
     return lambda figure: json.loads(figure.to_json())["data"]
 
 
 @pytest.fixture
 def pixels() -> Callable[[bytes], np.ndarray]:
-    """A picture's file as numbers (height, width, 3)."""
+    """Decodes an image file to (height, width, 3)."""
     return lambda data: np.asarray(Image.open(io.BytesIO(data)).convert("RGB")).astype(int)

@@ -1,4 +1,4 @@
-"""Bars of probabilities: which labels are shown, in which order, and how long each bar is."""
+"""Bars of probabilities: which labels are drawn, in which order, and how long each bar is."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def trace() -> Trace:
     return Trace(LABELS, 2, steps, (PATH,), np.array([0.1, 0.7, 0.05, 0.6]), 0.9)
 
 
-def test_marginals_are_the_most_probable_labels_first_and_those_of_the_path_are_marked() -> None:
+def test_marginals_are_sorted_and_the_labels_of_the_path_are_marked() -> None:
     figure = bars.marginals(trace(), PATH, dark=False, most=2)
     bar = figure.data[0]
     assert bar.orientation == "h"
@@ -42,10 +42,10 @@ def test_marginals_are_the_most_probable_labels_first_and_those_of_the_path_are_
     assert axis.autorange == "reversed"  # the first row is on top
 
 
-def test_a_step_shows_what_it_chose_from_given_the_labels_before_it() -> None:
+def test_step_distribution_is_conditional_on_the_prefix() -> None:
     figure = bars.step_distribution(trace(), PATH, 1, dark=True, most=3)
     bar = figure.data[0]
-    assert list(bar.x) == [0.4, 0.3, 0.25, 0.05]  # the choice, cat, comes last and is shown beyond the three
+    assert list(bar.x) == [0.4, 0.3, 0.25, 0.05]  # cat, the choice, is drawn beyond the three most probable
     assert list(figure.layout.yaxis.ticktext) == ["END", "ant", "dog", "✓ cat"]
     assert list(bar.marker.color) == [DARK.kept, DARK.kept, DARK.kept, DARK.chosen]
     assert bar.textfont.color == DARK.text
@@ -54,13 +54,13 @@ def test_a_step_shows_what_it_chose_from_given_the_labels_before_it() -> None:
     assert list(last.data[0].x) == [0.5, 0.375]
 
 
-def test_every_row_takes_the_same_room() -> None:
+def test_every_row_has_the_same_height() -> None:
     heights = [bars.marginals(trace(), Path((), -1.0, (0,)), False, most).layout.height for most in (1, 2, 3)]
     assert heights[2] - heights[1] == heights[1] - heights[0]
     assert 20 <= heights[1] - heights[0] <= 40
 
 
-def test_bars_start_at_zero_and_a_certain_label_fits_with_its_number() -> None:
+def test_bars_start_at_zero_and_a_bar_of_one_fits_with_its_text() -> None:
     axis = bars.marginals(trace(), PATH, dark=False).layout.xaxis
     assert axis.range[0] == 0
     assert 1.1 < axis.range[1] < 1.5
@@ -75,7 +75,7 @@ def test_a_hand_that_slips_does_not_zoom() -> None:
 
 
 @pytest.mark.parametrize(("count", "rows"), [(20, 8), (3, 3)])
-def test_at_most_eight_marginals_and_six_choices_are_shown(count: int, rows: int) -> None:
+def test_at_most_eight_marginals_and_six_choices_are_drawn(count: int, rows: int) -> None:
     probs = np.linspace(1, 2, count + 1) / np.linspace(1, 2, count + 1).sum()
     step = TraceStep(np.array([-1]), np.array([count + 1]), np.zeros(1), probs[None])
     empty = Path((), float(np.log(probs[-1])), (0,))

@@ -1,4 +1,4 @@
-"""The page's logic, without a browser, on a small checkpoint of rendered scenes."""
+"""The decode page without a browser, with a small checkpoint of rendered scenes."""
 
 from __future__ import annotations
 
@@ -20,10 +20,12 @@ from cnnrnn.inference.predictor import decode_image, encode_image
 from views import bars, tree
 from views.style import percent
 
-Shown = Callable[[AppTest], list[tuple[str, bytes]]]
+Images = Callable[[AppTest], list[tuple[str, bytes]]]
 Chart = Callable[[AppTest, str], list[dict[str, Any]]]
 Data = Callable[[go.Figure], list[dict[str, Any]]]
 Pixels = Callable[[bytes], np.ndarray]
+
+COLUMNS = ("path", "is", "step", "this choice", "whole path", "log-probability", "why")  # of the tree's table
 
 
 @pytest.fixture
@@ -35,7 +37,7 @@ def texts(app: AppTest) -> str:
     return "\n".join(str(block.value) for block in [*app.markdown, *app.caption, *app.error, *app.info])
 
 
-def test_a_sample_is_decoded_at_the_first_visit(app: AppTest) -> None:
+def test_a_first_visit_shows_a_decoded_sample(app: AppTest) -> None:
     app.run()
     assert not app.exception
     assert app.pills(key="sample").value == state.sample_names()[0]
@@ -43,13 +45,14 @@ def test_a_sample_is_decoded_at_the_first_visit(app: AppTest) -> None:
     assert not app.dataframe
     app.session_state["tree_table"] = app.session_state["steps_table"] = True  # opened
     app.run()
-    tree, steps = (frame.value for frame in app.dataframe)
-    assert {"path", "is", "why"} <= set(tree.columns)
-    assert steps.columns[0] == "emitted at all"
-    assert steps["1: " + tree["path"][0].split(" → ")[0]].max() <= 100
+    branches, steps = (frame.value for frame in app.dataframe)
+    assert branches.columns.tolist() == list(COLUMNS)
+    assert steps.columns[0] == "marginal"
+    first = branches["path"][0]  # the most probable prefix has one label
+    assert steps.loc[first, f"1: {first}"] == pytest.approx(100 * branches["this choice"][0])
 
 
-def test_an_upload_is_decoded_and_another_path_changes_everything(app: AppTest, scene: Sample) -> None:
+def test_an_upload_is_decoded_and_another_path_can_be_chosen(app: AppTest, scene: Sample) -> None:
     app.run()
     app.file_uploader(key="upload").upload("scene.png", scene.image.read_bytes())
     app.run()
@@ -71,7 +74,7 @@ def test_an_upload_is_decoded_and_another_path_changes_everything(app: AppTest, 
     assert len(app.selectbox(key="path").options) == 2
 
 
-def test_a_link_opens_a_path_at_a_step(app: AppTest) -> None:
+def test_a_link_reopens_a_path_and_a_step(app: AppTest) -> None:
     app.query_params["path"] = "1"
     app.query_params["step"] = "1"
     app.run()
@@ -85,32 +88,32 @@ def test_a_link_opens_a_path_at_a_step(app: AppTest) -> None:
     assert not app.exception
 
 
-def test_the_arrows_go_from_step_to_step_and_a_map_can_be_taken_off_another(app: AppTest) -> None:
+def test_buttons_change_the_step_and_a_map_can_be_subtracted(app: AppTest) -> None:
     app.run()
     last = len(app.segmented_control(key="step").options) - 1
     for expected in [*range(1, last + 1), last]:
         next(button for button in app.button if button.label == "Next step").click().run()
         assert app.segmented_control(key="step").value == expected
-    less = app.selectbox(key=f"less_{last}")
-    assert len(less.options) == last  # every other step, or none
-    less.set_value(1).run()
+    subtract = app.selectbox(key=f"subtract_{last}")
+    assert len(subtract.options) == last  # every other step, or none
+    subtract.set_value(1).run()
     assert not app.exception
 
 
-def test_the_maps_explain_what_is_asked_for(app: AppTest) -> None:
+def test_the_caption_describes_the_chosen_maps(app: AppTest) -> None:
     app.run()
     for method in ("occlusion", "smoothgrad", "integrated-gradients"):
         app.selectbox(key="method").set_value(method).run()
         assert not app.exception
-        assert f"Maps ({method}) show what speaks" in texts(app)
+        assert f"The maps ({method}) show evidence for" in texts(app)
     app.selectbox(key="target").set_value("contrast").run()
     rival = app.selectbox(key="rival").options[2]
     app.selectbox(key="rival").set_value(2).run()
     assert not app.exception
-    assert f"and not for {rival}" in texts(app)
+    assert f"and against {rival}" in texts(app)
 
 
-def test_one_of_several_uploads_is_chosen(app: AppTest, scenes_root: Path) -> None:
+def test_one_of_several_uploads_can_be_chosen(app: AppTest, scenes_root: Path) -> None:
     app.run()
     samples = load_split("scenes", scenes_root, "test").samples[:3]
     uploader = app.file_uploader(key="upload")
@@ -124,18 +127,18 @@ def test_one_of_several_uploads_is_chosen(app: AppTest, scenes_root: Path) -> No
     assert app.session_state.last_image.name == "0.png"
 
 
-def test_a_image_of_a_data_set_brings_its_truth(
+def test_a_data_set_image_has_its_ground_truth(
     app: AppTest, scenes_root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CNNRNN_DATA", str(scenes_root))
     app.run()
-    app.selectbox(key="shown_dataset").set_value("scenes")
+    app.selectbox(key="browse_dataset").set_value("scenes")
     app.number_input(key="data_number").set_value(3)
     app.button(key="data_show").click().run()
     assert not app.exception
     labels = load_split("scenes", scenes_root, "val").samples[2].labels
-    assert f"Truth: **{', '.join(sorted(labels))}**" in texts(app)
-    app.selectbox(key="shown_dataset").set_value("voc2007")  # not there
+    assert f"Ground truth: **{', '.join(sorted(labels))}**" in texts(app)
+    app.selectbox(key="browse_dataset").set_value("voc2007")  # not there
     app.button(key="data_show").click().run()
     assert not app.exception
     assert len(app.error) == 1
@@ -148,7 +151,7 @@ def test_a_image_of_a_data_set_brings_its_truth(
         ("cut.jpg", lambda encoded: encoded("JPEG")[:300], "damaged or cut off"),
     ],
 )
-def test_a_bad_upload_is_one_line_on_the_page(
+def test_a_bad_upload_is_one_error_message(
     name: str, make: Callable[..., bytes], message: str, app: AppTest, encoded: Callable[..., bytes]
 ) -> None:
     app.run()
@@ -160,7 +163,7 @@ def test_a_bad_upload_is_one_line_on_the_page(
     assert not app.metric
 
 
-def test_a_broken_checkpoint_is_one_line_on_the_page(app: AppTest) -> None:
+def test_a_broken_checkpoint_is_one_error_message(app: AppTest) -> None:
     weights = state.CHECKPOINTS / "voc" / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1])
     app.run()
@@ -168,84 +171,80 @@ def test_a_broken_checkpoint_is_one_line_on_the_page(app: AppTest) -> None:
     assert "half\\-written or was changed" in app.error[0].value
 
 
-def test_no_checkpoint_at_all_says_what_to_do(app: AppTest) -> None:
+def test_without_a_checkpoint_the_page_says_how_to_train_one(app: AppTest) -> None:
     shutil.rmtree(state.CHECKPOINTS / "voc")
     app.run()
     assert not app.exception
     assert "cnnrnn train" in texts(app)
 
 
-def test_the_images_shown_are_the_maps_of_the_chosen_path_as_they_are_asked_for(
-    app: AppTest, images_shown: Shown
-) -> None:
+def test_displayed_maps_follow_the_chosen_path_and_settings(app: AppTest, displayed_images: Images) -> None:
     app.run()
     checkpoint = Checkpoint.load(state.CHECKPOINTS / "voc")
     image = state.open_sample(state.sample_names()[0])
     trace = state.trace(checkpoint, image, 8)
 
-    def check(path: int, maps: state.Maps) -> list[bytes]:
+    def check(path: int, maps: state.MapSettings) -> list[bytes]:
         assert not app.exception
         choices = trace.choices(trace.paths[path])
         explained = state.explanation(checkpoint, image, trace.paths[path].tokens, maps)
         expected = [
             (
                 f"Evidence for {name} at step {step}, over the image",
-                state.draw(image, values, explained.scale, maps),
+                state.render_overlay(image, values, explained.scale, maps),
             )
             for step, (name, values) in enumerate(zip(choices, explained.maps, strict=True), start=1)
         ]
-        found = [(alt, data) for alt, data in images_shown(app) if alt.startswith("Evidence")]
+        found = [(alt, data) for alt, data in displayed_images(app) if alt.startswith("Evidence")]
         assert found == expected
         return [data for _, data in found]
 
-    plain = check(0, state.Maps())
+    plain = check(0, state.MapSettings())
     assert len(set(plain)) > 1
     app.slider(key="opacity").set_value(0.3).run()
-    faint = check(0, state.Maps(opacity=0.3))
+    faint = check(0, state.MapSettings(opacity=0.3))
     app.slider(key="floor").set_value(0.5).run()
-    clear = check(0, state.Maps(opacity=0.3, floor=0.5))
+    clear = check(0, state.MapSettings(opacity=0.3, floor=0.5))
     app.selectbox(key="target").set_value("logit").run()
-    logit = check(0, state.Maps(opacity=0.3, floor=0.5, target="logit"))
+    logit = check(0, state.MapSettings(opacity=0.3, floor=0.5, target="logit"))
     app.selectbox(key="target").set_value("contrast").run()
     app.selectbox(key="rival").set_value(2).run()
-    contrast = check(0, state.Maps(opacity=0.3, floor=0.5, target=2))
+    contrast = check(0, state.MapSettings(opacity=0.3, floor=0.5, target=2))
     app.selectbox(key="method").set_value("occlusion").run()
-    other = check(0, state.Maps("occlusion", 2, 0.3, 0.5))
+    other = check(0, state.MapSettings("occlusion", 2, 0.3, 0.5))
     app.selectbox(key="path").set_value(1).run()
-    check(1, state.Maps("occlusion", 2, 0.3, 0.5))
+    check(1, state.MapSettings("occlusion", 2, 0.3, 0.5))
     assert len({tuple(maps) for maps in (plain, faint, clear, logit, contrast, other)}) == 6
 
 
-def test_the_step_looked_at_lies_over_the_image_less_the_map_of_another(
-    app: AppTest, images_shown: Shown, pixels: Pixels
-) -> None:
+def test_the_map_of_the_chosen_step_lies_over_the_image(app: AppTest, displayed_images: Images, pixels: Pixels) -> None:
     app.run()
     checkpoint = Checkpoint.load(state.CHECKPOINTS / "voc")
     image = state.open_sample(state.sample_names()[0])
     path = state.trace(checkpoint, image, 8).paths[0]
-    explained = state.explanation(checkpoint, image, path.tokens)
-    shown = dict(images_shown(app))
-    assert np.abs(pixels(shown[f"The image {image.name}"]) - np.asarray(image.pixels)).mean() < 4
+    explained = state.explanation(checkpoint, image, path.tokens, state.MapSettings())
+    displayed = dict(displayed_images(app))
+    assert np.abs(pixels(displayed[f"The image {image.name}"]) - np.asarray(image.pixels)).mean() < 4
     app.slider(key="opacity").set_value(0.9)
     app.slider(key="floor").set_value(0.1)
     app.segmented_control(key="step").set_value(1).run()
-    maps = state.Maps(opacity=0.9, floor=0.1)
+    maps = state.MapSettings(opacity=0.9, floor=0.1)
     alt = f"The image {image.name} with the evidence of step 1"
-    first = dict(images_shown(app))[alt]
-    assert first == state.draw(image, explained.maps[0], explained.scale, maps)
-    app.selectbox(key="less_1").set_value(2).run()
-    rest = explained.maps[0] - explained.maps[1].clamp(min=0)  # what speaks against step 2 is not added
-    less = dict(images_shown(app))[alt]
-    assert less == state.draw(image, rest, explained.scale, maps)
-    assert less != first
+    first = dict(displayed_images(app))[alt]
+    assert first == state.render_overlay(image, explained.maps[0], explained.scale, maps)
+    app.selectbox(key="subtract_1").set_value(2).run()
+    difference = explained.maps[0] - explained.maps[1].clamp(min=0)  # evidence against step 2 is not added
+    subtracted = dict(displayed_images(app))[alt]
+    assert subtracted == state.render_overlay(image, difference, explained.scale, maps)
+    assert subtracted != first
     choices = state.trace(checkpoint, image, 8).choices(path)
     others = [f"{number} · {name}" for number, name in enumerate(choices, start=1)][1:]
-    assert app.selectbox(key="less_1").options == ["no other step", *others]
-    next(button for button in app.button if button.label == "Step back").click().run()
+    assert app.selectbox(key="subtract_1").options == ["none", *others]
+    next(button for button in app.button if button.label == "Previous step").click().run()
     assert app.segmented_control(key="step").value == 0
 
 
-def test_charts_and_tables_are_of_the_chosen_path(app: AppTest, chart_shown: Chart, data_of: Data) -> None:
+def test_charts_and_tables_are_those_of_the_chosen_path(app: AppTest, chart_data: Chart, figure_data: Data) -> None:
     app.session_state["tree_table"] = app.session_state["steps_table"] = True  # opened
     app.run()
     app.selectbox(key="path").set_value(1).run()
@@ -257,29 +256,29 @@ def test_charts_and_tables_are_of_the_chosen_path(app: AppTest, chart_shown: Cha
         "Probability of this path": percent(path.prob),
         "Search coverage": percent(trace.coverage),
     }
-    assert chart_shown(app, "marginals") == data_of(bars.marginals(trace, path, False))
-    assert chart_shown(app, "tree") == data_of(tree.figure(trace, 1, False, 0.01))
+    assert chart_data(app, "marginals") == figure_data(bars.marginals(trace, path, False))
+    assert chart_data(app, "tree") == figure_data(tree.figure(trace, 1, False, 0.01))
     for step in range(len(path.tokens) + 1):
-        assert chart_shown(app, f"step-{step}") == data_of(bars.step_distribution(trace, path, step, False))
-    shown, steps = (frame.value for frame in app.dataframe)
-    assert shown["whole path"].tolist() == [row["whole path"] for row in tree.rows(trace, 0.01)]
+        assert chart_data(app, f"step-{step}") == figure_data(bars.step_distribution(trace, path, step, False))
+    branches, steps = (frame.value for frame in app.dataframe)
+    assert branches["whole path"].tolist() == [row["whole path"] for row in tree.rows(trace, 0.01)]
     choices = trace.choices(path)
-    assert list(steps.columns) == ["emitted at all", *(f"{n}: {name}" for n, name in enumerate(choices, start=1))]
+    assert list(steps.columns) == ["marginal", *(f"{n}: {name}" for n, name in enumerate(choices, start=1))]
     for step, column in enumerate(steps.columns[1:]):
         expected = 100 * trace.distribution(path, step)
         assert steps[column].to_dict() == pytest.approx(dict(zip([*trace.labels, "END"], expected, strict=True)))
-    emitted = dict(zip([*trace.labels, "END"], [*(100 * trace.marginals), 100 * trace.coverage], strict=True))
-    assert steps["emitted at all"].to_dict() == pytest.approx(emitted)
-    assert steps["emitted at all"].is_monotonic_decreasing
+    marginals = dict(zip([*trace.labels, "END"], [*(100 * trace.marginals), 100 * trace.coverage], strict=True))
+    assert steps["marginal"].to_dict() == pytest.approx(marginals)
+    assert steps["marginal"].is_monotonic_decreasing
 
-    explained = state.explanation(checkpoint, image, path.tokens)
-    worth = state.prefix_contribution(checkpoint, image, path.tokens)
+    explained = state.explanation(checkpoint, image, path.tokens, state.MapSettings())
+    contributions = state.prefix_contribution(checkpoint, image, path.tokens)
     captions = [caption.value for caption in app.caption if "END " in caption.value and " · " in caption.value]
     for step, caption in enumerate(captions[-len(choices) :]):
         strength = float(explained.maps[step].max()) / explained.scale
         found = f"evidence up to {percent(strength)} of the scale" if strength > 0 else "no positive evidence"
         end = f"END {percent(float(trace.distribution(path, step)[trace.end]))}"
-        before = [f"labels before it {worth[step]:+.1f} nats"] if step else []
+        before = [f"prefix contribution {contributions[step]:+.1f} nats"] if step else []
         assert caption == " · ".join([found, end, *before])
     app.toggle(key="rare").set_value(True).run()
-    assert chart_shown(app, "tree") == data_of(tree.figure(trace, 1, False, 0.0005))
+    assert chart_data(app, "tree") == figure_data(tree.figure(trace, 1, False, 0.0005))

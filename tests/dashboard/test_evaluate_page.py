@@ -1,4 +1,4 @@
-"""The page about an evaluation, on rendered scenes: opened from a file or run here, stopped, and looked into."""
+"""The evaluate page on rendered scenes: opening an evaluation, running one, and its charts and errors."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from cnnrnn.data.images import open_image
 from cnnrnn.evaluation.evaluate import Evaluation, evaluate, image_record, read_records
 from cnnrnn.evaluation.report import worst_mistakes
 from cnnrnn.inference.predictor import Predictor
-from views import mistakes, training
+from views import error_analysis, training
 
-Shown = Callable[[AppTest], list[tuple[str, bytes]]]
+Images = Callable[[AppTest], list[tuple[str, bytes]]]
 Chart = Callable[[AppTest, str], list[dict[str, Any]]]
 Data = Callable[[go.Figure], list[dict[str, Any]]]
 Pixels = Callable[[bytes], np.ndarray]
@@ -39,7 +39,9 @@ def lines(scenes_checkpoint: Path, scenes_root: Path) -> list[str]:
     )
     names = list(records[0]["marginals"])
     for record in records[:3]:
-        record["labels"] = [name for name in names if name not in record["truth"]][:1]  # one wrong, the true forgotten
+        record["labels"] = [name for name in names if name not in record["truth"]][
+            :1
+        ]  # one is wrong, the true ones are missed
     return [json.dumps(record) for record in records]
 
 
@@ -54,22 +56,22 @@ def page(app: AppTest) -> AppTest:
     return app.switch_page(PAGE).run()
 
 
-def test_an_opened_evaluation_is_shown_and_a_mistake_opens_in_decode(
+def test_an_uploaded_evaluation_is_displayed_and_an_error_opens_in_decode(
     page: AppTest, lines: list[str], evaluation: Evaluation, scenes_root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert "Nothing is open yet" in page.info[0].value
+    assert "No evaluation is open" in page.info[0].value
     monkeypatch.setenv("CNNRNN_DATA", str(scenes_root))
     page.file_uploader(key="jsonl").upload("val.jsonl", "\n".join(lines).encode()).run()
     assert not page.exception
-    shown = {metric.label: metric.value for metric in page.metric}
-    assert shown["O-F1"] == f"{evaluation.metrics['OF1']:.1f} %"
-    assert shown["exact set"] == f"{evaluation.metrics['exact_match']:.1f} %"
+    displayed = {metric.label: metric.value for metric in page.metric}
+    assert displayed["O-F1"] == f"{evaluation.metrics['OF1']:.1f} %"
+    assert displayed["exact match"] == f"{evaluation.metrics['exact_match']:.1f} %"
     page.slider(key="threshold").set_value(0.9).run()
-    precise = mistakes.at_threshold(evaluation, None, 0.9)
+    precise = error_analysis.metrics_at_threshold(evaluation, None, 0.9)
     assert {m.label: m.value for m in page.metric}["precision"] == f"{precise['precision']:.1f} %"
 
     wrong = [button for button in page.button if button.key.startswith("open_")]
-    assert 3 <= len(wrong) <= 12
+    assert len(wrong) == len(worst_mistakes(evaluation, 12))
     row = int(wrong[0].key.removeprefix("open_"))
     wrong[0].click().run()
     assert not page.exception
@@ -89,7 +91,7 @@ def test_images_outside_the_data_folder_are_not_opened(
     assert any("can't be shown" in caption.value for caption in page.caption)
 
 
-def test_an_evaluation_runs_here(page: AppTest, scenes_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_evaluation_runs_on_the_page(page: AppTest, scenes_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CNNRNN_DATA", str(scenes_root))
     page.run()
     page.selectbox(key="evaluated_dataset").set_value("scenes").run()
@@ -100,71 +102,75 @@ def test_an_evaluation_runs_here(page: AppTest, scenes_root: Path, monkeypatch: 
     assert {m.label: m.value for m in page.metric}["mAP"] == f"{expected['mAP']:.1f} %"
 
 
-def test_a_file_that_is_no_evaluation_is_one_line(page: AppTest) -> None:
+def test_a_file_that_is_no_evaluation_is_one_error_message(page: AppTest) -> None:
     page.file_uploader(key="jsonl").upload("x.jsonl", b'{"image": "<img src=x>"}').run()
     assert not page.exception
     assert "line 1 is no image of an evaluation" in page.error[0].value
 
 
-def test_counts_of_confusions(evaluation: Evaluation) -> None:
-    counts = mistakes.confusions(evaluation)
-    truth, said = evaluation.truth, evaluation.predictions.best_path
+def test_confusions_are_counted_in_pairs(evaluation: Evaluation) -> None:
+    counts = error_analysis.count_confusions(evaluation)
+    truth, predicted = evaluation.truth, evaluation.predictions.best_path
     expected = np.zeros_like(counts)
     for row in range(len(truth)):
-        for forgotten in np.flatnonzero(truth[row] & ~said[row]):
-            for wrong in np.flatnonzero(~truth[row] & said[row]):
-                expected[forgotten, wrong] += 1
+        for missed in np.flatnonzero(truth[row] & ~predicted[row]):
+            for wrong in np.flatnonzero(~truth[row] & predicted[row]):
+                expected[missed, wrong] += 1
     assert counts.sum() >= 3
     np.testing.assert_array_equal(counts, expected)
 
 
-def test_charts_tables_and_images_are_of_the_evaluation(
+def test_charts_tables_and_images_are_those_of_the_evaluation(
     page: AppTest,
     lines: list[str],
     evaluation: Evaluation,
     scenes_root: Path,
     monkeypatch: pytest.MonkeyPatch,
-    chart_shown: Chart,
-    data_of: Data,
-    images_shown: Shown,
+    chart_data: Chart,
+    figure_data: Data,
+    displayed_images: Images,
     pixels: Pixels,
 ) -> None:
     monkeypatch.setenv("CNNRNN_DATA", str(scenes_root))
     page.session_state["confusions_table"] = True  # opened
     page.file_uploader(key="jsonl").upload("val.jsonl", "\n".join(lines).encode()).run()
     label = evaluation.labels[1]
-    assert chart_shown(page, "precision_recall") == data_of(mistakes.precision_recall(evaluation, None, 0.5, False))
+    assert chart_data(page, "precision_recall") == figure_data(
+        error_analysis.precision_recall(evaluation, None, 0.5, False)
+    )
     page.selectbox(key="curve").set_value(label)
     page.slider(key="threshold").set_value(0.2).run()
-    assert chart_shown(page, "precision_recall") == data_of(mistakes.precision_recall(evaluation, label, 0.2, False))
-    precise = mistakes.at_threshold(evaluation, label, 0.2)
+    assert chart_data(page, "precision_recall") == figure_data(
+        error_analysis.precision_recall(evaluation, label, 0.2, False)
+    )
+    precise = error_analysis.metrics_at_threshold(evaluation, label, 0.2)
     assert {m.label: m.value for m in page.metric}["recall"] == f"{precise['recall']:.1f} %"
-    assert chart_shown(page, "confusions") == data_of(mistakes.confusion_matrix(evaluation, False))
+    assert chart_data(page, "confusions") == figure_data(error_analysis.confusion_matrix(evaluation, False))
     calibration = evaluation.metrics["calibration"]
-    assert chart_shown(page, "reliability") == data_of(training.reliability(calibration, False))
+    assert chart_data(page, "reliability") == figure_data(training.reliability(calibration, False))
 
-    rows = mistakes.by_label(evaluation)
-    judged, matrix = (frame.value for frame in page.dataframe)
-    assert judged["label"].tolist() == [row["label"] for row in rows]
-    assert judged["forgotten"].tolist() == [row["forgotten"] for row in rows]
+    rows = error_analysis.errors_by_label(evaluation)
+    errors, matrix = (frame.value for frame in page.dataframe)
+    assert errors["label"].tolist() == [row["label"] for row in rows]
+    assert errors["missed"].tolist() == [row["missed"] for row in rows]
     assert list(matrix.index) == list(matrix.columns) == list(evaluation.labels)
-    np.testing.assert_array_equal(matrix.to_numpy(), mistakes.confusions(evaluation))
-    forgotten = max(rows, key=lambda row: row["forgotten"])
-    wrong = max(rows, key=lambda row: row["wrongly said"])
+    np.testing.assert_array_equal(matrix.to_numpy(), error_analysis.count_confusions(evaluation))
+    missed = max(rows, key=lambda row: row["missed"])
+    wrong = max(rows, key=lambda row: row["false positives"])
     assert (
-        f"Most often forgotten: **{forgotten['label']}**, {forgotten['forgotten']} of {forgotten['positives']} times. "
-        f"Most often wrongly said: **{wrong['label']}**, {wrong['wrongly said']} times."
+        f"Most misses: **{missed['label']}**, {missed['missed']} of {missed['positives']} positives. "
+        f"Most false positives: **{wrong['label']}**, {wrong['false positives']} images."
     ) in [block.value for block in page.markdown]
 
-    shown, worst = dict(images_shown(page)), worst_mistakes(evaluation, 12)
-    assert len(shown) == len(worst)
+    displayed, worst = dict(displayed_images(page)), worst_mistakes(evaluation, 12)
+    assert len(displayed) == len(worst)
     texts = [block.value.replace("\\", "") for block in page.markdown]
     for row in worst:
         sample = evaluation.split.samples[row]
         image = open_image(sample.image, state.MAX_SIDE)
-        assert np.abs(pixels(shown[f"The image {sample.image.name}"]) - np.asarray(image)).mean() < 4
-        said = [evaluation.labels[column] for column in np.flatnonzero(evaluation.predictions.best_path[row])]
+        assert np.abs(pixels(displayed[f"The image {sample.image.name}"]) - np.asarray(image)).mean() < 4
+        predicted = [evaluation.labels[column] for column in np.flatnonzero(evaluation.predictions.best_path[row])]
         assert (
-            f"{sample.image.name}  \nsays **{', '.join(said) or 'nothing'}**  \n"
-            f"truth **{', '.join(sorted(sample.labels)) or 'nothing'}**"
+            f"{sample.image.name}  \npredicted: **{', '.join(predicted) or 'no label'}**  \n"
+            f"truth: **{', '.join(sorted(sample.labels)) or 'no label'}**"
         ) in texts

@@ -1,9 +1,10 @@
-"""The page about the label space, on a small checkpoint of rendered scenes."""
+"""The label space page, with a small checkpoint of rendered scenes."""
 
 from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,7 @@ def page(app: AppTest) -> AppTest:
     return app
 
 
-def test_without_maps_beside_the_weights_pca_is_drawn(page: AppTest) -> None:
+def test_without_a_stored_projection_the_map_is_pca(page: AppTest) -> None:
     assert page.segmented_control(key="map").options == ["PCA"]
     checkpoint = Checkpoint.load(state.CHECKPOINTS / "voc")
     expected = compute(checkpoint.rnn.label_vectors(), methods=("PCA",))["maps"]["PCA"]["coordinates"]
@@ -46,7 +47,7 @@ def test_without_maps_beside_the_weights_pca_is_drawn(page: AppTest) -> None:
     assert np.array(table[["x", "y", "z"]]) == pytest.approx(np.array(expected))
 
 
-def test_maps_that_travel_with_the_checkpoint_are_offered(app: AppTest) -> None:
+def test_stored_projections_can_be_chosen(app: AppTest) -> None:
     folder = state.CHECKPOINTS / "voc"
     checkpoint = Checkpoint.load(folder)
     record(folder, checkpoint.rnn.label_vectors(), checkpoint.weights_hash)
@@ -57,7 +58,7 @@ def test_maps_that_travel_with_the_checkpoint_are_offered(app: AppTest) -> None:
     assert "n\\_neighbors" in app.caption[0].value
 
 
-def test_neighbours_are_those_of_the_space(page: AppTest) -> None:
+def test_nearest_neighbours_are_those_of_the_label_embedding(page: AppTest) -> None:
     checkpoint = Checkpoint.load(state.CHECKPOINTS / "voc")
     labels = checkpoint.vocabulary.labels
     table = next(frame.value for frame in page.dataframe if "by angle (cosine)" in frame.value).set_index("label")
@@ -65,7 +66,7 @@ def test_neighbours_are_those_of_the_space(page: AppTest) -> None:
         assert table.loc[label, "by angle (cosine)"] == ", ".join(f"{name} {value:.2f}" for name, value in near)
 
 
-def test_more_images_are_placed_and_bad_ones_named(page: AppTest, scenes_root: Path) -> None:
+def test_unreadable_images_are_reported_and_the_others_placed(page: AppTest, scenes_root: Path) -> None:
     scene = load_split("scenes", scenes_root, "test").samples[0].image
     for kind in ("images", "a folder"):
         page.segmented_control(key="others_kind").set_value(kind).run()
@@ -76,12 +77,12 @@ def test_more_images_are_placed_and_bad_ones_named(page: AppTest, scenes_root: P
         assert ["b\\.png" in warning.value for warning in page.warning] == [True]
 
 
-def test_lines_join_what_is_alike_or_what_is_said_together(page: AppTest) -> None:
+def test_the_caption_describes_the_chosen_lines(page: AppTest) -> None:
     assert "two nearest by angle" in page.caption[0].value
-    page.segmented_control(key="lines").set_value("said together").run()
+    page.segmented_control(key="lines").set_value("co-occurring").run()
     assert not page.exception
-    assert "most often says with it" in page.caption[0].value
-    (state.CHECKPOINTS / "voc" / "metrics.json").write_text("{}")  # a checkpoint that doesn't tell
+    assert "most often predicts with it" in page.caption[0].value
+    (state.CHECKPOINTS / "voc" / "metrics.json").write_text("{}")  # without a co-occurrence table
     page.run()
     assert not page.exception
     assert not any(control.key == "lines" for control in page.segmented_control)
@@ -105,56 +106,58 @@ def values_of(stored: Any) -> list[Any]:
     return stored
 
 
-def test_lines_join_the_nearest_labels_or_those_that_are_most_often_said_together(
-    page: AppTest, chart_shown: Chart
-) -> None:
+def test_lines_join_the_nearest_or_the_most_cooccurring_labels(page: AppTest, chart_data: Chart) -> None:
     checkpoint = Checkpoint.load(state.CHECKPOINTS / "voc")
     labels = checkpoint.vocabulary.labels
     points = checkpoint.rnn.label_vectors()
     coordinates = np.array(compute(points, methods=("PCA",))["maps"]["PCA"]["coordinates"])
     near = nearest(points, labels, 2)
     expected = {frozenset({labels.index(a), labels.index(b)}) for a, others in near.items() for b, _ in others}
-    assert lines_of(chart_shown(page, "space"), coordinates) == expected
-    assert len(expected) < len(labels) * (len(labels) - 1) / 2  # not everybody with everybody
+    assert lines_of(chart_data(page, "space"), coordinates) == expected
+    assert len(expected) < len(labels) * (len(labels) - 1) / 2  # not all pairs
 
-    together = {label: {other: [0.9, 0.01] for other in labels if other != label} for label in labels}
+    table = {label: {other: [0.9, 0.01] for other in labels if other != label} for label in labels}
     first, second, third, fourth = labels[:4]
-    together[first] |= {second: [0.0, 0.3], third: [0.0, 0.2], fourth: [0.0, 0.1]}  # the two strongest of three
-    together[second] |= {fourth: [0.0, 0.05]}  # just often enough
-    together[third] |= {fourth: [0.0, 0.049]}
-    (state.CHECKPOINTS / "voc" / "metrics.json").write_text(json.dumps({"together": together}))
-    page.segmented_control(key="lines").set_value("said together").run()
+    table[first] |= {second: [0.0, 0.3], third: [0.0, 0.2], fourth: [0.0, 0.1]}  # the two strongest of three
+    table[second] |= {fourth: [0.0, 0.05]}  # just often enough
+    table[third] |= {fourth: [0.0, 0.049]}
+    (state.CHECKPOINTS / "voc" / "metrics.json").write_text(json.dumps({"cooccurrence": table}))
+    page.segmented_control(key="lines").set_value("co-occurring").run()
     assert not page.exception
-    joined = lines_of(chart_shown(page, "space"), coordinates)
+    joined = lines_of(chart_data(page, "space"), coordinates)
     assert joined == {frozenset(pair) for pair in ((0, 1), (0, 2), (1, 3))}
 
 
-def test_labels_and_the_steps_of_the_image_stand_at_their_places_in_the_map(page: AppTest, chart_shown: Chart) -> None:
+def test_labels_and_steps_are_at_their_positions_in_the_map(page: AppTest, chart_data: Chart) -> None:
     checkpoint = Checkpoint.load(state.CHECKPOINTS / "voc")
     labels, points = checkpoint.vocabulary.labels, checkpoint.rnn.label_vectors()
     entry = compute(points, methods=("PCA",))["maps"]["PCA"]
     image = state.open_sample(state.sample_names()[0])
     path = state.trace(checkpoint, image, 8).paths[0]
-    way = place(entry, points, step_embeddings(checkpoint.rnn, state.feature(checkpoint, image), path.tokens))
+    step_positions = place(
+        entry, points, step_embeddings(checkpoint.rnn, state.feature(checkpoint, image), path.tokens)
+    )
     page.selectbox(key="found").set_value(labels[1]).run()
     for dims, axes in (("2-D", "xy"), ("3-D", "xyz")):
         page.segmented_control(key="dims").set_value(dims).run()
-        _, dots, steps = chart_shown(page, "space")
+        _, dots, steps = chart_data(page, "space")
         for number, axis in enumerate(axes):
             assert values_of(dots[axis]) == pytest.approx(np.array(entry["coordinates"])[:, number])
-            assert values_of(steps[axis]) == pytest.approx(way[:, number], abs=1e-6)
+            assert values_of(steps[axis]) == pytest.approx(step_positions[:, number], abs=1e-6)
         assert [dots["text"].index(name) for name in labels] == list(range(len(labels)))
         assert [colour != dots["marker"]["color"][0] for colour in dots["marker"]["color"]] == [
             index == 1 for index in range(len(labels))
         ]
         choices = [*(labels[token] for token in path.tokens), "END"]
-        assert [text.partition("it says ")[2] for text in steps["hovertext"]] == choices
-        told = "  \n".join(f"**{step}** then *{name}*" for step, name in enumerate(choices, start=1))
-        assert told in [block.value for block in page.markdown]
-    assert np.abs(way).max() > 0.1
+        assert [re.sub(r"^x_\d+, from which (.*) is chosen$", r"\1", text) for text in steps["hovertext"]] == choices
+        listed = "  \n".join(f"**{step}** *{name}*" for step, name in enumerate(choices, start=1))
+        assert listed in [block.value for block in page.markdown]
+    assert np.abs(step_positions).max() > 0.1
 
 
-def test_more_images_fall_where_their_decoding_starts(page: AppTest, scenes_root: Path, chart_shown: Chart) -> None:
+def test_more_images_are_placed_where_their_decoding_starts(
+    page: AppTest, scenes_root: Path, chart_data: Chart
+) -> None:
     scenes = [sample.image for sample in load_split("scenes", scenes_root, "test").samples[:2]]
     for scene in scenes:
         page.file_uploader(key="others images").upload(scene.name, scene.read_bytes())
@@ -163,7 +166,7 @@ def test_more_images_fall_where_their_decoding_starts(page: AppTest, scenes_root
     checkpoint = Checkpoint.load(state.CHECKPOINTS / "voc")
     points = checkpoint.rnn.label_vectors()
     entry = compute(points, methods=("PCA",))["maps"]["PCA"]
-    images = chart_shown(page, "space")[-1]
+    images = chart_data(page, "space")[-1]
     assert images["hovertext"] == [scene.name for scene in scenes]
     for number, scene in enumerate(scenes):
         feature = state.feature(checkpoint, state.read_image(scene.name, scene.read_bytes()))
@@ -171,16 +174,16 @@ def test_more_images_fall_where_their_decoding_starts(page: AppTest, scenes_root
         assert [values_of(images[axis])[number] for axis in "xy"] == pytest.approx(start[:2], abs=1e-5)
 
 
-def test_the_similarity_matrix_is_the_one_of_the_labels(page: AppTest, chart_shown: Chart, data_of: Data) -> None:
+def test_the_similarity_matrix_is_that_of_the_labels(page: AppTest, chart_data: Chart, figure_data: Data) -> None:
     checkpoint = Checkpoint.load(state.CHECKPOINTS / "voc")
     labels = checkpoint.vocabulary.labels
-    similar = similarities(checkpoint.rnn.label_vectors(), "cosine").double().numpy()
-    assert chart_shown(page, "likeness") == data_of(space.likeness(similar, labels, False))
-    page.session_state["likeness_table"] = True  # opened
+    matrix = similarities(checkpoint.rnn.label_vectors(), "cosine").double().numpy()
+    assert chart_data(page, "similarity") == figure_data(space.similarity_matrix(matrix, labels, False))
+    page.session_state["similarity_table"] = True  # opened
     page.run()
     table = page.dataframe[-1].value
     assert list(table.index) == list(table.columns) == list(labels)
-    np.testing.assert_allclose(table.to_numpy(), similar, atol=0.0051)
+    np.testing.assert_allclose(table.to_numpy(), matrix, atol=0.0051)
     near = next(frame.value for frame in page.dataframe if "by inner product" in frame.value).set_index("label")
     for label, others in nearest(checkpoint.rnn.label_vectors(), labels, 3, "inner").items():
         assert near.loc[label, "by inner product"] == ", ".join(f"{name} {value:.2f}" for name, value in others)

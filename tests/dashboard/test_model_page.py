@@ -1,4 +1,4 @@
-"""The page about a checkpoint, on a small one of rendered scenes."""
+"""The model page, with a small checkpoint of rendered scenes."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ Data = Callable[[go.Figure], list[dict[str, Any]]]
 PAGE = "app_pages/model.py"
 
 
-def test_figures_settings_and_files_are_the_checkpoints_own(app: AppTest) -> None:
+def test_metrics_settings_and_files_are_those_of_the_checkpoint(app: AppTest) -> None:
     folder = state.CHECKPOINTS / "voc"
     metrics = json.loads((folder / "metrics.json").read_text())
     app.run()
     app.switch_page(PAGE).run()
     assert not app.exception
     assert app.selectbox(key="split").options == ["validation"]
-    shown = {metric.label: metric.value for metric in app.metric}
-    assert shown["mAP"] == f"{metrics['val']['mAP']:.1f} %"
-    assert shown["exact set"] == f"{metrics['val']['exact_match']:.1f} %"
+    displayed = {metric.label: metric.value for metric in app.metric}
+    assert displayed["mAP"] == f"{metrics['val']['mAP']:.1f} %"
+    assert displayed["exact match"] == f"{metrics['val']['exact_match']:.1f} %"
     tables = [frame.value for frame in app.dataframe]
     labels = next(table for table in tables if "AP, %" in table)
     assert dict(zip(labels["label"], labels["AP, %"], strict=True)) == pytest.approx(metrics["val"]["AP"])
@@ -46,7 +46,7 @@ def test_figures_settings_and_files_are_the_checkpoints_own(app: AppTest) -> Non
     assert next(metric.value for metric in app.metric if metric.label == "mAP") == "12.3 %"
 
 
-def test_a_checkpoint_without_results_says_what_to_do(app: AppTest) -> None:
+def test_a_checkpoint_without_metrics_says_how_to_record_them(app: AppTest) -> None:
     (state.CHECKPOINTS / "voc" / "metrics.json").write_text("{}")
     app.run()
     app.switch_page(PAGE).run()
@@ -54,7 +54,7 @@ def test_a_checkpoint_without_results_says_what_to_do(app: AppTest) -> None:
     assert "cnnrnn evaluate" in app.info[0].value
 
 
-def test_charts_and_tables_are_of_the_checkpoints_own_report(app: AppTest, chart_shown: Chart, data_of: Data) -> None:
+def test_charts_and_tables_are_those_of_the_recorded_report(app: AppTest, chart_data: Chart, figure_data: Data) -> None:
     folder = state.CHECKPOINTS / "voc"
     results = json.loads((folder / "metrics.json").read_text())
     report, vocabulary = results["val"], Checkpoint.load(folder).vocabulary
@@ -62,23 +62,23 @@ def test_charts_and_tables_are_of_the_checkpoints_own_report(app: AppTest, chart
     app.run()
     app.switch_page(PAGE).run()
     assert not app.exception
-    assert chart_shown(app, "ap") == data_of(training.average_precisions(report, counts, False))
-    assert chart_shown(app, "reliability") == data_of(training.reliability(report["calibration"], False))
-    assert chart_shown(app, "curves") == data_of(training.learning_curves(results["history"], False))
+    assert chart_data(app, "ap") == figure_data(training.average_precisions(report, counts, False))
+    assert chart_data(app, "reliability") == figure_data(training.reliability(report["calibration"], False))
+    assert chart_data(app, "curves") == figure_data(training.learning_curves(results["history"], False))
     tables = [frame.value for frame in app.dataframe]
     labels = next(table for table in tables if "AP, %" in table).set_index("label")
     assert labels["training images"].to_dict() == counts
-    assert labels["positives here"].to_dict() == report["positives"]
+    assert labels["positives in the split"].to_dict() == report["positives"]
     bins = next(table for table in tables if "predicted" in table)
     assert bins.to_dict("records") == report["calibration"]["bins"]
     history = next(table for table in tables if "val_mAP" in table)
     assert history["val_mAP"].tolist() == [record["val_mAP"] for record in results["history"]]
 
 
-def test_every_measure_of_the_maps_stands_under_its_own_name(app: AppTest) -> None:
+def test_every_metric_of_the_maps_has_its_value(app: AppTest) -> None:
     folder = state.CHECKPOINTS / "voc"
     results = json.loads((folder / "metrics.json").read_text())
-    figures = {
+    metrics = {
         "pointing": 61.0,
         "pointing_difficult": 52.0,
         "swap_pointing_difficult": 43.0,
@@ -89,7 +89,7 @@ def test_every_measure_of_the_maps_stands_under_its_own_name(app: AppTest) -> No
         "older": {},
         "scenes test": {
             "default": "cam",
-            "methods": {"occlusion": {**figures, "pointing": 11.0}, "cam": figures},
+            "methods": {"occlusion": {**metrics, "pointing": 11.0}, "cam": metrics},
             "targets": {},
             "baselines": {"centre": {"pointing": 31.0, "pointing_difficult": 22.0}},
             "prefix": {"steps": 0},
@@ -102,11 +102,13 @@ def test_every_measure_of_the_maps_stands_under_its_own_name(app: AppTest) -> No
     app.run()
     app.switch_page(PAGE).run()
     assert not app.exception
-    shown = {metric.label: (metric.value, metric.help) for metric in app.metric}
-    assert shown["points at its label"] == ("61.0 %", "The image's centre does in 31.0 %.")
-    assert shown["where it is small and not alone"] == ("52.0 %", "The image's centre does in 22.0 %.")
-    assert shown["another step's map does, there"][0] == "43.0 %"
-    assert shown["alike with random weights"][0] == "0.34"
+    displayed = {metric.label: (metric.value, metric.help) for metric in app.metric}
+    assert displayed["pointing game"] == ("61.0 %", "The image's centre scores 31.0 %.")
+    value, explanation = displayed["pointing game, difficult"]
+    assert value == "52.0 %"
+    assert explanation.endswith("The image's centre scores 22.0 %.")
+    assert displayed["another step's map, difficult"][0] == "43.0 %"
+    assert displayed["correlation with random weights"][0] == "0.34"
     methods = next(frame.value for frame in app.dataframe if "pointing" in frame.value).set_index("method")
     assert methods["pointing"].to_dict() == {"the image's centre": "31.0", "occlusion": "11.0", "cam": "61.0"}
     assert any("7 steps on scenes test, 5 of them difficult" in caption.value for caption in app.caption)

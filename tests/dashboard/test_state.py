@@ -1,4 +1,4 @@
-"""What the dashboard keeps: every answer belongs to its own model, image and settings."""
+"""The caches of the dashboard: every result belongs to its own model, image and settings."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from cnnrnn.utils.files import json_text
 LABELS = ("ant", "bee", "cat", "dog", "elk")
 
 
-def made(seed: int, **settings: object) -> Checkpoint:
+def new_model(seed: int, **settings: object) -> Checkpoint:
     """A small model with random weights."""
     samples = tuple(Sample(Path(f"{label}.jpg"), (label,)) for label in LABELS)
     checkpoint = new_checkpoint(
@@ -49,7 +49,7 @@ def checkpoints(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def checkpoint(checkpoints: Path) -> Checkpoint:
-    made(0, embedding_dim=8, hidden_dim=8).save(checkpoints / "toy", {}, card="")
+    new_model(0, embedding_dim=8, hidden_dim=8).save(checkpoints / "toy", {}, card="")
     return state.load_checkpoint("toy")
 
 
@@ -63,7 +63,7 @@ def turned(encoded: Callable[..., bytes], gradient_image: Image.Image) -> state.
     return state.read_image("turned.png", encoded("PNG", gradient_image.transpose(Image.Transpose.ROTATE_180)))
 
 
-def test_checkpoints_are_folders_with_a_config_and_the_default_comes_first(checkpoints: Path) -> None:
+def test_checkpoint_names_are_folders_with_a_config_default_first(checkpoints: Path) -> None:
     for name in ("zebra", "voc", "ant"):
         (checkpoints / name).mkdir()
         (checkpoints / name / "config.json").write_text("{}")
@@ -71,7 +71,7 @@ def test_checkpoints_are_folders_with_a_config_and_the_default_comes_first(check
     assert state.checkpoint_names() == ["voc", "ant", "zebra"]
 
 
-def test_samples_are_the_jpegs_in_their_folder_by_name(
+def test_sample_names_are_the_jpegs_of_the_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, encoded: Callable[..., bytes]
 ) -> None:
     for name in ("two.jpg", "one.jpg"):
@@ -82,45 +82,43 @@ def test_samples_are_the_jpegs_in_their_folder_by_name(
     sample = state.open_sample("two")
     assert (sample.name, sample.truth) == ("two", None)
     assert sample.digest == hashlib.sha256(encoded("JPEG")).hexdigest()
-    assert sample.image.size == (96, 64)
+    assert sample.pixels.size == (96, 64)
 
 
-def test_a_model_is_kept_until_its_folder_is_trained_anew(checkpoints: Path, checkpoint: Checkpoint) -> None:
+def test_a_checkpoint_is_cached_until_its_folder_changes(checkpoints: Path, checkpoint: Checkpoint) -> None:
     assert state.load_checkpoint("toy") is checkpoint
     assert checkpoint.weights_hash == file_hash(checkpoints / "toy" / "model.safetensors")
-    made(1, embedding_dim=8, hidden_dim=8).save(checkpoints / "toy", {}, card="")
+    new_model(1, embedding_dim=8, hidden_dim=8).save(checkpoints / "toy", {}, card="")
     again = state.load_checkpoint("toy")
     assert again is not checkpoint
     assert again.weights_hash == file_hash(checkpoints / "toy" / "model.safetensors") != checkpoint.weights_hash
-    with pytest.raises(CheckpointError, match="nobody"):
-        state.load_checkpoint("nobody")
+    with pytest.raises(CheckpointError, match="missing"):
+        state.load_checkpoint("missing")
 
 
-def test_results_are_those_of_the_checkpoint(checkpoints: Path, checkpoint: Checkpoint) -> None:
+def test_results_are_read_from_the_checkpoint(checkpoints: Path, checkpoint: Checkpoint) -> None:
     assert state.results("toy")["val"] == {}
     (checkpoints / "toy" / METRICS).write_text(json_text({"val": {"mAP": 50.0}}))
     assert state.results("toy")["val"] == {"mAP": 50.0}
 
 
-def test_the_map_beside_the_weights_is_used_if_it_is_theirs_and_pca_otherwise(
-    checkpoints: Path, checkpoint: Checkpoint
-) -> None:
+def test_the_stored_projection_is_used_only_for_its_own_weights(checkpoints: Path, checkpoint: Checkpoint) -> None:
     points = checkpoint.rnn.label_vectors()
     pca = state.projection("toy", checkpoint)
     assert pca == compute(points, methods=("PCA",))
     assert list(pca["maps"]) == ["PCA"]
-    kept = {"weights_sha256": "another", "maps": {"mine": {"coordinates": [[1.0, 2.0]] * 5}}}
-    (checkpoints / "toy" / "projection.json").write_text(json_text(kept))
+    stored = {"weights_sha256": "another", "maps": {"mine": {"coordinates": [[1.0, 2.0]] * 5}}}
+    (checkpoints / "toy" / "projection.json").write_text(json_text(stored))
     assert state.projection("toy", checkpoint) == pca
-    kept["weights_sha256"] = checkpoint.weights_hash
-    (checkpoints / "toy" / "projection.json").write_text(json_text(kept))
-    assert state.projection("toy", checkpoint) == kept
-    other = made(2, embedding_dim=8, hidden_dim=8)
+    stored["weights_sha256"] = checkpoint.weights_hash
+    (checkpoints / "toy" / "projection.json").write_text(json_text(stored))
+    assert state.projection("toy", checkpoint) == stored
+    other = new_model(2, embedding_dim=8, hidden_dim=8)
     other.save(checkpoints / "other", {}, card="")
     assert state.projection("other", other) == compute(other.rnn.label_vectors(), methods=("PCA",)) != pca
 
 
-def test_files_are_listed_with_their_sizes_and_hashes_and_looked_at_again_when_they_change(checkpoints: Path) -> None:
+def test_files_are_listed_with_current_sizes_and_hashes(checkpoints: Path) -> None:
     folder = checkpoints / "toy"
     (folder / "folder").mkdir(parents=True)
     (folder / "b.txt").write_bytes(b"x" * 1234)
@@ -135,7 +133,7 @@ def test_files_are_listed_with_their_sizes_and_hashes_and_looked_at_again_when_t
     assert state.files("toy")[0]["SHA-256"] == hashlib.sha256(b"xyz").hexdigest()
 
 
-def test_a_image_is_known_by_its_bytes_and_no_larger_than_the_dashboard_shows(
+def test_an_image_has_the_hash_of_its_bytes_and_a_limited_size(
     encoded: Callable[..., bytes], image: state.InputImage
 ) -> None:
     assert image.digest == hashlib.sha256(encoded("PNG")).hexdigest()
@@ -147,20 +145,20 @@ def test_a_image_is_known_by_its_bytes_and_no_larger_than_the_dashboard_shows(
         state.read_image("x.png", b"no image")
 
 
-def test_an_altered_image_is_another_one(image: state.InputImage, turned: state.InputImage) -> None:
+def test_a_derived_image_has_its_own_digest(image: state.InputImage, turned: state.InputImage) -> None:
     white = Image.new("RGB", (96, 64), "white")
-    one = state.altered(image, "step 1 hidden", white)
+    one = state.derived_image(image, "step 1 occluded", white)
     assert (one.name, one.pixels, one.truth) == ("gradient.png", white, None)
     digests = {
         image.digest,
         one.digest,
-        state.altered(image, "step 2 hidden", white).digest,
-        state.altered(turned, "step 1 hidden", white).digest,
+        state.derived_image(image, "step 2 occluded", white).digest,
+        state.derived_image(turned, "step 1 occluded", white).digest,
     }
     assert len(digests) == 4
 
 
-def test_data_are_read_in_the_folder_that_was_named_and_nowhere_else(
+def test_only_images_in_the_data_root_are_accepted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, encoded: Callable[..., bytes]
 ) -> None:
     inside, outside = tmp_path / "data", tmp_path / "elsewhere"
@@ -171,20 +169,20 @@ def test_data_are_read_in_the_folder_that_was_named_and_nowhere_else(
     sample = Sample(inside / "one.png", ("cat", "ant"))
     monkeypatch.delenv("CNNRNN_DATA", raising=False)
     assert state.data_root() is None
-    assert not state.in_data(sample)
+    assert not state.in_data_root(sample)
     monkeypatch.setenv("CNNRNN_DATA", "")
     assert state.data_root() is None
     monkeypatch.setenv("CNNRNN_DATA", str(inside / ".." / "data"))
     assert state.data_root() == inside.resolve()
-    assert state.in_data(sample)
+    assert state.in_data_root(sample)
     for other in (outside / "one.png", inside / ".." / "elsewhere" / "one.png", inside / "link.png"):
-        assert not state.in_data(Sample(other, ()))
-    opened = state.open_data(sample)
+        assert not state.in_data_root(Sample(other, ()))
+    opened = state.open_data_image(sample)
     assert (opened.name, opened.truth) == ("one.png", ("ant", "cat"))
     assert opened.digest == hashlib.sha256(encoded("PNG")).hexdigest()
 
 
-def test_a_split_is_the_one_that_is_named(scenes_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_split_is_read_by_name_and_cached(scenes_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CNNRNN_DATA", str(scenes_root))
     for name in ("val", "test"):
         expected = load_split("scenes", scenes_root, name)
@@ -193,63 +191,65 @@ def test_a_split_is_the_one_that_is_named(scenes_root: Path, monkeypatch: pytest
         assert state.split("scenes", name) is found
 
 
-def test_a_trace_belongs_to_its_model_image_beam_and_what_was_given(
+def test_traces_are_cached_by_model_image_beam_and_constraints(
     checkpoint: Checkpoint, image: state.InputImage, turned: state.InputImage
 ) -> None:
-    other = made(3, embedding_dim=8, hidden_dim=8)
+    other = new_model(3, embedding_dim=8, hidden_dim=8)
     other.weights_hash = "other"
-    given = Constraints(((0, 3),), (1,))
-    seen = []
-    for model, looked_at, beam, told in (
+    constrained = Constraints(((0, 3),), (1,))
+    results = []
+    for model, input_image, beam, constraints in (
         (checkpoint, image, 1, Constraints()),
         (other, image, 1, Constraints()),
         (checkpoint, turned, 1, Constraints()),
         (checkpoint, image, 3, Constraints()),
-        (checkpoint, image, 1, given),
+        (checkpoint, image, 1, constrained),
     ):
-        found = state.trace(model, looked_at, beam, told)
-        feature = encode_image(model, looked_at.pixels)[1]
-        expected = decode_image(model, feature, beam, told)
-        assert (found.beam, found.constraints, found.paths) == (beam, told, expected.paths)
+        found = state.trace(model, input_image, beam, constraints)
+        feature = encode_image(model, input_image.pixels)[1]
+        expected = decode_image(model, feature, beam, constraints)
+        assert (found.beam, found.constraints, found.paths) == (beam, constraints, expected.paths)
         np.testing.assert_array_equal(found.marginals, expected.marginals)
-        assert state.trace(model, looked_at, beam, told) is found  # kept
-        torch.testing.assert_close(state.feature(model, looked_at), feature.unsqueeze(0))
-        seen.append(tuple(found.marginals))
-    assert len(set(seen)) == len(seen)
+        assert state.trace(model, input_image, beam, constraints) is found  # cached
+        torch.testing.assert_close(state.feature(model, input_image), feature.unsqueeze(0))
+        results.append(tuple(found.marginals))
+    assert len(set(results)) == len(results)
     assert state.trace(checkpoint, image, 3).constraints == Constraints()
+    renamed = state.InputImage("renamed.png", image.pixels, image.digest, ("ant",))
+    assert state.trace(checkpoint, renamed, 3) is state.trace(checkpoint, image, 3)  # the digest is the key
 
 
-def test_the_outcome_is_the_search_of_a_sequence_model_and_the_threshold_of_the_baseline(
+def test_predict_searches_with_a_sequence_model_and_thresholds_the_baseline(
     checkpoint: Checkpoint, image: state.InputImage, turned: state.InputImage
 ) -> None:
-    assert state.outcome(checkpoint, image, 2) is state.trace(checkpoint, image, 2)
-    baseline = made(0, head="sigmoid")
+    assert state.predict(checkpoint, image, 2) is state.trace(checkpoint, image, 2)
+    baseline = new_model(0, head="sigmoid")
     baseline.weights_hash = "baseline"
-    for looked_at in (image, turned):
-        feature = encode_image(baseline, looked_at.pixels)[1].unsqueeze(0)
+    for input_image in (image, turned):
+        feature = encode_image(baseline, input_image.pixels)[1].unsqueeze(0)
         expected = decode_batch(baseline.model, feature, LABELS)[0]
-        found = state.outcome(baseline, looked_at, 2)
+        found = state.predict(baseline, input_image, 2)
         assert (found.steps, found.paths, found.labels) == ((), expected.paths, LABELS)
         np.testing.assert_array_equal(found.marginals, expected.marginals)
 
 
-def test_what_the_labels_before_are_worth_belongs_to_the_path_and_the_image(
+def test_prefix_contributions_are_cached_by_path_and_image(
     checkpoint: Checkpoint, image: state.InputImage, turned: state.InputImage
 ) -> None:
-    seen = []
-    for looked_at in (image, turned):
+    results = []
+    for input_image in (image, turned):
         for tokens in ((2, 0), (0, 2), (2,)):
-            found = state.prefix_contribution(checkpoint, looked_at, tokens)
-            feature = encode_image(checkpoint, looked_at.pixels)[1].unsqueeze(0)
+            found = state.prefix_contribution(checkpoint, input_image, tokens)
+            feature = encode_image(checkpoint, input_image.pixels)[1].unsqueeze(0)
             assert found == pytest.approx(prefix_contribution(checkpoint.rnn, feature, tokens).tolist())
             assert len(found) == len(tokens) + 1
-            seen.append(tuple(found))
-    assert len(set(seen)) == len(seen)
+            results.append(tuple(found))
+    assert len(set(results)) == len(results)
 
 
 @pytest.mark.parametrize("method", ["cam", "grad-cam", "input-x-gradient"])
 @pytest.mark.parametrize("target", ["log-odds", "logit", 3, 5])
-def test_an_explanation_is_by_the_method_and_of_the_target_that_are_asked_for(
+def test_an_explanation_uses_the_given_method_and_target(
     method: str, target: str | int, checkpoint: Checkpoint, image: state.InputImage
 ) -> None:
     assert method in METHODS
@@ -258,25 +258,27 @@ def test_an_explanation_is_by_the_method_and_of_the_target_that_are_asked_for(
     explained = against(target) if isinstance(target, int) else TARGETS[target]
     pixels = checkpoint.model.backbone.preprocess(image.pixels) if method == "input-x-gradient" else None
     expected = explain(checkpoint.rnn, feature_map, tokens, method, explained, pixels)
-    found = state.explanation(checkpoint, image, tokens, state.Maps(method, target))
+    found = state.explanation(checkpoint, image, tokens, state.MapSettings(method, target))
     assert (found.tokens, found.method) == (tokens, method)
     torch.testing.assert_close(found.scores, expected.scores)
     torch.testing.assert_close(found.maps, expected.maps)
     assert found.maps.abs().max() > 0
+    drawn_otherwise = state.MapSettings(method, target, opacity=0.1, floor=0.5)
+    assert state.explanation(checkpoint, image, tokens, drawn_otherwise) is found  # cached without these two
 
 
-def test_maps_explain_the_log_odds_by_cam_unless_something_else_is_asked_for(
+def test_the_default_explanation_is_cam_of_the_log_odds(
     checkpoint: Checkpoint, image: state.InputImage, turned: state.InputImage
 ) -> None:
-    seen = []
-    for looked_at in (image, turned):
+    results = []
+    for input_image in (image, turned):
         for tokens in ((2, 0), (0, 2)):
-            found = state.explanation(checkpoint, looked_at, tokens)
-            expected = explain(checkpoint.rnn, encode_image(checkpoint, looked_at.pixels)[0], tokens, "cam")
+            found = state.explanation(checkpoint, input_image, tokens, state.MapSettings())
+            expected = explain(checkpoint.rnn, encode_image(checkpoint, input_image.pixels)[0], tokens, "cam")
             torch.testing.assert_close(found.maps, expected.maps)
-            seen.append(found.maps.flatten().tolist())
-    assert len({str(values) for values in seen}) == 4
-    assert state.Maps() == state.Maps("cam", "log-odds", 0.65, 0.0)
+            results.append(found.maps.flatten().tolist())
+    assert len({str(values) for values in results}) == 4
+    assert state.MapSettings() == state.MapSettings("cam", "log-odds", 0.65, 0.0)
 
 
 def pixels(data: bytes) -> np.ndarray:
@@ -285,7 +287,7 @@ def pixels(data: bytes) -> np.ndarray:
     return np.asarray(opened).astype(int)
 
 
-def test_a_map_is_drawn_with_the_opacity_and_above_the_floor_that_are_asked_for() -> None:
+def test_an_overlay_uses_the_given_opacity_floor_and_scale() -> None:
     image = state.InputImage("grey", Image.new("RGB", (96, 64), (120, 120, 120)), "")
     values = torch.tensor([[0.0, 1.0, 2.0], [0.5, 4.0, -1.0]])
     settings = list(itertools.product((0.3, 0.9), (0.0, 0.45), (4.0, 6.0)))  # opacity, floor, scale
@@ -293,28 +295,25 @@ def test_a_map_is_drawn_with_the_opacity_and_above_the_floor_that_are_asked_for(
         [np.asarray(overlay(image.pixels, values.numpy(), scale, *rest)) for *rest, scale in settings]
     ).astype(int)
     for index, (opacity, floor, scale) in enumerate(settings):
-        found = pixels(state.draw(image, values, scale, state.Maps(opacity=opacity, floor=floor)))
+        found = pixels(state.render_overlay(image, values, scale, state.MapSettings(opacity=opacity, floor=floor)))
         errors = np.abs(expected - found).mean(axis=(1, 2, 3))
         assert errors.argmin() == index  # a JPEG is nearly the same, and no other is as near
         assert errors[index] < 2
 
 
-def test_the_maps_of_a_path_are_drawn_in_the_order_of_its_steps_on_one_scale(
-    checkpoint: Checkpoint, image: state.InputImage
-) -> None:
+def test_overlays_of_a_path_are_in_step_order_on_one_scale(checkpoint: Checkpoint, image: state.InputImage) -> None:
     tokens = (2, 0)
     for maps in (
-        state.Maps(),
-        state.Maps(opacity=0.2),
-        state.Maps(floor=0.6),
-        state.Maps(method="occlusion"),
-        state.Maps(target="logit"),
-        state.Maps(target=1),
+        state.MapSettings(),
+        state.MapSettings(opacity=0.2),
+        state.MapSettings(floor=0.6),
+        state.MapSettings(method="occlusion"),
+        state.MapSettings(target="logit"),
+        state.MapSettings(target=1),
     ):
         explained = state.explanation(checkpoint, image, tokens, maps)
-        expected = [state.draw(image, values, explained.scale, maps) for values in explained.maps]
-        assert state.drawn(checkpoint, image, tokens, maps) == expected
+        expected = [state.render_overlay(image, values, explained.scale, maps) for values in explained.maps]
+        assert state.overlays(checkpoint, image, tokens, maps) == expected
         assert len(set(expected)) > 1
-    assert state.drawn(checkpoint, image, tokens) == state.drawn(checkpoint, image, tokens, state.Maps())
     strongest = max(float(values.max()) for values in explained.maps)
     assert explained.scale == pytest.approx(strongest)

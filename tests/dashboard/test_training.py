@@ -1,4 +1,4 @@
-"""Learning curves, average precisions and the reliability curve: every number on its own axis and line."""
+"""Learning curves, average precisions and the reliability curve: every number is on its own axis and line."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from views import training
 from views.style import DARK, LIGHT
 
 
-def test_learning_curves_are_of_their_own_metric() -> None:
+def test_learning_curves_draw_their_metrics() -> None:
     history = [
         {"epoch": 2, "val_mAP": 50.0, "val_OF1": 40.0, "val_exact_match": 10.0, "loss": 3.0},
         {"epoch": 4, "val_mAP": 60.0, "val_OF1": 35.0, "val_exact_match": 20.0, "loss": 2.0},
@@ -17,13 +17,13 @@ def test_learning_curves_are_of_their_own_metric() -> None:
     assert {line.name: (list(line.x), list(line.y)) for line in figure.data} == {
         "mAP": ([2, 4], [50.0, 60.0]),
         "O-F1": ([2, 4], [40.0, 35.0]),
-        "exact set": ([2, 4], [10.0, 20.0]),
+        "exact match": ([2, 4], [10.0, 20.0]),
     }
     for line in figure.data:
         assert f"epoch %{{x}}: {line.name} %{{y:.1f}} %" in line.hovertemplate
         assert line.mode == "lines+markers"
     assert [line.line.color for line in figure.data] == [LIGHT.chosen, LIGHT.kept, LIGHT.finished]
-    assert len({line.line.dash for line in figure.data}) == 3  # told apart without colours
+    assert len({line.line.dash for line in figure.data}) == 3  # distinguishable without colours
     assert figure.layout.xaxis.title.text == "epoch"
     assert figure.layout.yaxis.title.text == "% on the validation split"
 
@@ -36,7 +36,7 @@ def test_the_epochs_axis_has_about_ten_ticks(epochs: int, apart: int) -> None:
     assert figure.layout.font.color == DARK.text
 
 
-def test_average_precisions_are_ranked_best_first_beside_their_own_names() -> None:
+def test_average_precisions_are_sorted_with_their_names() -> None:
     report = {
         "AP": {"ant": 30.4, "<b>bee": 90.6, "cat": 60.0},
         "positives": {"ant": 5, "<b>bee": 6, "cat": 7, "dog": 1},
@@ -60,13 +60,13 @@ def test_average_precisions_are_ranked_best_first_beside_their_own_names() -> No
     assert low == 0
     assert 104 < high < 120
     fewer = training.average_precisions({**report, "AP": {"ant": 1.0, "cat": 2.0}}, {}, dark=False)
-    assert 20 <= figure.layout.height - fewer.layout.height <= 40  # a row more
+    assert 20 <= figure.layout.height - fewer.layout.height <= 40  # one row more
 
 
-def test_the_reliability_curve_has_what_was_predicted_to_the_right_and_what_was_observed_upwards() -> None:
+def test_the_reliability_curve_has_predictions_as_x_and_observations_as_y() -> None:
     bins = [
         {"from": 0.0, "pairs": 90, "predicted": 4.0, "observed": 2.0},
-        {"from": 50.0, "pairs": 0, "predicted": 0.0, "observed": 0.0},  # nothing to tell
+        {"from": 50.0, "pairs": 0, "predicted": 0.0, "observed": 0.0},  # an empty bin
         {"from": 90.0, "pairs": 10, "predicted": 95.0, "observed": 70.0},
     ]
     figure = training.reliability({"bins": bins}, dark=True)
@@ -76,10 +76,13 @@ def test_the_reliability_curve_has_what_was_predicted_to_the_right_and_what_was_
     assert (diagonal.mode, curve.mode) == ("lines", "lines+markers")
     assert list(curve.x) == [4.0, 95.0]
     assert list(curve.y) == [2.0, 70.0]
-    assert list(curve.hovertext) == ["given 4 %, right 2 % of 90 times", "given 95 %, right 70 % of 10 times"]
+    assert list(curve.hovertext) == [
+        "predicted 4 %, observed 2 % (90 pairs)",
+        "predicted 95 %, observed 70 % (10 pairs)",
+    ]
     assert (diagonal.line.color, curve.line.color) == (DARK.faint, DARK.chosen)
-    assert figure.layout.xaxis.title.text == "probability given, %"
-    assert figure.layout.yaxis.title.text == "share that is right, %"
+    assert figure.layout.xaxis.title.text == "predicted probability, %"
+    assert figure.layout.yaxis.title.text == "observed frequency, %"
     assert figure.layout.showlegend is False
     for axis in (figure.layout.xaxis, figure.layout.yaxis):
         assert axis.range[0] == 0

@@ -1,4 +1,4 @@
-"""The tree shows the search that the trace holds: nothing kept is missing, nothing dropped is shown as kept."""
+"""The tree of a beam search: every kept, finished and dropped prefix is drawn as such."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def trace(request: pytest.FixtureRequest) -> Trace:
     return beam_search(step, (torch.zeros(1, 1),), LABELS, request.param)[0]
 
 
-def test_everything_kept_and_finished_is_there(trace: Trace) -> None:
+def test_the_tree_has_every_kept_and_finished_prefix(trace: Trace) -> None:
     nodes = list(tree.build(trace, min_prob=0.0).walk())
     kept = [node for node in nodes if node.kind == tree.KEPT]
     assert len(kept) == sum(len(step.tokens) for step in trace.steps)
@@ -44,7 +44,7 @@ def test_everything_kept_and_finished_is_there(trace: Trace) -> None:
     assert len(dropped) == expansions - (len(kept) - 1)
 
 
-def test_probabilities_multiply_along_the_edges_and_leaves_have_rows_of_their_own(trace: Trace) -> None:
+def test_path_probabilities_are_products_and_leaves_have_distinct_rows(trace: Trace) -> None:
     nodes = list(tree.build(trace, min_prob=0.01).walk())
     for node in nodes:
         for child in node.children:
@@ -54,14 +54,16 @@ def test_probabilities_multiply_along_the_edges_and_leaves_have_rows_of_their_ow
     assert sorted(leaves) == list(range(len(leaves)))
 
 
-def test_a_few_dropped_branches_always_show(trace: Trace) -> None:
-    nodes = list(tree.build(trace, min_prob=0.99).walk())
-    dropped = [node for node in nodes if node.kind == tree.DROPPED]
-    assert len(dropped) >= 3 or trace.beam == 16
-    assert all(node.note for node in dropped)
+def test_the_three_most_probable_dropped_branches_are_always_drawn(trace: Trace) -> None:
+    def dropped(min_prob: float) -> list[tree.Node]:
+        return [node for node in tree.build(trace, min_prob).walk() if node.kind == tree.DROPPED]
+
+    most_probable = sorted(dropped(0.0), key=lambda node: -node.log_prob)[:3]
+    assert {node.prefix for node in dropped(0.99)} == {node.prefix for node in most_probable}
+    assert all(node.note for node in dropped(0.99))
 
 
-def test_figures_hold_labels_as_text_never_as_html(trace: Trace) -> None:
+def test_figures_escape_labels(trace: Trace) -> None:
     figures = [
         tree.figure(trace, 0, dark=False, min_prob=0.0),
         bars.marginals(trace, trace.paths[0], dark=True),
@@ -74,21 +76,19 @@ def test_figures_hold_labels_as_text_never_as_html(trace: Trace) -> None:
         assert "\\u003cb\\u003ebee" not in json
 
 
-def test_clicks_lead_to_a_path_through_the_point(trace: Trace) -> None:
+def test_customdata_is_a_path_through_the_point(trace: Trace) -> None:
     figure = tree.figure(trace, 0, dark=False, min_prob=0.0)
-    points = [i for shown in figure.data if shown.customdata is not None for i in shown.customdata]
-    assert {int(i) for i in points} >= set(range(len(trace.paths)))
-    assert min(points) >= -1
+    indices = {int(i) for scatter in figure.data if scatter.customdata is not None for i in scatter.customdata}
+    assert indices - {-1} == set(range(len(trace.paths)))  # -1: no finished path
 
 
-def test_bars_show_the_choice_even_when_it_is_not_among_the_best(trace: Trace) -> None:
+def test_step_bars_include_an_improbable_choice(trace: Trace) -> None:
     path = trace.paths[-1]
     for step in range(len(path.tokens) + 1):
         figure = bars.step_distribution(trace, path, step, dark=False, most=1)
         marked = [text for text in figure.layout.yaxis.ticktext if text.startswith("✓")]
         assert len(marked) == 1
-        shown = figure.data[0].x
-        assert max(shown) == pytest.approx(float(np.max(trace.distribution(path, step))))
+        assert max(figure.data[0].x) == pytest.approx(float(np.max(trace.distribution(path, step))))
 
 
 def small() -> Trace:
@@ -109,10 +109,10 @@ def small() -> Trace:
     return Trace(("ant", "bee", "cat"), 2, steps, paths, np.array([0.5, 0.5, 0.1]), 0.9)
 
 
-def test_the_tree_of_a_small_search_is_known_node_by_node() -> None:
+def test_all_nodes_of_a_small_tree() -> None:
     root = tree.build(small(), min_prob=0.03)
-    told = [(n.step, n.y, "→".join(n.prefix), n.name, n.kind, round(n.prob, 4), n.path) for n in root.walk()]
-    assert told == [
+    nodes = [(n.step, n.y, "→".join(n.prefix), n.name, n.kind, round(n.prob, 4), n.path) for n in root.walk()]
+    assert nodes == [
         (0, 0, "", "START", tree.KEPT, 1.0, 0),
         (1, 0, "bee", "bee", tree.KEPT, 0.5, 0),
         (2, 0, "bee→ant", "ant", tree.KEPT, 0.6, 0),
@@ -135,21 +135,21 @@ def test_the_tree_of_a_small_search_is_known_node_by_node() -> None:
     }
 
 
-def test_branches_show_from_the_probability_that_is_asked_for() -> None:
+def test_branches_are_drawn_from_the_minimum_probability_on() -> None:
     def prefixes(min_prob: float) -> set[str]:
         return {"→".join(node.prefix) for node in tree.build(small(), min_prob).walk()}
 
-    everything = prefixes(0.0)
-    assert everything == {"", "ant", "bee", "cat", "ant→bee", "ant→cat", "bee→ant", "bee→cat", "bee→ant→cat"}
-    assert prefixes(0.002) == everything - {"bee→cat"}  # which has 0.001
-    # The three most probable dropped branches show whatever is asked for: 0.075 twice and 0.05.
+    all_prefixes = prefixes(0.0)
+    assert all_prefixes == {"", "ant", "bee", "cat", "ant→bee", "ant→cat", "bee→ant", "bee→cat", "bee→ant→cat"}
+    assert prefixes(0.002) == all_prefixes - {"bee→cat"}  # which has 0.001
+    # The three most probable dropped branches are always drawn: 0.075 twice and 0.05.
     assert prefixes(0.9) == {"", "ant", "bee", "cat", "ant→bee", "ant→cat", "bee→ant"}
 
 
-def test_rows_of_the_table_are_the_nodes_the_most_probable_path_first() -> None:
+def test_table_rows_are_sorted_by_path_probability() -> None:
     rows = tree.rows(small(), 0.03)
-    told = [(row["path"], row["step"], round(row["this choice"], 4), round(row["whole path"], 4)) for row in rows]
-    assert told == [
+    nodes = [(row["path"], row["step"], round(row["this choice"], 4), round(row["whole path"], 4)) for row in rows]
+    assert nodes == [
         ("bee", 1, 0.5, 0.5),
         ("bee → ant", 2, 0.6, 0.3),
         ("bee → ant → END", 3, 0.9, 0.27),
@@ -168,13 +168,13 @@ def test_rows_of_the_table_are_the_nodes_the_most_probable_path_first() -> None:
 
 def points(figure: go.Figure) -> dict[str, go.Scatter]:
     """The points of the figure by what they stand for."""
-    drawn = [shown for shown in figure.data if shown.customdata is not None]
-    return dict(zip((tree.KEPT, tree.FINISHED, tree.DROPPED), drawn, strict=True))
+    scatters = [scatter for scatter in figure.data if scatter.customdata is not None]
+    return dict(zip((tree.KEPT, tree.FINISHED, tree.DROPPED), scatters, strict=True))
 
 
-def test_points_stand_at_their_steps_and_rows_and_say_what_they_are() -> None:
-    drawn = points(tree.figure(small(), 0, dark=False, min_prob=0.03))
-    kept, finished, dropped = drawn.values()
+def test_points_have_positions_texts_and_colours_by_kind() -> None:
+    by_kind = points(tree.figure(small(), 0, dark=False, min_prob=0.03))
+    kept, finished, dropped = by_kind.values()
     assert (list(kept.x), list(kept.y)) == ([0, 1, 2, 1], [0, 0, 0, 3])
     assert (list(finished.x), list(finished.y)) == ([3, 2, 1], [0, 2, 5])
     assert (list(dropped.x), list(dropped.y)) == ([3, 2, 2, 1], [1, 3, 4, 6])
@@ -186,7 +186,7 @@ def test_points_stand_at_their_steps_and_rows_and_say_what_they_are() -> None:
     assert list(kept.marker.color) == [LIGHT.chosen] * 3 + [LIGHT.kept]
     assert list(finished.marker.color) == [LIGHT.chosen, LIGHT.finished, LIGHT.finished]
     assert list(dropped.marker.color) == [LIGHT.faint] * 4
-    assert [shown.marker.symbol for shown in drawn.values()] == ["circle", "square", "x-thin"]
+    assert [scatter.marker.symbol for scatter in by_kind.values()] == ["circle", "square", "x-thin"]
     assert list(dropped.marker.line.color) == [LIGHT.faint] * 4  # a thin cross is its outline
     assert kept.marker.line.color == finished.marker.line.color == LIGHT.background
     assert finished.hovertext[0] == (
@@ -196,16 +196,16 @@ def test_points_stand_at_their_steps_and_rows_and_say_what_they_are() -> None:
     assert dropped.hovertext[3].endswith("5.0%<br>not among the 2 best, the last of which has 25%")
 
 
-def test_another_chosen_path_is_highlighted_from_the_root_to_its_end() -> None:
-    drawn = points(tree.figure(small(), 2, dark=True, min_prob=0.03))
-    assert list(drawn[tree.KEPT].marker.color) == [DARK.chosen, DARK.chosen, DARK.kept, DARK.kept]
-    assert list(drawn[tree.FINISHED].marker.color) == [DARK.finished, DARK.chosen, DARK.finished]
-    drawn = points(tree.figure(small(), 1, dark=True, min_prob=0.03))
-    assert list(drawn[tree.KEPT].marker.color) == [DARK.chosen] + 3 * [DARK.kept]
-    assert list(drawn[tree.FINISHED].marker.color) == [DARK.finished, DARK.finished, DARK.chosen]
+def test_the_chosen_path_is_highlighted_from_root_to_end() -> None:
+    by_kind = points(tree.figure(small(), 2, dark=True, min_prob=0.03))
+    assert list(by_kind[tree.KEPT].marker.color) == [DARK.chosen, DARK.chosen, DARK.kept, DARK.kept]
+    assert list(by_kind[tree.FINISHED].marker.color) == [DARK.finished, DARK.chosen, DARK.finished]
+    by_kind = points(tree.figure(small(), 1, dark=True, min_prob=0.03))
+    assert list(by_kind[tree.KEPT].marker.color) == [DARK.chosen] + 3 * [DARK.kept]
+    assert list(by_kind[tree.FINISHED].marker.color) == [DARK.finished, DARK.finished, DARK.chosen]
 
 
-def test_edges_join_each_choice_with_the_one_before_and_are_the_thicker_the_more_probable() -> None:
+def test_edges_join_consecutive_choices_and_widen_with_probability() -> None:
     figure = tree.figure(small(), 0, dark=False, min_prob=0.03)
     found = {}
     for lines in figure.data:
@@ -233,7 +233,7 @@ def test_edges_join_each_choice_with_the_one_before_and_are_the_thicker_the_more
     assert colours == sorted(colours, key=lambda colour: colour == LIGHT.chosen)  # the chosen path lies on top
 
 
-def test_the_whole_tree_is_in_view_with_its_steps_numbered_and_its_looks_named() -> None:
+def test_axes_cover_the_tree_and_the_legend_names_every_kind() -> None:
     figure = tree.figure(small(), 0, dark=False, min_prob=0.03)
     assert list(figure.layout.xaxis.tickvals) == [1, 2, 3]
     assert list(figure.layout.xaxis.ticktext) == ["step 1", "step 2", "step 3"]
@@ -245,9 +245,9 @@ def test_the_whole_tree_is_in_view_with_its_steps_numbered_and_its_looks_named()
     bottom, top = figure.layout.yaxis.range  # row 0 is on top
     assert -1 < top < 0 < 6 < bottom < 7
     legend = [
-        (shown.name, shown.marker.symbol, shown.marker.color, shown.line.color)
-        for shown in figure.data
-        if shown.name is not None
+        (entry.name, entry.marker.symbol, entry.marker.color, entry.line.color)
+        for entry in figure.data
+        if entry.name is not None
     ]
     assert legend == [
         (tree.KEPT, "circle", LIGHT.kept, None),

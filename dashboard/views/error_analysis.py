@@ -1,4 +1,4 @@
-"""An evaluation looked into: precision and recall as a threshold moves, and which labels are taken for which."""
+"""The errors of an evaluation: precision and recall at every threshold, and which labels are confused."""
 
 from __future__ import annotations
 
@@ -13,19 +13,22 @@ from cnnrnn.evaluation.metrics import precision_recall_f1
 from views.style import palette, plain
 
 _HEIGHT = 380
-_MOST = 25  # labels of the matrix: those with the most mistakes
-_POINTS = 400  # of a curve; more can't be told apart
+_MAX_LABELS = 25  # of the matrix: those with the most errors
+_POINTS = 400  # of a curve; more can't be distinguished
 
 
-def at_threshold(evaluation: Evaluation, label: str | None, threshold: float) -> dict[str, float]:
-    """Precision, recall and F1, in percent, of the marginals from `threshold` on; over all labels, or of one."""
-    return _judged(evaluation, label, evaluation.predictions.marginals >= threshold)
+def metrics_at_threshold(evaluation: Evaluation, label: str | None, threshold: float) -> dict[str, float]:
+    """Precision, recall and F1, in percent, of predicting the labels whose marginal is at least `threshold`.
+
+    They are computed over all labels, or for one.
+    """
+    return _precision_recall_f1(evaluation, label, evaluation.predictions.marginals >= threshold)
 
 
-def _judged(evaluation: Evaluation, label: str | None, predicted: np.ndarray) -> dict[str, float]:
+def _precision_recall_f1(evaluation: Evaluation, label: str | None, predicted: np.ndarray) -> dict[str, float]:
     columns = _columns(evaluation, label)
-    six = precision_recall_f1(evaluation.truth[:, columns], predicted[:, columns], evaluation.ignored[:, columns])
-    return {"precision": six["OP"], "recall": six["OR"], "F1": six["OF1"]}
+    metrics = precision_recall_f1(evaluation.truth[:, columns], predicted[:, columns], evaluation.ignored[:, columns])
+    return {"precision": metrics["OP"], "recall": metrics["OR"], "F1": metrics["OF1"]}
 
 
 def _columns(evaluation: Evaluation, label: str | None) -> slice | list[int]:
@@ -33,23 +36,23 @@ def _columns(evaluation: Evaluation, label: str | None) -> slice | list[int]:
 
 
 def precision_recall(evaluation: Evaluation, label: str | None, threshold: float, dark: bool) -> go.Figure:
-    """The curve of the marginals, where the threshold stands on it, and what the best paths reach."""
+    """The curve over all thresholds of the marginals, the chosen threshold on it, and the best paths beside it."""
     columns = _columns(evaluation, label)
     counted = ~evaluation.ignored[:, columns]
     truth, marginals = evaluation.truth[:, columns][counted], evaluation.predictions.marginals[:, columns][counted]
     precision, recall, thresholds = precision_recall_curve(truth, marginals, drop_intermediate=True)
     thin = np.unique(np.linspace(0, len(thresholds) - 1, min(_POINTS, len(thresholds))).astype(int))
     colours, text = palette(dark), {"color": palette(dark).text}
-    here = at_threshold(evaluation, label, threshold)
-    paths = _judged(evaluation, label, evaluation.predictions.best_path)
+    chosen = metrics_at_threshold(evaluation, label, threshold)
+    paths = _precision_recall_f1(evaluation, label, evaluation.predictions.best_path)
     fig = go.Figure()
     fig.add_scatter(
-        x=100 * recall[thin], y=100 * precision[thin], mode="lines", name="marginals, every threshold",
+        x=100 * recall[thin], y=100 * precision[thin], mode="lines", name="marginals, all thresholds",
         line={"color": colours.kept, "width": 2}, customdata=thresholds[thin],
-        hovertemplate="from %{customdata:.2f} on: precision %{y:.1f} %, recall %{x:.1f} %<extra></extra>",
+        hovertemplate="threshold %{customdata:.2f}: precision %{y:.1f} %, recall %{x:.1f} %<extra></extra>",
     )  # fmt: skip
     for name, x, y, symbol, colour in (
-        (f"marginals from {threshold:.2f} on", here["recall"], here["precision"], "circle", colours.chosen),
+        (f"marginals, threshold {threshold:.2f}", chosen["recall"], chosen["precision"], "circle", colours.chosen),
         ("best paths", paths["recall"], paths["precision"], "square", colours.finished),
     ):
         fig.add_scatter(
@@ -65,65 +68,67 @@ def precision_recall(evaluation: Evaluation, label: str | None, threshold: float
     return fig
 
 
-def by_label(evaluation: Evaluation) -> list[dict[str, Any]]:
-    """What the best paths forget and what they say wrongly, label by label, the most mistakes first."""
-    missed, wrong = _missed(evaluation), _wrong(evaluation)
+def errors_by_label(evaluation: Evaluation) -> list[dict[str, Any]]:
+    """Missed labels (false negatives) and false positives of the best paths, the label with the most errors first."""
+    missed, wrong = _false_negatives(evaluation), _false_positives(evaluation)
     rows = [
         {
             "label": label,
             "positives": evaluation.metrics["positives"][label],
-            "forgotten": int(missed[:, column].sum()),
-            "wrongly said": int(wrong[:, column].sum()),
+            "missed": int(missed[:, column].sum()),
+            "false positives": int(wrong[:, column].sum()),
             "AP, %": evaluation.metrics["AP"].get(label),
         }
         for column, label in enumerate(evaluation.labels)
     ]
-    return sorted(rows, key=lambda row: -(row["forgotten"] + row["wrongly said"]))
+    return sorted(rows, key=lambda row: -(row["missed"] + row["false positives"]))
 
 
-def confusions(evaluation: Evaluation) -> np.ndarray:
-    """How often a label was forgotten in an image where another was wrongly said: (forgotten, said) counts."""
-    return _missed(evaluation).T.astype(int) @ _wrong(evaluation)
+def count_confusions(evaluation: Evaluation) -> np.ndarray:
+    """In how many images a label was missed while another was a false positive: (missed, predicted)."""
+    return _false_negatives(evaluation).T.astype(int) @ _false_positives(evaluation)
 
 
 def confusion_matrix(evaluation: Evaluation, dark: bool) -> go.Figure:
-    """`confusions` of the labels with the most mistakes, and beside them what was forgotten for nothing else."""
-    counts = confusions(evaluation)
-    missed, wrong = _missed(evaluation), _wrong(evaluation)
-    order = np.argsort(-(missed.sum(axis=0) + wrong.sum(axis=0)), kind="stable")[:_MOST]
-    alone = (missed & ~wrong.any(axis=1, keepdims=True)).sum(axis=0)  # forgotten, and nothing else said for it
+    """`count_confusions` of the labels with the most errors; the last column counts misses without a false positive."""
+    counts = count_confusions(evaluation)
+    missed, wrong = _false_negatives(evaluation), _false_positives(evaluation)
+    order = np.argsort(-(missed.sum(axis=0) + wrong.sum(axis=0)), kind="stable")[:_MAX_LABELS]
+    alone = (missed & ~wrong.any(axis=1, keepdims=True)).sum(axis=0)  # missed, and no label is wrong in that image
     values = np.concatenate([counts[np.ix_(order, order)], alone[order, None]], axis=1)
     names = [plain(evaluation.labels[label]) for label in order]
-    said = [*names, "nothing"]
+    columns = [*names, "nothing"]
     text = {"color": palette(dark).text}
     fig = go.Figure(
         go.Heatmap(
-            z=values, zmin=0, zmax=max(1, counts.max()),  # what was forgotten for nothing would drown the rest
+            z=values, zmin=0, zmax=max(1, counts.max()),  # the last column is larger than the rest
             text=[[str(value or "") for value in row] for row in values], texttemplate="%{text}",
             colorscale="Cividis", colorbar={"thickness": 10, "tickfont": text},
-            customdata=[[f"{row} was forgotten where {column} was wrongly said" for column in said] for row in names],
+            customdata=[[f"{row} missed, {column} predicted wrongly" for column in columns] for row in names],
             hovertemplate="%{customdata}: %{z} images<extra></extra>",
         )
     )  # fmt: skip
     fig.update_layout(height=140 + 20 * len(names), margin={"l": 0, "r": 0, "t": 8, "b": 0}, font=text, dragmode=False)
     ticks = {"fixedrange": True, "showgrid": False, "tickfont": text}
-    fig.update_xaxes(tickvals=list(range(len(said))), ticktext=said, tickangle=-60, title="wrongly said", **ticks)
+    fig.update_xaxes(
+        tickvals=list(range(len(columns))), ticktext=columns, tickangle=-60, title="predicted wrongly", **ticks
+    )
     fig.update_yaxes(
         tickvals=list(range(len(names))),
         ticktext=names,
         autorange="reversed",
-        title="forgotten",
+        title="missed",
         automargin=True,
         **ticks,
     )
     return fig
 
 
-def _missed(evaluation: Evaluation) -> np.ndarray:
+def _false_negatives(evaluation: Evaluation) -> np.ndarray:
     """bool (image, label)"""
     return evaluation.truth & ~evaluation.predictions.best_path & ~evaluation.ignored
 
 
-def _wrong(evaluation: Evaluation) -> np.ndarray:
+def _false_positives(evaluation: Evaluation) -> np.ndarray:
     """bool (image, label)"""
     return ~evaluation.truth & evaluation.predictions.best_path & ~evaluation.ignored

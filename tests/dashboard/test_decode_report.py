@@ -1,4 +1,4 @@
-"""What is kept of a decoded image stands alone and takes no HTML from labels or names."""
+"""The exported report is one offline file in which labels and names are escaped; the exported maps are one image."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from cnnrnn.decoding.trace import Path, Trace, TraceStep
-from views import bars, decoded, tree
+from views import bars, decode_report, tree
 
 EVIL = "<img src=x onerror=alert(1)>"
 
@@ -26,9 +26,9 @@ def trace() -> Trace:
     return Trace((EVIL, "dog"), 1, steps, (path,), np.array([0.8, 0.3]), 0.7)
 
 
-def test_the_report_is_one_file_without_foreign_html_or_addresses() -> None:
+def test_the_report_escapes_labels_and_loads_nothing() -> None:
     image = Image.new("RGB", (40, 30))
-    page = decoded.report(EVIL, image, trace(), 0, [image, image], f"Maps show {EVIL}")
+    page = decode_report.report(EVIL, image, trace(), 0, [image, image], f"Maps show {EVIL}")
     assert EVIL not in page
     assert page.count("data:image/jpeg;base64,") == 3
     without_script = re.sub(r"<script.*?</script>", "", page, flags=re.S)
@@ -36,16 +36,16 @@ def test_the_report_is_one_file_without_foreign_html_or_addresses() -> None:
     assert "80.00 %" in page
 
 
-def test_the_maps_are_one_image() -> None:
-    sheet = decoded.strip(
+def test_the_map_strip_has_all_maps_side_by_side() -> None:
+    strip = decode_report.map_strip(
         [Image.new("RGB", (400, 300), "red"), Image.new("RGB", (400, 300), "blue")], ["1 · a", "2 · b"]
     )
-    assert sheet.size == (720, 304)
-    assert sheet.getpixel((10, 10)) == (255, 0, 0)
-    assert sheet.getpixel((700, 10)) == (0, 0, 255)
+    assert strip.size == (720, 304)
+    assert strip.getpixel((10, 10)) == (255, 0, 0)
+    assert strip.getpixel((700, 10)) == (0, 0, 255)
 
 
-def test_the_table_of_the_tree_tells_what_every_branch_is() -> None:
+def test_the_tree_table_lists_every_branch() -> None:
     rows = tree.rows(trace(), 0.01)
     assert [(row["path"], row["is"]) for row in rows] == [
         (EVIL, "kept in the beam"),
@@ -60,8 +60,8 @@ def test_the_table_of_the_tree_tells_what_every_branch_is() -> None:
 def figures_in(page: str) -> list[list[dict]]:
     """The data of every plotly figure in a report."""
     calls = re.findall(r'Plotly\.newPlot\(\s*"[0-9a-f-]{36}",\s*', page)
-    places = [page.index(call) + len(call) for call in calls]
-    return [json.JSONDecoder().raw_decode(page[place:])[0] for place in places]
+    starts = [page.index(call) + len(call) for call in calls]
+    return [json.JSONDecoder().raw_decode(page[start:])[0] for start in starts]
 
 
 def colours_in(html: str) -> list[tuple[int, ...]]:
@@ -70,7 +70,7 @@ def colours_in(html: str) -> list[tuple[int, ...]]:
     return [Image.open(io.BytesIO(base64.b64decode(one))).getpixel((0, 0)) for one in found]
 
 
-def test_the_report_is_of_the_chosen_path_with_every_map_above_its_own_caption() -> None:
+def test_the_report_has_the_chosen_path_and_a_caption_for_each_map() -> None:
     steps = (
         TraceStep(np.array([-1]), np.array([3]), np.zeros(1), np.array([[0.2, 0.5, 0.3]])),
         TraceStep(np.array([0]), np.array([1]), np.log([0.5]), np.array([[0.74, 0.0, 0.26]])),
@@ -79,9 +79,9 @@ def test_the_report_is_of_the_chosen_path_with_every_map_above_its_own_caption()
     paths = (Path((1, 0), float(np.log(0.37)), (0, 0, 0)), Path((1,), float(np.log(0.13)), (0, 0)))
     searched = Trace(("cat", "dog"), 1, steps, paths, np.array([0.4, 0.9]), 0.8)
     red, green, blue = (Image.new("RGB", (16, 16), colour) for colour in ("red", "lime", "blue"))
-    page = decoded.report("photo.jpg", blue, searched, 1, [red, green], "A & B")
+    page = decode_report.report("photo.jpg", blue, searched, 1, [red, green], "A & B")
     assert "photo.jpg, decoded" in page
-    assert "dog → END: 13% of the probability; the search closed 80% of it with a beam of 1." in page
+    assert "dog → END: probability 13%; the search with a beam of 1 covers 80% of the probability." in page
     assert "A &amp; B" in page
     captions = re.findall(r"(<img[^>]*>)<figcaption>(.*?)</figcaption>", page)
     assert [caption for _, caption in captions] == ["1 · dog, 50%", "2 · END, 26%"]
@@ -90,23 +90,23 @@ def test_the_report_is_of_the_chosen_path_with_every_map_above_its_own_caption()
         assert np.abs(colour - expected).max() <= 3
     table = re.findall(r"<tr><td>(.*?)</td><td>(.*?)</td></tr>", page)
     assert table == [("dog", "90.00 %"), ("cat", "40.00 %")]
-    shown, expected = figures_in(page), [
+    found, expected = figures_in(page), [
         bars.marginals(searched, paths[1], dark=False), tree.figure(searched, 1, dark=False, min_prob=0.01),
     ]  # fmt: skip
-    assert shown == [json.loads(figure.to_json())["data"] for figure in expected]
+    assert found == [json.loads(figure.to_json())["data"] for figure in expected]
 
 
-def test_a_large_image_is_made_smaller_in_the_report() -> None:
+def test_the_report_scales_large_images_down() -> None:
     large = Image.new("RGB", (2000, 1000))
-    page = decoded.report("large", large, trace(), 0, [large, large], "")
+    page = decode_report.report("large", large, trace(), 0, [large, large], "")
     found = re.findall(r"data:image/jpeg;base64,([^\"]+)", page)
     assert [Image.open(io.BytesIO(base64.b64decode(one))).size for one in found] == [(720, 360)] * 3
 
 
-def test_each_map_has_its_own_caption_below_it_and_its_image_is_not_changed() -> None:
+def test_map_strip_captions_are_below_their_maps_and_inputs_are_not_modified() -> None:
     maps = [Image.new("RGB", (360, 180), "red"), Image.new("RGB", (360, 360), "blue")]
-    same = decoded.strip(maps, ["", ""])
-    captioned = decoded.strip(maps, ["", "cat"])
+    same = decode_report.map_strip(maps, ["", ""])
+    captioned = decode_report.map_strip(maps, ["", "cat"])
     assert same.size == (720, 394)
     assert same.getpixel((10, 200)) == (255, 255, 255)  # below the lower map
     changed = np.argwhere((np.asarray(same) != np.asarray(captioned)).any(axis=2))

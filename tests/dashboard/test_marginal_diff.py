@@ -1,4 +1,4 @@
-"""What two searches differ in: as pairs of probabilities, in words, as dots, and as grey pixels."""
+"""The difference of two predictions as pairs of probabilities, sentences and a chart, and the occlusion of pixels."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from cnnrnn.decoding.trace import Trace
-from views import changes
-from views.changes import Change
+from views import marginal_diff
+from views.marginal_diff import MarginalChange
 from views.style import DARK, LIGHT
 
 
@@ -15,36 +15,41 @@ def trace(**marginals: float) -> Trace:
     return Trace(tuple(marginals), 1, (), (), np.array(list(marginals.values())), 1.0)
 
 
-FOUND = [Change("ant", 0.1, 0.9), Change("<i>bee", 0.6, 0.2), Change("cat", 0.3, 0.3)]
+FOUND = [MarginalChange("ant", 0.1, 0.9), MarginalChange("<i>bee", 0.6, 0.2), MarginalChange("cat", 0.3, 0.3)]
 
 
-def test_labels_are_matched_by_name_and_the_largest_change_comes_first() -> None:
+def test_marginals_are_matched_by_label_and_sorted_by_change() -> None:
     before = trace(ant=0.1, bee=0.2, cat=0.9, dog=0.5)
     after = trace(dog=0.25, cat=0.1, bee=0.3, elk=1.0)
-    found = changes.changes(before, after)
-    assert found == [Change("cat", 0.9, 0.1), Change("dog", 0.5, 0.25), Change("bee", 0.2, 0.3)]
+    found = marginal_diff.compare_marginals(before, after)
+    assert found == [MarginalChange("cat", 0.9, 0.1), MarginalChange("dog", 0.5, 0.25), MarginalChange("bee", 0.2, 0.3)]
     assert [change.delta for change in found] == pytest.approx([-0.8, -0.25, 0.1])
 
 
-def test_the_closest_company_comes_first_whoever_saw_it() -> None:
-    found = changes.company({"ant": (0.1, 0.2), "bee": (0.0, 0.9), "cat": (0.5, 0.1)})
-    assert found == [Change("bee", 0.0, 0.9), Change("cat", 0.5, 0.1), Change("ant", 0.1, 0.2)]
+def test_cooccurring_labels_are_sorted_by_the_larger_probability() -> None:
+    found = marginal_diff.cooccurring_labels({"ant": (0.1, 0.2), "bee": (0.0, 0.9), "cat": (0.5, 0.1)})
+    assert found == [MarginalChange("bee", 0.0, 0.9), MarginalChange("cat", 0.5, 0.1), MarginalChange("ant", 0.1, 0.2)]
 
 
-def test_changes_in_words_leave_out_what_was_given_and_what_hardly_moved() -> None:
-    found = [*FOUND, Change("dog", 0.5, 0.52), Change("elk", 0.5, 0.519), Change("fox", 0.51, 0.0)]
-    told = changes.in_words(found, {"<i>bee"}, most=3)
-    assert told == [
+def test_descriptions_omit_constrained_labels_and_small_changes() -> None:
+    found = [
+        *FOUND,
+        MarginalChange("dog", 0.5, 0.52),
+        MarginalChange("elk", 0.5, 0.519),
+        MarginalChange("fox", 0.51, 0.0),
+    ]
+    described = marginal_diff.describe(found, {"<i>bee"}, most=3)
+    assert described == [
         ("ant", "rises by 80 points, to 90%"),
         ("dog", "rises by 2 points, to 52%"),
         ("fox", "falls by 51 points, to 0.0%"),
     ]
-    assert [label for label, _ in changes.in_words(found, set(), most=1)] == ["ant"]
-    assert len(changes.in_words([Change(str(i), 0.0, 0.5) for i in range(9)], set())) == 3
+    assert [label for label, _ in marginal_diff.describe(found, set(), most=1)] == ["ant"]
+    assert len(marginal_diff.describe([MarginalChange(str(i), 0.0, 0.5) for i in range(9)], set())) == 3
 
 
-def test_rings_stand_at_before_and_dots_at_after() -> None:
-    figure = changes.figure(FOUND, dark=False, names=("<b>then", "now"), most=3)
+def test_rings_are_before_and_dots_are_after() -> None:
+    figure = marginal_diff.figure(FOUND, dark=False, names=("<b>then", "now"), most=3)
     *lines, ring, dot = figure.data
     assert (ring.name, ring.marker.symbol, list(ring.x)) == ("&lt;b&gt;then", "circle-open", [0.1, 0.6, 0.3])
     assert (dot.name, dot.marker.symbol, list(dot.x)) == ("now", "circle", [0.9, 0.2, 0.3])
@@ -56,7 +61,7 @@ def test_rings_stand_at_before_and_dots_at_after() -> None:
         ([0.1, 0.9], [0, 0]), ([0.6, 0.2], [1, 1]), ([0.3, 0.3], [2, 2]),
     ]  # fmt: skip
     assert all(line.mode == "lines" and line.showlegend is False and line.hoverinfo == "skip" for line in lines)
-    # What rises and what falls differ in colour.
+    # Increases and decreases have different colours.
     assert [line.line.color for line in lines] == [LIGHT.finished, LIGHT.chosen, LIGHT.finished]
     axis = figure.layout.yaxis
     assert list(axis.ticktext) == ["ant", "&lt;i&gt;bee", "cat"]
@@ -66,23 +71,23 @@ def test_rings_stand_at_before_and_dots_at_after() -> None:
     assert figure.layout.xaxis.fixedrange is axis.fixedrange is True
 
 
-def test_the_dots_cover_all_probabilities_and_at_most_eight_labels() -> None:
-    figure = changes.figure([Change(str(i), 0.0, 1.0) for i in range(20)], dark=True)
+def test_the_chart_covers_all_probabilities_and_at_most_eight_labels() -> None:
+    figure = marginal_diff.figure([MarginalChange(str(i), 0.0, 1.0) for i in range(20)], dark=True)
     assert list(figure.layout.yaxis.ticktext) == list("01234567")
     assert (figure.data[-2].name, figure.data[-1].name) == ("before", "after")
     assert figure.layout.font.color == DARK.text
     low, high = figure.layout.xaxis.range
     assert -0.1 < low < 0 < 1 < high < 1.1
-    fewer = changes.figure([Change(str(i), 0.0, 1.0) for i in range(7)], dark=True)
-    assert 20 <= figure.layout.height - fewer.layout.height <= 40  # a row more
+    fewer = marginal_diff.figure([MarginalChange(str(i), 0.0, 1.0) for i in range(7)], dark=True)
+    assert 20 <= figure.layout.height - fewer.layout.height <= 40  # one row more
 
 
-def test_the_strongest_share_of_the_pixels_turns_grey_and_the_rest_stays() -> None:
+def test_only_the_strongest_fraction_of_pixels_turns_grey() -> None:
     image = np.arange(60, dtype=np.uint8).reshape(4, 5, 3)
     strength = np.array([[9, 1, 8, 2, 7], [3, 6, 4, 5, 0], [19, 11, 18, 12, 17], [13, 16, 14, 15, 10]], dtype=float)
-    hidden = changes.greyed(image, strength, 0.25)
-    assert hidden.dtype == np.uint8
+    occluded = marginal_diff.grey_out(image, strength, 0.25)
+    assert occluded.dtype == np.uint8
     grey = strength >= 15
-    assert (hidden[grey] == 128).all()
-    np.testing.assert_array_equal(hidden[~grey], image[~grey])
-    assert (changes.greyed(image, strength, 1.0) == 128).all()
+    assert (occluded[grey] == 128).all()
+    np.testing.assert_array_equal(occluded[~grey], image[~grey])
+    assert (marginal_diff.grey_out(image, strength, 1.0) == 128).all()

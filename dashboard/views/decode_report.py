@@ -1,4 +1,4 @@
-"""A decoded image to keep: one HTML file that opens offline, and its maps as one image."""
+"""A decoded image for export: one HTML file that opens offline, and its maps as one image."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ _CAPTION = 34  # pixels below it
 def report(
     name: str, image: Image.Image, trace: Trace, chosen: int, maps: Sequence[Image.Image], explained: str
 ) -> str:
-    """The page: the labels, their probabilities, the tree and the chosen path's maps; `explained` says what they show.
+    """The labels, their probabilities, the tree and the maps of the chosen path; `explained` says what the maps show.
 
-    Figures are drawn for a light ground.
+    The figures use the light theme.
     """
     path = trace.paths[chosen]
     choices = trace.choices(path)
@@ -31,18 +31,18 @@ def report(
         for step, choice in enumerate(choices)
     ]
     figures = "".join(
-        f"<figure>{webpage.image(one, 2 * _SIDE)}<figcaption>{html.escape(caption)}</figcaption></figure>"
-        for one, caption in zip(maps, captions, strict=True)
+        f"<figure>{webpage.image(overlay, 2 * _SIDE)}<figcaption>{html.escape(caption)}</figcaption></figure>"
+        for overlay, caption in zip(maps, captions, strict=True)
     )
     parts = [
         f'<div class="images"><figure>{webpage.image(image, 2 * _SIDE)}</figure></div>',
-        f"<p>{html.escape(' → '.join(choices))}: {percent(path.prob)} of the probability; the search closed "
-        f"{percent(trace.coverage)} of it with a beam of {trace.beam}.</p>",
-        "<h2>Probability that a label is emitted at all</h2>",
+        f"<p>{html.escape(' → '.join(choices))}: probability {percent(path.prob)}; the search with a "
+        f"beam of {trace.beam} covers {percent(trace.coverage)} of the probability.</p>",
+        "<h2>Marginal probability of each label</h2>",
         webpage.figure(bars.marginals(trace, path, dark=False), script=True),
-        "<h2>How the beam got there</h2>",
+        "<h2>Beam search</h2>",
         webpage.figure(tree.figure(trace, chosen, dark=False, min_prob=0.01)),
-        f"<h2>Step by step</h2><p>{html.escape(explained)}</p>",
+        f"<h2>Decoding steps</h2><p>{html.escape(explained)}</p>",
         f'<div class="images">{figures}</div>',
         "<h2>All labels</h2>",
         _table(trace),
@@ -55,21 +55,21 @@ def _table(trace: Trace) -> str:
         f"<tr><td>{html.escape(trace.labels[label])}</td><td>{100 * trace.marginals[label]:.2f} %</td></tr>"
         for label in np.argsort(-trace.marginals, kind="stable")
     )
-    return f"<table><tr><th>label</th><th>probability</th></tr>{rows}</table>"
+    return f"<table><tr><th>label</th><th>marginal probability</th></tr>{rows}</table>"
 
 
-def strip(maps: Sequence[Image.Image], captions: Sequence[str]) -> Image.Image:
+def map_strip(maps: Sequence[Image.Image], captions: Sequence[str]) -> Image.Image:
     """All maps of a path side by side, each with its caption below."""
-    small = []
-    for one in maps:
-        one = one.copy()
-        one.thumbnail((_SIDE, _SIDE))
-        small.append(one)
-    height = max(one.height for one in small) + _CAPTION
-    sheet = Image.new("RGB", (sum(one.width for one in small), height), "white")
+    thumbnails = []
+    for overlay in maps:
+        thumbnail = overlay.copy()
+        thumbnail.thumbnail((_SIDE, _SIDE))
+        thumbnails.append(thumbnail)
+    height = max(thumbnail.height for thumbnail in thumbnails) + _CAPTION
+    sheet = Image.new("RGB", (sum(thumbnail.width for thumbnail in thumbnails), height), "white")
     draw, font, left = ImageDraw.Draw(sheet), ImageFont.load_default(size=18), 0
-    for one, caption in zip(small, captions, strict=True):
-        sheet.paste(one, (left, 0))
+    for thumbnail, caption in zip(thumbnails, captions, strict=True):
+        sheet.paste(thumbnail, (left, 0))
         draw.text((left + 6, height - _CAPTION + 6), caption, fill="black", font=font)
-        left += one.width
+        left += thumbnail.width
     return sheet

@@ -1,0 +1,85 @@
+"""How the marginal probabilities of two predictions differ: as rows for a table, as sentences, and as a chart."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import plotly.graph_objects as go
+
+from cnnrnn.decoding.trace import Trace
+from views.style import name_rows, palette, percent, plain
+
+_BAR = 26  # pixels
+_MIN_DELTA = 0.02  # smaller changes of probability are not described
+
+
+@dataclass(frozen=True)
+class MarginalChange:
+    label: str
+    before: float  # probabilities, 0 to 1
+    after: float
+
+    @property
+    def delta(self) -> float:
+        return self.after - self.before
+
+
+def compare_marginals(before: Trace, after: Trace) -> list[MarginalChange]:
+    """The marginals of every label that both vocabularies contain, the largest change first."""
+    old, new = (dict(zip(trace.labels, trace.marginals.tolist(), strict=True)) for trace in (before, after))
+    found = [MarginalChange(label, old[label], new[label]) for label in before.labels if label in new]
+    return sorted(found, key=lambda change: -abs(change.delta))
+
+
+def cooccurring_labels(conditional: dict[str, tuple[float, float]]) -> list[MarginalChange]:
+    """P(other | label) in the training images (before) and by the model (after), the most frequent label first."""
+    found = [MarginalChange(label, *probs) for label, probs in conditional.items()]
+    return sorted(found, key=lambda change: -max(change.before, change.after))
+
+
+def describe(found: list[MarginalChange], constrained: set[str], most: int = 3) -> list[tuple[str, str]]:
+    """(label, "falls by 12 points, to 3%") for the labels that changed most, without the constrained ones."""
+    described = [c for c in found if c.label not in constrained and abs(c.delta) >= _MIN_DELTA][:most]
+    return [
+        (c.label, f"{'rises' if c.delta > 0 else 'falls'} by {100 * abs(c.delta):.0f} points, to {percent(c.after)}")
+        for c in described
+    ]
+
+
+def figure(
+    found: list[MarginalChange], dark: bool, names: tuple[str, str] = ("before", "after"), most: int = 8
+) -> go.Figure:
+    """Before (ring) and after (dot) for the labels that changed most; `names` are their names in the legend."""
+    colours, largest = palette(dark), found[:most]
+    rows = list(range(len(largest)))
+    text = {"color": colours.text}
+    fig = go.Figure()
+    for row, change in zip(rows, largest, strict=True):
+        colour = colours.finished if change.delta >= 0 else colours.chosen
+        fig.add_scatter(
+            x=[change.before, change.after], y=[row, row], mode="lines", line={"color": colour, "width": 3},
+            hoverinfo="skip", showlegend=False,
+        )  # fmt: skip
+    hover = [f"{plain(c.label)}: {c.before:.3f} → {c.after:.3f}" for c in largest]
+    for name, symbol, values in (
+        (plain(names[0]), "circle-open", [c.before for c in largest]),
+        (plain(names[1]), "circle", [c.after for c in largest]),
+    ):
+        fig.add_scatter(
+            x=values, y=rows, name=name, mode="markers", hovertext=hover, hoverinfo="text",
+            marker={"symbol": symbol, "size": 11, "color": colours.kept, "line": {"width": 2}},
+        )  # fmt: skip
+    fig.update_layout(
+        height=70 + _BAR * len(largest), margin={"l": 0, "r": 24, "t": 4, "b": 0}, dragmode=False, font=text,
+        legend={"orientation": "h", "y": 1.15, "font": text},
+    )  # fmt: skip
+    fig.update_xaxes(range=[-0.02, 1.02], tickformat=".0%", fixedrange=True, tickfont=text)
+    name_rows(fig, [plain(c.label) for c in largest], dark)
+    return fig
+
+
+def grey_out(image: np.ndarray, strength: np.ndarray, fraction: float) -> np.ndarray:
+    """An image (height, width, 3) whose `fraction` of pixels with the highest `strength` (height, width) is grey."""
+    occluded = strength >= np.quantile(strength, 1 - fraction)
+    return np.where(occluded[..., None], np.uint8(128), image)
