@@ -100,8 +100,8 @@ def test_evaluate_writes_the_figures(scenes_checkpoint: Path, scenes_root: Path,
     assert set(lines[0]["marginals"]) == set(report["positives"])
 
 
-def test_neighbours_of_the_shipped_checkpoint() -> None:
-    done = run("neighbours", "-k", 2, "--json", "-")
+def test_neighbors_of_the_shipped_checkpoint() -> None:
+    done = run("neighbors", "-k", 2, "--json", "-")
     assert done.returncode == 0
     found = json.loads(done.stdout)
     assert len(found) == 20

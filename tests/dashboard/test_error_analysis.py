@@ -109,7 +109,10 @@ def test_labels_are_sorted_by_their_errors(evaluation: Evaluation) -> None:
     truth = np.array([[1, 1], [0, 0], [0, 0]], dtype=bool)
     predicted = np.array([[0, 0], [0, 1], [0, 1]], dtype=bool)
     both = made(truth, predicted, np.zeros_like(truth), predicted.astype(np.float32), ("ant", "bee"))
-    assert [row["label"] for row in error_analysis.by_label(both)] == ["bee", "ant"]  # false positives count, too
+    assert [row["label"] for row in error_analysis.errors_by_label(both)] == [
+        "bee",
+        "ant",
+    ]  # false positives count, too
     rare = made(TRUTH[:2], PREDICTED[:2], IGNORED[:2], MARGINALS[:2], LABELS)  # one bee and no cat: too few to score
     assert [row["AP, %"] is None for row in error_analysis.errors_by_label(rare)] == [False, True, True]
 

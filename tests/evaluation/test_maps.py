@@ -901,7 +901,7 @@ def test_the_commands_options_reach_the_evaluation(
     if not options:
         assert asked[0][5] == Checkpoint.load(saved).model.backbone.config.output_stride
         assert "12.5" in done.output
-        assert "3 steps, 1 of them difficult; exact sets 25.0 %; 0.500 s to decode an image." in done.output
+        assert "3 steps, 1 of them difficult; exact match 25.0 %; 0.500 s to decode an image." in done.output
         assert "No path had two labels that are right." in done.output
 
 

@@ -17,7 +17,7 @@ POINTS = torch.tensor([[1.0, 0.0], [2.0, 0.1], [0.0, 1.0], [-1.0, 0.0]])
 LABELS = ["cat", "dog", "car", "sky"]
 
 
-def test_neighbours_by_angle_and_by_inner_product() -> None:
+def test_neighbors_by_angle_and_by_inner_product() -> None:
     cosine = nearest(POINTS, LABELS, k=2)
     assert [name for name, _ in cosine["cat"]] == ["dog", "car"]
     assert cosine["dog"][0][1] == torch.cosine_similarity(POINTS[1], POINTS[0], dim=0).item()
@@ -26,7 +26,7 @@ def test_neighbours_by_angle_and_by_inner_product() -> None:
     assert all(label not in dict(near) for label, near in cosine.items())
 
 
-def test_more_neighbours_than_labels_are_all_the_others() -> None:
+def test_more_neighbors_than_labels_are_all_the_others() -> None:
     assert all(len(near) == 3 for near in nearest(POINTS, LABELS, k=10).values())
 
 
@@ -38,7 +38,7 @@ def test_the_command_ranks_by_the_measure_that_is_asked_for(measure: str, tmp_pa
     Checkpoint(model, Vocabulary(tuple(LABELS), (9,) * 4), {"pretrained": False}, "").save(
         tmp_path / "model", {}, card=""
     )
-    arguments = ["neighbours", "--checkpoint", str(tmp_path / "model"), "-k", "2", "--measure", measure]
+    arguments = ["neighbors", "--checkpoint", str(tmp_path / "model"), "-k", "2", "--measure", measure]
     done = CliRunner().invoke(app, [*arguments, "--json", "-"])
     assert done.exit_code == 0, done.output
     found = {label: list(near.items()) for label, near in json.loads(done.stdout).items()}

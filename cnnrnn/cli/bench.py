@@ -1,0 +1,76 @@
+"""The command `cnnrnn bench`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cnnrnn.cli.options import (
+    EMBEDDED,
+    CheckpointOption,
+    EngineOption,
+    JsonOption,
+)
+from cnnrnn.cli.output import user_errors, write_output
+from cnnrnn.utils.errors import UserError
+from cnnrnn.utils.files import markdown_table
+from cnnrnn.utils.progress import notes
+
+if TYPE_CHECKING:
+    pass
+
+
+def bench(
+    checkpoint: CheckpointOption = EMBEDDED,
+    images: Annotated[
+        Path | None, typer.Option(help="Folder of photographs for predict's line; it is left out without.")
+    ] = None,
+    count: Annotated[int, typer.Option(min=1, help="Of these images.")] = 1000,
+    only: Annotated[
+        str,
+        typer.Option(
+            help="Parts, with commas between them: search, growth, vocabulary, checkpoint, folder, memory, cached, "
+            "start."
+        ),
+    ] = "all",
+    engine: EngineOption = None,
+    json_file: JsonOption = None,
+) -> None:
+    """Measure the speed on this machine, each line beside a reference timed in turn in the same run."""
+    with user_errors():
+        from cnnrnn.bench import PARTS, run
+        from cnnrnn.checkpoint import Checkpoint
+        from cnnrnn.inference.predictor import find_images
+
+        parts = PARTS if only == "all" else [part.strip() for part in only.split(",")]
+        if unknown := set(parts) - set(PARTS):
+            raise UserError(f"no part '{min(unknown)}'; choose from {', '.join(PARTS)}")
+        paths = find_images([images])[:count] if images is not None else []
+        lines = []
+        for line in run(parts, Checkpoint.load(checkpoint), paths, engine):
+            lines.append(line)
+            notes.print(
+                f"{line['what']} | {line['reference']}: {line['ratio']:.2f} ({line['goal']}) {line['remark']}",
+                soft_wrap=True,
+                markup=False,
+            )
+        if json_file != "-":
+            columns = ["what", "seconds", "reference", "seconds", "ratio", "lowest … highest", "goal", ""]
+            rows = [
+                [
+                    line["what"],
+                    f"{line['seconds']:.3g}",
+                    line["reference"],
+                    f"{line['reference_seconds']:.3g}",
+                    f"{line['ratio']:.2f}",
+                    f"{line['spread'][0]:.2f} … {line['spread'][1]:.2f}",
+                    f"{line['goal']}{'' if line['met'] else ', not met'}",
+                    line["remark"],
+                ]
+                for line in lines
+            ]
+            sys.stdout.write(markdown_table(columns, rows))
+        write_output(json_file, lines)

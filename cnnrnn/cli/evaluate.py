@@ -1,0 +1,170 @@
+"""The command `cnnrnn evaluate`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from cnnrnn.cli.options import (
+    ENGINE_HELP,
+    HARDWARE,
+    METRICS,
+    OUTPUT,
+    BatchSizeOption,
+    BeamOption,
+    CheckpointOption,
+    DatasetOption,
+    DeviceOption,
+    DownloadOption,
+    Engine,
+    JsonOption,
+    PrecisionOption,
+    RootOption,
+    SeparatorOption,
+)
+from cnnrnn.cli.output import command_line, console, print_split_warnings, report_failures, user_errors, write_output
+from cnnrnn.utils.errors import UserError
+from cnnrnn.utils.files import write_text
+from cnnrnn.utils.progress import image_progress
+
+if TYPE_CHECKING:
+    from cnnrnn.data import Sample
+    from cnnrnn.decoding.trace import Trace
+
+
+def evaluate(
+    checkpoint: CheckpointOption,
+    dataset: DatasetOption,
+    root: RootOption,
+    split: Annotated[str, typer.Option("--split", help="train, val, trainval or test.")] = "test",
+    beam: BeamOption = 8,
+    batch_size: BatchSizeOption = 32,
+    min_positives: Annotated[
+        int,
+        typer.Option(
+            min=1, help="Labels with fewer positives in the split are left out of the means.", rich_help_panel=METRICS
+        ),
+    ] = 5,
+    threshold: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            max=1,
+            help="Marginal from which a label counts as predicted.",
+            show_default="the one chosen on the validation split in training, or 0.5",
+            rich_help_panel=METRICS,
+        ),
+    ] = None,
+    json_file: JsonOption = None,
+    per_image: Annotated[
+        Path | None,
+        typer.Option(
+            "--per-image", help="JSONL with every image's truth, paths and marginals.", rich_help_panel=OUTPUT
+        ),
+    ] = None,
+    html: Annotated[
+        Path | None,
+        typer.Option("--html", help="A report with plots and the worst mistakes, in one file.", rich_help_panel=OUTPUT),
+    ] = None,
+    recurrence: Annotated[
+        bool,
+        typer.Option(
+            "--recurrence/--without-recurrence",
+            help="Without it every step is decoded like the first one, which measures what the recurrence is worth.",
+            rich_help_panel=METRICS,
+        ),
+    ] = True,
+    record: Annotated[
+        bool,
+        typer.Option(
+            "--record", help="Write the figures into the checkpoint's metrics and model card.", rich_help_panel=OUTPUT
+        ),
+    ] = False,
+    download: DownloadOption = False,
+    separator: SeparatorOption = ";",
+    engine: Annotated[Engine, typer.Option(help=ENGINE_HELP, rich_help_panel=HARDWARE)] = "torch",
+    precision: PrecisionOption = "float32",
+    device: DeviceOption = None,
+) -> None:
+    """Decode a split of a data set and compare with its labels."""
+    with user_errors():
+        from cnnrnn.checkpoint import chosen_threshold
+        from cnnrnn.data import Options, load_split
+        from cnnrnn.evaluation.evaluate import evaluate as run_evaluation
+        from cnnrnn.evaluation.evaluate import image_record
+        from cnnrnn.evaluation.record import record_evaluation
+        from cnnrnn.evaluation.report import render_html
+        from cnnrnn.inference.predictor import Predictor
+
+        if record and not recurrence:
+            raise UserError("figures without the recurrence are not the model's; leave --record away")
+        predictor = Predictor(
+            checkpoint, beam=beam, batch_size=batch_size, engine=engine, precision=precision, device=device,
+            recurrence=recurrence,
+        )  # fmt: skip
+        data = load_split(dataset, root, split, Options(download, separator))
+        print_split_warnings(data)
+        threshold = chosen_threshold(checkpoint) if threshold is None else threshold
+        lines: list[str] = []
+        with image_progress() as bar:
+            task = bar.add_task(escape(data.name), total=len(data.samples), remark="")
+
+            def each(sample: Sample, outcome: Trace | str) -> None:
+                bar.advance(task)
+                if per_image is not None:
+                    lines.append(json.dumps(image_record(sample, outcome), ensure_ascii=False))
+
+            evaluation = run_evaluation(predictor, data, min_positives, threshold, each)
+        report = evaluation.metrics
+        report["command"] = command_line()
+        if record:
+            record_evaluation(checkpoint, data.name, report)
+        if json_file != "-":
+            _print_report(data.name, report)
+        write_output(json_file, report)
+        if per_image is not None:
+            write_text(per_image, "".join(f"{line}\n" for line in lines))
+        if html is not None:
+            write_text(html, render_html(evaluation))
+        report_failures(report["errors"], len(data.samples))
+
+
+def _print_report(name: str, report: dict[str, Any]) -> None:
+    from rich.columns import Columns
+
+    from cnnrnn.evaluation.paper import MEASURED, QUOTED
+
+    columns = ("OP", "OR", "OF1", "CP", "CR", "CF1")
+    beside = {"auxiliary": "auxiliary head", "mix": "mean of both"} if "auxiliary" in report else {}
+    sets = Table("", *columns, title=f"{escape(name)}: {report['images']} images, {report['seconds']:.0f} s")
+    for row, metrics in (
+        ("best path", report),
+        ("three best marginals", report["top3"]),
+        (f"of these, ≥ {report['threshold']:.2g}", report["top3_at_most"]),
+        (f"marginals ≥ {report['threshold']:.2g}", report["above_threshold"]),
+        *((f"{name} ≥ {report['threshold']:.2g}", report[key]) for key, name in beside.items()),
+    ):
+        sets.add_row(row, *(f"{metrics[column]:.1f}" for column in columns))
+    quoted = QUOTED.get(name, {})
+    if "CF1" in quoted:
+        figures = (f"{quoted[column]:.1f}" for column in columns)
+        sets.add_row(f"paper, three best ({MEASURED}; quoted)", *figures)
+    console.print(sets)
+    console.print(
+        f"mAP {report['mAP']:.1f} (11-point {report['mAP_eleven_point']:.1f}, interpolated area "
+        f"{report['mAP_area']:.1f}) over {report['labels_scored']} labels with ≥ {report['min_positives']} positives, "
+        f"MAP@10 {report['MAP@10']:.1f}; exact match (subset accuracy) {report['exact_match']:.1f} %, Hamming loss "
+        f"{report['hamming_loss']:.2f} %, coverage {report['coverage']:.1f} %, "
+        f"calibration error {report['calibration']['ece']:.2f} % "
+        f"({report['calibration']['ece_likely']:.1f} % of marginals ≥ 10 %)"
+    )
+    if beside:
+        console.print("mAP of " + ", of ".join(f"the {name} {report[key]['mAP']:.1f}" for key, name in beside.items()))
+    if other := {key: value for key, value in quoted.items() if key not in columns}:
+        console.print(f"paper, quoted ({MEASURED}): " + ", ".join(f"{key} {value:.1f}" for key, value in other.items()))
+    console.print(Columns([escape(f"{label} {value:.1f}") for label, value in report["AP"].items()], title="AP"))

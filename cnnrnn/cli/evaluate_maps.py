@@ -1,0 +1,100 @@
+"""The command `cnnrnn evaluate-maps`."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.markup import escape
+
+from cnnrnn.cli.options import (
+    BACKBONE,
+    OUTPUT,
+    BeamOption,
+    CheckpointOption,
+    DatasetOption,
+    DeviceOption,
+    DownloadOption,
+    JsonOption,
+    RootOption,
+)
+from cnnrnn.cli.output import command_line, console, print_split_warnings, report_failures, user_errors, write_output
+from cnnrnn.utils.device import resolve_device
+from cnnrnn.utils.errors import UserError
+from cnnrnn.utils.files import markdown_table
+from cnnrnn.utils.progress import image_progress
+
+if TYPE_CHECKING:
+    pass
+
+
+def evaluate_maps(
+    checkpoint: CheckpointOption,
+    dataset: DatasetOption,
+    root: RootOption,
+    split: Annotated[str, typer.Option("--split", help="train, val, trainval or test.")] = "test",
+    methods: Annotated[str, typer.Option("--methods", help="Names with commas between them, or all.")] = "all",
+    max_perturbation_images: Annotated[
+        int,
+        typer.Option(min=1, help="Images for what needs many passes: deletion, insertion, sanity check, mosaics."),
+    ] = 100,
+    image_size: Annotated[
+        int | None,
+        typer.Option(
+            min=32, max=4096, help="Pixels, for finer maps.", show_default="the checkpoint's", rich_help_panel=BACKBONE
+        ),
+    ] = None,
+    output_stride: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Pixels per location of the feature map, by dilation.",
+            show_default="the network's own",
+            rich_help_panel=BACKBONE,
+        ),
+    ] = None,
+    beam: BeamOption = 8,
+    json_file: JsonOption = None,
+    record: Annotated[
+        bool,
+        typer.Option(
+            "--record", help="Write the figures into the checkpoint's metrics and model card.", rich_help_panel=OUTPUT
+        ),
+    ] = False,
+    download: DownloadOption = False,
+    device: DeviceOption = None,
+) -> None:
+    """Evaluate the attribution maps: every method's maps against the boxes of a data set's objects."""
+    with user_errors():
+        from cnnrnn.attribution.methods import METHODS
+        from cnnrnn.checkpoint import Checkpoint
+        from cnnrnn.data import Options, load_split
+        from cnnrnn.evaluation.map_report import LEGEND, prefix_sentence, table
+        from cnnrnn.evaluation.maps import evaluate_maps as run_evaluation
+        from cnnrnn.evaluation.record import record_maps
+
+        if record and (image_size or output_stride):
+            raise UserError("figures at another resolution are not the model's; leave --record away")
+        loaded = Checkpoint.load(checkpoint, resolve_device(device))
+        loaded.model.backbone = loaded.model.backbone.at(image_size, output_stride)
+        data = load_split(dataset, root, split, Options(download))
+        print_split_warnings(data)
+        names = list(METHODS) if methods == "all" else [name.strip() for name in methods.split(",")]
+        with image_progress() as bar:
+            task = bar.add_task(escape(data.name), total=len(data.samples), remark="")
+            report = run_evaluation(loaded, data, names, beam, max_perturbation_images, lambda: bar.advance(task))
+        report["command"] = command_line()
+        if record:
+            record_maps(checkpoint, data.name, report)
+        if json_file != "-":
+            sys.stdout.write(markdown_table(*table(report)))  # too wide for a terminal's frames
+            console.print(
+                f"{report['steps']} steps, {report['steps_difficult']} of them difficult; exact match "
+                f"{report['exact_set']:.1f} %; {report['seconds_to_decode']:.3f} s to decode an image.",
+                LEGEND,
+                prefix_sentence(report),
+                sep="\n",
+            )
+        write_output(json_file, report)
+        report_failures(report["errors"], len(data.samples))

@@ -1,0 +1,64 @@
+"""The command `cnnrnn explain`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.markup import escape
+from rich.table import Column, Table
+
+from cnnrnn.cli.options import (
+    EMBEDDED,
+    BeamOption,
+    CheckpointOption,
+    DeviceOption,
+)
+from cnnrnn.cli.output import console, user_errors, write_output
+from cnnrnn.utils.errors import UserError
+
+if TYPE_CHECKING:
+    pass
+
+
+def explain(
+    path: Annotated[Path, typer.Argument(metavar="IMAGE", show_default=False)],
+    out: Annotated[Path, typer.Option("--out", help="Folder for one PNG per step and trace.json.")],
+    checkpoint: CheckpointOption = EMBEDDED,
+    method: Annotated[
+        str | None,
+        typer.Option(
+            "--method",
+            help="How the maps are made, such as grad-cam; a wrong name lists all.",
+            show_default="the one that points best",
+        ),
+    ] = None,
+    path_number: Annotated[int, typer.Option("--path", min=1, help="Which path: 1 is the best.")] = 1,
+    beam: BeamOption = 8,
+    device: DeviceOption = None,
+) -> None:
+    """Show where in an image each decoding step found its evidence: one overlay per step, and trace.json."""
+    with user_errors():
+        from cnnrnn.attribution.methods import DEFAULT_METHOD
+        from cnnrnn.inference.predictor import Predictor
+
+        predictor = Predictor(checkpoint, beam=beam, device=device)
+        result = predictor(path)
+        if path_number > len(result.paths):
+            raise UserError(f"the search kept {len(result.paths)} paths; choose --path up to that or a wider --beam")
+        explanation = predictor.explain(result, path_number - 1, method or DEFAULT_METHOD)
+        files = explanation.save(out)
+        trace, chosen = result.trace, result.trace.paths[path_number - 1]
+        table = Table(
+            "step", "label", "p(label | path so far)", "strongest evidence", Column("overlay", overflow="fold")
+        )
+        for step, (name, strength, file) in enumerate(
+            zip(explanation.steps, explanation.strengths, files, strict=True)
+        ):
+            prob = trace.distribution(chosen, step)[chosen.token(step, trace.end)]
+            evidence = f"{strength:.0%}" if strength > 0 else "no positive evidence"
+            table.add_row(str(step + 1), escape(name), f"{prob:.1%}", evidence, escape(str(file)))
+        method = explanation.explanation.method
+        write_output(str(out / "trace.json"), {"image": str(path), "method": method, **trace.to_json()})
+        console.print(table)

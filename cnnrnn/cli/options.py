@@ -1,0 +1,67 @@
+"""Options that several commands share, and the panels in which --help shows options."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from cnnrnn.utils.resources import embedded_checkpoint
+
+# The options that people need first stand in the panel without a name of its own, "Options".
+DATA = "Data"
+MODEL = "Model"
+BACKBONE = "Backbone"
+OPTIMIZATION = "Optimization"
+METRICS = "Metrics"
+OUTPUT = "Output"
+HARDWARE = "Hardware and speed"
+RAY = "Millions of images, with Ray"
+
+EMBEDDED = embedded_checkpoint()
+
+CheckpointOption = Annotated[Path, typer.Option("--checkpoint", help="Folder or zip of a trained model.")]
+BatchSizeOption = Annotated[
+    int, typer.Option("--batch-size", min=1, help="Images per pass of the backbone.", rich_help_panel=HARDWARE)
+]
+BeamOption = Annotated[int, typer.Option("--beam", min=1, max=256, help="Paths kept at every step.")]
+DatasetOption = Annotated[
+    str,
+    typer.Option(
+        "--dataset",
+        help="voc2007, voc2012, voc0712, coco2014, coco2017, nuswide81, nuswide1000, table or scenes.",
+    ),
+]
+RootOption = Annotated[
+    Path,
+    typer.Option("--root", help="Folder of the data set, such as the one that holds VOCdevkit; for table, the file."),
+]
+SeparatorOption = Annotated[
+    str, typer.Option("--separator", help="Separates the labels in a cell of a CSV table.", rich_help_panel=DATA)
+]
+DownloadOption = Annotated[
+    bool, typer.Option("--download", help="Fetch what is missing under --root.", rich_help_panel=DATA)
+]
+JsonOption = Annotated[
+    str | None, typer.Option("--json", help="Write JSON to this file; - for standard output.", rich_help_panel=OUTPUT)
+]
+DeviceOption = Annotated[
+    str | None,
+    typer.Option("--device", help="cpu, cuda, mps …; default: a GPU if there is one.", rich_help_panel=HARDWARE),
+]
+Engine = Literal["torch", "compile", "openvino", "onnxruntime"]
+ENGINE_HELP = "The backbone's engine. compile (torch.compile) takes a minute to start and is meant for a GPU."
+EngineOption = Annotated[
+    Engine | None,
+    typer.Option(
+        help=ENGINE_HELP, show_default="the fastest that is installed; torch on a GPU", rich_help_panel=HARDWARE
+    ),
+]
+PrecisionOption = Annotated[
+    Literal["float32", "bfloat16"],
+    typer.Option(
+        help="The backbone's precision. bfloat16 is faster where the hardware has it, and less exact.",
+        rich_help_panel=HARDWARE,
+    ),
+]

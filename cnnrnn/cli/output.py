@@ -1,0 +1,68 @@
+"""What every command prints and writes."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from cnnrnn.utils.errors import UserError
+from cnnrnn.utils.files import json_text, write_text
+from cnnrnn.utils.progress import notes
+
+if TYPE_CHECKING:
+    from cnnrnn.data import Split
+
+console = Console()
+
+
+@contextmanager
+def user_errors() -> Iterator[None]:
+    """Expected failures end the command with one line and exit code 2, without a traceback."""
+    try:
+        yield
+    except (UserError, OSError) as error:
+        notes.quiet = False
+        notes.print(f"[bold red]cnnrnn:[/] {escape(str(error))}", soft_wrap=True)
+        raise typer.Exit(2) from None
+    except KeyboardInterrupt:
+        notes.print("Interrupted.")
+        raise typer.Exit(130) from None
+
+
+def print_split_warnings(*splits: Split) -> None:
+    """The size of each split, and what looks odd in it, before training or evaluation begins."""
+    for split in splits:
+        notes.print(f"{escape(split.name)}: {len(split.samples)} images, {len(split.labels)} labels")
+        for remark in split.remarks:
+            notes.print(f"  [yellow]{escape(remark)}[/]", soft_wrap=True)
+
+
+def command_line() -> str:
+    return shlex.join(["cnnrnn", *sys.argv[1:]])
+
+
+def report_failures(errors: dict[str, str], total: int) -> None:
+    """Print which images were skipped and why; exit with code 1 if there are any."""
+    for path, why in errors.items():
+        notes.print(f"[yellow]skipped[/] {escape(path)}: {escape(why)}", soft_wrap=True)
+    if errors:
+        notes.print(f"{len(errors)} of {total} images could not be read")
+        raise typer.Exit(1)
+
+
+def write_output(target: str | None, data: Any) -> None:
+    """JSON to a file, to standard output for "-", or nowhere."""
+    if target is None:
+        return
+    if target == "-":
+        sys.stdout.write(json_text(data))
+    else:
+        write_text(Path(target), json_text(data))

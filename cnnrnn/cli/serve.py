@@ -1,0 +1,46 @@
+"""The command `cnnrnn serve`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cnnrnn.cli.options import (
+    EMBEDDED,
+    BatchSizeOption,
+    BeamOption,
+    CheckpointOption,
+    DeviceOption,
+    EngineOption,
+    PrecisionOption,
+)
+from cnnrnn.cli.output import user_errors
+from cnnrnn.utils.progress import notes
+
+if TYPE_CHECKING:
+    pass
+
+
+def serve(
+    checkpoint: CheckpointOption = EMBEDDED,
+    beam: BeamOption = 8,
+    batch_size: BatchSizeOption = 16,
+    host: Annotated[
+        str, typer.Option(help="There are no passwords: what isn't localhost needs a proxy.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535)] = 8000,
+    engine: EngineOption = None,
+    precision: PrecisionOption = "float32",
+    device: DeviceOption = None,
+) -> None:
+    """Label images over HTTP: `curl --data-binary @photo.jpg localhost:8000/predict`; /health answers while it runs."""
+    with user_errors():
+        from cnnrnn.inference.predictor import Predictor
+        from cnnrnn.inference.server import serve as run_server
+
+        predictor = Predictor(
+            checkpoint, beam=beam, batch_size=batch_size, engine=engine, precision=precision, device=device
+        )
+        notes.print(f"http://{host}:{port}/predict takes images; Ctrl-C ends it", highlight=False)
+        run_server(predictor, host, port)
