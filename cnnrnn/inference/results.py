@@ -55,6 +55,12 @@ class Prediction:
         """The finished paths that the search kept, best first."""
         return tuple(LabelPath(tuple(self.trace.names(p.tokens)), p.prob, p.log_prob) for p in self.trace.paths)
 
+    def tree(self, path: int = 0, min_prob: float = 0.01, dark: bool = False) -> go.Figure:
+        """The beam search as a tree, one of `paths` highlighted. Branches below `min_prob` are left out."""
+        from cnnrnn.decoding.tree import figure  # plotly
+
+        return figure(self.trace, path, dark, min_prob)
+
     def to_dict(self) -> dict[str, Any]:
         """As `cnnrnn predict --json` writes it: plain lists, names and numbers."""
         return {"image": self.name, **self.trace.summary()}

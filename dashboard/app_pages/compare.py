@@ -12,9 +12,11 @@ import controls
 import state
 import widgets
 from cnnrnn.checkpoint import Checkpoint
+from cnnrnn.decoding import tree
 from cnnrnn.decoding.trace import Trace
-from views import marginal_diff, tree
-from views.style import CHART, badge, markdown, percent
+from cnnrnn.utils.style import percent
+from views import marginal_diff
+from views.style import CHART, badge, markdown
 
 if TYPE_CHECKING:
     from pandas.io.formats.style import Styler

@@ -20,10 +20,12 @@ from cnnrnn.attribution.explain import Explanation
 from cnnrnn.attribution.methods import METHODS
 from cnnrnn.attribution.targets import TARGETS
 from cnnrnn.checkpoint import Checkpoint
+from cnnrnn.decoding import tree
 from cnnrnn.decoding.trace import Path, Trace
 from cnnrnn.models.vocabulary import END_NAME
-from views import bars, decode_report, tree
-from views.style import CHART, badge, markdown, percent
+from cnnrnn.utils.style import percent
+from views import bars, decode_report
+from views.style import CHART, badge, markdown
 
 if TYPE_CHECKING:
     from pandas.io.formats.style import Styler

@@ -17,12 +17,14 @@ import state
 import widgets
 from cnnrnn.attribution.overlay import resize_map
 from cnnrnn.checkpoint import Checkpoint
+from cnnrnn.decoding import tree
 from cnnrnn.decoding.beam_search import sequence_log_probs
 from cnnrnn.decoding.constraints import NO_CONSTRAINTS, Constraints
 from cnnrnn.decoding.trace import Trace
 from cnnrnn.utils.errors import UserError
-from views import marginal_diff, tree
-from views.style import CHART, markdown, percent
+from cnnrnn.utils.style import percent
+from views import marginal_diff
+from views.style import CHART, markdown
 
 if TYPE_CHECKING:
     from pandas.io.formats.style import Styler

@@ -6,7 +6,8 @@ import numpy as np
 import plotly.graph_objects as go
 
 from cnnrnn.decoding.trace import Path, Trace
-from views.style import name_rows, palette, percent, plain
+from cnnrnn.utils.style import palette, percent, plain
+from views.style import name_rows
 
 _BAR = 26  # pixels
 

@@ -8,10 +8,11 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from cnnrnn.decoding import tree
 from cnnrnn.decoding.trace import Trace
 from cnnrnn.utils import webpage
-from views import bars, tree
-from views.style import percent
+from cnnrnn.utils.style import percent
+from views import bars
 
 _SIDE = 360  # pixels of one map
 _CAPTION = 34  # pixels below it

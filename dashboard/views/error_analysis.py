@@ -10,7 +10,7 @@ from sklearn.metrics import precision_recall_curve
 
 from cnnrnn.evaluation.evaluate import Evaluation
 from cnnrnn.evaluation.metrics import precision_recall_f1
-from views.style import palette, plain
+from cnnrnn.utils.style import palette, plain
 
 _HEIGHT = 380
 _MAX_LABELS = 25  # of the matrix: those with the most errors

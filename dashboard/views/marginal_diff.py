@@ -8,7 +8,8 @@ import numpy as np
 import plotly.graph_objects as go
 
 from cnnrnn.decoding.trace import Trace
-from views.style import name_rows, palette, percent, plain
+from cnnrnn.utils.style import palette, percent, plain
+from views.style import name_rows
 
 _BAR = 26  # pixels
 _MIN_DELTA = 0.02  # smaller changes of probability are not described

@@ -11,8 +11,8 @@ from PIL import Image
 from scipy.cluster.hierarchy import leaves_list, linkage
 from scipy.spatial.distance import squareform
 
+from cnnrnn.utils.style import palette, plain
 from cnnrnn.utils.webpage import data_uri
-from views.style import palette, plain
 
 _HEIGHT = 560
 _THUMBNAIL = 72  # pixels

@@ -6,7 +6,8 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from views.style import name_rows, palette, plain
+from cnnrnn.utils.style import palette, plain
+from views.style import name_rows
 
 _BAR = 24  # pixels
 _CURVES = {"val_mAP": "mAP", "val_OF1": "O-F1", "val_exact_match": "exact match"}  # key of the history -> name

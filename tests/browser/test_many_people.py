@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, expect
 from cnnrnn.checkpoint import Checkpoint
 from cnnrnn.data.images import open_image
 from cnnrnn.inference.predictor import decode_image, encode_image
-from views.style import percent
+from cnnrnn.utils.style import percent
 
 PEOPLE = 20
 SOAK = "CNNRNN_SOAK_WAVES" in os.environ  # new images in each wave; otherwise every wave has the same ones

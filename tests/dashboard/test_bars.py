@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from cnnrnn.decoding.trace import Path, Trace, TraceStep
+from cnnrnn.utils.style import DARK, LIGHT
 from views import bars
-from views.style import DARK, LIGHT
 
 LABELS = ("ant", "<b>bee", "cat", "dog")
 PATH = Path((1, 2), float(np.log(0.2)), (0, 1, 0))

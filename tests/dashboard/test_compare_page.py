@@ -18,10 +18,10 @@ from streamlit.testing.v1 import AppTest
 import state
 from cnnrnn.checkpoint import Checkpoint
 from cnnrnn.data import Sample, Split, load_split
+from cnnrnn.decoding import tree
 from cnnrnn.training.initialize import new_checkpoint
-from views import tree
+from cnnrnn.utils.style import percent
 from views.marginal_diff import compare_marginals, figure
-from views.style import percent
 
 Images = Callable[[AppTest], list[tuple[str, bytes]]]
 Chart = Callable[[AppTest, str], list[dict[str, Any]]]

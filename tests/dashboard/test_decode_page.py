@@ -16,9 +16,10 @@ import state
 from cnnrnn.checkpoint import Checkpoint
 from cnnrnn.data import Sample, load_split
 from cnnrnn.data.images import open_image
+from cnnrnn.decoding import tree
 from cnnrnn.inference.predictor import decode_image, encode_image
-from views import bars, tree
-from views.style import percent
+from cnnrnn.utils.style import percent
+from views import bars
 
 Images = Callable[[AppTest], list[tuple[str, bytes]]]
 Chart = Callable[[AppTest, str], list[dict[str, Any]]]

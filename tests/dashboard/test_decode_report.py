@@ -10,8 +10,9 @@ import re
 import numpy as np
 from PIL import Image
 
+from cnnrnn.decoding import tree
 from cnnrnn.decoding.trace import Path, Trace, TraceStep
-from views import bars, decode_report, tree
+from views import bars, decode_report
 
 EVIL = "<img src=x onerror=alert(1)>"
 

@@ -9,8 +9,8 @@ import pytest
 
 from cnnrnn.data import Sample, Split
 from cnnrnn.evaluation.evaluate import Evaluation, Predictions, report
+from cnnrnn.utils.style import DARK, LIGHT
 from views import error_analysis
-from views.style import DARK, LIGHT
 
 LABELS = ("ant", "bee", "<i>cat")
 TRUTH = np.array([[1, 0, 0], [1, 1, 0], [0, 1, 0], [1, 0, 1], [0, 0, 1]], dtype=bool)

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from cnnrnn.decoding.trace import Trace
+from cnnrnn.utils.style import DARK, LIGHT
 from views import marginal_diff
 from views.marginal_diff import MarginalChange
-from views.style import DARK, LIGHT
 
 
 def trace(**marginals: float) -> Trace:

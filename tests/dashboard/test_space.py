@@ -10,8 +10,8 @@ import plotly.graph_objects as go
 import pytest
 from PIL import Image
 
+from cnnrnn.utils.style import DARK, LIGHT
 from views import space
-from views.style import DARK, LIGHT
 
 LABELS = ("ant", "<b>bee", "cat", "dog")
 COORDINATES = np.array([[0.0, 1.0, 7.0], [2.0, -1.0, 6.0], [4.0, 3.0, 5.0], [-6.0, 0.5, 4.0]])

@@ -7,7 +7,8 @@ import io
 import pandas as pd
 import plotly.graph_objects as go
 
-from views.style import DARK, LIGHT, badge, markdown, name_rows, palette, percent, plain, spreadsheet
+from cnnrnn.utils.style import DARK, LIGHT, palette, percent, plain
+from views.style import badge, markdown, name_rows, spreadsheet
 
 
 def test_csv_cells_are_never_formulas() -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from cnnrnn.utils.style import DARK, LIGHT
 from views import training
-from views.style import DARK, LIGHT
 
 
 def test_learning_curves_draw_their_metrics() -> None:

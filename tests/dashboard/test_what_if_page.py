@@ -20,12 +20,12 @@ from cnnrnn.attribution.overlay import resize_map
 from cnnrnn.checkpoint import Checkpoint
 from cnnrnn.data import load_split
 from cnnrnn.data.images import open_image
+from cnnrnn.decoding import tree
 from cnnrnn.decoding.constraints import Constraints
 from cnnrnn.decoding.trace import Trace
 from cnnrnn.inference.predictor import decode_image, encode_image
-from views import tree
+from cnnrnn.utils.style import percent
 from views.marginal_diff import compare_marginals, cooccurring_labels, describe, figure, grey_out
-from views.style import percent
 
 Images = Callable[[AppTest], list[tuple[str, bytes]]]
 Chart = Callable[[AppTest, str], list[dict[str, Any]]]

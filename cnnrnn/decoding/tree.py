@@ -14,7 +14,7 @@ import plotly.graph_objects as go
 
 from cnnrnn.decoding.trace import ROOT, Path, Trace
 from cnnrnn.models.vocabulary import END_NAME, START_NAME
-from views.style import Palette, palette, percent, plain
+from cnnrnn.utils.style import Palette, palette, percent, plain
 
 KEPT, FINISHED, DROPPED = "kept in the beam", "finished path", "dropped"
 _SYMBOLS = {KEPT: "circle", FINISHED: "square", DROPPED: "x-thin"}

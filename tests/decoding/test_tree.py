@@ -10,10 +10,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from cnnrnn.decoding import tree
 from cnnrnn.decoding.beam_search import beam_search
 from cnnrnn.decoding.trace import Path, Trace, TraceStep
-from views import bars, tree
-from views.style import DARK, LIGHT
+from cnnrnn.utils.style import DARK, LIGHT
+from views import bars
 
 LABELS = ("ant", "<b>bee</b>", "cat", "dog", "elk")
 L = len(LABELS)

@@ -1,0 +1,35 @@
+"""Colors of figures for both themes, safe for color-blind eyes (after Okabe and Ito), and texts inside them."""
+
+from __future__ import annotations
+
+import html
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Palette:
+    chosen: str
+    kept: str
+    finished: str
+    faint: str
+    text: str
+    background: str
+
+
+LIGHT = Palette("#c8500f", "#0072b2", "#00775a", "#9a9a9a", "#1f2328", "#ffffff")
+DARK = Palette("#ff9a5c", "#6cb8ea", "#3fc69b", "#7d838c", "#e8eaed", "#14171c")
+
+
+def palette(dark: bool) -> Palette:
+    return DARK if dark else LIGHT
+
+
+def plain(label: str) -> str:
+    """A label escaped for a plotly text, which interprets some HTML tags: labels are untrusted text."""
+    return html.escape(label, quote=False)
+
+
+def percent(probability: float) -> str:
+    if 0 < probability < 0.001:
+        return "<0.1%"
+    return f"{probability:.0%}" if probability >= 0.0995 else f"{probability:.1%}"
