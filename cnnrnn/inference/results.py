@@ -59,7 +59,8 @@ class Prediction:
         """The beam search as a tree, one of `paths` highlighted. Branches below `min_prob` are left out."""
         from cnnrnn.decoding.tree import figure  # plotly
 
-        return figure(self.trace, path, dark, min_prob)
+        fig = figure(self.trace, path, dark, min_prob)
+        return fig.update_layout(template="plotly_dark" if dark else "plotly_white")
 
     def to_dict(self) -> dict[str, Any]:
         """As `cnnrnn predict --json` writes it: plain lists, names and numbers."""
@@ -122,8 +123,8 @@ class PathExplanation:
         fig.update_yaxes(visible=False, range=[-height / width, 0.12], scaleanchor="x")
         fig.update_layout(
             width=round(width * scale) * len(images),
-            height=round(height * scale) + 40,
-            margin={"l": 0, "r": 0, "t": 0, "b": 0},
+            height=round(height * scale) + 70,
+            margin={"l": 0, "r": 0, "t": 30, "b": 0},
             plot_bgcolor="rgba(0, 0, 0, 0)",
         )
         return fig
