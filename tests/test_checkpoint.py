@@ -18,7 +18,7 @@ import safetensors.torch
 import torch
 from helpers import ExtraMemory
 
-from cnnrnn.checkpoint import Checkpoint, CheckpointError, file_hash
+from cnnrnn.checkpoint import Checkpoint, CheckpointError, file_hash, read_results
 from cnnrnn.decoding.beam_search import decode
 from cnnrnn.evaluation.record import record_evaluation
 
@@ -264,3 +264,33 @@ def test_an_evaluation_is_recorded_in_metrics_and_card(folder: Path) -> None:
     assert "| moon test |" in card
     assert "12.3" in card
     assert "cnnrnn evaluate moon" in card
+
+
+@pytest.mark.parametrize("name", ["voc", "voc-frozen", "voc-sigmoid"])
+def test_checkpoints_of_version_1_are_read_bit_for_bit(name: str, tmp_path: Path) -> None:
+    folder = ROOT / "checkpoints" / name
+    config = json.loads((folder / "config.json").read_text())
+    assert (config["version"], "spatial" in config["model"]) == (1, False)
+    assert file_hash(folder / "model.safetensors") == config["weights_sha256"]
+    checkpoint = Checkpoint.load(folder)
+    assert checkpoint.model.config.spatial == config["model"].get("places", False)
+    tensors = safetensors.torch.load_file(folder / "model.safetensors")
+    state = checkpoint.model.state_dict()
+    renamed = {key.replace("auxiliary_over_places", "auxiliary_pool").replace("over_places", "spatial_pool"): value
+               for key, value in tensors.items()}  # fmt: skip
+    for key, value in renamed.items():
+        assert torch.equal(state[key], value.float()), key
+    assert {key for key, value in state.items() if value.is_floating_point()} == renamed.keys()
+
+    checkpoint.save(tmp_path / "again", {}, card="")
+    again = json.loads((tmp_path / "again" / "config.json").read_text())
+    assert again["version"] == 2
+    assert again["model"] == checkpoint.model.config.to_dict()
+    for key, value in Checkpoint.load(tmp_path / "again").model.state_dict().items():
+        assert torch.equal(value, state[key]), key
+
+
+def test_metrics_of_version_1_have_their_new_names() -> None:
+    folder = ROOT / "checkpoints" / "voc"
+    written = json.loads((folder / "metrics.json").read_text())
+    assert read_results(folder)["cooccurrence"] == written["together"]

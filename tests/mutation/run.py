@@ -40,8 +40,9 @@ from mutants import Mutant, edits, mutant
 ROOT = Path(__file__).resolve().parent.parent.parent
 TARGETS = (
     "cnnrnn/training/losses.py", "cnnrnn/training/loop.py", "cnnrnn/training/optim.py", "cnnrnn/training/state.py",
-    "cnnrnn/training/features.py", "cnnrnn/attribution/*", "cnnrnn/evaluation/*", "dashboard/state.py",
-    "dashboard/views/*", "cnnrnn/decoding/tree.py",
+    "cnnrnn/training/features.py", "cnnrnn/attribution/*", "cnnrnn/evaluation/map*",
+    "cnnrnn/evaluation/metrics.py", "cnnrnn/evaluation/evaluate.py", "cnnrnn/evaluation/cooccurrence.py",
+    "cnnrnn/evaluation/model_card.py", "dashboard/state.py", "dashboard/views/*", "cnnrnn/decoding/tree.py",
 )  # fmt: skip
 # Besides the test of its own name, test_x.py of x.py, which is in tests/dashboard for the dashboard's.
 TESTS = {
