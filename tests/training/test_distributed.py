@@ -75,7 +75,7 @@ def by_two(scenes_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Every case, trained by two processes; the first epoch of "resumed" was trained by one."""
     out = tmp_path_factory.mktemp("by_two")
     assert train_case("resumed", scenes_root, out / "resumed", LeavesEarly())[0].interrupted
-    with torchrun(Path(__file__).with_name("torchrun_worker.py"), scenes_root, out) as process:
+    with torchrun(Path(__file__).parents[1] / "torchrun_worker.py", scenes_root, out) as process:
         output = process.communicate(timeout=300)[0]
     assert process.returncode == 0, output
     return out
