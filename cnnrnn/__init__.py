@@ -4,7 +4,7 @@
     predictor = cnnrnn.load()                    # the embedded checkpoint; or a folder, a zip
     result = predictor("street.jpg")             # a Prediction; of a list of images, a list
     explanation = predictor.explain(result)      # one map a step
-    predictor.label_space().neighbors("cup")
+    predictor.label_space().neighbors("dog")
 
 Everything is imported when it is first used: `import cnnrnn` takes no time and needs no torch.
 """
