@@ -173,7 +173,7 @@ def train(
                 train_split, val_split = train_split.hold_out(val_fraction)
             else:
                 val_split = load_split(dataset, root, "val", options)
-        _print_remarks(train_split, val_split)
+        _print_warnings(train_split, val_split)
         settings: dict[str, Any] = {"dropout": dropout, "spatial": spatial}
         if head == "cnn-rnn":
             settings |= {
@@ -287,7 +287,7 @@ def evaluate(
             recurrence=recurrence,
         )  # fmt: skip
         data = load_split(dataset, root, split, Options(download, separator))
-        _print_remarks(data)
+        _print_warnings(data)
         threshold = chosen_threshold(checkpoint) if threshold is None else threshold
         lines: list[str] = []
         with image_progress() as bar:
@@ -523,7 +523,7 @@ def evaluate_maps(
         loaded = Checkpoint.load(checkpoint, resolve_device(device))
         loaded.model.backbone = loaded.model.backbone.at(image_size, output_stride)
         data = load_split(dataset, root, split, Options(download))
-        _print_remarks(data)
+        _print_warnings(data)
         names = list(METHODS) if methods == "all" else [name.strip() for name in methods.split(",")]
         with image_progress() as bar:
             task = bar.add_task(escape(data.name), total=len(data.samples), remark="")
@@ -673,12 +673,12 @@ def user_errors() -> Iterator[None]:
         raise typer.Exit(130) from None
 
 
-def _print_remarks(*splits: Split) -> None:
+def _print_warnings(*splits: Split) -> None:
     """What to know of the data before an hour is spent on it."""
     for split in splits:
         notes.print(f"{escape(split.name)}: {len(split.samples)} images, {len(split.labels)} labels")
-        for remark in split.remarks:
-            notes.print(f"  [yellow]{escape(remark)}[/]", soft_wrap=True)
+        for warning in split.warnings:
+            notes.print(f"  [yellow]{escape(warning)}[/]", soft_wrap=True)
 
 
 def _command_line() -> str:
