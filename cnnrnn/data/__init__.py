@@ -13,12 +13,12 @@ from cnnrnn.utils.errors import UserError
 
 
 class DataError(UserError):
-    """A data set that can't be read; the message says what was looked for, where, and what to do."""
+    """A data set that can't be read; the message names the missing or damaged file and the next step."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One image and what is known of it. The file is not opened before somebody asks for its pixels."""
+    """One image and its labels. The file is opened only when its pixels are needed."""
 
     image: Path
     labels: Collection[str]  # without repeats; a tuple takes a fifth of a frozenset's memory
@@ -36,23 +36,25 @@ class Split:
     name: str  # for people, such as "voc0712 train"
     labels: tuple[str, ...]  # all the data set's labels, also those that this split lacks
     samples: tuple[Sample, ...]
-    remarks: tuple[str, ...] = ()  # what was left out or looks odd, for the person who trains on it
-    boxes: Callable[[Sample], Boxes] | None = None  # where an image's objects are, if the data set says; DataError
+    warnings: tuple[str, ...] = ()  # messages about samples that were left out or look wrong
+    boxes: Callable[[Sample], Boxes] | None = (
+        None  # bounding boxes of an image's objects, if annotated; raises DataError
+    )
 
     def hold_out(self, fraction: float) -> tuple[Split, Split]:
-        """This split without a share of its images, and that share; by file name, so always the same ones."""
+        """Split off a fraction of the images. A hash of the file name chooses them, so they are always the same."""
         held = [zlib.crc32(sample.image.name.encode()) < fraction * 2**32 for sample in self.samples]
-        kept = tuple(sample for sample, out in zip(self.samples, held, strict=True) if not out)
-        rest = tuple(sample for sample, out in zip(self.samples, held, strict=True) if out)
-        if not kept or not rest:
+        remaining = tuple(sample for sample, out in zip(self.samples, held, strict=True) if not out)
+        held_out = tuple(sample for sample, out in zip(self.samples, held, strict=True) if out)
+        if not remaining or not held_out:
             raise DataError(f"holding out {fraction:g} of {len(self.samples)} images leaves nothing on one side")
-        share = f"{100 * fraction:g} %"
-        return replace(self, name=f"{self.name} without {share}", samples=kept), replace(
-            self, name=f"{share} of {self.name}", samples=rest, remarks=()
+        percent = f"{100 * fraction:g} %"
+        return replace(self, name=f"{self.name} without {percent}", samples=remaining), replace(
+            self, name=f"{percent} of {self.name}", samples=held_out, warnings=()
         )
 
     def truth(self, labels: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
-        """Which image has which of `labels`, and which pairs are ignored: two bool (image, label).
+        """Targets of `labels` and the pairs to ignore: two bool arrays (image, label).
 
         Raises DataError if the split has a label that is not among them.
         """
@@ -69,7 +71,7 @@ class Split:
 
 @dataclass(frozen=True)
 class Options:
-    """What only some formats need."""
+    """Options that only some formats use."""
 
     download: bool = False  # fetch what is missing, where there is an official address
     separator: str = ";"  # between the labels of a CSV's cell

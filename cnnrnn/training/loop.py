@@ -74,7 +74,7 @@ def train(
     model.backbone.compute_in(config.precision)
     source = _feature_source(model, train_split, val_split, config, feature_cache, watcher, processes)
     torch.manual_seed(config.seed)  # only now: encoding draws random numbers, reading cached features does not
-    objective = make_objective(checkpoint, train_split, config, processes.share)
+    objective = make_objective(checkpoint, train_split, config, processes.shard)
     batch_loss: BatchLoss = data_parallel(
         model,
         lambda indices, inputs: mixup_loss(source, objective, indices, inputs, config.mixup, processes),
@@ -94,7 +94,7 @@ def train(
             for epoch in range(len(run.history) + 1, config.epochs + 1):
                 started = time.perf_counter()
                 # All draw the same, but for a backbone that has dropout of its own.
-                torch.set_rng_state(processes.from_writer(torch.get_rng_state()))
+                torch.set_rng_state(processes.broadcast(torch.get_rng_state()))
                 watcher.start(f"epoch {epoch}/{config.epochs}", len(train_split.samples))
                 _set_training(model, keep_statistics=checkpoint.training["pretrained"] or not config.backbone_lr)
                 loss = _train_one_epoch(state, source, batch_loss, watcher, interrupt, processes)
@@ -153,7 +153,7 @@ def _train_one_epoch(
     total, images = 0.0, 0
     for indices, inputs in source.training():
         shard_loss = batch_loss(indices, inputs)
-        loss, interrupted = processes.total(np.array([shard_loss.item(), interrupt.requested])).tolist()
+        loss, interrupted = processes.all_reduce_sum(np.array([shard_loss.item(), interrupt.requested])).tolist()
         if not math.isfinite(loss):
             raise TrainingError("the loss is no longer finite; lower the learning rate (--lr, --backbone-lr)")
         state.optimizer.zero_grad(set_to_none=True)
@@ -192,8 +192,8 @@ def _validate(
         pairs += expected_pairs(traces, len(labels))
         for index, trace in zip(indices, traces, strict=True):
             predictions.put(index, trace)
-    predictions.all_reduce(processes.total)
-    pairs = processes.total(pairs)
+    predictions.all_reduce(processes.all_reduce_sum)
+    pairs = processes.all_reduce_sum(pairs)
     if isinstance(model, SigmoidClassifier):
         model.threshold.fill_(choose_threshold(truth, predictions.marginals, ignored))
         predictions.best_path = predictions.marginals >= model.threshold.item()

@@ -1,10 +1,10 @@
-"""The one kind of error whose message is written for the person at the keyboard."""
+"""Errors whose messages are written for the user."""
 
 
 class UserError(ValueError):
-    """What is wrong, where, and what to do next, in one line; shown as it is, without a traceback."""
+    """A one-line message with the problem, its location and the next step; shown without a traceback."""
 
 
 def summarize_error(error: BaseException) -> str:
-    """What a library's error says, short enough for a message to a person; its kind where it says nothing."""
+    """The first line of an error's message, or the name of its type if the message is empty."""
     return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

@@ -1,4 +1,4 @@
-"""Writing files and folders so that nobody ever finds half of one, whatever happens in between."""
+"""Atomic writing of files and folders."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ _AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # of Linux's renameat2
 def replacing(path: Path) -> Iterator[Path]:
     """A hidden name beside `path` under which a file or a folder is to be written.
 
-    When the block ends, that is on the disk, and then takes the place of what was at `path` in one go. When it doesn't
-    end, `path` is as it was: a kill leaves the hidden name (see `remove_stale`), an error not even that.
-    Raises UserError where it can't be written, on a full disk for one.
+    When the block ends, the new content is synced to disk and atomically replaces `path`. If the block fails, `path`
+    is unchanged and the new content is removed; a killed process leaves it for `remove_stale`.
+    Raises UserError if writing fails, for example on a full disk.
     """
     new = path.with_name(f".{path.name}.new-{platform.node()}-{os.getpid()}")
     try:
@@ -31,15 +31,15 @@ def replacing(path: Path) -> Iterator[Path]:
         _remove(new)
         yield new
         _to_disk(new)
-        _put_in_place(new, path)
+        _replace(new, path)
     except OSError as error:
         raise UserError(f"{path} can't be written: {error.strerror or error}; nothing else was changed") from error
     finally:
-        _remove(new)  # after all went well it is what was there before
+        _remove(new)  # on success this is the previous content
 
 
 def remove_stale(folder: Path) -> None:
-    """Removes what processes of this machine left half-written here when they were killed."""
+    """Remove partial files that killed processes of this machine left here."""
     for path in folder.glob(f".*.new-{platform.node()}-*"):
         process = path.name.rpartition("-")[2]
         if process.isdigit() and not _alive(int(process)):
@@ -52,7 +52,7 @@ def _alive(process: int) -> bool:
     except ProcessLookupError:
         return False
     except PermissionError:
-        pass  # somebody else's
+        pass  # another user's process
     return True
 
 
@@ -65,7 +65,7 @@ def _remove(path: Path) -> None:
 
 
 def _to_disk(path: Path) -> None:
-    """A rename may reach the disk before what was written does, unless that is waited for."""
+    """Sync before renaming: a rename may reach the disk before the content does."""
     for inside in path.iterdir() if path.is_dir() else ():
         _to_disk(inside)
     _sync(path)
@@ -79,7 +79,7 @@ def _sync(path: Path) -> None:
         os.close(descriptor)
 
 
-def _put_in_place(new: Path, path: Path) -> None:
+def _replace(new: Path, path: Path) -> None:
     try:
         new.replace(path)
     except OSError:
@@ -94,7 +94,7 @@ def _put_in_place(new: Path, path: Path) -> None:
 
 
 def _exchange(one: Path, other: Path) -> bool:
-    """Each takes the other's name, at once; not every system and disk can."""
+    """Atomically swap two paths; returns False where the system doesn't support it."""
     renameat2 = getattr(ctypes.CDLL(None), "renameat2", None)
     if renameat2 is None:
         return False
@@ -102,7 +102,7 @@ def _exchange(one: Path, other: Path) -> bool:
 
 
 def write_text(path: Path, text: str) -> None:
-    """As `replacing` does."""
+    """Write text atomically; see `replacing`."""
     with replacing(path) as new:
         new.write_text(text, encoding="utf-8")
 

@@ -41,7 +41,7 @@ def image_progress() -> Progress:
 
 
 class TrainingProgress:
-    """A TrainingWatcher in the terminal: one bar for what runs now, one line per finished epoch."""
+    """A TrainingWatcher in the terminal: one bar for the current task, one line per finished epoch."""
 
     def __init__(self) -> None:
         self.bar = image_progress()

@@ -8,7 +8,7 @@ _PACKAGE = Path(__file__).resolve().parent.parent
 
 
 def _folder(name: str) -> Path:
-    """In an installed wheel it lies inside the package; in a checkout it stands beside it."""
+    """The folder is inside the package in an installed wheel, and beside it in a checkout."""
     packaged = _PACKAGE / f"_{name}"
     return packaged if packaged.is_dir() else _PACKAGE.parent / name
 

@@ -1,6 +1,6 @@
 """One HTML file that opens offline: its frame, interactive figures and images inside it.
 
-What is put into the body has to be escaped already: names of labels and files come from strangers.
+The body must already be escaped: names of labels and files are untrusted.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from PIL import Image
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
-_GREY = "#808080"  # reads on light and on dark ground
+_GREY = "#808080"  # legible on light and dark backgrounds
 _FAINT = "rgba(128,128,128,0.25)"
 
 _PAGE = """<!doctype html>

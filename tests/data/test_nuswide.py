@@ -39,8 +39,8 @@ def test_concepts(root: Path) -> None:
     assert split.labels == tuple(CONCEPTS)
     assert [sample.labels for sample in split.samples] == [("airport",), ("animal", "beach")]
     assert split.samples[0].image == root / "Flickr" / "actor" / "0001_2124494179.jpg"
-    assert split.remarks[0].startswith("1 of 4 images have no label")
-    assert split.remarks[1].startswith("1 of 4 images are not under")
+    assert split.warnings[0].startswith("1 of 4 images have no label")
+    assert split.warnings[1].startswith("1 of 4 images are not under")
 
 
 @pytest.mark.parametrize("chunk", [1, 7, 10**6])

@@ -14,7 +14,7 @@ from cnnrnn.checkpoint import Checkpoint
 from cnnrnn.data.images import ImageError
 from cnnrnn.inference import shards, sources
 from cnnrnn.inference.predictor import Predictor
-from cnnrnn.inference.sources import list_images, open_place
+from cnnrnn.inference.sources import list_images, open_source
 from cnnrnn.utils.errors import UserError
 
 
@@ -44,7 +44,7 @@ def test_a_folder_as_path_as_uri_and_as_list_in_parquet(folder: Path, tmp_path: 
         opened = []
         for same in (place, f"file://{place}", f"local://{place}"):
             try:
-                opened.append(open_place(same, 48).tobytes())
+                opened.append(open_source(same, 48).tobytes())
             except ImageError as error:
                 assert place.endswith("2.jpg")
                 opened.append(str(error))
@@ -65,10 +65,10 @@ def test_what_is_not_there_or_too_large_is_said(folder: Path, tmp_path: Path, mo
     with pytest.raises(UserError, match="column 'path'"):
         list_images([str(table)])
     with pytest.raises(ImageError, match="no such file"):
-        open_place(f"file://{tmp_path}/none.jpg")
+        open_source(f"file://{tmp_path}/none.jpg")
     monkeypatch.setattr(sources, "MAX_BYTES", 100)
     with pytest.raises(ImageError, match="MB"):
-        open_place(f"file://{folder}/0.jpg")
+        open_source(f"file://{folder}/0.jpg")
 
 
 def test_a_store_that_stumbles_is_asked_again(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -83,10 +83,10 @@ def test_a_store_that_stumbles_is_asked_again(folder: Path, monkeypatch: pytest.
         return located(place)
 
     monkeypatch.setattr(sources, "located", stumbling)
-    assert open_place(f"file://{folder}/0.jpg").size == (96, 64)
+    assert open_source(f"file://{folder}/0.jpg").size == (96, 64)
     failures = 3
     with pytest.raises(ImageError, match=r"connection reset\)"):
-        open_place(f"file://{folder}/0.jpg")
+        open_source(f"file://{folder}/0.jpg")
 
 
 def test_parts_hold_what_predict_says(folder: Path, tmp_path: Path, loaded: Checkpoint) -> None:

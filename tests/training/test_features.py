@@ -326,7 +326,7 @@ def test_the_processes_of_a_machine_divide_the_files(split: Split, val_split: Sp
     """The second of two encodes every second file; here nobody encodes the others, so they are missing."""
 
     class Meeting(ProcessGroup):
-        def meet(self) -> None:
+        def barrier(self) -> None:
             met.append(watcher.started.copy())
 
     watcher, met = Counting(), list[list[tuple[str, int]]]()
