@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 _MEASURES = {"mAP": "mAP", "OF1": "O-F1", "CF1": "C-F1", "exact_match": "exact set", "MAP@10": "MAP@10"}
 
 
-def measures(report: dict[str, Any]) -> None:
+def measures(report: Mapping[str, Any]) -> None:
     """The main figures of an evaluation's report, side by side."""
     for column, (key, name) in zip(st.columns(len(_MEASURES)), _MEASURES.items(), strict=True):
         column.metric(name, f"{report[key]:.1f} %")

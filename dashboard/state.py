@@ -23,7 +23,7 @@ from cnnrnn.attribution.explain import prefix_contribution as compute_prefix_con
 from cnnrnn.attribution.methods import DEFAULT_METHOD, PIXEL_METHODS
 from cnnrnn.attribution.overlay import overlay
 from cnnrnn.attribution.targets import TARGETS, against
-from cnnrnn.checkpoint import CONFIG, Checkpoint, file_hash, read_results
+from cnnrnn.checkpoint import CONFIG, Checkpoint, Results, file_hash, read_results
 from cnnrnn.data import Sample, Split, load_split
 from cnnrnn.data.images import open_image
 from cnnrnn.decoding.constraints import NO_CONSTRAINTS, Constraints
@@ -81,7 +81,7 @@ def _load_checkpoint(folder: str, config_hash: str) -> Checkpoint:
     return Checkpoint.load(Path(folder), "cuda" if torch.cuda.is_available() else "cpu")
 
 
-def results(name: str) -> dict[str, Any]:
+def results(name: str) -> Results:
     """What was measured of a checkpoint."""
     return read_results(CHECKPOINTS / name)
 

@@ -6,7 +6,7 @@ import json
 import shlex
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -25,6 +25,7 @@ from cnnrnn.utils.resources import embedded_checkpoint
 if TYPE_CHECKING:
     from cnnrnn.data import Sample, Split
     from cnnrnn.decoding.trace import Trace
+    from cnnrnn.evaluation.reports import EvaluationReport
     from cnnrnn.inference.config import InferenceConfig
 
 app = typer.Typer(
@@ -534,7 +535,7 @@ def evaluate_maps(
         if json_file != "-":
             sys.stdout.write(markdown_table(*table(report)))  # too wide for a terminal's frames
             console.print(
-                f"{report['steps']} steps, {report['steps_difficult']} of them difficult; exact sets "
+                f"{report['steps']} steps, {report['steps_difficult']} of them difficult; exact match "
                 f"{report['exact_set']:.1f} %; {report['seconds_to_decode']:.3f} s to decode an image.",
                 LEGEND,
                 prefix_sentence(report),
@@ -693,22 +694,25 @@ def _row(path: Path, trace: Trace) -> tuple[str, ...]:
     return escape(str(path)), escape(names), f"{best.prob:.0%}", escape(marginals), f"{trace.coverage:.0%}"
 
 
-def _print_report(name: str, report: dict[str, Any]) -> None:
+def _print_report(name: str, report: EvaluationReport) -> None:
     from rich.columns import Columns
 
     from cnnrnn.evaluation.paper import MEASURED, QUOTED
 
     columns = ("OP", "OR", "OF1", "CP", "CR", "CF1")
-    beside = {"auxiliary": "auxiliary head", "mix": "mean of both"} if "auxiliary" in report else {}
+    ensemble = {}
+    if "auxiliary" in report:
+        ensemble = {"auxiliary head": report["auxiliary"], "ensemble": report["mix"]}
     sets = Table("", *columns, title=f"{escape(name)}: {report['images']} images, {report['seconds']:.0f} s")
-    for what, six in (
+    rows: list[tuple[str, Mapping[str, Any]]] = [
         ("best path", report),
         ("three best marginals", report["top3"]),
         (f"of these, ≥ {report['threshold']:.2g}", report["top3_at_most"]),
         (f"marginals ≥ {report['threshold']:.2g}", report["above_threshold"]),
-        *((f"{name} ≥ {report['threshold']:.2g}", report[key]) for key, name in beside.items()),
-    ):
-        sets.add_row(what, *(f"{six[column]:.1f}" for column in columns))
+        *((f"{what} ≥ {report['threshold']:.2g}", metrics) for what, metrics in ensemble.items()),
+    ]
+    for what, metrics in rows:
+        sets.add_row(what, *(f"{metrics[column]:.1f}" for column in columns))
     quoted = QUOTED.get(name, {})
     if "CF1" in quoted:
         figures = (f"{quoted[column]:.1f}" for column in columns)
@@ -717,13 +721,14 @@ def _print_report(name: str, report: dict[str, Any]) -> None:
     console.print(
         f"mAP {report['mAP']:.1f} (11-point {report['mAP_eleven_point']:.1f}, interpolated area "
         f"{report['mAP_area']:.1f}) over {report['labels_scored']} labels with ≥ {report['min_positives']} positives, "
-        f"MAP@10 {report['MAP@10']:.1f}; exact set {report['exact_match']:.1f} %, Hamming loss "
+        f"MAP@10 {report['MAP@10']:.1f}; exact match {report['exact_match']:.1f} %, Hamming loss "
         f"{report['hamming_loss']:.2f} %, coverage {report['coverage']:.1f} %, "
         f"calibration error {report['calibration']['ece']:.2f} % "
         f"({report['calibration']['ece_likely']:.1f} % of marginals ≥ 10 %)"
     )
-    if beside:
-        console.print("mAP of " + ", of ".join(f"the {name} {report[key]['mAP']:.1f}" for key, name in beside.items()))
+    if ensemble:
+        parts = (f"the {what} {metrics['mAP']:.1f}" for what, metrics in ensemble.items())
+        console.print("mAP of " + ", of ".join(parts))
     if other := {key: value for key, value in quoted.items() if key not in columns}:
         console.print(f"paper, quoted ({MEASURED}): " + ", ".join(f"{key} {value:.1f}" for key, value in other.items()))
     console.print(Columns([escape(f"{label} {value:.1f}") for label, value in report["AP"].items()], title="AP"))

@@ -98,7 +98,9 @@ def _edges(name: str, checkpoint: Checkpoint) -> tuple[list[tuple[int, int]], st
     labels = checkpoint.vocabulary.labels
     together = state.results(name)["cooccurrence"]
     kinds = ["nearest by angle", "said together"]
-    chosen = together and st.segmented_control("Lines join", kinds, default=kinds[0], required=True, key="lines")
+    chosen = None
+    if together:
+        chosen = st.segmented_control("Lines join", kinds, default=kinds[0], required=True, key="lines")
     if chosen == kinds[1]:
         said = {a: {b: by_model for b, (_, by_model) in others.items()} for a, others in together.items()}
         joined = {a: [b for b in sorted(s, key=s.__getitem__)[-2:] if s[b] >= _OFTEN] for a, s in said.items()}

@@ -108,5 +108,5 @@ def test_every_measure_of_the_maps_stands_under_its_own_name(app: AppTest) -> No
     assert shown["another step's map does, there"][0] == "43.0 %"
     assert shown["alike with random weights"][0] == "0.34"
     methods = next(frame.value for frame in app.dataframe if "pointing" in frame.value).set_index("method")
-    assert methods["pointing"].to_dict() == {"the image's centre": "31.0", "occlusion": "11.0", "cam": "61.0"}
+    assert methods["pointing"].to_dict() == {"image centre": "31.0", "occlusion": "11.0", "cam": "61.0"}
     assert any("7 steps on scenes test, 5 of them difficult" in caption.value for caption in app.caption)
