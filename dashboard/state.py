@@ -29,6 +29,7 @@ from cnnrnn.data.images import open_image
 from cnnrnn.decoding.constraints import NO_CONSTRAINTS, Constraints
 from cnnrnn.decoding.trace import Trace
 from cnnrnn.inference.predictor import decode_batch, decode_image, encode_image
+from cnnrnn.label_space.projection import Projection
 from cnnrnn.label_space.projection import compute as compute_projection
 from cnnrnn.label_space.projection import read as read_projection
 from cnnrnn.models.sigmoid import SigmoidClassifier
@@ -86,7 +87,7 @@ def results(name: str) -> Results:
     return read_results(CHECKPOINTS / name)
 
 
-def projection(name: str, checkpoint: Checkpoint) -> dict[str, Any]:
+def projection(name: str, checkpoint: Checkpoint) -> Projection:
     """The maps of the label space: those in the checkpoint's folder, or PCA alone, which needs no time."""
     labels = len(checkpoint.vocabulary)
     found = read_projection(CHECKPOINTS / name, checkpoint.weights_hash, labels)
@@ -94,7 +95,7 @@ def projection(name: str, checkpoint: Checkpoint) -> dict[str, Any]:
 
 
 @st.cache_data(max_entries=8, show_spinner=False)
-def _pca(weights_hash: str, _checkpoint: Checkpoint) -> dict[str, Any]:
+def _pca(weights_hash: str, _checkpoint: Checkpoint) -> Projection:
     return compute_projection(_checkpoint.rnn.label_vectors(), methods=("PCA",))
 
 

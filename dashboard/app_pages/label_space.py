@@ -15,7 +15,7 @@ import shown
 import state
 from cnnrnn.checkpoint import Checkpoint
 from cnnrnn.label_space.neighbors import nearest, similarities, step_embeddings
-from cnnrnn.label_space.projection import place
+from cnnrnn.label_space.projection import ProjectedMap, place
 from cnnrnn.utils.errors import UserError
 from views import space
 from views.style import CHART, markdown, spreadsheet
@@ -82,7 +82,7 @@ def _map(name: str, checkpoint: Checkpoint, image: state.InputImage) -> None:
         st.download_button("Coordinates as CSV", spreadsheet(table), "coordinates.csv", "text/csv")
 
 
-def _choices(maps: dict[str, Any], checkpoint: Checkpoint) -> tuple[dict[str, Any], int, int | None]:
+def _choices(maps: dict[str, ProjectedMap], checkpoint: Checkpoint) -> tuple[ProjectedMap, int, int | None]:
     """The map, its dimensions, and the label that is looked for."""
     methods = sorted({method.split()[0] for method in maps}, reverse=True)
     method = st.segmented_control("Map", methods, default=methods[0], required=True, key="map")
@@ -115,7 +115,7 @@ def _edges(name: str, checkpoint: Checkpoint) -> tuple[list[tuple[int, int]], st
 
 
 def _placed(
-    entry: dict[str, Any], checkpoint: Checkpoint, images: list[state.InputImage]
+    entry: ProjectedMap, checkpoint: Checkpoint, images: list[state.InputImage]
 ) -> tuple[np.ndarray, list[Image.Image], list[str]]:
     """Where each image's decoding starts in the map (image, 2), and what to draw there."""
     paths = [state.trace(checkpoint, image, controls.BEAM).paths[0] for image in images]
