@@ -56,14 +56,14 @@ def test_half_a_byte_of_difference_is_noticed(folder: Path) -> None:
     weights = bytearray((folder / "model.safetensors").read_bytes())
     weights[-1] ^= 1
     (folder / "model.safetensors").write_bytes(weights)
-    with pytest.raises(CheckpointError, match="half-written or was changed"):
+    with pytest.raises(CheckpointError, match="incomplete or was changed"):
         Checkpoint.load(folder)
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "config.json"])
 def test_a_missing_file_is_named(name: str, folder: Path) -> None:
     (folder / name).unlink()
-    with pytest.raises(CheckpointError, match=f"half-written: {re.escape(name)} missing"):
+    with pytest.raises(CheckpointError, match=f"incomplete: {re.escape(name)} missing"):
         Checkpoint.load(folder)
 
 

@@ -1,8 +1,8 @@
 """Where in the image each decoding step found its evidence: one map per step of a path.
 
-The image enters only in equation 3, out of the feature map, and no recurrence sees it. So one unrolled pass
-over the labels and one backward pass explain every step of a path, without a second backbone pass and without
-hooks on the shared model: two threads explaining at once can't mix.
+The image enters only in equation 3, from the feature map, and the recurrence does not depend on it. So one unrolled
+pass over the labels and one backward pass explain every step of a path. There is no second backbone pass, and there are
+no hooks on the shared model, so several threads can explain at once.
 
 What is explained, unless another target is asked for, is a step's log-odds, log p - log(1 - p): its choice
 against everything else it could have emitted. The gradient is that of log p divided by 1 - p, so its map has
@@ -77,7 +77,7 @@ def _map_to_explain(
 def class_activation_map(
     model: CNNRNN, feature_map: Tensor, tokens: Sequence[int], target: Target = log_odds
 ) -> Tensor:
-    """Each location's contribution to each step's score, of a model that scores labels at every location (`places`):
+    """Each location's contribution to each step's score, of a model that scores labels at every location (`spatial`):
     feature map (channel, height, width) -> (step, height, width), in the unit of the score.
 
     A logit is the sum of its contributions from the locations. Those to all logits, weighted by the score's gradient
@@ -91,8 +91,8 @@ def class_activation_map(
         contributions = model.spatial_pool.weights(location_logits) * location_logits
     with torch.enable_grad():
         logits = contributions.sum(dim=1).requires_grad_(True)  # (step, L+1)
-        explained = target(logits.masked_fill(emitted, -torch.inf), choices)
-        weights = torch.autograd.grad(explained.sum(), logits)[0]
+        step_values = target(logits.masked_fill(emitted, -torch.inf), choices)
+        weights = torch.autograd.grad(step_values.sum(), logits)[0]
     return (weights.unsqueeze(1) * contributions).sum(dim=-1).unflatten(1, feature_map.shape[-2:])
 
 
@@ -148,11 +148,11 @@ def explain(
     feature, scores = _map_to_explain(model, feature_map, tokens, target)
     maps = feature.expand(len(tokens) + 1, -1, -1, -1)  # (step, channel, height, width)
     with torch.no_grad():
-        explained = scores(maps)
+        step_values = scores(maps)
     contributions = None
     if model.config.spatial:
         contributions = partial(class_activation_map, model, feature_map.detach(), tokens, target)
     pixels = None if image is None else Pixels(image, model.backbone, step_scores(model, tokens, target))
     with torch.enable_grad():
         attributions = METHODS[method](Steps(scores, maps, contributions, pixels))
-    return Explanation(tuple(tokens), attributions, explained, method)
+    return Explanation(tuple(tokens), attributions, step_values, method)

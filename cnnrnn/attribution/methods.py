@@ -1,7 +1,7 @@
 """How the evidence for a step's score is spread over the image: one signed map per step, by several methods.
 
-Those that stay at the feature map need no backbone pass. Those that go down to the pixels do, one forth and back per
-step. Nobody hooks the shared model: two threads explaining at once can't mix.
+Those that stay at the feature map need no backbone pass. Those that go down to the pixels do, one forward and backward
+pass per step. No method hooks the shared model, so several threads can explain at once.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ def occlusion(steps: Steps) -> Tensor:
 def smoothgrad(steps: Steps) -> Tensor:
     """SmoothGrad (Smilkov et al., 2017): gradient times feature map, averaged over noise; same shapes.
 
-    Not captum's, whose noise comes from the one generator of the process: two people at once would mix.
+    Not captum's, whose noise comes from the global generator, which concurrent requests would share.
     """
     samples, feature_maps = 16, steps.maps
     rng = torch.Generator(feature_maps.device).manual_seed(0)  # the same image has the same map

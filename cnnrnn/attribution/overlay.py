@@ -1,4 +1,4 @@
-"""A map laid over its image, with Pillow: small files, and the strength of the evidence stays honest."""
+"""Attribution maps drawn over images, on a scale that several maps can share."""
 
 from __future__ import annotations
 

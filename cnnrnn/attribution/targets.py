@@ -1,4 +1,4 @@
-"""What of a step a map explains: its choice's score, by itself or against what it could have emitted instead."""
+"""Targets of attribution: the score of a step's choice, alone or compared with what it could have emitted instead."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Target = Callable[[Tensor, Tensor], Tensor]
 
 
 def logit(logits: Tensor, chosen: Tensor) -> Tensor:
-    """The choice's inner product with x_t (equation 4), whatever its rivals have."""
+    """The choice's inner product with x_t (equation 4), independent of the other logits."""
     return logits.gather(1, chosen).squeeze(1)
 
 

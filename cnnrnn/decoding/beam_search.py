@@ -1,6 +1,6 @@
-"""The paper's beam search over label sequences, for a whole batch of images at once, and its full record.
+"""The paper's beam search over label sequences, for a whole batch of images at once, with a full record of the search.
 
-`beam_search` takes a step function and knows no network; `decode` gives it a model's.
+`beam_search` takes a step function and does not depend on a network; `decode` calls it with a model's step.
 """
 
 from __future__ import annotations
@@ -20,23 +20,23 @@ from cnnrnn.models.cnnrnn import CNNRNN, State
 from cnnrnn.utils.errors import UserError
 
 # tokens (row,), indices of the images (live,), state -> logits over labels and END (row, L+1), next state.
-# The rows of an image stand together, in the order of the images, and every image has equally many.
+# The rows of an image are consecutive, in the order of the images, and every image has the same number of rows.
 StepFunction = Callable[[Tensor, Tensor, State], tuple[Tensor, State]]
 
 
 @dataclass
 class _Beam:
-    """The prefixes of the images still searched. Every tensor's first axis is the live image."""
+    """The prefixes of the live images, those whose search is not finished. They are every tensor's first axis."""
 
     image: Tensor  # (live,) index into the batch
     parents: Tensor  # (live, beam)
     tokens: Tensor  # (live, beam)
     log_probs: Tensor  # (live, beam) of the prefixes
-    emitted: Tensor  # (live, beam, L+1) bool: not to be emitted again
+    emitted: Tensor  # (live, beam, L+1) bool: the labels that a prefix has already
 
     @classmethod
     def first(cls, batch: int, num_labels: int, device: torch.device) -> _Beam:
-        """At the first step there is one prefix, the empty one."""
+        """The beam of the first step, whose only prefix is the empty one."""
         return cls(
             image=torch.arange(batch, device=device),
             parents=torch.full((batch, 1), ROOT, device=device),
@@ -45,79 +45,84 @@ class _Beam:
             emitted=torch.zeros(batch, 1, num_labels + 1, dtype=torch.bool, device=device),
         )
 
-    def grow(self, goes_on: Tensor, rows: Tensor, parents: Tensor, tokens: Tensor, log_probs: Tensor) -> _Beam:
-        """The prefixes one label longer, (going on, beam) each; `rows` are their parents in all images' rows."""
+    def extend(self, continuing: Tensor, rows: Tensor, parents: Tensor, tokens: Tensor, log_probs: Tensor) -> _Beam:
+        """The prefixes of the `continuing` images with one more label, (continuing, beam) each.
+
+        `rows` are the indices of their parents among the rows of all live images.
+        """
         emitted = self.emitted.flatten(0, 1).index_select(0, rows).view(*tokens.shape, -1)
         emitted.scatter_(2, tokens.unsqueeze(-1), True)
-        return _Beam(self.image[goes_on], parents, tokens, log_probs, emitted)
+        return _Beam(self.image[continuing], parents, tokens, log_probs, emitted)
 
 
 class _Candidates:
-    """The finished paths: every prefix that was expanded, with END. The N best count."""
+    """The finished paths: every expanded prefix, followed by END. The N most probable are kept."""
 
     def __init__(self, batch: int, kept: int, device: torch.device) -> None:
-        self.best = torch.full((batch, kept), -torch.inf, device=device)  # log-probabilities; -inf where none is yet
-        self.ends: list[Tensor] = []  # of every step (batch, beam), -inf for images that had left the batch
+        self.best = torch.full(
+            (batch, kept), -torch.inf, device=device
+        )  # log-probabilities; -inf where there is none yet
+        self.end_log_probs: list[Tensor] = []  # of every step (batch, beam); -inf for finished images
 
     def add(self, image: Tensor, end_log_probs: Tensor) -> Tensor:
-        """A step's, (live, beam) -> the N-th best of these images, (live,)."""
+        """Add the finished paths of a step (live, beam) -> the N-th best log-probability of each image (live,)."""
         batch, kept = self.best.shape
-        ends = end_log_probs.new_full((batch, end_log_probs.shape[1]), -torch.inf)
-        self.ends.append(ends.index_copy_(0, image, end_log_probs))
+        padded = end_log_probs.new_full((batch, end_log_probs.shape[1]), -torch.inf)
+        self.end_log_probs.append(padded.index_copy_(0, image, end_log_probs))
         best = torch.cat([self.best[image], end_log_probs], dim=1).topk(kept, dim=1).values
         self.best.index_copy_(0, image, best)
         return best[:, -1]
 
-    def ranked(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Of each image the N best, best first, (batch, N) each: log-probabilities, -inf where there are fewer, and
-        the step and the row that emitted END."""
-        widths = [ends.shape[1] for ends in self.ends]
+    def top_n(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The N best paths of each image, best first: their log-probabilities (-inf where there are fewer), and the
+        step and the row that emitted END; (batch, N) each."""
+        widths = [log_probs.shape[1] for log_probs in self.end_log_probs]
         steps = np.repeat(np.arange(len(widths)), widths)  # (step and row,)
         rows = np.concatenate([np.arange(width) for width in widths])
-        log_probs, index = torch.cat(self.ends, dim=1).topk(min(self.best.shape[1], len(steps)), dim=1)
+        log_probs, index = torch.cat(self.end_log_probs, dim=1).topk(min(self.best.shape[1], len(steps)), dim=1)
         flat = index.cpu().numpy()
         return log_probs.cpu().numpy(), steps[flat], rows[flat]
 
 
 class _History:
-    """All that the search saw."""
+    """The record of all steps of the search."""
 
     def __init__(self) -> None:
         self.images: list[np.ndarray] = []  # of every step (live,)
-        self.seen: list[tuple[np.ndarray, ...]] = []  # the four of TraceStep, (live, beam, …) each
+        self.records: list[tuple[np.ndarray, ...]] = []  # the fields of TraceStep, (live, beam, …) each
 
     def add(self, live: _Beam, probs: Tensor) -> None:
         self.images.append(live.image.cpu().numpy())
         arrays = (live.parents, live.tokens, live.log_probs, probs)
-        self.seen.append(tuple(tensor.cpu().numpy() for tensor in arrays))
+        self.records.append(tuple(tensor.cpu().numpy() for tensor in arrays))
 
     def steps(self) -> list[tuple[TraceStep, ...]]:
-        """Of each image."""
-        found: list[list[TraceStep]] = [[] for _ in self.images[0]]
-        for images, seen in zip(self.images, self.seen, strict=True):
-            for image, *arrays in zip(images.tolist(), *seen, strict=True):
-                found[image].append(TraceStep(*arrays))
-        return [tuple(steps) for steps in found]
+        """The steps of each image."""
+        steps_by_image: list[list[TraceStep]] = [[] for _ in self.images[0]]
+        for images, record in zip(self.images, self.records, strict=True):
+            for image, *arrays in zip(images.tolist(), *record, strict=True):
+                steps_by_image[image].append(TraceStep(*arrays))
+        return [tuple(steps) for steps in steps_by_image]
 
     def paths(self, candidates: _Candidates) -> list[tuple[Path, ...]]:
-        """Of each image, best first: all of them are followed back at once from the rows that emitted END."""
-        log_probs, ends, row = candidates.ranked()  # (batch, N) each
-        depth = ends.max()
-        rows = np.zeros((*ends.shape, depth + 1), dtype=np.int64)
-        tokens = np.zeros((*ends.shape, depth), dtype=np.int64)
+        """The paths of each image, best first, traced back from the rows that emitted END."""
+        log_probs, end_step, row = candidates.top_n()  # (batch, N) each
+        depth = end_step.max()
+        rows = np.zeros((*end_step.shape, depth + 1), dtype=np.int64)
+        tokens = np.zeros((*end_step.shape, depth), dtype=np.int64)
         for t in range(depth, 0, -1):
-            parents, chosen, *_ = self.seen[t]
-            place = np.zeros((len(ends), 1), dtype=np.int64)  # of the image among those that were live
-            place[self.images[t], 0] = np.arange(len(parents))
-            passed = ends >= t
-            here = np.where(passed, row, 0)
-            rows[..., t], tokens[..., t - 1] = here, chosen[place, here]
-            row = np.where(passed, parents[place, here], row)
-        columns = (log_probs.tolist(), ends.tolist(), tokens.tolist(), rows.tolist())
+            parents, chosen, *_ = self.records[t]
+            live_index = np.zeros((len(end_step), 1), dtype=np.int64)  # of each image among those live at step t
+            live_index[self.images[t], 0] = np.arange(len(parents))
+            active = end_step >= t  # the paths that have a label at step t
+            active_row = np.where(active, row, 0)
+            rows[..., t], tokens[..., t - 1] = active_row, chosen[live_index, active_row]
+            row = np.where(active, parents[live_index, active_row], row)
+        columns = (log_probs.tolist(), end_step.tolist(), tokens.tolist(), rows.tolist())
         return [
             tuple(
-                Path(tuple(labels[:length]), log_prob, tuple(trail[: length + 1]))
-                for log_prob, length, labels, trail in zip(*image, strict=True)
+                Path(tuple(labels[:length]), log_prob, tuple(path_rows[: length + 1]))
+                for log_prob, length, labels, path_rows in zip(*image, strict=True)
                 if log_prob > -math.inf
             )
             for image in zip(*columns, strict=True)
@@ -132,7 +137,7 @@ def beam_search(
     Keep the N = `beam` most probable intermediate paths and expand each with every label it does not hold; a
     path that emits END joins the candidates, of which the N best are kept; an image is done when it has N
     candidates and every intermediate path is less probable than each of them: longer paths only get less
-    probable, so nothing better can follow. Candidates don't take the place of intermediate paths: the END
+    probable, so nothing better can follow. Candidates don't replace intermediate paths: the END
     of every expanded prefix is counted.
 
     `state` holds the recurrence's initial state, one row per image of the batch. `constraints` holds for all of them.
@@ -166,19 +171,19 @@ def beam_search(
         if not possible:
             break
         best, index = expanded[..., :num_labels].flatten(1).topk(min(beam, possible), dim=1)  # (live, beam)
-        goes_on = (best[:, 0] >= cutoff).nonzero().squeeze(1)  # the images that leave the batch are not in it
-        if not len(goes_on):
+        continuing = (best[:, 0] >= cutoff).nonzero().squeeze(1)  # the other images are finished
+        if not len(continuing):
             break
-        best, index = best[goes_on], index[goes_on]
+        best, index = best[continuing], index[continuing]
         parents, tokens = index // num_labels, index % num_labels
-        rows = (width * goes_on.unsqueeze(1) + parents).flatten()  # (going on · beam,)
+        rows = (width * continuing.unsqueeze(1) + parents).flatten()  # (continuing · beam,)
         state = tuple(part.index_select(0, rows) for part in state)
-        live = live.grow(goes_on, rows, parents, tokens, best)
+        live = live.extend(continuing, rows, parents, tokens, best)
 
-    sums = expected.clamp(max=1).cpu().numpy()  # of float32, which may exceed 1 in the last digit
+    marginals = expected.clamp(max=1).cpu().numpy()  # a sum of float32 may exceed 1 by rounding
     return [
-        Trace(tuple(labels), beam, steps, paths, found[:-1], float(found[-1]), constraints)
-        for steps, paths, found in zip(history.steps(), history.paths(candidates), sums, strict=True)
+        Trace(tuple(labels), beam, steps, paths, sums[:-1], float(sums[-1]), constraints)
+        for steps, paths, sums in zip(history.steps(), history.paths(candidates), marginals, strict=True)
     ]
 
 
@@ -200,16 +205,16 @@ def decode(
 ) -> list[Trace]:
     """Beam search with the model's own step: I (batch, location, feature) -> one Trace per image.
 
-    Without `recurrence` every step is the first one, except that no label repeats: for measuring what the
-    recurrence is worth.
+    Without `recurrence` every step is the first one, except that no label repeats: this measures what the
+    recurrence contributes.
     """
     image = model.project_image(feature)
-    prefixes = PrefixCache(model)
+    cache = PrefixCache(model)
 
     def step(tokens: Tensor, live: Tensor, state: State) -> tuple[Tensor, State]:
-        (before,) = state  # of each row, which of the prefixes before this step it continues
-        prefix = prefixes.advance(before, tokens)
-        recurrent = model.U_o(prefixes.output)[prefix].unflatten(0, (len(live), -1))  # (live, beam, embedding)
+        (previous,) = state  # (row,) index of the cached prefix that the row continues
+        prefix = cache.advance(previous, tokens)
+        recurrent = model.U_o(cache.output)[prefix].unflatten(0, (len(live), -1))  # (live, beam, embedding)
         return model.logits(recurrent, image[live]).flatten(0, 1), (prefix,)
 
     def first_step(tokens: Tensor, live: Tensor, state: State) -> tuple[Tensor, State]:

@@ -1,4 +1,4 @@
-"""What a person tells the search: labels that must be emitted at a step, and labels that must not be emitted."""
+"""Constraints on the search: labels that must be emitted at a step, and labels that must not be emitted."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from cnnrnn.utils.errors import UserError
 
 @dataclass(frozen=True)
 class Constraints:
-    """What a person tells the search. It decodes as if this were certain: probabilities are conditional on it."""
+    """Constraints on the search. All probabilities are conditional on them."""
 
     forced: tuple[tuple[int, int], ...] = ()  # (step, label): the label is emitted at this step and at no other
     banned: tuple[int, ...] = ()  # labels that are never emitted
@@ -23,7 +23,7 @@ class Constraints:
         steps = [step for step, _ in self.forced]
         labels = [*(label for _, label in self.forced), *self.banned]
         if len(set(steps)) < len(steps) or len(set(labels)) < len(labels):
-            raise UserError("a step can be given one label, and a label one step; it can't be banned, too")
+            raise UserError("a step can have one forced label, and a label one step; a forced label can't be banned")
 
     def blocked(self, step: int, num_labels: int) -> Tensor:
         """Which tokens can't follow at `step`: bool (L+1,). No path ends before the last forced label."""

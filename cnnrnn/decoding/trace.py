@@ -1,4 +1,4 @@
-"""The full record of a beam search for one image: what the command line, the tree, the maps and the exports read."""
+"""The full record of a beam search for one image, which the command line, the dashboard and the exports read."""
 
 from __future__ import annotations
 
@@ -44,14 +44,14 @@ class Path:
 
 @dataclass(frozen=True)
 class Trace:
-    """All that beam search did for one image. The expansions kept at step t are the prefixes of step t+1."""
+    """The record of beam search for one image. The expansions kept at step t are the prefixes of step t+1."""
 
     labels: tuple[str, ...]
     beam: int
     steps: tuple[TraceStep, ...]
     paths: tuple[Path, ...]  # the finished paths that were kept, best first; at most `beam`
     marginals: np.ndarray  # (L,) P(label anywhere in the sequence | image): a lower bound, exact at coverage 1
-    coverage: float  # probability of all paths seen to finish, kept or not, 0 to 1
+    coverage: float  # total probability of all finished paths, kept or not, 0 to 1
     constraints: Constraints = NO_CONSTRAINTS
     auxiliary: np.ndarray | None = None  # (L,) P(label | image) by the auxiliary head, if the model has one
 
@@ -74,18 +74,18 @@ class Trace:
         return tuple(int(self.steps[t].tokens[r]) for t, r in enumerate(self.rows(step, row)) if t > 0)
 
     def rows(self, step: int, row: int) -> tuple[int, ...]:
-        """The rows of a prefix and of everything it grew from, at steps 0 … `step`."""
+        """The rows of a prefix and of its ancestors, at steps 0 … `step`."""
         rows = [row]
         for t in range(step, 0, -1):
             rows.append(int(self.steps[t].parents[rows[-1]]))
         return tuple(reversed(rows))
 
     def distribution(self, path: Path, step: int) -> np.ndarray:
-        """What the path chose from at `step`: (L+1,) probabilities over labels and END."""
+        """The distribution from which the path chose at `step`: (L+1,) probabilities over labels and END."""
         return self.steps[step].probs[path.rows[step]]
 
     def summary(self) -> dict[str, Any]:
-        """The outcome without the search: labels of the best path, all kept paths, marginals, coverage."""
+        """The result without the search steps: labels of the best path, all kept paths, marginals, coverage."""
         return {
             "labels": self.names(self.paths[0].tokens),
             "paths": [

@@ -1,4 +1,4 @@
-"""The space in which labels, images and decoding steps live together."""
+"""The joint embedding space of labels, images and decoding steps."""
 
 from __future__ import annotations
 
@@ -34,11 +34,13 @@ def nearest(
 def step_embeddings(model: CNNRNN, feature: Tensor, tokens: Sequence[int]) -> Tensor:
     """x_1 … x_T of a path and its END: I of one image (1, …) -> (step, embedding). x_1 is before any label.
 
-    Where every place has its own x_t, they are added up as they count for the step's choice; either way the inner
+    If every location has its own x_t, they are summed with their weights for the step's choice. In both cases the inner
     product with the choice's embedding is its logit.
     """
     inputs = torch.tensor([[model.start, *tokens]], device=model.device)
     choices = torch.tensor([*tokens, model.end], device=model.device)
-    points = model.joint_embedding(unroll(model, inputs), model.project_image(feature))[0]  # (step, place, embedding)
-    scores = points @ model.label_embedding[choices].unsqueeze(2)  # (step, place, 1)
+    points = model.joint_embedding(unroll(model, inputs), model.project_image(feature))[
+        0
+    ]  # (step, location, embedding)
+    scores = points @ model.label_embedding[choices].unsqueeze(2)  # (step, location, 1)
     return (model.spatial_pool.weights(scores) * points).sum(dim=1)

@@ -1,4 +1,4 @@
-"""Maps of the label space for the eye, computed once per checkpoint: PCA and UMAP of the labels' directions.
+"""Projections of the label space to 2 and 3 dimensions, computed once per checkpoint by PCA and UMAP.
 
 Labels are compared by angle, so the points are unit vectors. UMAP is seeded and yet unsteady for so few points
 (another seed moves half of the nearest neighbours): trust the neighbours table, and the trustworthiness beside a map.
@@ -10,7 +10,7 @@ import json
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 import numpy as np
 import torch
@@ -20,7 +20,7 @@ from cnnrnn.utils.files import json_text, write_text
 
 PROJECTION = "projection.json"
 FEWEST = 4  # labels from which on UMAP works
-_NEAREST = 3  # labels among which a point is placed in a map that has no formula
+_NEAREST = 3  # labels whose coordinates give those of another point in a UMAP map
 
 
 def directions(points: Tensor) -> np.ndarray:
@@ -31,7 +31,25 @@ def directions(points: Tensor) -> np.ndarray:
 METHODS = ("PCA", "UMAP")
 
 
-def compute(points: Tensor, seed: int = 0, methods: Sequence[str] = METHODS) -> dict[str, Any]:
+class ProjectedMap(TypedDict):
+    """One map of the labels."""
+
+    coordinates: list[list[float]]  # (label, 2 or 3)
+    parameters: dict[str, Any]
+    trustworthiness: NotRequired[float | None]  # 0 to 1; None for too few labels
+    mean: NotRequired[list[float]]  # (embedding,), of PCA only
+    components: NotRequired[list[list[float]]]  # (dimension, embedding), of PCA only
+
+
+class Projection(TypedDict):
+    """projection.json."""
+
+    seed: int
+    maps: dict[str, ProjectedMap]  # by name: "PCA", "UMAP 2-D", "UMAP 3-D"
+    weights_sha256: NotRequired[str]  # of the checkpoint; only in the file
+
+
+def compute(points: Tensor, seed: int = 0, methods: Sequence[str] = METHODS) -> Projection:
     """Labels (label, embedding) -> for every map its coordinates (label, 2 or 3), parameters and trustworthiness.
 
     Trustworthiness (Venna and Kaski, 2001) is the share, 0 to 1, of a map's near neighbours that are near in the
@@ -42,7 +60,7 @@ def compute(points: Tensor, seed: int = 0, methods: Sequence[str] = METHODS) -> 
     unit = directions(points)
     count, dim = unit.shape
     pca = PCA(min(3, count, dim), random_state=seed).fit(unit)
-    maps: dict[str, Any] = {
+    maps: dict[str, ProjectedMap] = {
         "PCA": {
             "coordinates": pca.transform(unit).tolist(),
             "mean": pca.mean_.tolist(),
@@ -57,7 +75,7 @@ def compute(points: Tensor, seed: int = 0, methods: Sequence[str] = METHODS) -> 
     return {"seed": seed, "maps": maps}
 
 
-def _umap(unit: np.ndarray, dims: int, seed: int) -> dict[str, Any]:
+def _umap(unit: np.ndarray, dims: int, seed: int) -> ProjectedMap:
     from umap import UMAP  # numba compiles for seconds
 
     count = len(unit)
@@ -80,10 +98,11 @@ def _trustworthiness(unit: np.ndarray, coordinates: np.ndarray) -> float | None:
     return trustworthiness(unit, coordinates, n_neighbors=neighbours, metric="cosine") if neighbours else None
 
 
-def place(entry: dict[str, Any], labels: Tensor, points: Tensor) -> np.ndarray:
+def place(entry: ProjectedMap, labels: Tensor, points: Tensor) -> np.ndarray:
     """Where other points of the label space, such as x_t, fall in a map: (n, embedding) -> (n, 2 or 3).
 
-    PCA is a formula. UMAP is none: a point is put among its three nearest labels by angle, the nearer the closer.
+    PCA is linear, so it projects any point. UMAP has no such formula: a point's coordinates are the mean of those of
+    its three nearest labels by angle, weighted by their inverse squared distance.
     """
     unit, label_directions = directions(points), directions(labels)
     if "components" in entry:
@@ -101,8 +120,8 @@ def record(folder: Path, points: Tensor, weights_hash: str, seed: int = 0) -> No
     write_text(folder / PROJECTION, json_text({"weights_sha256": weights_hash, **compute(points, seed)}))
 
 
-def read(folder: Path, weights_hash: str, labels: int) -> dict[str, Any] | None:
-    """The maps that travel with a checkpoint; None if there are none, or none of these weights."""
+def read(folder: Path, weights_hash: str, labels: int) -> Projection | None:
+    """The maps in a checkpoint's folder; None if there are none, or if they are of other weights."""
     try:
         found = json.loads((folder / PROJECTION).read_text(encoding="utf-8"))
         shapes = [np.array(entry["coordinates"], dtype=float).shape for entry in found["maps"].values()]

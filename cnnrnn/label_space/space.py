@@ -1,4 +1,4 @@
-"""The label space as an object: which labels a model holds alike."""
+"""The label space of a model: similarities and nearest neighbours of its labels."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ class BackboneConfig:
     std: tuple[float, ...]
     interpolation: str  # as timm names it
     folded: bool = False  # batch norm is part of the convolutions before it: `Backbone.fold_batch_norm`
-    output_stride: int | None = None  # pixels to a place of the feature map, by dilation; None for the network's own
+    output_stride: int | None = None  # pixels per location of the feature map, by dilation; None for the network's own
 
     @classmethod
     def of(cls, name: str, image_size: int | None = None) -> BackboneConfig:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Protocol
@@ -22,6 +22,7 @@ from cnnrnn.evaluation.cooccurrence import cooccurrence_table, count_pairs, expe
 from cnnrnn.evaluation.evaluate import Predictions, report
 from cnnrnn.evaluation.metrics import choose_threshold
 from cnnrnn.evaluation.record import save_with_card
+from cnnrnn.evaluation.reports import EvaluationReport
 from cnnrnn.inference.predictor import decode_batch
 from cnnrnn.models.cnnrnn import CNNRNN
 from cnnrnn.models.sigmoid import SigmoidClassifier
@@ -180,7 +181,7 @@ def _set_training(model: CNNRNN | SigmoidClassifier, keep_statistics: bool) -> N
 
 def _validate(
     checkpoint: Checkpoint, split: Split, features: Features, beam: int, processes: ProcessGroup
-) -> tuple[dict[str, Any], np.ndarray | None]:
+) -> tuple[EvaluationReport, np.ndarray | None]:
     """The report of what all processes decoded, and which labels the model believes to go together (label, label), if
     it has a belief."""
     model, labels = checkpoint.model.eval(), checkpoint.vocabulary.labels
@@ -201,7 +202,7 @@ def _validate(
     return report(truth, ignored, predictions, labels), pairs
 
 
-def _epoch_record(epoch: int, loss: float, seconds: float, metrics: dict[str, Any]) -> dict[str, Any]:
+def _epoch_record(epoch: int, loss: float, seconds: float, metrics: Mapping[str, Any]) -> dict[str, Any]:
     validation = {f"val_{key}": metrics[key] for key in ("mAP", "OF1", "CF1", "exact_match")}
     return {"epoch": epoch, "loss": loss, "seconds": seconds, **validation}
 
