@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import hashlib
 import json
 import pickle
 import re
@@ -18,7 +19,7 @@ import safetensors.torch
 import torch
 from helpers import ExtraMemory
 
-from cnnrnn.checkpoint import Checkpoint, CheckpointError, file_hash
+from cnnrnn.checkpoint import Checkpoint, CheckpointError, file_hash, read_results
 from cnnrnn.decoding.beam_search import decode
 from cnnrnn.evaluation.record import record_evaluation
 
@@ -44,6 +45,57 @@ def test_it_comes_back_with_the_same_answers(loaded: Checkpoint, tmp_path: Path)
         assert one.paths == other.paths
     assert again.vocabulary == loaded.vocabulary
     assert again.weights_hash == loaded.weights_hash
+
+
+# Version 1 called spatial pooling "places".
+SHIPPED = {"voc": "cnn-rnn", "voc-frozen": "cnn-rnn", "voc-sigmoid": "sigmoid"}
+SPATIAL = {"voc": True, "voc-frozen": False, "voc-sigmoid": False}
+NAMES_OF_VERSION_1 = {"over_places": "spatial_pool", "auxiliary_over_places": "auxiliary_pool"}
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_checkpoint_of_version_1_has_the_same_tensors_in_version_2(name: str, tmp_path: Path) -> None:
+    shipped = ROOT / "checkpoints" / name
+    old = json.loads((shipped / "config.json").read_text())
+    weights = (shipped / "model.safetensors").read_bytes()
+    stored = safetensors.torch.load(weights)
+    assert old["version"] == 1
+    assert "spatial" not in old["model"]
+    assert old["weights_sha256"] == hashlib.sha256(weights).hexdigest()
+
+    checkpoint = Checkpoint.load(shipped)
+    assert checkpoint.weights_hash == old["weights_sha256"]
+    expected = {}
+    for stored_name, tensor in stored.items():
+        module, _, rest = stored_name.partition(".")
+        expected[f"{NAMES_OF_VERSION_1.get(module, module)}.{rest}" if rest else module] = tensor.float()
+    assert_same_tensors(checkpoint, expected)
+
+    checkpoint.save(tmp_path / "again", {}, card="")
+    new = json.loads((tmp_path / "again" / "config.json").read_text())
+    assert new["version"] == 2
+    assert new["head"] == SHIPPED[name]
+    assert "places" not in new["model"]
+    assert old["model"].get("places", False) is SPATIAL[name]
+    assert new["model"]["spatial"] is SPATIAL[name]
+    assert_same_tensors(Checkpoint.load(tmp_path / "again"), expected)
+
+
+def assert_same_tensors(checkpoint: Checkpoint, expected: dict[str, torch.Tensor]) -> None:
+    found = {key: value for key, value in checkpoint.model.state_dict().items() if value.is_floating_point()}
+    assert found.keys() == expected.keys()
+    for key, tensor in expected.items():
+        assert found[key].dtype == torch.float32
+        assert torch.equal(found[key], tensor), key
+
+
+def test_cooccurrence_is_read_from_metrics_of_version_1(tmp_path: Path) -> None:
+    table = {"cat": {"dog": 0.25}}
+    (tmp_path / "metrics.json").write_text(json.dumps({"history": [{"epoch": 1}], "together": table}))
+    results = read_results(tmp_path)
+    assert results["cooccurrence"] == table
+    assert results["history"] == [{"epoch": 1}]
+    assert "together" not in results
 
 
 def test_saving_replaces_the_old_folder_and_leaves_nothing_beside_it(loaded: Checkpoint, tmp_path: Path) -> None:
