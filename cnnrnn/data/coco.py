@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from cnnrnn.data import Boxes, DataError, Sample, Split
+from cnnrnn.data.split import Boxes, DataError, Sample, Split
 
 SPLITS = ("train", "val")
 _HOST = "http://images.cocodataset.org"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from torchvision.datasets.utils import extract_archive
 
-from cnnrnn.data import DataError
+from cnnrnn.data.split import DataError
 
 _CHUNK = 1024 * 1024
 _TIMEOUT = 30  # seconds without a byte

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cnnrnn.data import DataError, Sample, Split
+from cnnrnn.data.split import DataError, Sample, Split
 
 SPLITS = {"train": "Train", "test": "Test"}
 _CHUNK = 4 * 1024 * 1024  # bytes of a tag file that are in memory at once

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw
 
-from cnnrnn.data import Box, Boxes, DataError, Sample, Split
+from cnnrnn.data.split import Box, Boxes, DataError, Sample, Split
 
 SIZE = 64  # pixels
 _CELL = 20

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from cnnrnn.data import DataError, Sample, Split
+from cnnrnn.data.split import DataError, Sample, Split
 
 _MAX_LINE_NUMBERS = 5  # line numbers listed in a warning
 

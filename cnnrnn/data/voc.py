@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from xml.etree import ElementTree
 
-from cnnrnn.data import Boxes, DataError, Sample, Split
+from cnnrnn.data.split import Boxes, DataError, Sample, Split
 
 LABELS = (
     "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow", "diningtable", "dog",
