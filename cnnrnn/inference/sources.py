@@ -23,7 +23,7 @@ from cnnrnn.utils.errors import UserError, summarize_error
 
 MAX_BYTES = 200_000_000  # of an image's file in a store: 24 megapixels of 16 bits, not compressed, have 144 MB
 COLUMN = "path"  # of a parquet file that lists images
-_PAUSES = (1.0, 4.0)  # seconds before asking a store again that gave an error
+RETRY_PAUSES = (1.0, 4.0)  # seconds before asking a store again that gave an error
 
 
 def is_uri(place: str) -> bool:
@@ -111,7 +111,7 @@ def open_place(place: str, max_side: int | None = None) -> Image.Image:
 
 def _read(uri: str) -> bytes:
     """A network stumbles more often than a disk, and a row with an error is not tried again: so three attempts."""
-    for pause in (*_PAUSES, None):
+    for pause in (*RETRY_PAUSES, None):
         try:
             filesystem, path = located(uri)
             with filesystem.open_input_file(path) as file:

@@ -80,9 +80,7 @@ def resident(server: Server) -> float:
     return least
 
 
-def test_twenty_sessions_never_see_each_others_results_and_leave_no_memory_behind(
-    browser: Browser, server: Server
-) -> None:
+def test_twenty_sessions_have_separate_results_and_release_their_memory(browser: Browser, server: Server) -> None:
     checkpoint = Checkpoint.load(ROOT / "checkpoints" / "voc")
     memory = []
     for wave in range(WAVES):
@@ -95,7 +93,7 @@ def test_twenty_sessions_never_see_each_others_results_and_leave_no_memory_behin
     assert max(memory[FULL:]) < 1.1 * max(memory[: FULL + 1])
 
 
-def test_a_long_evaluation_does_not_hold_up_anybody_else(browser: Browser, server: Server, shared_data: Path) -> None:
+def test_a_long_evaluation_does_not_block_other_sessions(browser: Browser, server: Server, shared_data: Path) -> None:
     busy, other = browser.new_page(), browser.new_page()
     busy.goto(f"{server.address}/evaluate")
     busy.get_by_role("button", name="Evaluate", exact=True).click(timeout=PATIENCE)

@@ -30,7 +30,7 @@ def script(tmp_path: Path) -> Path:
     return path
 
 
-def test_what_nobody_expected_is_a_number_on_the_page_and_whole_in_the_log(browser: Browser, script: Path) -> None:
+def test_an_unexpected_error_has_an_id_on_the_page_and_a_traceback_in_the_log(browser: Browser, script: Path) -> None:
     with serve(script, PYTHONPATH=str(ROOT / "dashboard")) as server:
         page = browser.new_page()
         page.goto(server.address)
@@ -48,7 +48,7 @@ def test_what_nobody_expected_is_a_number_on_the_page_and_whole_in_the_log(brows
         page.close()
 
 
-def test_a_session_can_upload_so_many_files_and_no_more(browser: Browser, script: Path) -> None:
+def test_uploads_per_session_are_limited(browser: Browser, script: Path) -> None:
     with serve(script, PYTHONPATH=str(ROOT / "dashboard")) as server:
         first, second = browser.new_page(), browser.new_page()
         for page in (first, second):

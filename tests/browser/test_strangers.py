@@ -92,7 +92,7 @@ def go(page: Page, title: str, question: str) -> None:
     expect(page.get_by_role("heading", name=question)).to_be_visible()
 
 
-def test_a_image_with_such_a_name_is_decoded_into_such_labels(visit: Page, evil: Path) -> None:
+def test_image_and_label_names_with_html_are_decoded(visit: Page, evil: Path) -> None:
     visit.locator("input[type=file]").first.set_input_files(evil / f"{IMAGE} 0.png")
     expect(visit.get_by_alt_text(f"The image {IMAGE} 0.png")).to_be_visible()
     expect(visit.get_by_text("Step by step")).to_be_visible()
@@ -103,7 +103,7 @@ def test_a_image_with_such_a_name_is_decoded_into_such_labels(visit: Page, evil:
     assert_untouched(visit)
 
 
-def test_its_report_is_as_safe_as_the_page(visit: Page, evil: Path, browser: Browser, tmp_path: Path) -> None:
+def test_the_report_escapes_html(visit: Page, evil: Path, browser: Browser, tmp_path: Path) -> None:
     with visit.expect_download() as download:
         visit.get_by_role("button", name="Report (HTML)").click()
     download.value.save_as(tmp_path / "decoded.html")
@@ -128,7 +128,7 @@ def test_its_report_is_as_safe_as_the_page(visit: Page, evil: Path, browser: Bro
         ("Model", "What is this model?"),
     ],
 )
-def test_every_page_shows_them_as_text(visit: Page, title: str, question: str) -> None:
+def test_every_page_shows_html_names_as_text(visit: Page, title: str, question: str) -> None:
     go(visit, title, question)
     settle(visit)
     assert_untouched(visit)
