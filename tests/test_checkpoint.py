@@ -37,7 +37,7 @@ def edit(folder: Path, **changes: object) -> None:
     (folder / "config.json").write_text(json.dumps({**config, **changes}))
 
 
-def test_it_comes_back_with_the_same_answers(loaded: Checkpoint, tmp_path: Path) -> None:
+def test_a_saved_checkpoint_loads_with_the_same_predictions(loaded: Checkpoint, tmp_path: Path) -> None:
     loaded.save(tmp_path / "again", {}, card="")
     again = Checkpoint.load(tmp_path / "again")
     pooled = torch.randn(4, 1, loaded.model.backbone.feature_dim)
@@ -104,7 +104,7 @@ def test_saving_replaces_the_old_folder_and_leaves_nothing_beside_it(loaded: Che
     assert [path.name for path in (tmp_path / "run").iterdir()] == ["last"]
 
 
-def test_half_a_byte_of_difference_is_noticed(folder: Path) -> None:
+def test_a_changed_bit_of_the_weights_is_detected(folder: Path) -> None:
     weights = bytearray((folder / "model.safetensors").read_bytes())
     weights[-1] ^= 1
     (folder / "model.safetensors").write_bytes(weights)
@@ -239,7 +239,7 @@ def test_sizes_that_the_weights_do_not_have_take_no_memory(key: str, size: objec
     assert extra.megabytes < 200
 
 
-def test_odd_configs_are_one_line(folder: Path) -> None:
+def test_invalid_configs_are_user_errors(folder: Path) -> None:
     backbone = json.loads((folder / "config.json").read_text())["backbone"]
     edit(folder, backbone={**backbone, "image_size": 10**9})
     with pytest.raises(CheckpointError, match="at most 4096"):
@@ -270,7 +270,7 @@ def zipped(folder: Path, **more: str) -> Path:
     return file
 
 
-def test_a_zip_is_as_good_as_its_folder(folder: Path, loaded: Checkpoint) -> None:
+def test_a_zip_loads_like_its_folder(folder: Path, loaded: Checkpoint) -> None:
     again = Checkpoint.load(zipped(folder))
     for one, other in zip(again.model.parameters(), loaded.model.parameters(), strict=True):
         assert torch.equal(one, other)

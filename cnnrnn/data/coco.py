@@ -14,8 +14,8 @@ from typing import Any
 from cnnrnn.data.split import Boxes, DataError, Sample, Split
 
 SPLITS = ("train", "val")
-_HOST = "http://images.cocodataset.org"
-_MD5 = {
+HOST = "http://images.cocodataset.org"
+MD5 = {
     "annotations_trainval2014.zip": "0a379cfc70b0e71301e0f377548639bd",
     "train2014.zip": "0da8c0bd3d6becc4dcb32757491aca88",
     "val2014.zip": "a3d79f5ed8d289b7a7554ce06a5782b3",
@@ -87,7 +87,7 @@ def _download(root: Path, year: str, split: str) -> None:
     }
     for path, file in required.items():
         if not path.exists():
-            fetch(Archive(f"{_HOST}/{file}", _MD5[file.split("/")[1]]), root)
+            fetch(Archive(f"{HOST}/{file}", MD5[file.split("/")[1]]), root)
 
 
 def _read(path: Path) -> dict[str, Any]:

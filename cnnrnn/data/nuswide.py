@@ -15,7 +15,7 @@ import numpy as np
 from cnnrnn.data.split import DataError, Sample, Split
 
 SPLITS = {"train": "Train", "test": "Test"}
-_CHUNK = 4 * 1024 * 1024  # bytes of a tag file that are in memory at once
+CHUNK_BYTES = 4 * 1024 * 1024  # bytes of a tag file that are in memory at once
 
 
 def load_concepts(root: Path, split: str, download: bool = False) -> Split:
@@ -84,7 +84,7 @@ def _tag_rows(path: Path, columns: int, rows: int) -> Iterator[np.ndarray]:
     seen = 0
     try:
         with path.open("rb") as file:
-            while chunk := file.read(_CHUNK):
+            while chunk := file.read(CHUNK_BYTES):
                 values = np.concatenate([rest, _parse_binary(path, chunk)])
                 whole = len(values) // columns * columns
                 rest = values[whole:]

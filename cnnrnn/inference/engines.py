@@ -76,17 +76,19 @@ def _onnxruntime(backbone: Backbone, file: Path, example: Tensor | None, threads
 
 
 # name: what has to be installed, the translated file's suffix, how it is made and run
-_ENGINES: dict[str, tuple[tuple[str, ...], str, Start]] = {
+TRANSLATED_ENGINES: dict[str, tuple[tuple[str, ...], str, Start]] = {
     "openvino": (("openvino",), ".xml", _openvino),
     "onnxruntime": (("onnxruntime", "onnx"), ".onnx", _onnxruntime),
 }
-ENGINES = ("torch", "compile", *_ENGINES)
+ENGINES = ("torch", "compile", *TRANSLATED_ENGINES)
 
 
 def available() -> list[str]:
     """The engines that are installed, the fastest first; torch always is. "compile" has to be asked for: it takes a
     minute each time."""
-    found = [name for name, (packages, _, _) in _ENGINES.items() if all(map(importlib.util.find_spec, packages))]
+    found = [
+        name for name, (packages, _, _) in TRANSLATED_ENGINES.items() if all(map(importlib.util.find_spec, packages))
+    ]
     return [*found, "torch"]
 
 
@@ -124,7 +126,7 @@ def load(checkpoint: Checkpoint, name: str | None = None, threads: int | None = 
             backbone(torch.zeros(2, 3, size, size, device=backbone.device))  # now, not when somebody waits for it
     if name in ("torch", "compile"):
         return backbone
-    if name not in _ENGINES:
+    if name not in TRANSLATED_ENGINES:
         raise UserError(f"no engine '{name}'; choose one of {', '.join(ENGINES)}")
     if name not in available():
         raise UserError(f"{name} is not installed; run `pip install 'cnnrnn[fast]'`, or take --engine torch")
@@ -132,12 +134,12 @@ def load(checkpoint: Checkpoint, name: str | None = None, threads: int | None = 
         raise UserError(f"{name} runs on the processor; take --device cpu, or --engine torch")
     if name == "onnxruntime" and backbone.precision != torch.float32:
         raise UserError("onnxruntime computes in float32 on processors; take --engine openvino for bfloat16")
-    (package, *_), suffix, start = _ENGINES[name]
+    (package, *_), suffix, start = TRANSLATED_ENGINES[name]
     release = importlib.metadata.version(package)
     name_in_cache = f"{checkpoint.weights_hash[:32]}-{backbone.config.image_size}px-{name}-{release}"
     file = _cache() / name_in_cache / f"backbone{suffix}"
     if not file.exists():
-        _translate(backbone.at(), file, start, threads)
+        translate(backbone.at(), file, start, threads)
     return start(backbone, file, None, threads)
 
 
@@ -146,7 +148,7 @@ def _cache() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "cnnrnn" / "engines"
 
 
-def _translate(backbone: Backbone, file: Path, start: Start, threads: int | None) -> None:
+def translate(backbone: Backbone, file: Path, start: Start, threads: int | None) -> None:
     """Translate, compare with torch in full precision, and save the translation if it agrees."""
     size = backbone.config.image_size
     example = torch.randn(2, 3, size, size, generator=torch.Generator().manual_seed(0))

@@ -23,7 +23,7 @@ from cnnrnn.utils.errors import UserError, summarize_error
 
 MAX_BYTES = 200_000_000  # of an image's file in a store: 24 megapixels of 16 bits, not compressed, have 144 MB
 COLUMN = "path"  # of a parquet file that lists images
-_PAUSES = (1.0, 4.0)  # seconds to wait before each retry
+RETRY_PAUSES = (1.0, 4.0)  # seconds to wait before each retry
 
 
 def is_uri(source: str) -> bool:
@@ -111,7 +111,7 @@ def open_source(source: str, max_side: int | None = None) -> Image.Image:
 
 def _read(uri: str) -> bytes:
     """Read from a store in up to three attempts, since network errors are often temporary."""
-    for pause in (*_PAUSES, None):
+    for pause in (*RETRY_PAUSES, None):
         try:
             filesystem, path = located(uri)
             with filesystem.open_input_file(path) as file:

@@ -29,7 +29,7 @@ def write(folder: Path, name: str, text: str) -> Path:
     return folder / name
 
 
-def test_a_csv_with_everything_that_goes_wrong(folder: Path) -> None:
+def test_a_csv_with_invalid_rows(folder: Path) -> None:
     path = write(folder, "mine.csv", CSV)
     train = load_split("table", path, "train")
     assert train.name == "mine train"

@@ -96,7 +96,7 @@ def naive_beam_search(logits: Tensor, beam: int) -> tuple[list[tuple[tuple[int, 
 
 @pytest.mark.parametrize("beam", [1, 2, 3, 8])
 @pytest.mark.parametrize("spread", [0.5, 3.0])
-def test_the_batched_search_keeps_prunes_and_stops_as_the_plain_one(beam: int, spread: float) -> None:
+def test_the_batched_search_equals_the_plain_search(beam: int, spread: float) -> None:
     logits = make_logits(spread)
     for image, trace in enumerate(search(logits, beam)):
         candidates, steps = naive_beam_search(logits[image], beam)
@@ -144,13 +144,13 @@ def test_constraints_condition_every_step(constraints: Constraints) -> None:
         assert Trace.from_json(json.loads(json.dumps(trace.to_json()))).constraints == constraints
 
 
-def test_what_contradicts_itself_is_refused() -> None:
+def test_contradictory_constraints_are_refused() -> None:
     for forced, banned in (([(0, 1), (0, 2)], []), ([(0, 1), (1, 1)], []), ([(0, 1)], [1])):
         with pytest.raises(UserError, match="one label"):
             Constraints(tuple(forced), tuple(banned))
 
 
-def test_some_images_stop_before_others() -> None:
+def test_images_of_a_batch_stop_at_different_steps() -> None:
     lengths = {len(trace.steps) for trace in search(make_logits(3.0), beam=2)}
     assert len(lengths) > 1  # otherwise the tests above say nothing of images that leave the batch
 
@@ -172,7 +172,7 @@ def test_a_batch_of_32_equals_32_batches_of_one() -> None:
         assert_same(together, search(logits[image : image + 1], beam=3)[0])
 
 
-def test_the_trace_tells_the_whole_search() -> None:
+def test_the_trace_records_every_step_of_the_search() -> None:
     for trace in search(make_logits(), beam=3):
         first = trace.steps[0]
         assert (first.parents.tolist(), first.tokens.tolist(), first.log_probs.tolist()) == ([ROOT], [START], [0.0])
@@ -189,7 +189,7 @@ def test_the_trace_tells_the_whole_search() -> None:
             assert math.prod(choices) == pytest.approx(path.prob, rel=1e-4)
 
 
-def test_marginals_grow_with_the_beam_towards_the_truth() -> None:
+def test_marginals_grow_with_the_beam_towards_the_exact_marginals() -> None:
     logits = make_logits(0.5)
     exact = search(logits, beam=100)
     narrow, wide = search(logits, beam=1), search(logits, beam=8)
@@ -211,7 +211,7 @@ def test_a_trace_comes_back_from_json() -> None:
                 np.testing.assert_array_equal(getattr(mine, name), getattr(theirs, name))
 
 
-def test_bad_beams_and_broken_weights_are_refused() -> None:
+def test_invalid_beam_widths_and_non_finite_weights_are_refused() -> None:
     with pytest.raises(ValueError, match="beam"):
         search(make_logits(), beam=0)
     with pytest.raises(ValueError, match="not finite"):

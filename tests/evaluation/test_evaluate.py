@@ -61,12 +61,12 @@ GOOD = {
         ([], "no image that was decoded"),
     ],
 )
-def test_what_is_no_evaluation_is_refused_by_its_line(lines: list[str], why: str) -> None:
+def test_an_invalid_evaluation_file_is_refused_by_its_line(lines: list[str], why: str) -> None:
     with pytest.raises(UserError, match=why):
         read_records(lines, "file")
 
 
-def test_a_image_that_could_not_be_read_counts_as_without_prediction() -> None:
+def test_an_unreadable_image_counts_as_without_prediction() -> None:
     failed = {"image": "b.jpg", "truth": ["dog"], "ignored": [], "error": "damaged"}
     evaluation = read_records([json.dumps(GOOD), json.dumps(failed), ""], "file", min_positives=1)
     assert evaluation.metrics["images"] == 2
@@ -283,7 +283,7 @@ def test_the_defaults_of_an_evaluation_are_a_beam_of_eight_with_recurrence(few: 
     assert images == [2, 1, 2]  # the fourth of six can't be read
 
 
-def test_a_image_record_holds_truth_and_outcome() -> None:
+def test_an_image_record_holds_truth_and_outcome() -> None:
     sample = Sample(Path("folder/a.png"), ("dog", "cat"), ("tree", "bird"))
     truth = {"image": "folder/a.png", "truth": ["cat", "dog"], "ignored": ["bird", "tree"]}
     assert image_record(sample, "damaged") == {**truth, "error": "damaged"}

@@ -53,7 +53,7 @@ def test_the_legend_explains_the_table() -> None:
         assert term in LEGEND
 
 
-def test_the_prefix_is_told_in_a_sentence() -> None:
+def test_the_prefix_effect_is_reported_in_a_sentence() -> None:
     prefix = {
         "steps": 12,
         "correlation_with_said_first": 0.916,

@@ -813,7 +813,7 @@ def test_a_data_set_without_images_has_no_figures(checkpoint: Checkpoint, small_
     assert report["seconds_to_decode"] == 0
 
 
-def test_what_can_not_be_evaluated_is_told(checkpoint: Checkpoint, small_split: Split) -> None:
+def test_what_cannot_be_evaluated_is_an_error(checkpoint: Checkpoint, small_split: Split) -> None:
     with pytest.raises(DataError, match="ours has no boxes"):
         evaluate_maps(checkpoint, replace(small_split, boxes=None))
     with pytest.raises(UserError, match=r"tea-leaves.*grad-cam"):

@@ -23,7 +23,7 @@ def test_map_and_vector_are_timms_own_and_preprocessing_is_the_models() -> None:
         torch.testing.assert_close(backbone.pool(backbone(images)), backbone.net(images))
 
 
-def test_a_large_batch_is_encoded_a_few_images_at_a_time_with_the_same_outcome() -> None:
+def test_a_large_batch_is_encoded_in_chunks_with_equal_features() -> None:
     torch.manual_seed(0)
     backbone = Backbone(BackboneConfig.of("tf_efficientnet_lite0", 320)).eval()
     sizes: list[int] = []
@@ -65,7 +65,7 @@ def test_folded_batch_norm_is_the_same_function_and_layers_are_a_chain(name: str
         backbone.fold_batch_norm()
         assert backbone.config.folded
         # DenseNet's norms before a convolution have to stay; elsewhere none is left.
-        assert name == "densenet121" or not any(isinstance(m, nn.BatchNorm2d) for m in backbone.modules())
+        assert any(isinstance(m, nn.BatchNorm2d) for m in backbone.modules()) is (name == "densenet121")
         torch.testing.assert_close(backbone(images), before, rtol=1e-3, atol=1e-4)
         torch.testing.assert_close(nn.Sequential(*backbone.layers().values())(images), backbone(images))
         again = Backbone(backbone.config).eval()
@@ -73,7 +73,7 @@ def test_folded_batch_norm_is_the_same_function_and_layers_are_a_chain(name: str
         torch.testing.assert_close(again(images), backbone(images))
 
 
-def test_weights_that_cannot_be_had_say_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unavailable_pretrained_weights_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     def offline(*args: object, **kwargs: object) -> None:
         raise OSError("no route to host")
 

@@ -62,7 +62,7 @@ def test_the_recurrence_has_the_gradients_of_torchs_cell() -> None:
         torch.testing.assert_close(ours, theirs)
 
 
-def test_a_label_is_scored_at_every_place_and_more_where_it_stands_out() -> None:
+def test_spatial_scores_are_pooled_with_attention_over_locations() -> None:
     model = make(spatial=True)
     model.spatial_pool.peak.data.fill_(0.7)
     model.spatial_pool.sharpness.data.fill_(1.3)
@@ -80,7 +80,7 @@ def test_a_label_is_scored_at_every_place_and_more_where_it_stands_out() -> None
             torch.testing.assert_close(logits[row, step], s)
 
 
-def test_places_that_are_all_alike_are_the_papers_pooling() -> None:
+def test_spatial_pooling_of_identical_locations_equals_global_pooling() -> None:
     by_place, pooled = make(spatial=True), make()
     by_place.load_state_dict(pooled.state_dict(), strict=False)
     by_place.spatial_pool.peak.data.fill_(0)
@@ -92,7 +92,7 @@ def test_places_that_are_all_alike_are_the_papers_pooling() -> None:
     torch.testing.assert_close(found, expected)
 
 
-def test_the_printed_cell_by_hand() -> None:
+def test_the_papers_cell_equals_a_calculation_by_hand() -> None:
     cell = PaperRecurrence(1, 1)
     nn.init.constant_(cell.U_w.weight, 0.5)
     cell.U_w.weight.data[2] = -1.0  # the forget gate
@@ -139,7 +139,7 @@ def test_end_may_follow_itself_but_no_label_may() -> None:
     assert seen[:, 2].tolist() == [False, True, True, True]
 
 
-def test_the_paper_preset_has_the_papers_dimensions() -> None:
+def test_the_paper_preset_has_the_dimensions_of_the_paper() -> None:
     preset = PRESETS["paper"]
     with torch.device("meta"):  # VGG-16's fc6 and fc7 are half a gigabyte of zeros otherwise
         backbone = Backbone(BackboneConfig.of(preset["backbone"]))
