@@ -26,7 +26,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 
 
 def line(few: int = 1000, many: int = 20_000) -> dict[str, Any]:
-    """A line of the bench, whose seconds are megabytes: a small network is used, so that most of the memory is our own."""
+    """A line of the bench, whose seconds are megabytes: the network is small, so most of the memory is ours."""
     with TemporaryDirectory() as folder:
         image = Path(folder) / "image.jpg"
         Image.fromarray(np.random.default_rng(0).integers(0, 256, (96, 128, 3), dtype=np.uint8)).save(image)

@@ -42,7 +42,7 @@ class Split:
     )
 
     def hold_out(self, fraction: float) -> tuple[Split, Split]:
-        """Split off a fraction of the images, chosen by a hash of the file name, so that the choice is always the same."""
+        """Split off a fraction of the images, chosen by a hash of the file name, so always the same ones."""
         held = [zlib.crc32(sample.image.name.encode()) < fraction * 2**32 for sample in self.samples]
         remaining = tuple(sample for sample, out in zip(self.samples, held, strict=True) if not out)
         held_out = tuple(sample for sample, out in zip(self.samples, held, strict=True) if out)

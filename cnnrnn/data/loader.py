@@ -85,8 +85,8 @@ def batches(
     """Batches in the given order (default: as listed). Images are read at up to twice `image_size`. For a GPU they
     lie in pinned memory, from which `to_device` takes them without waiting.
 
-    `shard` selects which images of every batch are read, by default all; a shard may be empty. With a `seed`, what the transform draws
-    for an image follows from it and the image's index, whichever process draws it.
+    `shard` selects which images of every batch are read, by default all; a shard may be empty. With a `seed`, what the
+    transform draws for an image follows from it and the image's index, whichever process draws it.
     """
     order = range(len(paths)) if order is None else order
     gpu = device.type == "cuda"

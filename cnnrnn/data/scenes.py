@@ -1,7 +1,7 @@
 """Rendered scenes of colored shapes whose co-occurrence is known: small, exact data for tests and demos.
 
-A square only appears together with a circle, a star and a cross never appear together, and the other labels are independent; so a model of
-label *sets* has something to learn that a model of single labels can't.
+A square only appears together with a circle, a star and a cross never appear together, and the other labels are
+independent; so a model of label *sets* has something to learn that a model of single labels can't.
 """
 
 from __future__ import annotations

@@ -109,7 +109,7 @@ def predict_part(
 
 
 def _count_try(folder: str, number: int) -> None:
-    """Ray gives a part to one worker after the other, however many it kills: attempts are counted in the output folder."""
+    """Count attempts in the output folder, since Ray retries a part without limit when its workers die."""
     filesystem, base = located(folder)
     marks = [f"{base}/.{part(number)}.try-{count}" for count in range(_TRIES)]
     free = [info.path for info in filesystem.get_file_info(marks) if info.type == pyarrow.fs.FileType.NotFound]
