@@ -56,7 +56,7 @@ GOOD = {
         ([json.dumps({**GOOD, "marginals": {"cat": 1.5}})], "line 1 is no image"),
         (["[" * 100_000], "line 1 is no image"),
         ([json.dumps({**GOOD, "truth": ["horse"]})], "labels without a marginal: horse"),
-        ([json.dumps(GOOD), json.dumps({**GOOD, "marginals": {"cat": 0.1}})], "image 2 has marginals of other"),
+        ([json.dumps(GOOD), json.dumps({**GOOD, "marginals": {"cat": 0.1}})], "image 2 has marginals for other"),
         ([json.dumps({"image": "a.jpg", "truth": [], "ignored": [], "error": "damaged"})], "no image that was"),
         ([], "no image that was decoded"),
     ],
