@@ -50,15 +50,15 @@ GOOD = {
 @pytest.mark.parametrize(
     ("lines", "why"),
     [
-        (["{"], "line 1 is no image"),
-        ([json.dumps(GOOD), "[1, 2]"], "line 2 is no image"),
-        ([json.dumps({**GOOD, "coverage": "all"})], "line 1 is no image"),
-        ([json.dumps({**GOOD, "marginals": {"cat": 1.5}})], "line 1 is no image"),
-        (["[" * 100_000], "line 1 is no image"),
+        (["{"], "line 1 is not a record"),
+        ([json.dumps(GOOD), "[1, 2]"], "line 2 is not a record"),
+        ([json.dumps({**GOOD, "coverage": "all"})], "line 1 is not a record"),
+        ([json.dumps({**GOOD, "marginals": {"cat": 1.5}})], "line 1 is not a record"),
+        (["[" * 100_000], "line 1 is not a record"),
         ([json.dumps({**GOOD, "truth": ["horse"]})], "labels without a marginal: horse"),
         ([json.dumps(GOOD), json.dumps({**GOOD, "marginals": {"cat": 0.1}})], "image 2 has marginals for other"),
-        ([json.dumps({"image": "a.jpg", "truth": [], "ignored": [], "error": "damaged"})], "no image that was"),
-        ([], "no image that was decoded"),
+        ([json.dumps({"image": "a.jpg", "truth": [], "ignored": [], "error": "damaged"})], "no decoded image"),
+        ([], "no decoded image"),
     ],
 )
 def test_what_is_no_evaluation_is_refused_by_its_line(lines: list[str], why: str) -> None:
