@@ -177,7 +177,7 @@ def read_config(folder: Path) -> dict[str, Any]:
     if pickles:
         raise CheckpointError(f"{folder} holds a pickle ({pickles[0]}), which can run code; it is not opened")
     if links := [name for name in (WEIGHTS, CONFIG, METRICS, CARD) if (folder / name).is_symlink()]:
-        raise CheckpointError(f"{folder / links[0]} is a symbolic link; copy the file itself")
+        raise CheckpointError(f"{folder / links[0]} is a link; copy the file itself")
     missing = [name for name in (WEIGHTS, CONFIG) if not (folder / name).is_file()]
     if missing:
         raise CheckpointError(f"{folder} is incomplete: {' and '.join(missing)} missing")

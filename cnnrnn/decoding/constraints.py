@@ -23,7 +23,7 @@ class Constraints:
         steps = [step for step, _ in self.forced]
         labels = [*(label for _, label in self.forced), *self.banned]
         if len(set(steps)) < len(steps) or len(set(labels)) < len(labels):
-            raise UserError("a step can have one forced label, and a label one step; a forced label can't be banned")
+            raise UserError("a step can have only one label, and a label only one step; a forced label can't be banned")
 
     def blocked(self, step: int, num_labels: int) -> Tensor:
         """Which tokens can't follow at `step`: bool (L+1,). No path ends before the last forced label."""

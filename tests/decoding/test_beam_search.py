@@ -146,7 +146,7 @@ def test_constraints_condition_every_step(constraints: Constraints) -> None:
 
 def test_contradictory_constraints_are_refused() -> None:
     for forced, banned in (([(0, 1), (0, 2)], []), ([(0, 1), (1, 1)], []), ([(0, 1)], [1])):
-        with pytest.raises(UserError, match="one label"):
+        with pytest.raises(UserError, match="only one label"):
             Constraints(tuple(forced), tuple(banned))
 
 

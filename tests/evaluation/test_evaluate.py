@@ -50,15 +50,15 @@ GOOD = {
 @pytest.mark.parametrize(
     ("lines", "why"),
     [
-        (["{"], "line 1 is no image"),
-        ([json.dumps(GOOD), "[1, 2]"], "line 2 is no image"),
-        ([json.dumps({**GOOD, "coverage": "all"})], "line 1 is no image"),
-        ([json.dumps({**GOOD, "marginals": {"cat": 1.5}})], "line 1 is no image"),
-        (["[" * 100_000], "line 1 is no image"),
+        (["{"], "line 1 is not a record"),
+        ([json.dumps(GOOD), "[1, 2]"], "line 2 is not a record"),
+        ([json.dumps({**GOOD, "coverage": "all"})], "line 1 is not a record"),
+        ([json.dumps({**GOOD, "marginals": {"cat": 1.5}})], "line 1 is not a record"),
+        (["[" * 100_000], "line 1 is not a record"),
         ([json.dumps({**GOOD, "truth": ["horse"]})], "labels without a marginal: horse"),
-        ([json.dumps(GOOD), json.dumps({**GOOD, "marginals": {"cat": 0.1}})], "image 2 has marginals of other"),
-        ([json.dumps({"image": "a.jpg", "truth": [], "ignored": [], "error": "damaged"})], "no image that was"),
-        ([], "no image that was decoded"),
+        ([json.dumps(GOOD), json.dumps({**GOOD, "marginals": {"cat": 0.1}})], "image 2 has marginals for other"),
+        ([json.dumps({"image": "a.jpg", "truth": [], "ignored": [], "error": "damaged"})], "no decoded image"),
+        ([], "no decoded image"),
     ],
 )
 def test_an_invalid_evaluation_file_is_refused_by_its_line(lines: list[str], why: str) -> None:
@@ -322,14 +322,14 @@ def test_records_are_read_with_their_own_labels_order_and_settings() -> None:
     ],
 )  # fmt: skip
 def test_a_record_of_other_types_or_figures_is_refused(change: dict[str, Any]) -> None:
-    with pytest.raises(UserError, match="line 2 is no image of an evaluation"):
+    with pytest.raises(UserError, match="line 2 is not a record of an image"):
         read_records([json.dumps(GOOD), json.dumps({**GOOD, **change})], "file")
 
 
 @pytest.mark.parametrize("missing", GOOD)
 def test_a_record_without_a_field_is_refused(missing: str) -> None:
     record = {key: value for key, value in GOOD.items() if key != missing}
-    with pytest.raises(UserError, match="line 3 is no image of an evaluation"):
+    with pytest.raises(UserError, match="line 3 is not a record of an image"):
         read_records([json.dumps(GOOD), "", json.dumps(record)], "file")
 
 
