@@ -91,7 +91,7 @@ def test_a_broken_second_model_is_one_error_message(app: AppTest) -> None:
     app.run()
     app.switch_page(PAGE).run()
     assert not app.exception
-    assert "half\\-written or was changed" in app.error[0].value
+    assert "incomplete or was changed" in app.error[0].value
 
 
 def test_each_side_has_its_own_labels_search_and_maps(

@@ -169,7 +169,7 @@ def test_a_broken_checkpoint_is_one_error_message(app: AppTest) -> None:
     weights.write_bytes(weights.read_bytes()[:-1])
     app.run()
     assert not app.exception
-    assert "half\\-written or was changed" in app.error[0].value
+    assert "incomplete or was changed" in app.error[0].value
 
 
 def test_without_a_checkpoint_the_page_says_how_to_train_one(app: AppTest) -> None:
