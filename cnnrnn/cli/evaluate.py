@@ -115,12 +115,12 @@ def evaluate(
         with image_progress() as bar:
             task = bar.add_task(escape(data.name), total=len(data.samples), remark="")
 
-            def each(sample: Sample, outcome: Trace | str) -> None:
+            def on_image(sample: Sample, result: Trace | str) -> None:
                 bar.advance(task)
                 if per_image is not None:
-                    lines.append(json.dumps(image_record(sample, outcome), ensure_ascii=False))
+                    lines.append(json.dumps(image_record(sample, result), ensure_ascii=False))
 
-            evaluation = run_evaluation(predictor, data, min_positives, threshold, each)
+            evaluation = run_evaluation(predictor, data, min_positives, threshold, on_image)
         report = evaluation.metrics
         report["command"] = command_line()
         if record:

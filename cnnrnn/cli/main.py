@@ -45,7 +45,7 @@ for command, panel in (
 
 
 def main() -> None:
-    warnings.filterwarnings("ignore", module=r"PIL\.")  # Pillow's remarks on odd metadata are for developers
+    warnings.filterwarnings("ignore", module=r"PIL\.")  # Pillow's warnings about metadata are for developers
     app()
 
 
