@@ -2,10 +2,27 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
+COMMAND = [sys.executable, "-m", "cnnrnn"]
 TINY_BACKBONE = ["--backbone", "test_byobnet", "--no-pretrained", "--image-size", "64"]
 TINY = [*TINY_BACKBONE, "--embedding", "8", "--hidden", "8"]  # of `cnnrnn train`
+
+
+def run_command(*arguments: object) -> subprocess.CompletedProcess[str]:
+    """`cnnrnn ARGUMENTS` in a process of its own, which must not end in a traceback."""
+    done = subprocess.run(
+        [*COMMAND, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env={**os.environ, "COLUMNS": "200"},
+    )
+    assert "Traceback" not in done.stderr
+    return done
 
 
 class ExtraMemory:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from cnnrnn.cli.options import (
     EMBEDDED,
-    CheckpointOption,
+    EmbeddedCheckpointOption,
     EngineOption,
     JsonOption,
 )
@@ -19,12 +19,9 @@ from cnnrnn.utils.errors import UserError
 from cnnrnn.utils.files import markdown_table
 from cnnrnn.utils.progress import notes
 
-if TYPE_CHECKING:
-    pass
-
 
 def bench(
-    checkpoint: CheckpointOption = EMBEDDED,
+    checkpoint: EmbeddedCheckpointOption = EMBEDDED,
     images: Annotated[
         Path | None, typer.Option(help="Folder of photographs for predict's line; it is left out without.")
     ] = None,

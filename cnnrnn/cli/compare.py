@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from cnnrnn.cli.output import user_errors
 from cnnrnn.utils.files import markdown_table
-
-if TYPE_CHECKING:
-    pass
 
 
 def compare(

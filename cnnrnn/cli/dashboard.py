@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from typing import Annotated
@@ -12,18 +13,33 @@ from cnnrnn.utils.resources import dashboard_folder
 
 
 def dashboard(
-    port: Annotated[int, typer.Option(min=1, max=65535)] = 8501,
-    address: Annotated[
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 8501,
+    host: Annotated[
         str, typer.Option(help="Interface to listen on; 0.0.0.0 for all. There are no passwords.")
     ] = "localhost",
     browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open a browser window.")] = False,
+    streamlit_options: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[-- STREAMLIT_OPTION...]",
+            show_default=False,
+            help="Options of `streamlit run`, such as --theme.base=dark.",
+        ),
+    ] = None,
 ) -> None:
     """Start the dashboard, which shows how images are decoded. Ctrl-C ends it."""
     command = [sys.executable, "-m", "streamlit", "run", str(dashboard_folder() / "app.py")]
-    command += [f"--server.port={port}", f"--server.address={address}", f"--server.headless={not browser}".lower()]
-    with subprocess.Popen(command) as process:
-        try:
-            code = process.wait()
-        except KeyboardInterrupt:  # the terminal has sent it to streamlit, too, which ends by itself
-            code = process.wait()
-    raise typer.Exit(code)
+    command += [f"--server.port={port}", f"--server.address={host}", f"--server.headless={not browser}".lower()]
+    raise typer.Exit(_run_until_it_ends(command + (streamlit_options or [])))
+
+
+def _run_until_it_ends(command: list[str]) -> int:
+    """The exit code of a command, which gets the signals that would end this process; 128 + n if signal n ended it.
+
+    The command runs in a session of its own. From a terminal it would otherwise get Ctrl-C twice, and break off.
+    """
+    with subprocess.Popen(command, start_new_session=True) as process:
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, lambda received, _: process.send_signal(received))
+        code = process.wait()
+    return code if code >= 0 else 128 - code

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from cnnrnn.data import Sample
     from cnnrnn.decoding.trace import Trace
 
+SET_METRICS = ("OP", "OR", "OF1", "CP", "CR", "CF1")
+
 
 def evaluate(
     checkpoint: CheckpointOption,
@@ -140,23 +142,37 @@ def _print_report(name: str, report: Mapping[str, Any]) -> None:
 
     from cnnrnn.evaluation.paper import MEASURED, QUOTED
 
-    columns = ("OP", "OR", "OF1", "CP", "CR", "CF1")
-    beside = {"auxiliary": "auxiliary head", "mix": "mean of both"} if "auxiliary" in report else {}
-    sets = Table("", *columns, title=f"{escape(name)}: {report['images']} images, {report['seconds']:.0f} s")
+    heads = {"auxiliary": "auxiliary head", "mix": "mean of both"} if "auxiliary" in report else {}
+    quoted = QUOTED.get(name, {})
+    console.print(_label_set_table(name, report, heads, quoted))
+    console.print(_summary(report))
+    if heads:
+        console.print("mAP of " + ", of ".join(f"the {head} {report[key]['mAP']:.1f}" for key, head in heads.items()))
+    if other := {key: value for key, value in quoted.items() if key not in SET_METRICS}:
+        console.print(f"paper, quoted ({MEASURED}): " + ", ".join(f"{key} {value:.1f}" for key, value in other.items()))
+    console.print(Columns([escape(f"{label} {value:.1f}") for label, value in report["AP"].items()], title="AP"))
+
+
+def _label_set_table(name: str, report: Mapping[str, Any], heads: dict[str, str], quoted: dict[str, float]) -> Table:
+    """Precision, recall and F1 of the predicted label sets, beside what the paper reports."""
+    from cnnrnn.evaluation.paper import MEASURED
+
+    table = Table("", *SET_METRICS, title=f"{escape(name)}: {report['images']} images, {report['seconds']:.0f} s")
     for row, metrics in (
         ("best path", report),
         ("three best marginals", report["top3"]),
         (f"of these, ≥ {report['threshold']:.2g}", report["top3_at_most"]),
         (f"marginals ≥ {report['threshold']:.2g}", report["above_threshold"]),
-        *((f"{name} ≥ {report['threshold']:.2g}", report[key]) for key, name in beside.items()),
+        *((f"{head} ≥ {report['threshold']:.2g}", report[key]) for key, head in heads.items()),
     ):
-        sets.add_row(row, *(f"{metrics[column]:.1f}" for column in columns))
-    quoted = QUOTED.get(name, {})
+        table.add_row(row, *(f"{metrics[metric]:.1f}" for metric in SET_METRICS))
     if "CF1" in quoted:
-        figures = (f"{quoted[column]:.1f}" for column in columns)
-        sets.add_row(f"paper, three best ({MEASURED}; quoted)", *figures)
-    console.print(sets)
-    console.print(
+        table.add_row(f"paper, three best ({MEASURED}; quoted)", *(f"{quoted[metric]:.1f}" for metric in SET_METRICS))
+    return table
+
+
+def _summary(report: Mapping[str, Any]) -> str:
+    return (
         f"mAP {report['mAP']:.1f} (11-point {report['mAP_eleven_point']:.1f}, interpolated area "
         f"{report['mAP_area']:.1f}) over {report['labels_scored']} labels with ≥ {report['min_positives']} positives, "
         f"MAP@10 {report['MAP@10']:.1f}; exact match (subset accuracy) {report['exact_match']:.1f} %, Hamming loss "
@@ -164,8 +180,3 @@ def _print_report(name: str, report: Mapping[str, Any]) -> None:
         f"calibration error {report['calibration']['ece']:.2f} % "
         f"({report['calibration']['ece_likely']:.1f} % of marginals ≥ 10 %)"
     )
-    if beside:
-        console.print("mAP of " + ", of ".join(f"the {name} {report[key]['mAP']:.1f}" for key, name in beside.items()))
-    if other := {key: value for key, value in quoted.items() if key not in columns}:
-        console.print(f"paper, quoted ({MEASURED}): " + ", ".join(f"{key} {value:.1f}" for key, value in other.items()))
-    console.print(Columns([escape(f"{label} {value:.1f}") for label, value in report["AP"].items()], title="AP"))

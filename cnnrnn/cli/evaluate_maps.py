@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.markup import escape
@@ -24,9 +24,6 @@ from cnnrnn.utils.device import resolve_device
 from cnnrnn.utils.errors import UserError
 from cnnrnn.utils.files import markdown_table
 from cnnrnn.utils.progress import image_progress
-
-if TYPE_CHECKING:
-    pass
 
 
 def evaluate_maps(

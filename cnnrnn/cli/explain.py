@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.markup import escape
@@ -12,20 +12,17 @@ from rich.table import Column, Table
 from cnnrnn.cli.options import (
     EMBEDDED,
     BeamOption,
-    CheckpointOption,
     DeviceOption,
+    EmbeddedCheckpointOption,
 )
 from cnnrnn.cli.output import console, user_errors, write_output
 from cnnrnn.utils.errors import UserError
 
-if TYPE_CHECKING:
-    pass
-
 
 def explain(
-    path: Annotated[Path, typer.Argument(metavar="IMAGE", show_default=False)],
+    path: Annotated[Path, typer.Argument(metavar="IMAGE", show_default=False, help="An image file.")],
     out: Annotated[Path, typer.Option("--out", help="Folder for one PNG per step and trace.json.")],
-    checkpoint: CheckpointOption = EMBEDDED,
+    checkpoint: EmbeddedCheckpointOption = EMBEDDED,
     method: Annotated[
         str | None,
         typer.Option(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
 from rich.markup import escape
@@ -10,17 +10,14 @@ from rich.table import Table
 
 from cnnrnn.cli.options import (
     EMBEDDED,
-    CheckpointOption,
+    EmbeddedCheckpointOption,
     JsonOption,
 )
 from cnnrnn.cli.output import console, user_errors, write_output
 
-if TYPE_CHECKING:
-    pass
-
 
 def neighbors(
-    checkpoint: CheckpointOption = EMBEDDED,
+    checkpoint: EmbeddedCheckpointOption = EMBEDDED,
     k: Annotated[int, typer.Option("-k", min=1, help="Neighbors of each label.")] = 3,
     measure: Annotated[Literal["cosine", "inner"], typer.Option(help="Cosine or inner product.")] = "cosine",
     json_file: JsonOption = None,

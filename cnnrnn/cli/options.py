@@ -22,6 +22,9 @@ RAY = "Millions of images, with Ray"
 EMBEDDED = embedded_checkpoint()
 
 CheckpointOption = Annotated[Path, typer.Option("--checkpoint", help="Folder or zip of a trained model.")]
+EmbeddedCheckpointOption = Annotated[
+    Path, typer.Option("--checkpoint", help="Folder or zip of a trained model.", show_default="the embedded one")
+]
 BatchSizeOption = Annotated[
     int, typer.Option("--batch-size", min=1, help="Images per pass of the backbone.", rich_help_panel=HARDWARE)
 ]
@@ -48,7 +51,7 @@ JsonOption = Annotated[
 ]
 DeviceOption = Annotated[
     str | None,
-    typer.Option("--device", help="cpu, cuda, mps …; default: a GPU if there is one.", rich_help_panel=HARDWARE),
+    typer.Option("--device", help="cpu, cuda, mps …", show_default="a GPU if there is one", rich_help_panel=HARDWARE),
 ]
 Engine = Literal["torch", "compile", "openvino", "onnxruntime"]
 ENGINE_HELP = "The backbone's engine. compile (torch.compile) takes a minute to start and is meant for a GPU."

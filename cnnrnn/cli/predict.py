@@ -14,8 +14,8 @@ from cnnrnn.cli.options import (
     RAY,
     BatchSizeOption,
     BeamOption,
-    CheckpointOption,
     DeviceOption,
+    EmbeddedCheckpointOption,
     EngineOption,
     JsonOption,
     PrecisionOption,
@@ -30,8 +30,11 @@ if TYPE_CHECKING:
 
 
 def predict(
-    images: Annotated[list[str], typer.Argument(metavar="IMAGE_OR_FOLDER...", show_default=False)],
-    checkpoint: CheckpointOption = EMBEDDED,
+    images: Annotated[
+        list[str],
+        typer.Argument(metavar="IMAGE_OR_FOLDER...", show_default=False, help="Image files, and folders of them."),
+    ],
+    checkpoint: EmbeddedCheckpointOption = EMBEDDED,
     beam: BeamOption = 8,
     batch_size: BatchSizeOption = 16,
     json_file: JsonOption = None,

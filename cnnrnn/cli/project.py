@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.markup import escape
 
 from cnnrnn.cli.options import (
     EMBEDDED,
-    CheckpointOption,
+    EmbeddedCheckpointOption,
 )
 from cnnrnn.cli.output import console, user_errors
 
-if TYPE_CHECKING:
-    pass
-
 
 def project(
-    checkpoint: CheckpointOption = EMBEDDED,
+    checkpoint: EmbeddedCheckpointOption = EMBEDDED,
     seed: Annotated[int, typer.Option(help="Of UMAP.")] = 0,
 ) -> None:
     """Compute the maps of the label space that the dashboard draws, and put them into the checkpoint's folder."""

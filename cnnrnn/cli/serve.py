@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -10,26 +10,23 @@ from cnnrnn.cli.options import (
     EMBEDDED,
     BatchSizeOption,
     BeamOption,
-    CheckpointOption,
     DeviceOption,
+    EmbeddedCheckpointOption,
     EngineOption,
     PrecisionOption,
 )
 from cnnrnn.cli.output import user_errors
 from cnnrnn.utils.progress import notes
 
-if TYPE_CHECKING:
-    pass
-
 
 def serve(
-    checkpoint: CheckpointOption = EMBEDDED,
+    checkpoint: EmbeddedCheckpointOption = EMBEDDED,
     beam: BeamOption = 8,
     batch_size: BatchSizeOption = 16,
     host: Annotated[
         str, typer.Option(help="There are no passwords: what isn't localhost needs a proxy.")
     ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=1, max=65535)] = 8000,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 8000,
     engine: EngineOption = None,
     precision: PrecisionOption = "float32",
     device: DeviceOption = None,

@@ -28,7 +28,10 @@ from cnnrnn.utils.errors import UserError
 from cnnrnn.utils.progress import TrainingProgress, notes
 
 if TYPE_CHECKING:
-    pass
+    from cnnrnn.checkpoint import Checkpoint
+    from cnnrnn.data import Split
+    from cnnrnn.training.config import TrainConfig
+    from cnnrnn.training.distributed import ProcessGroup
 
 
 def _apply_preset(ctx: typer.Context, name: str | None) -> str | None:
@@ -114,8 +117,10 @@ def train(
             rich_help_panel=OPTIMIZATION,
         ),
     ] = 0.0,
-    dropout: Annotated[float, typer.Option(min=0, max=0.95, rich_help_panel=MODEL)] = 0.5,
-    epochs: Annotated[int, typer.Option(min=1)] = 30,
+    dropout: Annotated[
+        float, typer.Option(min=0, max=0.95, help="Share of the head's inputs that are dropped.", rich_help_panel=MODEL)
+    ] = 0.5,
+    epochs: Annotated[int, typer.Option(min=1, help="Passes over the training images.")] = 30,
     batch_size: Annotated[
         int, typer.Option(min=1, help="Of all processes together, under torchrun.", rich_help_panel=OPTIMIZATION)
     ] = 64,
@@ -140,9 +145,15 @@ def train(
             rich_help_panel=BACKBONE,
         ),
     ] = 2,
-    weight_decay: Annotated[float, typer.Option(min=0, rich_help_panel=OPTIMIZATION)] = 1e-2,
-    optimizer: Annotated[Literal["adamw", "rmsprop"], typer.Option(rich_help_panel=OPTIMIZATION)] = "adamw",
-    seed: Annotated[int, typer.Option(rich_help_panel=OPTIMIZATION)] = 0,
+    weight_decay: Annotated[
+        float, typer.Option(min=0, help="Weight decay of the optimizer.", rich_help_panel=OPTIMIZATION)
+    ] = 1e-2,
+    optimizer: Annotated[
+        Literal["adamw", "rmsprop"], typer.Option(help="How the weights are updated.", rich_help_panel=OPTIMIZATION)
+    ] = "adamw",
+    seed: Annotated[
+        int, typer.Option(help="Seed of the weights, the order of images and dropout.", rich_help_panel=OPTIMIZATION)
+    ] = 0,
     precision: PrecisionOption = "float32",
     compile_layers: Annotated[
         bool,
@@ -161,71 +172,67 @@ def train(
     from cnnrnn.training import distributed
 
     with user_errors(), distributed.started() as processes:
-        from cnnrnn.data import Options, load_split
         from cnnrnn.training.config import TrainConfig
         from cnnrnn.training.initialize import new_checkpoint
-        from cnnrnn.training.loop import train as run_training
-        from cnnrnn.training.state import STATE
 
         console.quiet = notes.quiet = not processes.is_writer
         if not backbone_lr and (trained_layers or compile_layers):
             raise UserError("--trained-layers and --compile are for a backbone that is trained: give --backbone-lr")
-        options = Options(download, separator)
         with processes.one_per_machine_first():
-            train_split = load_split(dataset, root, train_split_name, options)
-            if val_fraction:
-                train_split, val_split = train_split.hold_out(val_fraction)
-            else:
-                val_split = load_split(dataset, root, "val", options)
-        print_split_warnings(train_split, val_split)
-        settings: dict[str, Any] = {"dropout": dropout, "spatial": spatial}
+            splits = _load_splits(dataset, root, train_split_name, val_fraction, download, separator)
+        print_split_warnings(*splits)
+        model_settings: dict[str, Any] = {"dropout": dropout, "spatial": spatial}
         if head == "cnn-rnn":
-            settings |= {
-                "embedding_dim": embedding,
-                "hidden_dim": hidden,
-                "activation": activation,
-                "cell": cell,
-                "auxiliary": auxiliary > 0,
-            }
+            model_settings |= {"embedding_dim": embedding, "hidden_dim": hidden, "activation": activation, "cell": cell}
+            model_settings |= {"auxiliary": auxiliary > 0}
+        chosen_device = resolve_device(device, processes.local_rank if processes.count > 1 else None)
         checkpoint = new_checkpoint(
-            train_split,
-            backbone,
-            image_size,
-            pretrained,
-            seed,
-            resolve_device(device, processes.local_rank if processes.count > 1 else None),
-            head,
-            order,
-            **settings,
+            splits[0], backbone, image_size, pretrained, seed, chosen_device, head, order, **model_settings
         )
         checkpoint.training["command"] = command_line()
         config = TrainConfig(
-            epochs=epochs,
-            batch_size=batch_size,
-            lr=lr,
-            backbone_lr=backbone_lr,
-            trained_layers=trained_layers,
-            views=views,
-            loss=loss,
-            auxiliary=auxiliary if head == "cnn-rnn" else 0.0,
-            mixup=mixup,
-            weight_decay=weight_decay,
-            optimizer=optimizer,
-            seed=seed,
-            precision=precision,
+            epochs=epochs, batch_size=batch_size, lr=lr, backbone_lr=backbone_lr, trained_layers=trained_layers,
+            views=views, loss=loss, auxiliary=auxiliary if head == "cnn-rnn" else 0.0, mixup=mixup,
+            weight_decay=weight_decay, optimizer=optimizer, seed=seed, precision=precision,
             compile_layers=compile_layers,
-        )
-        if resume and processes.by_torchrun and not (out / STATE).exists():
-            notes.print(f"{escape(str(out))} holds no finished epoch to go on from: this is the first start")
-        with TrainingProgress() as watcher:
-            run = run_training(
-                checkpoint, train_split, val_split, config, out, out.parent / "features", watcher, resume, processes
-            )
-        if run.interrupted:
-            notes.print(f"Interrupted; the model so far is in {escape(str(out / 'last'))}. Go on with --resume")
-            raise typer.Exit(130)
+        )  # fmt: skip
+        _run(checkpoint, splits, config, out, resume, processes)
         if head == "cnn-rnn" and processes.is_writer:
             write_projection(out / "best", seed)
         console.print(
             f"Done: the best model is in {escape(str(out / 'best'))}, the last in {escape(str(out / 'last'))}"
         )
+
+
+def _load_splits(
+    dataset: str, root: Path, train_name: str, val_fraction: float, download: bool, separator: str
+) -> tuple[Split, Split]:
+    """The splits for training and for validation."""
+    from cnnrnn.data import Options, load_split
+
+    options = Options(download, separator)
+    train_split = load_split(dataset, root, train_name, options)
+    if val_fraction:
+        return train_split.hold_out(val_fraction)
+    return train_split, load_split(dataset, root, "val", options)
+
+
+def _run(
+    checkpoint: Checkpoint,
+    splits: tuple[Split, Split],
+    config: TrainConfig,
+    out: Path,
+    resume: bool,
+    processes: ProcessGroup,
+) -> None:
+    """Train under a progress bar; exit with code 130 after Ctrl-C."""
+    from cnnrnn.training.loop import train as run_training
+    from cnnrnn.training.state import STATE
+
+    if resume and processes.by_torchrun and not (out / STATE).exists():
+        notes.print(f"{escape(str(out))} holds no finished epoch to go on from: this is the first start")
+    with TrainingProgress() as watcher:
+        run = run_training(checkpoint, *splits, config, out, out.parent / "features", watcher, resume, processes)
+    if run.interrupted:
+        notes.print(f"Interrupted; the model so far is in {escape(str(out / 'last'))}. Go on with --resume")
+        raise typer.Exit(130)
