@@ -31,8 +31,7 @@ from cnnrnn.decoding.constraints import NO_CONSTRAINTS, Constraints
 from cnnrnn.decoding.trace import Trace
 from cnnrnn.evaluation.evaluate import Evaluation, read_records
 from cnnrnn.inference.predictor import decode_batch, decode_image, encode_image
-from cnnrnn.label_space.projection import compute as compute_projection
-from cnnrnn.label_space.projection import read as read_projection
+from cnnrnn.label_space.projection import compute_projection, read_projection
 from cnnrnn.models.sigmoid import SigmoidClassifier
 
 HERE = Path(__file__).resolve().parent

@@ -15,7 +15,7 @@ import state
 import widgets
 from cnnrnn.checkpoint import Checkpoint
 from cnnrnn.label_space.neighbors import nearest, similarities, step_embeddings
-from cnnrnn.label_space.projection import place
+from cnnrnn.label_space.projection import project
 from cnnrnn.utils.errors import UserError
 from views import space
 from views.style import CHART, markdown, spreadsheet
@@ -51,7 +51,7 @@ def _map(name: str, checkpoint: Checkpoint, image: state.InputImage) -> None:
     path = trace.paths[0]
     names = trace.choices(path)
     steps = step_embeddings(checkpoint.rnn, state.feature(checkpoint, image), path.tokens)
-    space.add_steps(fig, place(entry, checkpoint.rnn.label_vectors(), steps)[:, :dims], names, dark)
+    space.add_steps(fig, project(entry, checkpoint.rnn.label_vectors(), steps)[:, :dims], names, dark)
     if others:
         space.add_images(fig, *_image_positions(entry, checkpoint, others))
     left, right = st.columns([4, 1])
@@ -134,7 +134,7 @@ def _image_positions(
             for image, path in zip(images, paths, strict=True)
         ]
     )
-    positions = place(entry, checkpoint.rnn.label_vectors(), starts)[:, :2]
+    positions = project(entry, checkpoint.rnn.label_vectors(), starts)[:, :2]
     return positions, [image.pixels for image in images], [image.name for image in images]
 
 
