@@ -1,6 +1,7 @@
-"""The paper's beam search over label sequences, for a whole batch of images at once, and its full record.
+"""The paper's beam search over label sequences, for a whole batch of images at once.
 
-`beam_search` takes a step function and knows no network; `decode` gives it a model's.
+`beam_search` takes a step function and does not depend on a network; `decode` calls it with the steps of a CNN-RNN.
+Both return a `Trace` per image, which records the whole search.
 """
 
 from __future__ import annotations
@@ -20,23 +21,23 @@ from cnnrnn.models.cnnrnn import CNNRNN, State
 from cnnrnn.utils.errors import UserError
 
 # tokens (row,), indices of the images (live,), state -> logits over labels and END (row, L+1), next state.
-# The rows of an image stand together, in the order of the images, and every image has equally many.
+# The rows of an image are consecutive, in the order of the images, and every image has the same number of rows.
 StepFunction = Callable[[Tensor, Tensor, State], tuple[Tensor, State]]
 
 
 @dataclass
 class _Beam:
-    """The prefixes of the images still searched. Every tensor's first axis is the live image."""
+    """The current prefixes of the live images, those whose search has not ended; the first axis of every tensor."""
 
     image: Tensor  # (live,) index into the batch
     parents: Tensor  # (live, beam)
     tokens: Tensor  # (live, beam)
     log_probs: Tensor  # (live, beam) of the prefixes
-    emitted: Tensor  # (live, beam, L+1) bool: not to be emitted again
+    emitted: Tensor  # (live, beam, L+1) bool: labels that the prefix contains
 
     @classmethod
     def first(cls, batch: int, num_labels: int, device: torch.device) -> _Beam:
-        """At the first step there is one prefix, the empty one."""
+        """The beam of the first step, which holds only the empty prefix."""
         return cls(
             image=torch.arange(batch, device=device),
             parents=torch.full((batch, 1), ROOT, device=device),
@@ -45,32 +46,46 @@ class _Beam:
             emitted=torch.zeros(batch, 1, num_labels + 1, dtype=torch.bool, device=device),
         )
 
-    def grow(self, goes_on: Tensor, rows: Tensor, parents: Tensor, tokens: Tensor, log_probs: Tensor) -> _Beam:
-        """The prefixes one label longer, (going on, beam) each; `rows` are their parents in all images' rows."""
+    def extend(self, continuing: Tensor, rows: Tensor, parents: Tensor, tokens: Tensor, log_probs: Tensor) -> _Beam:
+        """The beam of the next step.
+
+        `continuing` (continuing,) are the indices of the live images whose search continues. `parents`, `tokens` and
+        `log_probs` (continuing, beam) describe the new prefixes, and `rows` (continuing · beam,) are their parents as
+        rows of the flattened current beam.
+        """
         emitted = self.emitted.flatten(0, 1).index_select(0, rows).view(*tokens.shape, -1)
         emitted.scatter_(2, tokens.unsqueeze(-1), True)
-        return _Beam(self.image[goes_on], parents, tokens, log_probs, emitted)
+        return _Beam(self.image[continuing], parents, tokens, log_probs, emitted)
 
 
 class _Candidates:
-    """The finished paths: every prefix that was expanded, with END. The N best count."""
+    """The candidate set: every expanded prefix, finished by END. The N most probable of each image are kept."""
 
-    def __init__(self, batch: int, kept: int, device: torch.device) -> None:
-        self.best = torch.full((batch, kept), -torch.inf, device=device)  # log-probabilities; -inf where none is yet
-        self.ends: list[Tensor] = []  # of every step (batch, beam), -inf for images that had left the batch
+    def __init__(self, batch: int, beam: int, device: torch.device) -> None:
+        self.best = torch.full(
+            (batch, beam), -torch.inf, device=device
+        )  # log-probabilities; -inf where there are fewer
+        self.ends: list[Tensor] = []  # one per step: (batch, beam), -inf for images whose search had ended
 
     def add(self, image: Tensor, end_log_probs: Tensor) -> Tensor:
-        """A step's, (live, beam) -> the N-th best of these images, (live,)."""
-        batch, kept = self.best.shape
+        """Add the candidates of a step.
+
+        Images (live,), log-probabilities of their candidates (live, beam) -> log-probability of each image's N-th best
+        candidate so far (live,), -inf where there are fewer than N.
+        """
+        batch, beam = self.best.shape
         ends = end_log_probs.new_full((batch, end_log_probs.shape[1]), -torch.inf)
         self.ends.append(ends.index_copy_(0, image, end_log_probs))
-        best = torch.cat([self.best[image], end_log_probs], dim=1).topk(kept, dim=1).values
+        best = torch.cat([self.best[image], end_log_probs], dim=1).topk(beam, dim=1).values
         self.best.index_copy_(0, image, best)
         return best[:, -1]
 
     def ranked(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Of each image the N best, best first, (batch, N) each: log-probabilities, -inf where there are fewer, and
-        the step and the row that emitted END."""
+        """The N best candidates of each image, best first.
+
+        Returns three arrays (batch, N): the log-probability, which is -inf where there are fewer candidates, and the
+        step and the row at which END was emitted.
+        """
         widths = [ends.shape[1] for ends in self.ends]
         steps = np.repeat(np.arange(len(widths)), widths)  # (step and row,)
         rows = np.concatenate([np.arange(width) for width in widths])
@@ -80,44 +95,47 @@ class _Candidates:
 
 
 class _History:
-    """All that the search saw."""
+    """The beams and distributions of all steps, from which the traces are made."""
 
     def __init__(self) -> None:
-        self.images: list[np.ndarray] = []  # of every step (live,)
-        self.seen: list[tuple[np.ndarray, ...]] = []  # the four of TraceStep, (live, beam, …) each
+        self.images: list[np.ndarray] = []  # one per step: (live,)
+        self.arrays: list[tuple[np.ndarray, ...]] = []  # one per step: the fields of TraceStep, (live, beam, …) each
 
     def add(self, live: _Beam, probs: Tensor) -> None:
         self.images.append(live.image.cpu().numpy())
-        arrays = (live.parents, live.tokens, live.log_probs, probs)
-        self.seen.append(tuple(tensor.cpu().numpy() for tensor in arrays))
+        tensors = (live.parents, live.tokens, live.log_probs, probs)
+        self.arrays.append(tuple(tensor.cpu().numpy() for tensor in tensors))
 
     def steps(self) -> list[tuple[TraceStep, ...]]:
-        """Of each image."""
-        found: list[list[TraceStep]] = [[] for _ in self.images[0]]
-        for images, seen in zip(self.images, self.seen, strict=True):
-            for image, *arrays in zip(images.tolist(), *seen, strict=True):
-                found[image].append(TraceStep(*arrays))
-        return [tuple(steps) for steps in found]
+        """The steps of each image."""
+        steps: list[list[TraceStep]] = [[] for _ in self.images[0]]
+        for images, fields in zip(self.images, self.arrays, strict=True):
+            for image, *arrays in zip(images.tolist(), *fields, strict=True):
+                steps[image].append(TraceStep(*arrays))
+        return [tuple(image_steps) for image_steps in steps]
 
     def paths(self, candidates: _Candidates) -> list[tuple[Path, ...]]:
-        """Of each image, best first: all of them are followed back at once from the rows that emitted END."""
+        """The kept paths of each image, best first.
+
+        The paths of all images are traced back together, from the rows that emitted END to the first step.
+        """
         log_probs, ends, row = candidates.ranked()  # (batch, N) each
         depth = ends.max()
         rows = np.zeros((*ends.shape, depth + 1), dtype=np.int64)
         tokens = np.zeros((*ends.shape, depth), dtype=np.int64)
         for t in range(depth, 0, -1):
-            parents, chosen, *_ = self.seen[t]
-            place = np.zeros((len(ends), 1), dtype=np.int64)  # of the image among those that were live
-            place[self.images[t], 0] = np.arange(len(parents))
-            passed = ends >= t
-            here = np.where(passed, row, 0)
-            rows[..., t], tokens[..., t - 1] = here, chosen[place, here]
-            row = np.where(passed, parents[place, here], row)
+            parents, chosen, *_ = self.arrays[t]
+            live_index = np.zeros((len(ends), 1), dtype=np.int64)  # of each image among the live images of step t
+            live_index[self.images[t], 0] = np.arange(len(parents))
+            reached = ends >= t  # the paths that have a prefix at step t
+            current = np.where(reached, row, 0)
+            rows[..., t], tokens[..., t - 1] = current, chosen[live_index, current]
+            row = np.where(reached, parents[live_index, current], row)
         columns = (log_probs.tolist(), ends.tolist(), tokens.tolist(), rows.tolist())
         return [
             tuple(
-                Path(tuple(labels[:length]), log_prob, tuple(trail[: length + 1]))
-                for log_prob, length, labels, trail in zip(*image, strict=True)
+                Path(tuple(labels[:length]), log_prob, tuple(path_rows[: length + 1]))
+                for log_prob, length, labels, path_rows in zip(*image, strict=True)
                 if log_prob > -math.inf
             )
             for image in zip(*columns, strict=True)
@@ -129,13 +147,13 @@ def beam_search(
 ) -> list[Trace]:
     """Beam search as in section 3.3 of the paper, over images and beams at once; one Trace per image.
 
-    Keep the N = `beam` most probable intermediate paths and expand each with every label it does not hold; a
-    path that emits END joins the candidates, of which the N best are kept; an image is done when it has N
-    candidates and every intermediate path is less probable than each of them: longer paths only get less
-    probable, so nothing better can follow. Candidates don't take the place of intermediate paths: the END
-    of every expanded prefix is counted.
+    Each step keeps the N = `beam` most probable intermediate paths and expands each of them with every label that it
+    does not contain. A path that emits END joins the candidates, of which the N most probable are kept. The search of
+    an image ends when it has N candidates and every intermediate path is less probable than each of them: extending a
+    path can only lower its probability, so no better candidate can follow. Candidates do not occupy rows of the beam:
+    the END of every expanded prefix is a candidate.
 
-    `state` holds the recurrence's initial state, one row per image of the batch. `constraints` holds for all of them.
+    `state` is the initial state of the recurrence, one row per image of the batch. `constraints` apply to all images.
     Raises ValueError for a beam below 1 and UserError for logits that are not finite.
     """
     if beam < 1:
@@ -155,35 +173,35 @@ def beam_search(
             if constraints == NO_CONSTRAINTS
             else live.emitted | constraints.blocked(t, num_labels).to(device)
         )
-        log_probs = _normalise(logits.view(-1, width, num_labels + 1), blocked)  # (live, beam, L+1)
+        log_probs = _normalize(logits.view(-1, width, num_labels + 1), blocked)  # (live, beam, L+1)
         probs = log_probs.exp()
         history.add(live, probs)
         expected.index_add_(0, live.image, (live.log_probs.exp().unsqueeze(1) @ probs).squeeze(1))
-        expanded = live.log_probs.unsqueeze(-1) + log_probs  # (live, beam, L+1), log p(prefix and next)
+        expanded = live.log_probs.unsqueeze(-1) + log_probs  # (live, beam, L+1), log p(prefix, next)
         cutoff = candidates.add(live.image, expanded[..., num_labels])  # (live,)
-        # Extensions that don't repeat a label; every prefix of a step has equally many.
+        # Extensions that do not repeat a label; every prefix of a step has the same number of them.
         possible = width * constraints.choices(t, num_labels)
         if not possible:
             break
         best, index = expanded[..., :num_labels].flatten(1).topk(min(beam, possible), dim=1)  # (live, beam)
-        goes_on = (best[:, 0] >= cutoff).nonzero().squeeze(1)  # the images that leave the batch are not in it
-        if not len(goes_on):
+        continuing = (best[:, 0] >= cutoff).nonzero().squeeze(1)  # (continuing,) indices of live images
+        if not len(continuing):
             break
-        best, index = best[goes_on], index[goes_on]
+        best, index = best[continuing], index[continuing]
         parents, tokens = index // num_labels, index % num_labels
-        rows = (width * goes_on.unsqueeze(1) + parents).flatten()  # (going on · beam,)
+        rows = (width * continuing.unsqueeze(1) + parents).flatten()  # (continuing · beam,)
         state = tuple(part.index_select(0, rows) for part in state)
-        live = live.grow(goes_on, rows, parents, tokens, best)
+        live = live.extend(continuing, rows, parents, tokens, best)
 
-    sums = expected.clamp(max=1).cpu().numpy()  # of float32, which may exceed 1 in the last digit
+    sums = expected.clamp(max=1).cpu().numpy()  # a sum of float32 values may exceed 1 in the last digit
     return [
-        Trace(tuple(labels), beam, steps, paths, found[:-1], float(found[-1]), constraints)
-        for steps, paths, found in zip(history.steps(), history.paths(candidates), sums, strict=True)
+        Trace(tuple(labels), beam, steps, paths, image_sums[:-1], float(image_sums[-1]), constraints)
+        for steps, paths, image_sums in zip(history.steps(), history.paths(candidates), sums, strict=True)
     ]
 
 
-def _normalise(logits: Tensor, blocked: Tensor) -> Tensor:
-    """log P(next | prefix) over END and the labels that may follow."""
+def _normalize(logits: Tensor, blocked: Tensor) -> Tensor:
+    """Logits (live, beam, L+1) -> log P(next | prefix), -inf for `blocked` tokens. Raises UserError if not finite."""
     if not math.isfinite(float(logits.abs().amax())):
         raise UserError("the model's logits are not finite; its weights are damaged")
     return logits.masked_fill(blocked, -torch.inf).log_softmax(dim=-1)
@@ -198,17 +216,17 @@ def decode(
     recurrence: bool = True,
     constraints: Constraints = NO_CONSTRAINTS,
 ) -> list[Trace]:
-    """Beam search with the model's own step: I (batch, location, feature) -> one Trace per image.
+    """Beam search with the model's recurrence: I (batch, location, feature) -> one Trace per image.
 
-    Without `recurrence` every step is the first one, except that no label repeats: for measuring what the
-    recurrence is worth.
+    Without `recurrence`, every step has the logits of the first step and only the emitted labels are excluded. This
+    ablation measures how much the recurrence contributes.
     """
     image = model.project_image(feature)
     prefixes = PrefixCache(model)
 
     def step(tokens: Tensor, live: Tensor, state: State) -> tuple[Tensor, State]:
-        (before,) = state  # of each row, which of the prefixes before this step it continues
-        prefix = prefixes.advance(before, tokens)
+        (parent,) = state  # (row,) index of the cached prefix that each row extends
+        prefix = prefixes.advance(parent, tokens)
         recurrent = model.U_o(prefixes.output)[prefix].unflatten(0, (len(live), -1))  # (live, beam, embedding)
         return model.logits(recurrent, image[live]).flatten(0, 1), (prefix,)
 
