@@ -166,11 +166,11 @@ def figure(trace: Trace, chosen: int, dark: bool, min_prob: float) -> go.Figure:
     root = build(trace, min_prob)
     nodes = list(root.walk())
     on_path = {id(node) for node in nodes if node.is_on(trace.paths[chosen], chosen)}
-    colours = palette(dark)
+    colors = palette(dark)
     fig = go.Figure()
-    _draw_edges(fig, nodes, on_path, colours)
-    _draw_nodes(fig, nodes, on_path, colours)
-    _draw_legend(fig, colours)
+    _draw_edges(fig, nodes, on_path, colors)
+    _draw_nodes(fig, nodes, on_path, colors)
+    _draw_legend(fig, colors)
     rows, columns = 1 + max(node.y for node in nodes), max(node.step for node in nodes)
     fig.update_layout(
         height=int(90 + _ROW_HEIGHT * rows),
@@ -192,7 +192,7 @@ def figure(trace: Trace, chosen: int, dark: bool, min_prob: float) -> go.Figure:
     return fig
 
 
-def _draw_edges(fig: go.Figure, nodes: list[Node], on_path: set[int], colours: Palette) -> None:
+def _draw_edges(fig: go.Figure, nodes: list[Node], on_path: set[int], colors: Palette) -> None:
     """One trace for each style, its edges separated by gaps: a plotly trace has one width and one dash."""
     lines: dict[tuple[bool, str, float], tuple[list[float | None], list[float | None]]] = defaultdict(lambda: ([], []))
     for parent in nodes:
@@ -204,51 +204,51 @@ def _draw_edges(fig: go.Figure, nodes: list[Node], on_path: set[int], colours: P
             xs += [*(parent.step + bend).tolist(), None]
             ys += [*(parent.y + (child.y - parent.y) * bend**2 * (3 - 2 * bend)).tolist(), None]
     for (chosen, kind, width), (xs, ys) in sorted(lines.items()):  # the chosen path last, on top
-        colour = colours.chosen if chosen else colours.faint if kind == DROPPED else colours.kept
-        line = {"color": colour, "width": width, "dash": "dot" if kind == DROPPED else "solid"}
+        color = colors.chosen if chosen else colors.faint if kind == DROPPED else colors.kept
+        line = {"color": color, "width": width, "dash": "dot" if kind == DROPPED else "solid"}
         fig.add_scatter(
             x=xs, y=ys, mode="lines", line=line, opacity=1 if chosen else 0.45, hoverinfo="skip", showlegend=False
         )
 
 
-def _draw_nodes(fig: go.Figure, nodes: list[Node], on_path: set[int], colours: Palette) -> None:
-    for kind, colour in _colours_by_kind(colours).items():
-        some = [node for node in nodes if node.kind == kind]
-        shades = [colours.chosen if id(node) in on_path else colour for node in some]
+def _draw_nodes(fig: go.Figure, nodes: list[Node], on_path: set[int], colors: Palette) -> None:
+    for kind, color in _colors_by_kind(colors).items():
+        group = [node for node in nodes if node.kind == kind]
+        shades = [colors.chosen if id(node) in on_path else color for node in group]
         fig.add_scatter(
-            x=[node.step for node in some],
-            y=[node.y for node in some],
+            x=[node.step for node in group],
+            y=[node.y for node in group],
             mode="markers+text",
             showlegend=False,
-            marker=_marker(kind, shades, colours),
+            marker=_marker(kind, shades, colors),
             selected={"marker": {"opacity": 1}},
-            unselected={"marker": {"opacity": 1}, "textfont": {"color": colours.text}},
-            text=[_caption(node, id(node) in on_path) for node in some],
+            unselected={"marker": {"opacity": 1}, "textfont": {"color": colors.text}},
+            text=[_caption(node, id(node) in on_path) for node in group],
             textposition="top center",
-            textfont={"color": [colours.faint if kind == DROPPED else colours.text] * len(some), "size": 12},
-            customdata=[-1 if node.path is None else node.path for node in some],
-            hovertext=[_hover(node) for node in some],
+            textfont={"color": [colors.faint if kind == DROPPED else colors.text] * len(group), "size": 12},
+            customdata=[-1 if node.path is None else node.path for node in group],
+            hovertext=[_hover(node) for node in group],
             hoverinfo="text",
             cliponaxis=False,
         )
 
 
-def _draw_legend(fig: go.Figure, colours: Palette) -> None:
-    """Entries of their own: the points' colours vary within one trace."""
-    for kind, colour in _colours_by_kind(colours).items():
-        fig.add_scatter(x=[None], y=[None], mode="markers", name=kind, marker=_marker(kind, colour, colours))
-    line = {"color": colours.chosen, "width": _EDGE_WIDTHS[2]}
+def _draw_legend(fig: go.Figure, colors: Palette) -> None:
+    """Entries of their own: the points' colors vary within one trace."""
+    for kind, color in _colors_by_kind(colors).items():
+        fig.add_scatter(x=[None], y=[None], mode="markers", name=kind, marker=_marker(kind, color, colors))
+    line = {"color": colors.chosen, "width": _EDGE_WIDTHS[2]}
     fig.add_scatter(x=[None], y=[None], mode="lines", name="chosen path", line=line)
 
 
-def _colours_by_kind(colours: Palette) -> dict[str, str]:
-    return {KEPT: colours.kept, FINISHED: colours.finished, DROPPED: colours.faint}
+def _colors_by_kind(colors: Palette) -> dict[str, str]:
+    return {KEPT: colors.kept, FINISHED: colors.finished, DROPPED: colors.faint}
 
 
-def _marker(kind: str, colour: str | list[str], colours: Palette) -> dict[str, Any]:
-    """Kinds differ by shape as well as by colour."""
-    outline = {"width": 2, "color": colour if kind == DROPPED else colours.background}
-    return {"symbol": _SYMBOLS[kind], "size": _SIZES[kind], "color": colour, "opacity": 1, "line": outline}
+def _marker(kind: str, color: str | list[str], colors: Palette) -> dict[str, Any]:
+    """Kinds differ by shape as well as by color."""
+    outline = {"width": 2, "color": color if kind == DROPPED else colors.background}
+    return {"symbol": _SYMBOLS[kind], "size": _SIZES[kind], "color": color, "opacity": 1, "line": outline}
 
 
 def _caption(node: Node, on_path: bool) -> str:

@@ -1,10 +1,10 @@
-"""The one kind of error whose message is written for the person at the keyboard."""
+"""`UserError`, whose message is shown to the user without a traceback."""
 
 
 class UserError(ValueError):
-    """What is wrong, where, and what to do next, in one line; shown as it is, without a traceback."""
+    """The message says in one line what is wrong, where, and what to do next."""
 
 
 def summarize_error(error: BaseException) -> str:
-    """What a library's error says, short enough for a message to a person; its kind where it says nothing."""
+    """The first line of an error's message, or the name of its type if the message is empty."""
     return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

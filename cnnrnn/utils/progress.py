@@ -1,4 +1,4 @@
-"""Progress in the terminal, on standard error, so that a command's output can be piped."""
+"""Progress bars on standard error, so that the output of a command can be piped."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class _ImagesPerSecond(ProgressColumn):
 
 
 def image_progress() -> Progress:
-    """A bar with images done, images/s and time left."""
+    """A progress bar with the number of images, images per second and the remaining time."""
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -41,7 +41,7 @@ def image_progress() -> Progress:
 
 
 class TrainingProgress:
-    """A TrainingWatcher in the terminal: one bar for what runs now, one line per finished epoch."""
+    """A training watcher for the terminal: a bar for the current task and one line per finished epoch."""
 
     def __init__(self) -> None:
         self.bar = image_progress()

@@ -8,21 +8,21 @@ _PACKAGE = Path(__file__).resolve().parent.parent
 
 
 def _folder(name: str) -> Path:
-    """In an installed wheel it lies inside the package; in a checkout it stands beside it."""
+    """The folder is inside the package in an installed wheel, and beside the package in a checkout."""
     packaged = _PACKAGE / f"_{name}"
     return packaged if packaged.is_dir() else _PACKAGE.parent / name
 
 
 def dashboard_folder() -> Path:
-    """Holds app.py."""
+    """The folder of the dashboard's app.py."""
     return _folder("dashboard")
 
 
 def checkpoints_folder() -> Path:
-    """Holds a folder for each embedded checkpoint."""
+    """The folder that contains a folder for each embedded checkpoint."""
     return _folder("checkpoints")
 
 
 def embedded_checkpoint() -> Path:
-    """The checkpoint that is used where none is named."""
+    """The default checkpoint."""
     return checkpoints_folder() / "voc"

@@ -14,7 +14,7 @@ from cnnrnn.utils.errors import UserError
 from cnnrnn.utils.files import remove_stale, replacing, write_text
 
 
-def test_a_file_and_a_folder_take_the_place_of_what_was_there(tmp_path: Path) -> None:
+def test_replacing_overwrites_a_file_and_a_folder(tmp_path: Path) -> None:
     for content in ("one", "two"):
         write_text(tmp_path / "file", content)
         with replacing(tmp_path / "folder") as new:
@@ -27,7 +27,7 @@ def test_a_file_and_a_folder_take_the_place_of_what_was_there(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), OSError(28, "No space left on device")])
-def test_after_an_error_everything_is_as_it_was(error: BaseException, tmp_path: Path) -> None:
+def test_an_error_leaves_the_old_content_unchanged(error: BaseException, tmp_path: Path) -> None:
     place = tmp_path / "folder"
     place.mkdir()
     expected = KeyboardInterrupt if isinstance(error, KeyboardInterrupt) else UserError
@@ -46,13 +46,13 @@ def test_after_an_error_everything_is_as_it_was(error: BaseException, tmp_path: 
     assert list(place.iterdir()) == []
 
 
-def test_a_place_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+def test_an_unwritable_path_raises_a_one_line_error(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match=r"can't be written: (Not a directory|File exists)"):
         write_text(tmp_path / "file" / "under a file", "text")
 
 
-def test_a_file_is_never_put_in_a_folders_place(tmp_path: Path) -> None:
+def test_a_file_never_replaces_a_folder(tmp_path: Path) -> None:
     (tmp_path / "of value").mkdir()
     (tmp_path / "of value" / "file").touch()
     with pytest.raises(UserError, match="Is a directory"):
@@ -60,7 +60,7 @@ def test_a_file_is_never_put_in_a_folders_place(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.rglob("*")] == ["of value", "file"]
 
 
-def test_what_killed_processes_left_is_swept_and_what_living_ones_write_is_not(tmp_path: Path) -> None:
+def test_remove_stale_removes_files_of_dead_processes_only(tmp_path: Path) -> None:
     dead = subprocess.Popen([sys.executable, "-c", ""])
     dead.wait()
     left = tmp_path / f".last.new-{platform.node()}-{dead.pid}"
