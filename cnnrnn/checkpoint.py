@@ -1,7 +1,7 @@
 """A trained model as a folder: model.safetensors + config.json + README.md (model card) + metrics.json.
 
-Only safetensors and JSON are read, so a folder from a stranger can't run code. A folder is written aside and
-then renamed, and its config holds the weights' hash: a half-written one is recognised, never used.
+Only safetensors and JSON are read, so a folder from an untrusted source can't run code. A folder is written under a
+temporary name and then renamed, and its config has the hash of the weights, so an incomplete folder is rejected.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ import stat
 import tempfile
 import zipfile
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, TypedDict
 
 import safetensors
 import safetensors.torch
@@ -31,7 +32,7 @@ from cnnrnn.utils.files import json_text, replacing
 
 FORMAT = "cnnrnn-checkpoint"
 VERSION = 2
-# Names of version 1 that are others now.
+# Names in version 1 -> names in this version.
 _RENAMED_SETTINGS = {"places": "spatial"}
 _RENAMED_TENSORS = {"over_places.": "spatial_pool.", "auxiliary_over_places.": "auxiliary_pool."}
 WEIGHTS, CONFIG, CARD, METRICS = "model.safetensors", "config.json", "README.md", "metrics.json"
@@ -39,8 +40,8 @@ CONFIGS: dict[str, type[ModelConfig] | type[SigmoidConfig]] = {  # by head
     "cnn-rnn": ModelConfig,
     "sigmoid": SigmoidConfig,
 }
-_MOST_CONFIG = 50_000_000  # bytes; labels and their counts fill it
-_MOST_UNPACKED = 4_000_000_000  # bytes of a zip
+_MAX_CONFIG_BYTES = 50_000_000  # the size depends on the number of labels
+_MAX_UNPACKED_BYTES = 4_000_000_000
 _PICKLE_SUFFIXES = {".pt", ".pth", ".bin", ".pkl", ".pickle", ".ckpt"}
 
 
@@ -52,44 +53,44 @@ class CheckpointError(UserError):
 class Checkpoint:
     model: CNNRNN | SigmoidClassifier
     vocabulary: Vocabulary
-    training: dict[str, Any]  # data set, split, command, versions, seed: how the model came to be
+    training: dict[str, Any]  # data set, split, command, versions, seed of the training
     weights_hash: str  # SHA-256 of model.safetensors
 
     @property
     def rnn(self) -> CNNRNN:
-        """The model, where one is needed that decodes. Raises CheckpointError for the baseline."""
+        """The model, if it is a CNN-RNN. Raises CheckpointError for the sigmoid baseline."""
         if not isinstance(self.model, CNNRNN):
             raise CheckpointError(
-                "this checkpoint is the sigmoid baseline: it has no sequence and no label space to show. "
-                "`cnnrnn evaluate` and `cnnrnn predict` can use it"
+                "this checkpoint is the sigmoid baseline, which has no label sequences and no label space; "
+                "use it with `cnnrnn evaluate` or `cnnrnn predict`"
             )
         return self.model
 
     @classmethod
     def load(cls, folder: Path, device: torch.device | str = "cpu") -> Checkpoint:
-        """Rebuild the model in eval mode, from a folder or a zip of one. Raises CheckpointError, and opens no pickle,
-        ever."""
+        """Load the model in eval mode from a folder, or from a zip of one. Never opens a pickle. Raises
+        CheckpointError."""
         if folder.is_file():
-            with tempfile.TemporaryDirectory() as place:
-                return cls.load(_unpack(folder, Path(place)), device)
+            with tempfile.TemporaryDirectory() as temporary:
+                return cls.load(_unpack(folder, Path(temporary)), device)
         config = read_config(folder)
         weights_path = folder / WEIGHTS
         weights_hash = file_hash(weights_path)
         if weights_hash != config["weights_sha256"]:
             raise CheckpointError(
-                f"{folder} is half-written or was changed: {WEIGHTS} doesn't match the hash in {CONFIG}. "
+                f"{folder} is incomplete or was changed: {WEIGHTS} doesn't match the hash in {CONFIG}. "
                 "Copy the whole folder again."
             )
         try:
             vocabulary = Vocabulary(tuple(config["vocabulary"]["labels"]), tuple(config["vocabulary"]["counts"]))
-            with torch.device("meta"):  # without memory: a stranger's config may ask for any amount
-                sketch = _build(config)
-            if sketch.config.num_labels != len(vocabulary):
-                raise ValueError(f"{sketch.config.num_labels} outputs for {len(vocabulary)} labels")
-            _check_shapes(sketch, weights_path)
+            with torch.device("meta"):  # uses no memory, whatever sizes the config has
+                skeleton = _build(config)
+            if skeleton.config.num_labels != len(vocabulary):
+                raise ValueError(f"{skeleton.config.num_labels} outputs for {len(vocabulary)} labels")
+            _check_shapes(skeleton, weights_path)
             model = _build(config)
             tensors = safetensors.torch.load_file(weights_path)
-            model.load_state_dict({_tensor_name(name): tensor.float() for name, tensor in _floating(tensors)})
+            model.load_state_dict({_tensor_name(name): tensor.float() for name, tensor in _checked_items(tensors)})
         except (
             KeyError,
             TypeError,
@@ -102,16 +103,16 @@ class Checkpoint:
             raise CheckpointError(f"{folder} doesn't fit this program: {summarize_error(error)}") from error
         return cls(model.to(device).eval(), vocabulary, config["training"], weights_hash)
 
-    def save(self, folder: Path, results: dict[str, Any], card: str) -> None:
-        """Write the whole folder aside, then put it in place of the old one. Raises UserError where that can't be.
+    def save(self, folder: Path, results: Mapping[str, Any], card: str) -> None:
+        """Write the folder under a temporary name, then replace the old one. Raises UserError if that fails.
 
-        `results` becomes metrics.json, and `card`, Markdown, README.md. Matrices are stored in 16 bits; vectors
-        (biases, batch statistics) keep 32.
+        `results` becomes metrics.json, and `card`, Markdown, README.md. Matrices are stored as float16, vectors
+        (biases, batch statistics) as float32.
         """
         tensors = {
             name: (tensor.half() if tensor.ndim >= 2 else tensor).contiguous().cpu()
             for name, tensor in self.model.state_dict().items()
-            if tensor.is_floating_point()  # batch norm's integer step counters are of no use here
+            if tensor.is_floating_point()  # leaves out batch norm's step counters
         }
         weights = safetensors.torch.save(tensors)
         self.weights_hash = hashlib.sha256(weights).hexdigest()
@@ -133,25 +134,35 @@ class Checkpoint:
                 (new / name).write_text(text, encoding="utf-8")
 
 
-def read_results(folder: Path) -> dict[str, Any]:
-    """A checkpoint's metrics.json, with every key there; empty if unreadable.
+class Results(TypedDict):
+    """metrics.json; `evaluation.reports` has the types of the reports."""
 
-    val, history, cooccurrence (`evaluation.cooccurrence`, of a CNN-RNN); evaluations and maps by split.
-    """
-    empty: dict[str, Any] = {"val": {}, "history": [], "cooccurrence": {}, "evaluations": {}, "maps": {}}
+    val: dict[str, Any]  # the EvaluationReport of the validation split
+    history: list[dict[str, Any]]  # one record per epoch
+    cooccurrence: dict[str, Any]  # `evaluation.cooccurrence`; empty for the sigmoid baseline
+    evaluations: dict[str, dict[str, Any]]  # split -> EvaluationReport
+    maps: dict[str, dict[str, Any]]  # split -> MapsReport
+
+
+def read_results(folder: Path) -> Results:
+    """A checkpoint's metrics.json. A key that is missing, or a file that can't be read, gives empty values."""
     try:
-        found = json.loads((folder / METRICS).read_text(encoding="utf-8"))
+        content = json.loads((folder / METRICS).read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        return empty
-    if not isinstance(found, dict):
-        return empty
-    if "together" in found:  # its name in version 1
-        found["cooccurrence"] = found.pop("together")
-    return {key: found.get(key) or default for key, default in empty.items()}
+        content = {}
+    if not isinstance(content, dict):
+        content = {}
+    return {
+        "val": content.get("val") or {},
+        "history": content.get("history") or [],
+        "cooccurrence": content.get("cooccurrence") or content.get("together") or {},  # "together" in version 1
+        "evaluations": content.get("evaluations") or {},
+        "maps": content.get("maps") or {},
+    }
 
 
 def chosen_threshold(folder: Path) -> float:
-    """The marginal from which a label counts: the best on the validation split of the training, or 0.5."""
+    """The threshold of the marginals that was best on the validation split of the training, or 0.5."""
     try:
         return float(read_results(folder)["val"]["best_threshold"])
     except (ValueError, KeyError, TypeError):
@@ -166,12 +177,12 @@ def read_config(folder: Path) -> dict[str, Any]:
     if pickles:
         raise CheckpointError(f"{folder} holds a pickle ({pickles[0]}), which can run code; it is not opened")
     if links := [name for name in (WEIGHTS, CONFIG, METRICS, CARD) if (folder / name).is_symlink()]:
-        raise CheckpointError(f"{folder / links[0]} is a link to somewhere else; copy the file itself")
+        raise CheckpointError(f"{folder / links[0]} is a link; copy the file itself")
     missing = [name for name in (WEIGHTS, CONFIG) if not (folder / name).is_file()]
     if missing:
-        raise CheckpointError(f"{folder} is half-written: {' and '.join(missing)} missing")
-    if (size := (folder / CONFIG).stat().st_size) > _MOST_CONFIG:
-        raise CheckpointError(f"{folder / CONFIG} has {size:,} bytes; that of a checkpoint has a few thousand")
+        raise CheckpointError(f"{folder} is incomplete: {' and '.join(missing)} missing")
+    if (size := (folder / CONFIG).stat().st_size) > _MAX_CONFIG_BYTES:
+        raise CheckpointError(f"{folder / CONFIG} has {size:,} bytes; a checkpoint's has a few thousand")
     try:
         config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
@@ -183,7 +194,7 @@ def read_config(folder: Path) -> dict[str, Any]:
             f"{folder} has checkpoint version {config.get('version')}, this program reads 1 and {VERSION}; "
             "update cnnrnn or train again"
         )
-    config.setdefault("head", "cnn-rnn")  # the only one there was
+    config.setdefault("head", "cnn-rnn")  # the first version had no other
     keys = ("weights_sha256", "model", "backbone", "vocabulary", "training")
     if lacking := [key for key in keys if key not in config]:
         raise CheckpointError(f"{folder / CONFIG} lacks {', '.join(lacking)}")
@@ -193,7 +204,7 @@ def read_config(folder: Path) -> dict[str, Any]:
 
 
 def _tensor_name(name: str) -> str:
-    """A tensor's name in this version, whichever version wrote it."""
+    """A tensor's name in this version, for a name of this or an older version."""
     for old, new in _RENAMED_TENSORS.items():
         if name.startswith(old):
             return new + name.removeprefix(old)
@@ -204,37 +215,42 @@ def _build(config: dict[str, Any]) -> CNNRNN | SigmoidClassifier:
     return build_model(config["head"], config["model"], Backbone(BackboneConfig.from_dict(config["backbone"])))
 
 
-def _check_shapes(sketch: nn.Module, weights_path: Path) -> None:
-    """Raises ValueError where the weights are not those of the model that the config describes; reads none."""
+def _check_shapes(skeleton: nn.Module, weights_path: Path) -> None:
+    """Compare the names and shapes of the weights with the model's, without reading the weights. Raises ValueError."""
     with safetensors.safe_open(weights_path, "pt") as file:
         found = {_tensor_name(name): tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
-    expected = {name: tuple(value.shape) for name, value in sketch.state_dict().items() if value.is_floating_point()}
+    expected = {name: tuple(value.shape) for name, value in skeleton.state_dict().items() if value.is_floating_point()}
     for name in sorted(found.keys() | expected.keys()):
         if found.get(name) != expected.get(name):
             raise ValueError(f"{name} is {found.get(name)} in {WEIGHTS} and {expected.get(name)} by {CONFIG}")
 
 
-def _unpack(file: Path, place: Path) -> Path:
-    """The files of a checkpoint out of a zip, and nothing else of it. Raises CheckpointError for an odd one."""
+def _unpack(file: Path, folder: Path) -> Path:
+    """Extract the weights and the config from a zip into `folder`, and nothing else. Raises CheckpointError for an
+    invalid or unsafe zip."""
     try:
         with zipfile.ZipFile(file) as archive:
             members = [member for member in archive.infolist() if not member.is_dir()]
-            if sum(member.file_size for member in members) > _MOST_UNPACKED:
-                raise CheckpointError(f"{file} is larger than {_MOST_UNPACKED:,} bytes unpacked; unpack it yourself")
+            if sum(member.file_size for member in members) > _MAX_UNPACKED_BYTES:
+                raise CheckpointError(
+                    f"{file} is larger than {_MAX_UNPACKED_BYTES:,} bytes unpacked; unpack it yourself"
+                )
             for member in members:
                 path = PurePosixPath(member.filename)
                 if path.is_absolute() or ".." in path.parts or stat.S_ISLNK(member.external_attr >> 16):
-                    raise CheckpointError(f"{file} holds {member.filename!r}, which points out of it; it is not opened")
+                    raise CheckpointError(
+                        f"{file} holds {member.filename!r}, which points outside of it; it is not opened"
+                    )
                 if path.suffix.lower() in _PICKLE_SUFFIXES:
                     raise CheckpointError(f"{file} holds a pickle ({path.name}), which can run code; it is not opened")
                 if path.name in (WEIGHTS, CONFIG):
-                    with archive.open(member) as packed, (place / path.name).open("xb") as new:
+                    with archive.open(member) as packed, (folder / path.name).open("xb") as new:
                         shutil.copyfileobj(packed, new)
     except FileExistsError as error:
         raise CheckpointError(f"{file} holds more than one checkpoint; unpack it and name the folder") from error
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, zlib.error) as error:
         raise CheckpointError(f"{file} is no checkpoint's folder nor a zip of one: {summarize_error(error)}") from error
-    return place
+    return folder
 
 
 def build_model(head: str, settings: dict[str, Any], backbone: Backbone) -> CNNRNN | SigmoidClassifier:
@@ -250,8 +266,9 @@ def file_hash(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _floating(tensors: dict[str, torch.Tensor]) -> list[tuple[str, torch.Tensor]]:
+def _checked_items(tensors: dict[str, torch.Tensor]) -> list[tuple[str, torch.Tensor]]:
+    """The names and tensors. Raises ValueError for a value that is not finite."""
     for name, tensor in tensors.items():
         if not torch.isfinite(tensor).all():
-            raise ValueError(f"{name} holds values that are not finite")
+            raise ValueError(f"{name} has values that are not finite")
     return list(tensors.items())

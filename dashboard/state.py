@@ -24,14 +24,16 @@ from cnnrnn.attribution.explain import prefix_contribution as compute_prefix_con
 from cnnrnn.attribution.methods import DEFAULT_METHOD, PIXEL_METHODS
 from cnnrnn.attribution.overlay import overlay
 from cnnrnn.attribution.targets import TARGETS, against
-from cnnrnn.checkpoint import CONFIG, Checkpoint, file_hash, read_results
+from cnnrnn.checkpoint import CONFIG, Checkpoint, Results, file_hash, read_results
 from cnnrnn.data import Sample, Split, load_split
 from cnnrnn.data.images import open_image
 from cnnrnn.decoding.constraints import NO_CONSTRAINTS, Constraints
 from cnnrnn.decoding.trace import Trace
 from cnnrnn.evaluation.evaluate import Evaluation, read_records
 from cnnrnn.inference.predictor import decode_batch, decode_image, encode_image
-from cnnrnn.label_space.projection import compute_projection, read_projection
+from cnnrnn.label_space.projection import Projection
+from cnnrnn.label_space.projection import compute as compute_projection
+from cnnrnn.label_space.projection import read as read_projection
 from cnnrnn.models.sigmoid import SigmoidClassifier
 
 HERE = Path(__file__).resolve().parent
@@ -89,19 +91,19 @@ def _load_checkpoint(folder: str, config_hash: str) -> Checkpoint:
     return Checkpoint.load(Path(folder), "cuda" if torch.cuda.is_available() else "cpu")
 
 
-def results(name: str) -> dict[str, Any]:
+def results(name: str) -> Results:
     """The recorded metrics of a checkpoint."""
     return read_results(CHECKPOINTS / name)
 
 
-def projection(name: str, checkpoint: Checkpoint) -> dict[str, Any]:
+def projection(name: str, checkpoint: Checkpoint) -> Projection:
     """The projections of the label space: those in the checkpoint's folder, or PCA alone, which is instant."""
     labels = len(checkpoint.vocabulary)
     return read_projection(CHECKPOINTS / name, checkpoint.weights_hash, labels) or _pca(checkpoint)
 
 
 @st.cache_data(max_entries=8, show_spinner=False, hash_funcs=_HASH_FUNCS)
-def _pca(checkpoint: Checkpoint) -> dict[str, Any]:
+def _pca(checkpoint: Checkpoint) -> Projection:
     return compute_projection(checkpoint.rnn.label_vectors(), methods=("PCA",))
 
 

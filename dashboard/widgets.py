@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
@@ -21,7 +21,7 @@ _METRICS = {
 }
 
 
-def metrics(report: dict[str, Any]) -> None:
+def metrics(report: Mapping[str, Any]) -> None:
     """The main metrics of an evaluation's report, side by side."""
     for column, (key, (name, explanation)) in zip(st.columns(len(_METRICS)), _METRICS.items(), strict=True):
         column.metric(name, f"{report[key]:.1f} %", help=explanation)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import hashlib
 import json
 import pickle
 import re
@@ -36,7 +37,7 @@ def edit(folder: Path, **changes: object) -> None:
     (folder / "config.json").write_text(json.dumps({**config, **changes}))
 
 
-def test_it_comes_back_with_the_same_answers(loaded: Checkpoint, tmp_path: Path) -> None:
+def test_a_saved_checkpoint_loads_with_the_same_predictions(loaded: Checkpoint, tmp_path: Path) -> None:
     loaded.save(tmp_path / "again", {}, card="")
     again = Checkpoint.load(tmp_path / "again")
     pooled = torch.randn(4, 1, loaded.model.backbone.feature_dim)
@@ -46,24 +47,75 @@ def test_it_comes_back_with_the_same_answers(loaded: Checkpoint, tmp_path: Path)
     assert again.weights_hash == loaded.weights_hash
 
 
+# Version 1 called spatial pooling "places".
+SHIPPED = {"voc": "cnn-rnn", "voc-frozen": "cnn-rnn", "voc-sigmoid": "sigmoid"}
+SPATIAL = {"voc": True, "voc-frozen": False, "voc-sigmoid": False}
+NAMES_OF_VERSION_1 = {"over_places": "spatial_pool", "auxiliary_over_places": "auxiliary_pool"}
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_checkpoint_of_version_1_has_the_same_tensors_in_version_2(name: str, tmp_path: Path) -> None:
+    shipped = ROOT / "checkpoints" / name
+    old = json.loads((shipped / "config.json").read_text())
+    weights = (shipped / "model.safetensors").read_bytes()
+    stored = safetensors.torch.load(weights)
+    assert old["version"] == 1
+    assert "spatial" not in old["model"]
+    assert old["weights_sha256"] == hashlib.sha256(weights).hexdigest()
+
+    checkpoint = Checkpoint.load(shipped)
+    assert checkpoint.weights_hash == old["weights_sha256"]
+    expected = {}
+    for stored_name, tensor in stored.items():
+        module, _, rest = stored_name.partition(".")
+        expected[f"{NAMES_OF_VERSION_1.get(module, module)}.{rest}" if rest else module] = tensor.float()
+    assert_same_tensors(checkpoint, expected)
+
+    checkpoint.save(tmp_path / "again", {}, card="")
+    new = json.loads((tmp_path / "again" / "config.json").read_text())
+    assert new["version"] == 2
+    assert new["head"] == SHIPPED[name]
+    assert "places" not in new["model"]
+    assert old["model"].get("places", False) is SPATIAL[name]
+    assert new["model"]["spatial"] is SPATIAL[name]
+    assert_same_tensors(Checkpoint.load(tmp_path / "again"), expected)
+
+
+def assert_same_tensors(checkpoint: Checkpoint, expected: dict[str, torch.Tensor]) -> None:
+    found = {key: value for key, value in checkpoint.model.state_dict().items() if value.is_floating_point()}
+    assert found.keys() == expected.keys()
+    for key, tensor in expected.items():
+        assert found[key].dtype == torch.float32
+        assert torch.equal(found[key], tensor), key
+
+
+def test_cooccurrence_is_read_from_metrics_of_version_1(tmp_path: Path) -> None:
+    table = {"cat": {"dog": 0.25}}
+    (tmp_path / "metrics.json").write_text(json.dumps({"history": [{"epoch": 1}], "together": table}))
+    results = read_results(tmp_path)
+    assert results["cooccurrence"] == table
+    assert results["history"] == [{"epoch": 1}]
+    assert "together" not in results
+
+
 def test_saving_replaces_the_old_folder_and_leaves_nothing_beside_it(loaded: Checkpoint, tmp_path: Path) -> None:
     for _ in range(2):
         loaded.save(tmp_path / "run" / "last", {}, card="")
     assert [path.name for path in (tmp_path / "run").iterdir()] == ["last"]
 
 
-def test_half_a_byte_of_difference_is_noticed(folder: Path) -> None:
+def test_a_changed_bit_of_the_weights_is_detected(folder: Path) -> None:
     weights = bytearray((folder / "model.safetensors").read_bytes())
     weights[-1] ^= 1
     (folder / "model.safetensors").write_bytes(weights)
-    with pytest.raises(CheckpointError, match="half-written or was changed"):
+    with pytest.raises(CheckpointError, match="incomplete or was changed"):
         Checkpoint.load(folder)
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "config.json"])
 def test_a_missing_file_is_named(name: str, folder: Path) -> None:
     (folder / name).unlink()
-    with pytest.raises(CheckpointError, match=f"half-written: {re.escape(name)} missing"):
+    with pytest.raises(CheckpointError, match=f"incomplete: {re.escape(name)} missing"):
         Checkpoint.load(folder)
 
 
@@ -187,7 +239,7 @@ def test_sizes_that_the_weights_do_not_have_take_no_memory(key: str, size: objec
     assert extra.megabytes < 200
 
 
-def test_odd_configs_are_one_line(folder: Path) -> None:
+def test_invalid_configs_are_user_errors(folder: Path) -> None:
     backbone = json.loads((folder / "config.json").read_text())["backbone"]
     edit(folder, backbone={**backbone, "image_size": 10**9})
     with pytest.raises(CheckpointError, match="at most 4096"):
@@ -218,7 +270,7 @@ def zipped(folder: Path, **more: str) -> Path:
     return file
 
 
-def test_a_zip_is_as_good_as_its_folder(folder: Path, loaded: Checkpoint) -> None:
+def test_a_zip_loads_like_its_folder(folder: Path, loaded: Checkpoint) -> None:
     again = Checkpoint.load(zipped(folder))
     for one, other in zip(again.model.parameters(), loaded.model.parameters(), strict=True):
         assert torch.equal(one, other)
@@ -264,33 +316,3 @@ def test_an_evaluation_is_recorded_in_metrics_and_card(folder: Path) -> None:
     assert "| moon test |" in card
     assert "12.3" in card
     assert "cnnrnn evaluate moon" in card
-
-
-@pytest.mark.parametrize("name", ["voc", "voc-frozen", "voc-sigmoid"])
-def test_checkpoints_of_version_1_are_read_bit_for_bit(name: str, tmp_path: Path) -> None:
-    folder = ROOT / "checkpoints" / name
-    config = json.loads((folder / "config.json").read_text())
-    assert (config["version"], "spatial" in config["model"]) == (1, False)
-    assert file_hash(folder / "model.safetensors") == config["weights_sha256"]
-    checkpoint = Checkpoint.load(folder)
-    assert checkpoint.model.config.spatial == config["model"].get("places", False)
-    tensors = safetensors.torch.load_file(folder / "model.safetensors")
-    state = checkpoint.model.state_dict()
-    renamed = {key.replace("auxiliary_over_places", "auxiliary_pool").replace("over_places", "spatial_pool"): value
-               for key, value in tensors.items()}  # fmt: skip
-    for key, value in renamed.items():
-        assert torch.equal(state[key], value.float()), key
-    assert {key for key, value in state.items() if value.is_floating_point()} == renamed.keys()
-
-    checkpoint.save(tmp_path / "again", {}, card="")
-    again = json.loads((tmp_path / "again" / "config.json").read_text())
-    assert again["version"] == 2
-    assert again["model"] == checkpoint.model.config.to_dict()
-    for key, value in Checkpoint.load(tmp_path / "again").model.state_dict().items():
-        assert torch.equal(value, state[key]), key
-
-
-def test_metrics_of_version_1_have_their_new_names() -> None:
-    folder = ROOT / "checkpoints" / "voc"
-    written = json.loads((folder / "metrics.json").read_text())
-    assert read_results(folder)["cooccurrence"] == written["together"]

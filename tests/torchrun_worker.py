@@ -61,7 +61,7 @@ def exact_steps(processes: ProcessGroup) -> dict[str, Tensor]:
     share_of_loss, found = data_parallel(model, objective, processes), {}
     for step, batch in enumerate((5, 1, 2)):
         model.zero_grad()
-        share = share_of_loss(torch.randn(batch, 2, 2, 2, dtype=torch.float64)[processes.share])
+        share = share_of_loss(torch.randn(batch, 2, 2, 2, dtype=torch.float64)[processes.shard])
         (processes.count * share).backward()
         assert model["unused"].weight.grad is None
         found |= {f"{step} {name}": p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}

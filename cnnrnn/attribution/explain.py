@@ -1,12 +1,13 @@
-"""Attribution maps of a decoded path: which locations of the image support each step, one map per step.
+"""Where in the image each decoding step found its evidence: one map per step of a path.
 
-The image enters the model only in equation 3, and the recurrence does not depend on it. Therefore one unrolled pass
-over the labels and one backward pass explain every step of a path. They need no second backbone pass and no hooks on
-the shared model, so several threads can explain at the same time.
+The image enters only in equation 3, from the feature map, and the recurrence does not depend on it. So one unrolled
+pass over the labels and one backward pass explain every step of a path. There is no second backbone pass, and there are
+no hooks on the shared model, so several threads can explain at once.
 
-The default target is the log-odds of a step, log p - log(1 - p): the emitted token against every other token that was
-possible. Its gradient is that of log p divided by 1 - p, so both have maps of the same shape. But the gradient of
-log p vanishes as p approaches 1: on a common scale, the most certain step would look like a step without evidence.
+What is explained, unless another target is asked for, is a step's log-odds, log p - log(1 - p): its choice
+against everything else it could have emitted. The gradient is that of log p divided by 1 - p, so its map has
+the same shape; but the one of log p fades as p nears 1, and on one scale the surest step of a path would look like
+the one without evidence.
 """
 
 from __future__ import annotations
@@ -27,22 +28,19 @@ from cnnrnn.utils.errors import UserError
 
 @torch.no_grad()
 def _path_steps(model: CNNRNN, tokens: Sequence[int]) -> tuple[Tensor, Tensor, Tensor]:
-    """The parts of a path and its END that do not depend on the image.
-
-    Returns U_o o(t) (step, embedding), the labels that each step can't emit (step, L+1), and the tokens that the steps
-    emit (step, 1).
-    """
+    """Of a path and its END, the same for every image: U_o o(t) (step, embedding), which labels each step may no
+    longer emit (step, L+1), and what it chose (step, 1)."""
     inputs = torch.tensor([[model.start, *tokens]], device=model.device)  # (1, step)
     choices = torch.tensor([*tokens, model.end], device=model.device).unsqueeze(1)
     return unroll(model, inputs)[0], emitted_before(inputs, model.config.num_labels)[0], choices
 
 
 def _image_scores(model: CNNRNN, tokens: Sequence[int], target: Target) -> Callable[[Tensor], Tensor]:
-    """A function from U_I I, one copy per step (step, location, embedding), to `target` of every step (step,)."""
+    """U_I I, one copy per step (step, location, embedding) -> `target` of each step of the path and its END (step,)."""
     recurrent, emitted, choices = _path_steps(model, tokens)
 
     def scores(image: Tensor) -> Tensor:
-        # Integrated gradients stacks several points along the first axis, each with all steps.
+        # A caller such as integrated gradients may stack several points, all steps of one after another.
         repeats = len(image) // len(choices)
         logits = model.logits(recurrent.repeat(repeats, 1).unsqueeze(1), image).squeeze(1)  # (step, L+1)
         return target(logits.masked_fill(emitted.repeat(repeats, 1), -torch.inf), choices.repeat(repeats, 1))
@@ -51,21 +49,21 @@ def _image_scores(model: CNNRNN, tokens: Sequence[int], target: Target) -> Calla
 
 
 def step_scores(model: CNNRNN, tokens: Sequence[int], target: Target = log_odds) -> StepScores:
-    """A function from feature maps, one copy per step (step, channel, height, width), to the scores that are explained:
-    `target` of every step of the path `tokens` and of its END (step,)."""
+    """The scores that are explained, of the backbone's feature maps: `target` of every step of the path `tokens`, and
+    of its END."""
     scores = _image_scores(model, tokens, target)
     return lambda feature_maps: scores(model.project_image(model.image_feature(feature_maps)))
 
 
-def _differentiable_map(
+def _map_to_explain(
     model: CNNRNN, feature_map: Tensor, tokens: Sequence[int], target: Target
 ) -> tuple[Tensor, StepScores]:
-    """The map (1, channel, height, width) that methods on the feature map's grid differentiate with respect to, and
+    """The map that methods at the feature map's grid differentiate with respect to (1, channel, height, width), and
     the scores as a function of it.
 
-    For a pooled model it is the feature map. For a model with spatial scoring it is the projection of the feature map
-    by U_I: U_I is linear, so each location has the same contribution in both, and the projection has a tenth of the
-    channels.
+    That is the feature map or, of a model that scores labels at every location, its projection by U_I at each of
+    them: U_I is linear, so a location's contribution is the same by its features and by their projection, which has a
+    tenth of the channels.
     """
     feature_map = feature_map.detach().unsqueeze(0)
     if not model.config.spatial:
@@ -79,14 +77,12 @@ def _differentiable_map(
 def class_activation_map(
     model: CNNRNN, feature_map: Tensor, tokens: Sequence[int], target: Target = log_odds
 ) -> Tensor:
-    """Class activation maps (Zhou et al., CVPR 2016) of a model with spatial scoring (`ModelConfig.spatial`).
+    """Each location's contribution to each step's score, of a model that scores labels at every location (`spatial`):
+    feature map (channel, height, width) -> (step, height, width), in the unit of the score.
 
-    Feature map (channel, height, width) -> contribution of each location to the score of each step of the path and its
-    END (step, height, width), in the unit of the score.
-
-    A logit is the sum of the contributions of the locations. The contributions to the score are those to the logits,
-    weighted by the gradient of the score with respect to the logits: a first-order approximation, which is exact if
-    the score is a logit.
+    A logit is the sum of its contributions from the locations. Those to all logits, weighted by the score's gradient
+    with respect to the logits, are the contributions to the score, to first order. For a label's own logit they are
+    exact: the class activation map (Zhou et al., CVPR 2016), through equations 3 and 4.
     """
     recurrent, emitted, choices = _path_steps(model, tokens)
     with torch.no_grad():
@@ -95,18 +91,18 @@ def class_activation_map(
         contributions = model.spatial_pool.weights(location_logits) * location_logits
     with torch.enable_grad():
         logits = contributions.sum(dim=1).requires_grad_(True)  # (step, L+1)
-        score = target(logits.masked_fill(emitted, -torch.inf), choices)
-        weights = torch.autograd.grad(score.sum(), logits)[0]
+        step_values = target(logits.masked_fill(emitted, -torch.inf), choices)
+        weights = torch.autograd.grad(step_values.sum(), logits)[0]
     return (weights.unsqueeze(1) * contributions).sum(dim=-1).unflatten(1, feature_map.shape[-2:])
 
 
 @torch.no_grad()
 def prefix_contribution(model: CNNRNN, feature: Tensor, tokens: Sequence[int]) -> Tensor:
-    """How much the labels emitted before each step change its log-odds, in nats.
+    """What the prefix, the labels emitted before it, adds to each step's log-odds, in nats: I of one image (1, …) ->
+    (step,).
 
-    I of one image (1, location, feature) -> (step,). It is the difference to a recurrence that has seen only START,
-    with the same labels excluded, so it is 0 at the first step. The two terms of equation 3 can't be separated in the
-    scores themselves, because h is not linear.
+    Compared with the recurrence having seen START alone, with the same labels excluded: 0 at the first step. The rest
+    is the image's. (The two terms of equation 3 can't be told apart in the scores themselves: h is not linear.)
     """
     recurrent, emitted, choices = _path_steps(model, tokens)
     image = model.project_image(feature)
@@ -119,16 +115,16 @@ def prefix_contribution(model: CNNRNN, feature: Tensor, tokens: Sequence[int]) -
 
 @dataclass(frozen=True)
 class Explanation:
-    """The attribution maps of one path of one image."""
+    """Maps of one path of one image."""
 
     tokens: tuple[int, ...]  # the path's labels; the last map is END's
-    maps: Tensor  # (step, height, width) on the feature map's grid or of pixels; positive values support the step
-    scores: Tensor  # (step,) the value of the target, which the maps explain
+    maps: Tensor  # (step, height, width) on the feature map's grid or of pixels, signed: > 0 speaks for the choice
+    scores: Tensor  # (step,) what is explained: the target's value
     method: str
 
     @property
     def scale(self) -> float:
-        """The maximum over all maps of the path, for a common color scale. 0 if no value is positive."""
+        """The strongest evidence at any step: one scale for all maps of the path. 0 where none is positive."""
         return float(self.maps.clamp(min=0).amax())
 
 
@@ -140,23 +136,23 @@ def explain(
     target: Target = log_odds,
     image: Tensor | None = None,
 ) -> Explanation:
-    """Explain every step of the path `tokens` and its END, given the feature map (channel, height, width).
+    """One map per step of the path `tokens` and END, from a kept feature map (channel, height, width).
 
-    The model must be in eval mode. The methods in PIXEL_METHODS also need the preprocessed image (3, size, size).
-    Raises UserError for an unknown method and ValueError for a missing image.
+    The model must be in eval mode. Methods that go down to the pixels also need the preprocessed image
+    (3, size, size). Raises UserError for an unknown method, ValueError for a missing image.
     """
     if method not in METHODS:
         raise UserError(f"no method '{method}'; choose one of {', '.join(METHODS)}")
     if method in PIXEL_METHODS and image is None:
         raise ValueError(f"{method} needs the image, not only its feature map")
-    feature, scores = _differentiable_map(model, feature_map, tokens, target)
+    feature, scores = _map_to_explain(model, feature_map, tokens, target)
     maps = feature.expand(len(tokens) + 1, -1, -1, -1)  # (step, channel, height, width)
     with torch.no_grad():
-        score_values = scores(maps)
+        step_values = scores(maps)
     contributions = None
     if model.config.spatial:
         contributions = partial(class_activation_map, model, feature_map.detach(), tokens, target)
     pixels = None if image is None else Pixels(image, model.backbone, step_scores(model, tokens, target))
     with torch.enable_grad():
         attributions = METHODS[method](Steps(scores, maps, contributions, pixels))
-    return Explanation(tuple(tokens), attributions, score_values, method)
+    return Explanation(tuple(tokens), attributions, step_values, method)

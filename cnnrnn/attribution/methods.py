@@ -1,7 +1,7 @@
-"""Attribution methods: each one computes a signed map of the score of every step.
+"""How the evidence for a step's score is spread over the image: one signed map per step, by several methods.
 
-Methods on the feature map need no backbone pass. Methods on the pixels need one forward and one backward pass through
-the backbone per step. No method puts hooks on the shared model, so several threads can explain at the same time.
+Those that stay at the feature map need no backbone pass. Those that go down to the pixels do, one forward and backward
+pass per step. No method hooks the shared model, so several threads can explain at once.
 """
 
 from __future__ import annotations
@@ -17,35 +17,35 @@ from torch.nn import functional
 
 from cnnrnn.models.backbone import Backbone
 
-# feature maps, one copy per step (step, channel, height, width) -> the score of each step (step,)
+# maps of features, one copy per step (step, channel, height, width) -> each step's score (step,)
 StepScores = Callable[[Tensor], Tensor]
 
 
 @dataclass(frozen=True)
 class Pixels:
-    """The inputs of the methods on the pixels."""
+    """What methods that go down to the pixels need."""
 
     image: Tensor  # the preprocessed image (3, size, size)
     backbone: Backbone
-    scores: StepScores  # as a function of the backbone's feature maps
+    scores: StepScores  # of the backbone's feature maps
 
 
 @dataclass(frozen=True)
 class Steps:
-    """All steps of one path of one image: the input of a method."""
+    """All steps of one path of one image."""
 
-    scores: StepScores  # as a function of maps of the shape of `maps`
+    scores: StepScores  # as a function of such maps as these
     maps: Tensor  # (step, channel, height, width), the same for every step; detached
-    # The contribution of each location (step, height, width); only for a model with spatial scoring.
+    # -> each location's exact contribution (step, height, width), of a model that scores labels at every location
     contributions: Callable[[], Tensor] | None = None
     pixels: Pixels | None = None
 
 
 def cam(steps: Steps) -> Tensor:
-    """Class activation maps: the contribution of each location to the score (step, height, width).
+    """Class activation maps: each location's contribution to the score (step, height, width).
 
-    With spatial scoring, logits are sums over the locations and the contributions are exact. For a pooled model the
-    method is HiResCAM, which equals Grad-CAM in that case.
+    They are exact where the logits are sums over locations. Where the image was pooled before they were computed, the
+    gradient distributes the score: HiResCAM, which is Grad-CAM then.
     """
     return steps.contributions() if steps.contributions is not None else hires_cam(steps)
 
@@ -57,10 +57,10 @@ def grad_cam(steps: Steps) -> Tensor:
 
 
 def hires_cam(steps: Steps) -> Tensor:
-    """HiResCAM (Draelos and Carin, 2021): the gradient at each location times its features (step, height, width).
+    """HiResCAM (Draelos and Carin, 2021): each location's own gradient times its features; same shapes.
 
-    For an average-pooled map it equals Grad-CAM. Where the locations have different weights for a label, only HiResCAM
-    gives the contribution of each location.
+    Grad-CAM's mean of the gradient is the same thing for an average-pooled map. Where locations have different weights
+    for a label, only this gives each one's contribution.
     """
     return _gradient_times_features(steps.scores, steps.maps)
 
@@ -70,14 +70,14 @@ def _gradient_times_features(scores: StepScores, feature_maps: Tensor) -> Tensor
 
 
 def _gradient(scores: StepScores, feature_maps: Tensor) -> Tensor:
-    """The gradient of each step's score with respect to its copy of the feature map (step, channel, height, width)."""
+    """Of every step's score with respect to its copy of the feature map: (step, channel, height, width)."""
     feature_maps = feature_maps.detach().requires_grad_(True)
     return torch.autograd.grad(scores(feature_maps).sum(), feature_maps)[0]
 
 
 def integrated_gradients(steps: Steps) -> Tensor:
-    """Integrated gradients (Sundararajan et al., 2017) from an all-zero feature map, with 16 points, by
-    captum (step, height, width)."""
+    """Integrated gradients (Sundararajan et al., 2017) from an all-zero feature map, at 16 points of the
+    straight line to it, by captum; same shapes."""
     from captum.attr import IntegratedGradients
 
     attributions = IntegratedGradients(steps.scores).attribute(steps.maps, n_steps=16)
@@ -85,8 +85,7 @@ def integrated_gradients(steps: Steps) -> Tensor:
 
 
 def occlusion(steps: Steps) -> Tensor:
-    """Occlusion (Zeiler and Fergus, 2014): the drop of each step's score when a location is set to zero, by captum
-    (step, height, width)."""
+    """What each step's score loses when one location of the feature map is set to zero, by captum; same shapes."""
     from captum.attr import Occlusion
 
     window = (steps.maps.shape[1], 1, 1)
@@ -96,13 +95,12 @@ def occlusion(steps: Steps) -> Tensor:
 
 
 def smoothgrad(steps: Steps) -> Tensor:
-    """SmoothGrad (Smilkov et al., 2017): gradient times feature map, averaged over 16 noisy copies
-    (step, height, width).
+    """SmoothGrad (Smilkov et al., 2017): gradient times feature map, averaged over noise; same shapes.
 
-    captum's implementation draws from the global random generator, which several threads would share.
+    Not captum's, whose noise comes from the global generator, which concurrent requests would share.
     """
     samples, feature_maps = 16, steps.maps
-    rng = torch.Generator(feature_maps.device).manual_seed(0)  # the same image always has the same map
+    rng = torch.Generator(feature_maps.device).manual_seed(0)  # the same image has the same map
     noise_std = 0.15 * feature_maps.std()
     total = feature_maps.new_zeros(feature_maps[:, 0].shape)  # (step, height, width)
     for _ in range(samples):
@@ -112,7 +110,7 @@ def smoothgrad(steps: Steps) -> Tensor:
 
 
 def input_x_gradient(steps: Steps) -> Tensor:
-    """Pixels times the gradient of the score with respect to them, by captum (step, size, size)."""
+    """Pixels times the score's gradient with respect to them, by captum: (step, size, size)."""
     from captum.attr import InputXGradient
 
     pixels, images = _pixels(steps)
@@ -124,14 +122,14 @@ def guided_grad_cam(steps: Steps) -> Tensor:
     """Guided Grad-CAM (Selvaraju et al., 2017): Grad-CAM's positive evidence times guided backpropagation, by captum:
     (step, size, size).
 
-    captum puts hooks on the network, so it works on a copy.
+    Captum hooks the network for it, so it gets a copy.
     """
     from captum.attr import GuidedBackprop
 
     pixels, images = _pixels(steps)
     model = nn.Sequential(with_hookable_relus(copy.deepcopy(pixels.backbone)), _ScoreModule(pixels.scores))
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # captum warns that it puts hooks on the network
+        warnings.simplefilter("ignore")  # captum says that it hooks
         guided = GuidedBackprop(model).attribute(images)  # (step, 3, size, size)
     coarse = grad_cam(steps).clamp(min=0).unsqueeze(1)
     fine = functional.interpolate(coarse, images.shape[-2:], mode="bilinear", align_corners=False)
@@ -139,14 +137,14 @@ def guided_grad_cam(steps: Steps) -> Tensor:
 
 
 def _pixels(steps: Steps) -> tuple[Pixels, Tensor]:
-    """The pixel inputs, and a copy of the image for every step (step, 3, size, size)."""
+    """And a copy of the image for every step: (step, 3, size, size)."""
     assert steps.pixels is not None
     images = steps.pixels.image.expand(len(steps.maps), -1, -1, -1)
     return steps.pixels, images.detach().requires_grad_(True)
 
 
 class _ScoreModule(nn.Module):
-    """Wraps the score function as a module for captum."""
+    """A function as a module, without the parameters of what it calls."""
 
     def __init__(self, scores: StepScores) -> None:
         super().__init__()
@@ -164,10 +162,8 @@ class _ReLU6(nn.ReLU):
 
 
 def with_hookable_relus(network: nn.Module) -> nn.Module:
-    """Replace every ReLU and ReLU6 of the network, in place, by one that does not overwrite its input.
-
-    captum needs this for its backward hooks. Returns the network.
-    """
+    """The same network, changed in place: every ReLU and ReLU6 below it is exchanged for one that does not overwrite
+    its input, so that captum can put a backward hook on it."""
     for name, child in network.named_children():
         if isinstance(child, nn.ReLU | nn.ReLU6):
             setattr(network, name, _ReLU6() if isinstance(child, nn.ReLU6) else nn.ReLU())
@@ -186,6 +182,8 @@ METHODS: dict[str, Callable[[Steps], Tensor]] = {
     "input-x-gradient": input_x_gradient,
     "guided-grad-cam": guided_grad_cam,
 }
-# The maps of these methods have the resolution of the input image; those of the others have the feature map's.
-PIXEL_METHODS = ("input-x-gradient", "guided-grad-cam")
+PIXEL_METHODS = (
+    "input-x-gradient",
+    "guided-grad-cam",
+)  # their maps have the backbone's resolution; the others the grid's
 DEFAULT_METHOD = "cam"

@@ -1,4 +1,4 @@
-"""Targets of the attribution: the score of a step that a map explains, alone or compared with other tokens."""
+"""Targets of attribution: the score of a step's choice, alone or compared with what it could have emitted instead."""
 
 from __future__ import annotations
 
@@ -7,30 +7,30 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-# logits (step, L+1), -inf for labels already emitted, and each step's emitted token (step, 1) -> score (step,)
+# logits (step, L+1), -inf for labels already emitted, and each step's choice (step, 1) -> what is explained (step,)
 Target = Callable[[Tensor, Tensor], Tensor]
 
 
 def logit(logits: Tensor, chosen: Tensor) -> Tensor:
-    """The logit of the emitted token (equation 4), independent of the other tokens."""
+    """The choice's inner product with x_t (equation 4), independent of the other logits."""
     return logits.gather(1, chosen).squeeze(1)
 
 
 def log_odds(logits: Tensor, chosen: Tensor) -> Tensor:
-    """The log-odds of the emitted token, log p - log(1 - p); 0 where no other token was possible."""
+    """The choice against everything else that could be emitted: log p - log(1 - p)."""
     others = logits.scatter(1, chosen, -torch.inf)
-    has_rival = others.isfinite().any(dim=1)  # END has no rival once all labels were emitted
-    rivals = others.masked_fill(~has_rival.unsqueeze(1), 0.0).logsumexp(dim=1)
-    return torch.where(has_rival, logit(logits, chosen) - rivals, 0.0)
+    open_ = others.isfinite().any(dim=1)  # after the last label END has no rival, and needs no evidence
+    rivals = others.masked_fill(~open_.unsqueeze(1), 0.0).logsumexp(dim=1)
+    return torch.where(open_, logit(logits, chosen) - rivals, 0.0)
 
 
 def log_probability(logits: Tensor, chosen: Tensor) -> Tensor:
-    """log p of the emitted token. Its gradient vanishes, and the map is empty, as p approaches 1."""
+    """log p of the choice; flat, so that its map is empty, where the choice is sure."""
     return logit(logits.log_softmax(dim=1), chosen)
 
 
 def against(rival: int) -> Target:
-    """The difference of the logits of the emitted token and of the token `rival`; 0 where `rival` was not possible."""
+    """Why the choice and not this label or END: the difference of their logits; 0 where it is no rival."""
 
     def difference(logits: Tensor, chosen: Tensor) -> Tensor:
         other = logits[:, rival]
@@ -41,13 +41,14 @@ def against(rival: int) -> Target:
 
 
 def against_rivals(logits: Tensor, chosen: Tensor) -> Tensor:
-    """The log-odds of the emitted token against only END and the runner-up, the most probable other label."""
+    """Why the choice and neither END nor the runner-up, the most probable of the other labels: the log-odds against
+    these two alone."""
     others = logits.scatter(1, chosen, -torch.inf)
     runner_up = others[:, :-1].amax(dim=1)
     rivals = torch.stack([runner_up, others[:, -1]], dim=1)  # (step, 2); END is the last
-    has_rival = rivals.isfinite().any(dim=1)
-    rival_score = rivals.masked_fill(~has_rival.unsqueeze(1), 0.0).logsumexp(dim=1)
-    return torch.where(has_rival, logit(logits, chosen) - rival_score, 0.0)
+    open_ = rivals.isfinite().any(dim=1)
+    against = rivals.masked_fill(~open_.unsqueeze(1), 0.0).logsumexp(dim=1)
+    return torch.where(open_, logit(logits, chosen) - against, 0.0)
 
 
 TARGETS: dict[str, Target] = {

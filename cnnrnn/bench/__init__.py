@@ -1,4 +1,4 @@
-"""Speed, measured side by side: what cnnrnn does and what one would write instead, timed in turn in one run."""
+"""Speed, measured side by side: cnnrnn and a reference implementation, timed alternately in one run."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def run(
     parts: Sequence[str], checkpoint: Checkpoint, images: Sequence[Path], engine: str | None = None
 ) -> Iterator[dict[str, Any]]:
     """The lines of these parts, each when it is measured: see `timing.measure`. `images` are for "folder"."""
-    found: dict[str, Callable[[], Iterator[Pair]]] = {
+    pair_generators: dict[str, Callable[[], Iterator[Pair]]] = {
         "search": pairs.searches,
         "growth": pairs.growth,
         "vocabulary": pairs.vocabulary,
@@ -30,5 +30,5 @@ def run(
         if part == "memory":
             yield memory.line()
             continue
-        for pair in found[part]():
+        for pair in pair_generators[part]():
             yield measure(pair)

@@ -92,9 +92,9 @@ class Generate:
         """The best path of every image: I (batch, location, feature)."""
         model = self.model
         start = torch.full((len(feature), 1), model.start)
-        found = self.decoder.generate(
+        sequences = self.decoder.generate(
             start, image=model.project_image(feature), cache=_StateCache(), num_beams=beam, do_sample=False,
             max_new_tokens=model.config.num_labels + 1, length_penalty=0.0, early_stopping="never",
             logits_processor=self.processors, eos_token_id=model.end, pad_token_id=model.end, bos_token_id=model.start,
         )  # fmt: skip
-        return [tuple(token for token in row if token < model.end) for row in found[:, 1:].tolist()]
+        return [tuple(token for token in row if token < model.end) for row in sequences[:, 1:].tolist()]

@@ -26,15 +26,15 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 
 
 def line(few: int = 1000, many: int = 20_000) -> dict[str, Any]:
-    """A line of the bench, whose seconds are megabytes: a small network's, so that what is left is ours."""
-    with TemporaryDirectory() as place:
-        image = Path(place) / "image.jpg"
+    """A line of the bench, whose seconds are megabytes. The network is small, so that most of the memory is our own."""
+    with TemporaryDirectory() as folder:
+        image = Path(folder) / "image.jpg"
         Image.fromarray(np.random.default_rng(0).integers(0, 256, (96, 128, 3), dtype=np.uint8)).save(image)
         split = Split("none", ("cat", "dog"), (Sample(image, ("cat",)), Sample(image, ("dog",))))
         new_checkpoint(split, "test_byobnet", 64, False, 0, torch.device("cpu")).save(
-            Path(place) / "model", {}, card=""
+            Path(folder) / "model", {}, card=""
         )
-        small, large = (_peak(Path(place) / "model", image, count) for count in (few, many))
+        small, large = (_peak(Path(folder) / "model", image, count) for count in (few, many))
     return {
         "what": f"peak memory of predict over {many:,} images, MB",
         "reference": f"over {few:,}",

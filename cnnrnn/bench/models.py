@@ -1,4 +1,4 @@
-"""Models to time: small heads that were taught something, so that their searches end as those of real ones do."""
+"""Models to time: small trained heads, whose searches end like those of real models."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ from cnnrnn.models.cnnrnn import CNNRNN, ModelConfig, State
 from cnnrnn.models.vocabulary import Vocabulary
 from cnnrnn.training.losses import sequence_loss
 
-_MOST_LABELS = 5  # of an image
+_MAX_LABELS = 5  # of an image
 _STEPS, _BATCH = 150, 256
 
 
-class World:
+class SyntheticData:
     """Random images of random labels, some of them frequent and most of them rare, which a head can learn to see."""
 
     def __init__(self, num_labels: int, feature_dim: int) -> None:
-        self.random = torch.Generator().manual_seed(0)
-        self.directions = torch.randn(num_labels, feature_dim, generator=self.random)
+        self.rng = torch.Generator().manual_seed(0)
+        self.directions = torch.randn(num_labels, feature_dim, generator=self.rng)
         self.frequencies = 1 / torch.arange(1.0, num_labels + 1)
         self.vocabulary = Vocabulary(tuple(f"label {number}" for number in range(num_labels)), (1,) * num_labels)
 
     def images(self, batch: int) -> tuple[Tensor, list[list[str]]]:
-        """I of so many, noise and the directions of their labels, (batch, 1, feature); and these labels."""
-        counts = torch.randint(1, _MOST_LABELS + 1, (batch,), generator=self.random)
-        rows = self.frequencies.expand(batch, -1).multinomial(_MOST_LABELS, generator=self.random)
-        there = torch.arange(_MOST_LABELS) < counts.unsqueeze(1)  # (batch, most labels)
-        feature = 2 * torch.randn(batch, self.directions.shape[1], generator=self.random)
-        feature += (self.directions[rows] * there.unsqueeze(-1)).sum(dim=1)
+        """Image features I (batch, 1, feature), noise plus the directions of their labels, and the labels."""
+        counts = torch.randint(1, _MAX_LABELS + 1, (batch,), generator=self.rng)
+        rows = self.frequencies.expand(batch, -1).multinomial(_MAX_LABELS, generator=self.rng)
+        present = torch.arange(_MAX_LABELS) < counts.unsqueeze(1)  # (batch, most labels)
+        feature = 2 * torch.randn(batch, self.directions.shape[1], generator=self.rng)
+        feature += (self.directions[rows] * present.unsqueeze(-1)).sum(dim=1)
         names = self.vocabulary.labels
         return feature.unsqueeze(1), [
             [names[label] for label in row[:count]] for row, count in zip(rows.tolist(), counts.tolist(), strict=True)
@@ -43,27 +43,27 @@ class World:
 
 
 @cache
-def taught(num_labels: int) -> tuple[CNNRNN, World]:
-    """A CNN-RNN of the paper's size, embedding 64 and LSTM 512, that was taught a world's labels."""
+def trained_model(num_labels: int) -> tuple[CNNRNN, SyntheticData]:
+    """A CNN-RNN of the paper's size, embedding 64 and LSTM 512, trained on synthetic data."""
     with torch.random.fork_rng(devices=[]), torch.enable_grad():
         torch.manual_seed(0)
         backbone = Backbone(BackboneConfig.of("tf_efficientnet_lite0"))  # for the size of its features; it never runs
         model = CNNRNN(ModelConfig(num_labels, embedding_dim=64, hidden_dim=512), backbone)
-        world = World(num_labels, backbone.feature_dim)
+        data = SyntheticData(num_labels, backbone.feature_dim)
         optimizer = torch.optim.AdamW(head(model), lr=3e-3)
         for _ in range(_STEPS):
-            feature, labels = world.images(_BATCH)
-            inputs, targets = world.vocabulary.encode(labels)
+            feature, labels = data.images(_BATCH)
+            inputs, targets = data.vocabulary.encode(labels)
             loss = sequence_loss(teacher_forced_logits(model, feature, inputs), targets)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-    return model.eval().requires_grad_(False), world
+    return model.eval().requires_grad_(False), data
 
 
-def untaught(num_labels: int, depth: int) -> Callable[[int], list[Trace]]:
-    """Beam search, beam 8, for so many images, by a head of the paper's size whose paths have `depth` labels: what it
-    costs, without the hours that so many labels take to teach."""
+def untrained_search(num_labels: int, depth: int) -> Callable[[int], list[Trace]]:
+    """Beam search, beam 8, for so many images, by a head of the paper's size whose paths have `depth` labels: its
+    cost is that of a trained model, whose training would take hours."""
     backbone = Backbone(BackboneConfig.of("tf_efficientnet_lite0"))  # for the size of its features; it never runs
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
@@ -77,9 +77,9 @@ def untaught(num_labels: int, depth: int) -> Callable[[int], list[Trace]]:
 
         def step(tokens: Tensor, live: Tensor, state: State) -> tuple[Tensor, State]:
             *recurrent, emitted = state  # emitted: (row,) how many labels
-            logits, grown = model.step(tokens, image[live], tuple(recurrent))
+            logits, next_state = model.step(tokens, image[live], tuple(recurrent))
             logits[:, model.end] += torch.where(emitted < depth, -50.0, 50.0)
-            return logits, (*grown, emitted + 1)
+            return logits, (*next_state, emitted + 1)
 
         return beam_search(step, (*model.initial_state(images), torch.zeros(images)), labels, beam=8)
 

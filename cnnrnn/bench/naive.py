@@ -40,8 +40,8 @@ def _search_one(model: CNNRNN, feature: Tensor, beam: int) -> tuple[tuple[int, .
             values, labels = log_probs[row, : model.end].topk(min(beam, model.end))
             for value, label in zip(values.tolist(), labels.tolist(), strict=True):
                 if value > -torch.inf:
-                    kept = tuple(part[row : row + 1] for part in state)
-                    longer.append(_Prefix((*prefix.tokens, label), prefix.log_prob + value, kept))
+                    row_state = tuple(part[row : row + 1] for part in state)
+                    longer.append(_Prefix((*prefix.tokens, label), prefix.log_prob + value, row_state))
         finished = sorted(finished, reverse=True)[:beam]
         prefixes = sorted(longer, key=lambda prefix: -prefix.log_prob)[:beam]
         if len(finished) == beam and prefixes and prefixes[0].log_prob < finished[-1][0]:

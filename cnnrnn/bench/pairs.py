@@ -1,4 +1,4 @@
-"""What is timed: each line of the bench, and the reference as a competent user would write it."""
+"""The timed pairs: each line of the bench, and the reference as a competent user would write it."""
 
 from __future__ import annotations
 
@@ -28,23 +28,23 @@ from cnnrnn.inference.predictor import Predictor, decode_batch, encode
 from cnnrnn.training.losses import sequence_loss
 
 _BATCH, _BEAM, _LABELS = 64, 8, 80
-_FEW_IMAGES = 16  # of very many labels, whose probabilities are kept at every step
+_VOCABULARY_IMAGES = 16  # of very many labels, whose probabilities are stored at every step
 
 
 def searches() -> Iterator[Pair]:
     """Beam search against one image after the other, and against `generate` where transformers is installed."""
-    model, world = models.taught(_LABELS)
-    names = world.vocabulary.labels
-    feature, _ = world.images(_BATCH)
+    model, data = models.trained_model(_LABELS)
+    names = data.vocabulary.labels
+    feature, _ = data.images(_BATCH)
     best = [trace.paths[0].tokens for trace in decode(model, feature, names, _BEAM)]
-    alike = _same(best, [path for path, _ in naive.search(model, feature, _BEAM)])
+    agreement = _agreement(best, [path for path, _ in naive.search(model, feature, _BEAM)])
     yield Pair(
         f"beam search, {_BATCH} images, beam {_BEAM}, {_LABELS} labels",
         "one image after the other, in Python",
         lambda: decode(model, feature, names, _BEAM),
         lambda: naive.search(model, feature, _BEAM),
         at_least=12,
-        remark=f"same best path for {alike}",
+        remark=f"same best path for {agreement}",
     )
     try:
         from cnnrnn.bench.generate import Generate
@@ -53,20 +53,20 @@ def searches() -> Iterator[Pair]:
     generate = Generate(model)
     for batch, goal in ((_BATCH, 6.0), (1, 2.0)):
         part = feature[:batch]
-        alike = _same(best[:batch], generate.search(part, _BEAM))
+        agreement = _agreement(best[:batch], generate.search(part, _BEAM))
         yield Pair(
             f"beam search, {batch} images, beam {_BEAM}, {_LABELS} labels",
             f"transformers' generate(num_beams={_BEAM})",
             lambda part=part: decode(model, part, names, _BEAM),  # type: ignore[misc]
             lambda part=part: generate.search(part, _BEAM),  # type: ignore[misc]
             at_least=goal,
-            remark=f"same best path for {alike}",
+            remark=f"same best path for {agreement}",
         )
 
 
 def growth() -> Iterator[Pair]:
     """More labels and wider beams, against fewer and narrower ones."""
-    (small, few_labels), (large, many_labels) = models.taught(20), models.taught(1000)
+    (small, few_labels), (large, many_labels) = models.trained_model(20), models.trained_model(1000)
     few, _ = few_labels.images(_BATCH)
     many, _ = many_labels.images(_BATCH)
     yield Pair(
@@ -77,13 +77,13 @@ def growth() -> Iterator[Pair]:
         at_most=50,
         remark="50 times as many labels",
     )
-    model, world = models.taught(_LABELS)
-    feature, _ = world.images(_BATCH)
+    model, data = models.trained_model(_LABELS)
+    feature, _ = data.images(_BATCH)
     yield Pair(
         "beam 64",
         "beam 8",
-        lambda: decode(model, feature, world.vocabulary.labels, 64),
-        lambda: decode(model, feature, world.vocabulary.labels, 8),
+        lambda: decode(model, feature, data.vocabulary.labels, 64),
+        lambda: decode(model, feature, data.vocabulary.labels, 8),
         at_most=6,
         remark="8 times as wide",
     )
@@ -92,16 +92,16 @@ def growth() -> Iterator[Pair]:
 def vocabulary() -> Iterator[Pair]:
     """Very many labels, by heads of the paper's size with random weights that are made to end after five labels."""
     for few, many in ((1_000, 10_000), (10_000, 100_000)):
-        by_few, by_many = models.untaught(few, depth=5), models.untaught(many, depth=5)
-        kept = sum(step.probs.nbytes for step in by_many(1)[0].steps)
+        by_few, by_many = models.untrained_search(few, depth=5), models.untrained_search(many, depth=5)
+        trace_bytes = sum(step.probs.nbytes for step in by_many(1)[0].steps)
         yield Pair(
-            f"{many:,} labels, {_FEW_IMAGES} images, beam {_BEAM}",
+            f"{many:,} labels, {_VOCABULARY_IMAGES} images, beam {_BEAM}",
             f"{few:,} labels",
-            lambda by_many=by_many: by_many(_FEW_IMAGES),  # type: ignore[misc]
-            lambda by_few=by_few: by_few(_FEW_IMAGES),  # type: ignore[misc]
+            lambda by_many=by_many: by_many(_VOCABULARY_IMAGES),  # type: ignore[misc]
+            lambda by_few=by_few: by_few(_VOCABULARY_IMAGES),  # type: ignore[misc]
             at_most=15,
             rounds=3,
-            remark=f"10 times as many labels; an image's trace keeps {kept / 1e6:.1f} MB",
+            remark=f"10 times as many labels; an image's trace keeps {trace_bytes / 1e6:.1f} MB",
         )
 
 
@@ -167,7 +167,7 @@ def folder(checkpoint: Checkpoint, images: list[Path], engine: str | None) -> It
         return [() if isinstance(result, str) else result.paths[0].tokens for result in results]
 
     used = fast.engine
-    same = _same(best_paths(fast), best_paths(exact)) if used != "torch" else "all, it is torch"
+    same = _agreement(best_paths(fast), best_paths(exact)) if used != "torch" else "all, it is torch"
     yield Pair(
         f"predict, {len(images)} images, {used}",
         "timm's backbone, eager, batches of 16, PIL in the loop",
@@ -180,19 +180,19 @@ def folder(checkpoint: Checkpoint, images: list[Path], engine: str | None) -> It
 
 
 def cached_training() -> Iterator[Pair]:
-    """An epoch on features that were computed before, against reading them from a disk that has to be asked."""
-    taught, world = models.taught(_LABELS)
-    model = copy.deepcopy(taught).requires_grad_(True)
+    """An epoch on features that were computed before, against reading them from disk."""
+    trained, data = models.trained_model(_LABELS)
+    model = copy.deepcopy(trained).requires_grad_(True)
     head = models.head(model)
     count = 20_000
-    feature, label_sets = world.images(count)
-    with TemporaryDirectory(dir=".") as place:  # not /tmp, which may be memory
-        file = Path(place) / "features.npy"
+    feature, label_sets = data.images(count)
+    with TemporaryDirectory(dir=".") as directory:  # not /tmp, which may be memory
+        file = Path(directory) / "features.npy"
         np.save(file, feature.numpy())
-        inputs, targets = world.vocabulary.encode(label_sets)
+        inputs, targets = data.vocabulary.encode(label_sets)
 
         def read() -> Iterator[tuple[slice, Tensor]]:
-            _forget(file)
+            _drop_from_page_cache(file)
             features = np.load(file, mmap_mode="r", allow_pickle=False)
             for first in range(0, count, _BATCH):
                 rows = slice(first, first + _BATCH)
@@ -215,8 +215,8 @@ def cached_training() -> Iterator[Pair]:
         )
 
 
-def _forget(file: Path) -> None:
-    """So that it is read from the disk again, not from the system's memory."""
+def _drop_from_page_cache(file: Path) -> None:
+    """Drop a file from the page cache, so that it is read from the disk again."""
     with file.open("rb") as opened:
         os.fsync(opened.fileno())
         os.posix_fadvise(opened.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
@@ -240,6 +240,6 @@ def start() -> Iterator[Pair]:
     )
 
 
-def _same(one: list[tuple[int, ...]], other: list[tuple[int, ...]]) -> str:
+def _agreement(one: list[tuple[int, ...]], other: list[tuple[int, ...]]) -> str:
     same = sum(a == b for a, b in zip(one, other, strict=True))
     return f"{100 * same / len(one):.1f} %"

@@ -11,7 +11,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Pair:
-    """What is compared, and which ratio of their times is good enough."""
+    """Two functions to compare, and the ratio of their times to reach."""
 
     what: str
     reference: str  # what `theirs` is

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -134,7 +135,7 @@ def evaluate(
         report_failures(report["errors"], len(data.samples))
 
 
-def _print_report(name: str, report: dict[str, Any]) -> None:
+def _print_report(name: str, report: Mapping[str, Any]) -> None:
     from rich.columns import Columns
 
     from cnnrnn.evaluation.paper import MEASURED, QUOTED

@@ -41,8 +41,8 @@ def print_split_warnings(*splits: Split) -> None:
     """The size of each split, and what looks odd in it, before training or evaluation begins."""
     for split in splits:
         notes.print(f"{escape(split.name)}: {len(split.samples)} images, {len(split.labels)} labels")
-        for remark in split.remarks:
-            notes.print(f"  [yellow]{escape(remark)}[/]", soft_wrap=True)
+        for warning in split.warnings:
+            notes.print(f"  [yellow]{escape(warning)}[/]", soft_wrap=True)
 
 
 def command_line() -> str:

@@ -33,5 +33,5 @@ def write_projection(folder: Path, seed: int) -> Path:
     from cnnrnn.label_space import projection
 
     loaded = Checkpoint.load(folder)
-    projection.write_projection(folder, loaded.rnn.label_vectors(), loaded.weights_hash, seed)
+    projection.record(folder, loaded.rnn.label_vectors(), loaded.weights_hash, seed)
     return folder / projection.PROJECTION

@@ -2,77 +2,12 @@
 
 from __future__ import annotations
 
-import zlib
-from collections.abc import Callable, Collection
-from dataclasses import dataclass, replace
+from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
+from cnnrnn.data.split import Box, Boxes, DataError, Options, Sample, Split
 
-from cnnrnn.utils.errors import UserError
-
-
-class DataError(UserError):
-    """A data set that can't be read; the message says what was looked for, where, and what to do."""
-
-
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """One image and what is known of it. The file is not opened before somebody asks for its pixels."""
-
-    image: Path
-    labels: Collection[str]  # without repeats; a tuple takes a fifth of a frozenset's memory
-    ignored: Collection[str] = ()  # neither right nor wrong here, such as VOC's difficult objects
-
-
-Box = tuple[float, float, float, float]  # left, top, right, bottom, in pixels of the upright image
-Boxes = dict[str, list[Box]]  # of every label
-
-
-@dataclass(frozen=True)
-class Split:
-    """One split of a data set."""
-
-    name: str  # for people, such as "voc0712 train"
-    labels: tuple[str, ...]  # all the data set's labels, also those that this split lacks
-    samples: tuple[Sample, ...]
-    remarks: tuple[str, ...] = ()  # what was left out or looks odd, for the person who trains on it
-    boxes: Callable[[Sample], Boxes] | None = None  # where an image's objects are, if the data set says; DataError
-
-    def hold_out(self, fraction: float) -> tuple[Split, Split]:
-        """This split without a share of its images, and that share; by file name, so always the same ones."""
-        held = [zlib.crc32(sample.image.name.encode()) < fraction * 2**32 for sample in self.samples]
-        kept = tuple(sample for sample, out in zip(self.samples, held, strict=True) if not out)
-        rest = tuple(sample for sample, out in zip(self.samples, held, strict=True) if out)
-        if not kept or not rest:
-            raise DataError(f"holding out {fraction:g} of {len(self.samples)} images leaves nothing on one side")
-        share = f"{100 * fraction:g} %"
-        return replace(self, name=f"{self.name} without {share}", samples=kept), replace(
-            self, name=f"{share} of {self.name}", samples=rest, remarks=()
-        )
-
-    def truth(self, labels: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
-        """Which image has which of `labels`, and which pairs are ignored: two bool (image, label).
-
-        Raises DataError if the split has a label that is not among them.
-        """
-        if unknown := set(self.labels) - set(labels):
-            raise DataError(f"the model doesn't know these labels of {self.name}: {', '.join(sorted(unknown))}")
-        rank = {label: index for index, label in enumerate(labels)}
-        truth = np.zeros((len(self.samples), len(labels)), dtype=bool)
-        ignored = np.zeros_like(truth)
-        for row, sample in enumerate(self.samples):
-            for array, names in ((truth, sample.labels), (ignored, sample.ignored)):
-                array[row, [rank[name] for name in names]] = True
-        return truth, ignored
-
-
-@dataclass(frozen=True)
-class Options:
-    """What only some formats need."""
-
-    download: bool = False  # fetch what is missing, where there is an official address
-    separator: str = ";"  # between the labels of a CSV's cell
+__all__ = ["DATASETS", "Box", "Boxes", "DataError", "Options", "Sample", "Split", "load_split"]
 
 
 Loader = Callable[[Path, str, Options], Split]  # root, split, options
@@ -133,7 +68,10 @@ DATASETS: dict[str, Loader] = {
 }
 
 
-def load_split(dataset: str, root: Path, split: str, options: Options = Options()) -> Split:
+_NO_OPTIONS = Options()
+
+
+def load_split(dataset: str, root: Path, split: str, options: Options = _NO_OPTIONS) -> Split:
     """Read one split of a data set by name; no image is opened. Raises DataError."""
     if dataset not in DATASETS:
         raise DataError(f"no data set '{dataset}'; choose one of {', '.join(DATASETS)}")

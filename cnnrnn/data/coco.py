@@ -11,11 +11,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from cnnrnn.data import Boxes, DataError, Sample, Split
+from cnnrnn.data.split import Boxes, DataError, Sample, Split
 
 SPLITS = ("train", "val")
-_HOST = "http://images.cocodataset.org"
-_MD5 = {
+HOST = "http://images.cocodataset.org"
+MD5 = {
     "annotations_trainval2014.zip": "0a379cfc70b0e71301e0f377548639bd",
     "train2014.zip": "0da8c0bd3d6becc4dcb32757491aca88",
     "val2014.zip": "a3d79f5ed8d289b7a7554ce06a5782b3",
@@ -26,7 +26,7 @@ _MD5 = {
 
 
 def load(root: Path, year: str, split: str, download: bool = False) -> Split:
-    """A split with all 80 labels, by their official ids; an image without objects has no label and counts.
+    """A split with all 80 labels, by their official ids; an image without objects is kept, with no labels.
 
     Crowd annotations count as their label. With `download`, what is missing is fetched first. Raises DataError where
     a file is missing or damaged.
@@ -38,7 +38,7 @@ def load(root: Path, year: str, split: str, download: bool = False) -> Split:
         _download(root, year, split)
     content = _read(path)
     try:
-        names = _names(content)
+        names = _category_names(content)
         labels: dict[int, set[str]] = defaultdict(set)
         for annotation in content["annotations"]:
             labels[annotation["image_id"]].add(names[annotation["category_id"]])
@@ -47,23 +47,23 @@ def load(root: Path, year: str, split: str, download: bool = False) -> Split:
             for image in content["images"]
         )
     except (KeyError, TypeError) as error:
-        raise _odd(path, error) from None
-    # Read again for whoever asks: all of COCO's boxes take more memory than the rest of a training set.
+        raise _format_error(path, error) from None
+    # Boxes are read only on demand: all of COCO's boxes take more memory than the rest of a training set.
     boxes = cache(lambda: _boxes(path))
     return Split(f"coco{year} {split}", tuple(names.values()), samples, boxes=lambda sample: boxes()[sample.image.name])
 
 
-def _names(content: Any) -> dict[int, str]:
+def _category_names(content: Any) -> dict[int, str]:
     """All labels, in the order of their ids."""
     categories = sorted(content["categories"], key=lambda category: category["id"])
     return {category["id"]: category["name"] for category in categories}
 
 
 def _boxes(path: Path) -> dict[str, Boxes]:
-    """Of every image, by its file's name. Raises DataError."""
+    """The boxes of every image, by file name. Raises DataError."""
     content = _read(path)
     try:
-        names = _names(content)
+        names = _category_names(content)
         boxes: dict[int, Boxes] = {image["id"]: {} for image in content["images"]}
         for annotation in content["annotations"]:
             left, top, width, height = annotation["bbox"]
@@ -71,23 +71,23 @@ def _boxes(path: Path) -> dict[str, Boxes]:
             boxes[annotation["image_id"]].setdefault(names[annotation["category_id"]], []).append(box)
         return {image["file_name"]: boxes[image["id"]] for image in content["images"]}
     except (KeyError, TypeError, ValueError) as error:
-        raise _odd(path, error) from None
+        raise _format_error(path, error) from None
 
 
-def _odd(path: Path, error: Exception) -> DataError:
+def _format_error(path: Path, error: Exception) -> DataError:
     return DataError(f"{path} is no instance annotation of COCO: {error} is missing or wrong")
 
 
 def _download(root: Path, year: str, split: str) -> None:
     from cnnrnn.data.download import Archive, fetch
 
-    wanted = {
+    required = {
         root / "annotations" / f"instances_{split}{year}.json": f"annotations/annotations_trainval{year}.zip",
         root / f"{split}{year}": f"zips/{split}{year}.zip",
     }
-    for place, file in wanted.items():
-        if not place.exists():
-            fetch(Archive(f"{_HOST}/{file}", _MD5[file.split("/")[1]]), root)
+    for path, file in required.items():
+        if not path.exists():
+            fetch(Archive(f"{HOST}/{file}", MD5[file.split("/")[1]]), root)
 
 
 def _read(path: Path) -> dict[str, Any]:

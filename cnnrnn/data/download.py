@@ -1,4 +1,4 @@
-"""Official archives: fetched where the last attempt stopped, checked, and unpacked."""
+"""Official archives: downloaded with resume, verified and unpacked."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from pathlib import Path
 
 from torchvision.datasets.utils import extract_archive
 
-from cnnrnn.data import DataError
+from cnnrnn.data.split import DataError
 
 _CHUNK = 1024 * 1024
-_PATIENCE = 30  # seconds without a byte
+_TIMEOUT = 30  # seconds without a byte
 
 
 @dataclass(frozen=True)
 class Archive:
     url: str
-    md5: str  # as its publishers, or many who use it, give it; against damage, not against malice
+    md5: str  # as its publishers or common tools list it; it detects damage, not tampering
 
     @property
     def name(self) -> str:
@@ -27,9 +27,9 @@ class Archive:
 
 
 def fetch(archive: Archive, root: Path) -> None:
-    """Download an archive into `root` and unpack it there; a finished download is not asked for again.
+    """Download an archive into `root` and unpack it there; a finished download is not repeated.
 
-    Raises DataError offline, or when the checksum is wrong; what has arrived by then is kept for the next try.
+    Raises DataError offline, or when the checksum is wrong; a partial download is kept for the next attempt.
     """
     root.mkdir(parents=True, exist_ok=True)
     path, part = root / archive.name, root / f"{archive.name}.part"
@@ -43,23 +43,23 @@ def fetch(archive: Archive, root: Path) -> None:
             ) from error
         if _md5(part) != archive.md5:
             part.unlink()
-            raise DataError(f"{archive.name} arrived damaged (wrong checksum) and was thrown away; try again")
+            raise DataError(f"{archive.name} arrived damaged (wrong checksum) and was deleted; try again")
         part.rename(path)
     extract_archive(str(path), str(root))
 
 
 def _resume(url: str, part: Path) -> None:
-    have = part.stat().st_size if part.exists() else 0
-    request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
+    offset = part.stat().st_size if part.exists() else 0
+    request = urllib.request.Request(url, headers={"Range": f"bytes={offset}-"} if offset else {})
     try:
-        with urllib.request.urlopen(request, timeout=_PATIENCE) as response:
-            resumed = response.status == 206  # a server that knows no ranges sends all of it again
-            expected = int(response.headers.get("Content-Length", 0)) + (have if resumed else 0)
+        with urllib.request.urlopen(request, timeout=_TIMEOUT) as response:
+            resumed = response.status == 206  # a server without range support sends the whole file
+            expected = int(response.headers.get("Content-Length", 0)) + (offset if resumed else 0)
             with part.open("ab" if resumed else "wb") as file:
                 while chunk := response.read(_CHUNK):
                     file.write(chunk)
     except urllib.error.HTTPError as error:
-        if error.code != 416:  # nothing beyond what is here already
+        if error.code != 416:  # 416: the file is already complete
             raise
         return
     if expected and part.stat().st_size < expected:

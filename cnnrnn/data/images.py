@@ -1,4 +1,4 @@
-"""The one door for images: bytes or a path in, a safe upright RGB image out, or an error in one line."""
+"""Safe image loading: turns bytes or a path into an upright RGB image, or raises a one-line error."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from cnnrnn.utils.errors import UserError, summarize_error
 
-# By list, not by whatever Pillow has installed: EPS starts Ghostscript, PSD and others are rarely fuzzed.
+# An explicit list instead of all of Pillow's formats: EPS starts Ghostscript, PSD and others are rarely fuzzed.
 FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "TIFF", "BMP")
 SUFFIXES = (".jpg", ".jpeg", ".png", ".gif", ".webp", ".tif", ".tiff", ".bmp")
 # Whatever a file says it is, opening it takes less than 500 MB: all pixels are in memory, of a WebP four times, except
@@ -20,17 +20,17 @@ SUFFIXES = (".jpg", ".jpeg", ".png", ".gif", ".webp", ".tif", ".tiff", ".bmp")
 MAX_PIXELS = 24_000_000
 MAX_PIXELS_SCALED = 65_000_000
 LONGEST = 65_535  # pixels of a side, as long as a JPEG's can be; Pillow keeps as much for a row as for three pixels
-LIMIT = "CNNRNN_MAX_MEGAPIXELS"  # the variable by which whoever starts the program sets both
+LIMIT = "CNNRNN_MAX_MEGAPIXELS"  # environment variable that overrides both limits
 _SIXTEEN_BIT = 257.0  # 65535 / 255
-_STRIP = 256  # rows that are converted at a time
+_STRIP = 256  # rows converted at a time
 
 
 class ImageError(UserError):
-    """An image that can't be used; the message is one line for a person and says what to do."""
+    """An image that can't be used; the message is one line and tells the user what to do."""
 
 
 def open_image(source: bytes | Path, max_side: int | None = None) -> Image.Image:
-    """Read an image from a stranger.
+    """Read an untrusted image.
 
     Upright (EXIF rotation applied), first frame of an animation, transparency laid on white, 16-bit and
     floating-point grey rescaled to 8 bits, CMYK converted. With ``max_side`` the longer side comes out no
@@ -67,7 +67,7 @@ def open_image(source: bytes | Path, max_side: int | None = None) -> Image.Image
 
 
 def max_pixels(im: Image.Image, max_side: int | None) -> int:
-    """How many it may have. Raises UserError if the variable that sets it holds no number."""
+    """The pixel limit for this image. Raises UserError if the environment variable is not a number."""
     megapixels = os.environ.get(LIMIT)
     if megapixels is None:
         scaled = max_side is not None and im.format in ("JPEG", "MPO") and im.mode != "CMYK"
@@ -78,23 +78,23 @@ def max_pixels(im: Image.Image, max_side: int | None) -> int:
 
 
 def _check_size(im: Image.Image, max_side: int | None) -> None:
-    """Before any pixel is decoded: a 24 KB PNG can hold 200 megapixels."""
+    """Check the size before any pixel is decoded: a 24 KB PNG can hold 200 megapixels."""
     if max(im.size) > LONGEST:
         raise ImageError(f"{im.width} × {im.height}: a side has more than {LONGEST:,} pixels; cut or scale it first")
-    most = max_pixels(im, max_side)
-    if im.width * im.height > most:
+    limit = max_pixels(im, max_side)
+    if im.width * im.height > limit:
         raise ImageError(
-            f"{im.width} × {im.height} pixels is more than {most / 10**6:g} megapixels, the most for {im.format}; "
+            f"{im.width} × {im.height} pixels is more than {limit / 10**6:g} megapixels, the most for {im.format}; "
             f"scale it down first, or start the program with {LIMIT}={-(-im.width * im.height // 10**6)}"
         )
 
 
 def _reduce(im: Image.Image, max_side: int | None) -> Image.Image:
-    """Whole-number reduction before anything else is made of the image: a large scan stays small."""
+    """Shrink by a whole number before any conversion, so that a large scan takes little memory."""
     factor = max(im.size) // max_side if max_side is not None else 1
     if factor <= 1:
         return im
-    if im.mode in ("1", "P", "PA"):  # what can't be averaged
+    if im.mode in ("1", "P", "PA"):  # modes that can't be averaged
         return im.convert("RGBA" if im.has_transparency_data else "RGB").reduce(factor)
     if im.mode.startswith("I;16"):
         return im.convert("I").reduce(factor).convert("I;16")
@@ -107,16 +107,16 @@ def _to_rgb(im: Image.Image) -> Image.Image:
     if im.mode in ("I", "F"):
         low, high = _range(im)
         scale = 255 / (high - low) if high > low else 0.0
-        return _by_strips(im, lambda strip: _grey((_finite(strip) - low) * scale))
+        return _by_strips(im, lambda strip: _gray((_finite(strip) - low) * scale))
     if im.mode.startswith("I;16"):
-        return _by_strips(im, lambda strip: _grey(np.asarray(strip) / _SIXTEEN_BIT))
+        return _by_strips(im, lambda strip: _gray(np.asarray(strip) / _SIXTEEN_BIT))
     if im.has_transparency_data:
         return _by_strips(im, _on_white)
     return im.convert("RGB")
 
 
 def _by_strips(im: Image.Image, convert: Callable[[Image.Image], Image.Image]) -> Image.Image:
-    """What takes several times an image's memory is done to a few rows at a time."""
+    """Convert strip by strip, since conversion takes several times an image's memory."""
     rgb = Image.new("RGB", im.size)
     for top, strip in _strips(im):
         rgb.paste(convert(strip), (0, top))
@@ -134,12 +134,12 @@ def _on_white(im: Image.Image) -> Image.Image:
     return Image.alpha_composite(white, im.convert("RGBA")).convert("RGB")
 
 
-def _grey(values: np.ndarray) -> Image.Image:
+def _gray(values: np.ndarray) -> Image.Image:
     return Image.fromarray(values.clip(0, 255).round().astype(np.uint8)).convert("RGB")
 
 
 def _range(im: Image.Image) -> tuple[float, float]:
-    """32-bit grey has no agreed range: its own minimum and maximum become black and white."""
+    """32-bit gray has no agreed range: its own minimum and maximum become black and white."""
     ranges = [(values.min(), values.max()) for values in (_finite(strip) for _, strip in _strips(im))]
     return float(min(low for low, _ in ranges)), float(max(high for _, high in ranges))
 

@@ -1,4 +1,4 @@
-"""Images of a list of files as batches of tensors, decoded beside the network in worker processes, or in threads."""
+"""Images of a list of files as batches of tensors, decoded in worker processes or threads while the network runs."""
 
 from __future__ import annotations
 
@@ -16,20 +16,21 @@ from torch.utils.data import DataLoader, Dataset
 
 from cnnrnn.data.images import ImageError, open_image
 
-_FEW = 64  # images for which starting worker processes costs more than it saves
+_MIN_IMAGES_FOR_WORKERS = 64  # for so few images, starting worker processes costs more than it saves
 
-_MOST, _MOST_GPU = 4, 16  # worker processes: a processor has the network to run, too; a GPU waits for images
+# Worker processes: on a CPU the network needs cores, too; a GPU would wait for images.
+_MAX_WORKERS, _MAX_WORKERS_GPU = 4, 16
 
-_AHEAD = 2  # batches that threads read while the network has one
+_PREFETCHED_BATCHES = 2  # batches that threads read while the network has one
 
 CPU = torch.device("cpu")
-Item = tuple[int, Tensor | None, str]  # an image's index, itself (3, size, size), why it can't be read
+Item = tuple[int, Tensor | None, str]  # index of the image, pixels (3, size, size), error
 Batch = tuple[list[int], Tensor, dict[int, str]]  # indices read, (batch, 3, size, size), errors by index
-Place = TypeVar("Place")  # of an image: a path, a URI
+Source = TypeVar("Source")  # where an image is stored: a path or a URI
 
 
-class Images(Dataset[Item], Generic[Place]):
-    """An image is opened when it is asked for; one that can't be read comes with the reason.
+class Images(Dataset[Item], Generic[Source]):
+    """Opens an image when it is indexed; an image that can't be read comes with its error message.
 
     `open_image` takes one of `paths` and the longest side in pixels, and raises ImageError. With a `seed`, what the
     transform draws for an image follows from it and the image's index.
@@ -37,10 +38,10 @@ class Images(Dataset[Item], Generic[Place]):
 
     def __init__(
         self,
-        paths: Sequence[Place],
+        paths: Sequence[Source],
         transform: Callable[[Image.Image], Tensor],
         max_side: int,
-        open_image: Callable[[Place, int], Image.Image],
+        open_image: Callable[[Source, int], Image.Image],
         seed: int | None = None,
     ) -> None:
         self.paths, self.transform, self.max_side, self.seed = paths, transform, max_side, seed
@@ -67,7 +68,7 @@ def _collate(items: Sequence[Item]) -> Batch:
     return (
         [index for index, _ in read],
         images,
-        {index: why for index, tensor, why in items if tensor is None},
+        {index: reason for index, tensor, reason in items if tensor is None},
     )
 
 
@@ -77,26 +78,27 @@ def batches(
     image_size: int,
     batch_size: int,
     order: Sequence[int] | None = None,
-    share: slice = slice(None),
+    shard: slice = slice(None),
     seed: int | None = None,
     device: torch.device = CPU,
 ) -> Iterator[Batch]:
     """Batches in the given order (default: as listed). Images are read at up to twice `image_size`. For a GPU they
     lie in pinned memory, from which `to_device` takes them without waiting.
 
-    Of every batch only a share is read, by default all; it may be empty. With a `seed`, what the transform draws
-    for an image follows from it and the image's index, whichever process draws it.
+    `shard` selects which images of every batch are read, by default all; a shard may be empty. With a `seed`, the
+    random numbers of the transform follow from it and the image's index, in whichever process it runs.
     """
     order = range(len(paths)) if order is None else order
     gpu = device.type == "cuda"
-    workers = 0 if len(paths) <= _FEW else min(_MOST_GPU if gpu else _MOST, os.cpu_count() or 1)
-    shares: list[Sequence[int]] = [
-        order[start : start + batch_size][share] for start in range(0, len(order), batch_size)
+    max_workers = min(_MAX_WORKERS_GPU if gpu else _MAX_WORKERS, os.cpu_count() or 1)
+    workers = 0 if len(paths) <= _MIN_IMAGES_FOR_WORKERS else max_workers
+    shards: list[Sequence[int]] = [
+        order[start : start + batch_size][shard] for start in range(0, len(order), batch_size)
     ]
     return iter(
         DataLoader(
             Images(paths, transform, 2 * image_size, open_image, seed),
-            batch_sampler=shares,  # type: ignore[arg-type]  # torch wants lists; ranges are smaller
+            batch_sampler=shards,  # type: ignore[arg-type]  # torch wants lists; ranges are smaller
             collate_fn=_collate,
             num_workers=workers,
             pin_memory=gpu,
@@ -105,26 +107,26 @@ def batches(
 
 
 def to_device(device: torch.device, images: Tensor) -> Tensor:
-    """From pinned memory a batch travels while the GPU and this program do something else."""
+    """Copy a batch to the device; from pinned memory the copy is asynchronous."""
     return images.to(device, non_blocking=images.is_pinned())
 
 
 def batches_by_threads(
-    places: Sequence[Place],
-    open_image: Callable[[Place, int], Image.Image],
+    sources: Sequence[Source],
+    open_image: Callable[[Source, int], Image.Image],
     transform: Callable[[Image.Image], Tensor],
     image_size: int,
     batch_size: int,
     threads: int,
 ) -> Iterator[Batch]:
-    """As `batches`, for a process that can't have processes of its own; at most `threads` images are open at once."""
-    images = Images(places, transform, 2 * image_size, open_image)
-    waiting: deque[list[Future[Item]]] = deque()
+    """Like `batches`, for a process that can't start worker processes; at most `threads` images are open at once."""
+    images = Images(sources, transform, 2 * image_size, open_image)
+    pending: deque[list[Future[Item]]] = deque()
     with ThreadPoolExecutor(threads) as pool:
-        for first in range(0, len(places), batch_size):
-            some = range(first, min(first + batch_size, len(places)))
-            waiting.append([pool.submit(images.__getitem__, index) for index in some])
-            if len(waiting) > _AHEAD:
-                yield _collate([future.result() for future in waiting.popleft()])
-        while waiting:
-            yield _collate([future.result() for future in waiting.popleft()])
+        for first in range(0, len(sources), batch_size):
+            chunk = range(first, min(first + batch_size, len(sources)))
+            pending.append([pool.submit(images.__getitem__, index) for index in chunk])
+            if len(pending) > _PREFETCHED_BATCHES:
+                yield _collate([future.result() for future in pending.popleft()])
+        while pending:
+            yield _collate([future.result() for future in pending.popleft()])

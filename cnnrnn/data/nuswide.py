@@ -12,21 +12,21 @@ from pathlib import Path
 
 import numpy as np
 
-from cnnrnn.data import DataError, Sample, Split
+from cnnrnn.data.split import DataError, Sample, Split
 
 SPLITS = {"train": "Train", "test": "Test"}
-_CHUNK = 4 * 1024 * 1024  # bytes of a tag file that are in memory at once
+CHUNK_BYTES = 4 * 1024 * 1024  # bytes of a tag file that are in memory at once
 
 
 def load_concepts(root: Path, split: str, download: bool = False) -> Split:
-    """The 81 concepts: one file of 0 and 1 per concept, a line for each image of the list."""
+    """The 81 concepts: one file of 0 and 1 per concept, one line per image of the list."""
     part = _part(split, download)
     concepts = tuple(_lines(root / "ConceptsList" / "Concepts81.txt"))
     images = _lines(root / "ImageList" / f"{part}Imagelist.txt")
     truth = np.zeros((len(images), len(concepts)), dtype=bool)  # (image, label)
     for column, concept in enumerate(concepts):
         path = root / "Groundtruth" / "TrainTestLabels" / f"Labels_{concept}_{part}.txt"
-        values = _digits(path, _bytes(path))
+        values = _parse_binary(path, _bytes(path))
         if len(values) != len(images):
             raise DataError(f"{path} has {len(values)} lines, but the image list has {len(images)}")
         truth[:, column] = values
@@ -34,7 +34,7 @@ def load_concepts(root: Path, split: str, download: bool = False) -> Split:
 
 
 def load_tags(root: Path, split: str, download: bool = False) -> Split:
-    """The 1,000 tags: a row of 0 and 1 for each image of the list."""
+    """The 1,000 tags: one row of 0 and 1 per image of the list."""
     part = _part(split, download)
     tags = tuple(_lines(root / "NUS_WID_Tags" / "TagList1k.txt"))
     images = _lines(root / "ImageList" / f"{part}Imagelist.txt")
@@ -47,7 +47,7 @@ def _split(
 ) -> Split:
     """Images without a label are left out, as in the paper; missing files are counted, not fatal."""
     folder = root / "Flickr"
-    present = _present(folder)
+    present = _list_images(folder)
     samples, unlabelled, missing, first = [], 0, 0, 0
     for block in blocks:
         rows, columns = np.nonzero(block)
@@ -62,20 +62,20 @@ def _split(
             else:
                 samples.append(Sample(folder / image, tuple(labels[column] for column in chosen)))
         first += len(block)
-    remarks = [f"{unlabelled} of {first} images have no label and are left out"] if unlabelled else []
-    remarks += [f"{missing} of {first} images are not under {folder} and are left out"] if missing else []
-    return Split(name, labels, tuple(samples), tuple(remarks))
+    warnings = [f"{unlabelled} of {first} images have no label and are left out"] if unlabelled else []
+    warnings += [f"{missing} of {first} images are not under {folder} and are left out"] if missing else []
+    return Split(name, labels, tuple(samples), tuple(warnings))
 
 
-def _present(folder: Path) -> set[str]:
-    """All images by folder/name: one listing per folder is far faster than a look at every file."""
+def _list_images(folder: Path) -> set[str]:
+    """All images as folder/name: listing each folder is far faster than checking every file."""
     if not folder.is_dir():
         raise DataError(f"{folder} is not there; the images of NUS-WIDE are expected under it")
-    found: set[str] = set()
+    present: set[str] = set()
     for entry in os.scandir(folder):
         if entry.is_dir():
-            found.update(f"{entry.name}/{image.name}" for image in os.scandir(entry.path))
-    return found
+            present.update(f"{entry.name}/{image.name}" for image in os.scandir(entry.path))
+    return present
 
 
 def _tag_rows(path: Path, columns: int, rows: int) -> Iterator[np.ndarray]:
@@ -84,8 +84,8 @@ def _tag_rows(path: Path, columns: int, rows: int) -> Iterator[np.ndarray]:
     seen = 0
     try:
         with path.open("rb") as file:
-            while chunk := file.read(_CHUNK):
-                values = np.concatenate([rest, _digits(path, chunk)])
+            while chunk := file.read(CHUNK_BYTES):
+                values = np.concatenate([rest, _parse_binary(path, chunk)])
                 whole = len(values) // columns * columns
                 rest = values[whole:]
                 seen += whole // columns
@@ -96,7 +96,7 @@ def _tag_rows(path: Path, columns: int, rows: int) -> Iterator[np.ndarray]:
         raise DataError(f"{path} has {seen} rows of {columns} tags, but the image list has {rows}")
 
 
-def _digits(path: Path, text: bytes) -> np.ndarray:
+def _parse_binary(path: Path, text: bytes) -> np.ndarray:
     """The zeros and ones of a file, whatever separates them."""
     letters = np.frombuffer(text, dtype=np.uint8)
     digits = letters > ord(" ")

@@ -1,7 +1,7 @@
-"""Rendered scenes of coloured shapes whose co-occurrence is known: small, exact data for tests and demos.
+"""Rendered scenes of colored shapes whose co-occurrence is known: small, exact data for tests and demos.
 
-A square is always on a circle's side, a star never meets a cross, and the rest is independent; so a model of
-label *sets* has something to learn that a model of single labels can't.
+A square only appears together with a circle, a star and a cross never appear together, and the other labels are
+independent; so a model of label *sets* has something to learn that a model of single labels can't.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw
 
-from cnnrnn.data import Box, Boxes, DataError, Sample, Split
+from cnnrnn.data.split import Box, Boxes, DataError, Sample, Split
 
 SIZE = 64  # pixels
 _CELL = 20
@@ -22,28 +22,28 @@ _CELL = 20
 def _polygon(corners: int, turn: float = 0.0, inner: float = 1.0) -> Callable[[ImageDraw.ImageDraw, Box, str], None]:
     """A regular polygon; with `inner` below 1 a star."""
 
-    def draw(canvas: ImageDraw.ImageDraw, box: Box, colour: str) -> None:
+    def draw(canvas: ImageDraw.ImageDraw, box: Box, color: str) -> None:
         x, y, radius = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2, (box[2] - box[0]) / 2
         points = []
         for i in range(2 * corners):
             angle = math.pi * i / corners + turn
             reach = radius * (inner if i % 2 else 1.0)
             points.append((x + reach * math.sin(angle), y - reach * math.cos(angle)))
-        canvas.polygon(points if inner < 1 else points[::2], fill=colour)
+        canvas.polygon(points if inner < 1 else points[::2], fill=color)
 
     return draw
 
 
-def _cross(canvas: ImageDraw.ImageDraw, box: Box, colour: str) -> None:
+def _cross(canvas: ImageDraw.ImageDraw, box: Box, color: str) -> None:
     left, top, right, bottom = box
     third = (right - left) / 3
-    canvas.rectangle((left + third, top, right - third, bottom), fill=colour)
-    canvas.rectangle((left, top + third, right, bottom - third), fill=colour)
+    canvas.rectangle((left + third, top, right - third, bottom), fill=color)
+    canvas.rectangle((left, top + third, right, bottom - third), fill=color)
 
 
 _SHAPES: dict[str, tuple[Callable[[ImageDraw.ImageDraw, Box, str], None], str]] = {
-    "circle": (lambda canvas, box, colour: canvas.ellipse(box, fill=colour), "crimson"),
-    "square": (lambda canvas, box, colour: canvas.rectangle(box, fill=colour), "royalblue"),
+    "circle": (lambda canvas, box, color: canvas.ellipse(box, fill=color), "crimson"),
+    "square": (lambda canvas, box, color: canvas.rectangle(box, fill=color), "royalblue"),
     "triangle": (_polygon(3), "seagreen"),
     "star": (_polygon(5, inner=0.45), "gold"),
     "cross": (_cross, "darkviolet"),
@@ -54,9 +54,11 @@ SPLITS = {"train": 512, "val": 128, "test": 128}  # images
 
 
 def draw_labels(rng: random.Random) -> frozenset[str]:
-    """A label set by the known rules."""
+    """Sample a label set by the rules above."""
     labels = {
-        label for label, chance in (("circle", 0.6), ("triangle", 0.4), ("diamond", 0.25)) if rng.random() < chance
+        label
+        for label, probability in (("circle", 0.6), ("triangle", 0.4), ("diamond", 0.25))
+        if rng.random() < probability
     }
     if "circle" in labels and rng.random() < 0.6:
         labels.add("square")
@@ -66,18 +68,18 @@ def draw_labels(rng: random.Random) -> frozenset[str]:
 
 
 def render(labels: frozenset[str], rng: random.Random) -> tuple[Image.Image, Boxes]:
-    """The shapes in different cells of a 3 × 3 grid, shifted and on a tinted ground; and where they are."""
+    """The shapes in different cells of a 3 × 3 grid, shifted and on a tinted background, and their boxes."""
     ground = tuple(rng.randrange(200, 256) for _ in range(3))
     image = Image.new("RGB", (SIZE, SIZE), ground)
     canvas = ImageDraw.Draw(image)
     cells, boxes = rng.sample(range(9), len(labels)), Boxes()
     for label, cell in zip(sorted(labels), cells, strict=True):
-        draw, colour = _SHAPES[label]
+        draw, color = _SHAPES[label]
         side = rng.uniform(13, 18)
         x = 2 + _CELL * (cell % 3) + rng.uniform(0, _CELL - side)
         y = 2 + _CELL * (cell // 3) + rng.uniform(0, _CELL - side)
         boxes[label] = [(x, y, x + side, y + side)]
-        draw(canvas, boxes[label][0], colour)
+        draw(canvas, boxes[label][0], color)
     return image, boxes
 
 

@@ -1,6 +1,6 @@
-"""A person's own images: a CSV or JSONL file with the columns ``image``, ``labels`` and, if wanted, ``split``.
+"""Custom data sets: a CSV or JSONL file with the columns ``image``, ``labels`` and, optionally, ``split``.
 
-Image paths are relative to the file. In a CSV the labels stand in one cell with a separator; in JSONL they are a
+Image paths are relative to the file. In a CSV the labels are in one cell with a separator; in JSONL they are a
 list. Without a split column every row is ``train``.
 """
 
@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from cnnrnn.data import DataError, Sample, Split
+from cnnrnn.data.split import DataError, Sample, Split
 
-_MANY = 5  # line numbers that a remark names
+_MAX_LINE_NUMBERS = 5  # line numbers listed in a warning
 
 
 @dataclass(frozen=True)
@@ -29,14 +29,14 @@ def load(path: Path, split: str, separator: str = ";") -> Split:
     """The rows of a split, with the labels of all rows. Raises DataError, with the line, for what can't be read.
 
     Rows whose image is missing, stands in an earlier row, or has a label that no row of `train` has (a model
-    can't learn it) are handled and counted in the remarks, with their line numbers.
+    can't learn it) are handled and counted in the warnings, with their line numbers.
     """
     rows = list(_rows(path, separator))
-    taught = {label for row in rows if row.split == "train" for label in row.labels}
-    if not taught:
+    known = {label for row in rows if row.split == "train" for label in row.labels}
+    if not known:
         raise DataError(f"{path}: no row of the split 'train' has a label")
     samples: list[Sample] = []
-    missing, repeated, strange = [], [], []
+    missing, repeated, unknown = [], [], []
     seen: set[str] = set()
     for row in rows:
         if row.split != split:
@@ -47,20 +47,20 @@ def load(path: Path, split: str, separator: str = ";") -> Split:
         elif not image.is_file():
             missing.append(row.line)
         else:
-            if row.labels - taught:
-                strange.append(row.line)
-            samples.append(Sample(image, row.labels & taught))
+            if row.labels - known:
+                unknown.append(row.line)
+            samples.append(Sample(image, row.labels & known))
         seen.add(row.image)
-    remarks = [
-        f"{len(lines)} {what} ({path.name}, {'line' if len(lines) == 1 else 'lines'} {_numbers(lines)})"
-        for what, lines in (
+    warnings = [
+        f"{len(lines)} {problem} ({path.name}, {'line' if len(lines) == 1 else 'lines'} {_numbers(lines)})"
+        for problem, lines in (
             ("left out, the image is missing", missing),
             ("left out, the image stands in an earlier row", repeated),
-            ("with a label that no row of 'train' has; that label is ignored", strange),
+            ("with a label that no row of 'train' has; that label is ignored", unknown),
         )
         if lines
     ]
-    return Split(f"{path.stem} {split}", tuple(sorted(taught)), tuple(samples), tuple(remarks))
+    return Split(f"{path.stem} {split}", tuple(sorted(known)), tuple(samples), tuple(warnings))
 
 
 def _rows(path: Path, separator: str) -> Iterator[_Row]:
@@ -78,8 +78,8 @@ def _rows(path: Path, separator: str) -> Iterator[_Row]:
 def _csv_lines(path: Path, separator: str) -> Iterator[tuple[int, str, list[str], str | None]]:
     with path.open(encoding="utf-8-sig", newline="") as file:
         reader = csv.DictReader(file)
-        if lacking := {"image", "labels"} - set(reader.fieldnames or ()):
-            raise DataError(f"{path}: the first line must name the columns {' and '.join(sorted(lacking))}")
+        if missing := {"image", "labels"} - set(reader.fieldnames or ()):
+            raise DataError(f"{path}: the first line must name the columns {' and '.join(sorted(missing))}")
         try:
             for row in reader:
                 if not row["image"] or row["labels"] is None:
@@ -105,5 +105,5 @@ def _json_lines(path: Path, separator: str) -> Iterator[tuple[int, str, list[str
 
 
 def _numbers(lines: list[int]) -> str:
-    shown = ", ".join(map(str, lines[:_MANY]))
-    return shown + (", …" if len(lines) > _MANY else "")
+    shown = ", ".join(map(str, lines[:_MAX_LINE_NUMBERS]))
+    return shown + (", …" if len(lines) > _MAX_LINE_NUMBERS else "")

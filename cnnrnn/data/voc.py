@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from xml.etree import ElementTree
 
-from cnnrnn.data import Boxes, DataError, Sample, Split
+from cnnrnn.data.split import Boxes, DataError, Sample, Split
 
 LABELS = (
     "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow", "diningtable", "dog",
@@ -94,11 +94,11 @@ def _boxes(sample: Sample) -> Boxes:
 def _from_annotation(path: Path) -> tuple[set[str], set[str]]:
     """A label is positive if one of its objects isn't difficult, ignored if all of them are."""
     objects = _objects(path)
-    found = {(item.findtext("name", ""), item.findtext("difficult", "0").strip() == "1") for item in objects}
-    labels = {name for name, difficult in found if not difficult}
-    if unknown := {name for name, _ in found} - set(LABELS):
+    flags = {(item.findtext("name", ""), item.findtext("difficult", "0").strip() == "1") for item in objects}
+    labels = {name for name, difficult in flags if not difficult}
+    if unknown := {name for name, _ in flags} - set(LABELS):
         raise DataError(f"{path} names objects that are no VOC labels: {', '.join(sorted(unknown))}")
-    return labels, {name for name, _ in found} - labels
+    return labels, {name for name, _ in flags} - labels
 
 
 def _download(root: Path, year: str, split: str) -> None:

@@ -1,7 +1,6 @@
-"""The paper's beam search over label sequences, for a whole batch of images at once.
+"""The paper's beam search over label sequences, for a whole batch of images at once, with a full record of the search.
 
-`beam_search` takes a step function and does not depend on a network; `decode` calls it with the steps of a CNN-RNN.
-Both return a `Trace` per image, which records the whole search.
+`beam_search` takes a step function and does not depend on a network; `decode` calls it with a model's step.
 """
 
 from __future__ import annotations
@@ -27,17 +26,17 @@ StepFunction = Callable[[Tensor, Tensor, State], tuple[Tensor, State]]
 
 @dataclass
 class _Beam:
-    """The current prefixes of the live images, those whose search has not ended; the first axis of every tensor."""
+    """The prefixes of the live images, those whose search is not finished. They are every tensor's first axis."""
 
     image: Tensor  # (live,) index into the batch
     parents: Tensor  # (live, beam)
     tokens: Tensor  # (live, beam)
     log_probs: Tensor  # (live, beam) of the prefixes
-    emitted: Tensor  # (live, beam, L+1) bool: labels that the prefix contains
+    emitted: Tensor  # (live, beam, L+1) bool: the labels that a prefix has already
 
     @classmethod
     def first(cls, batch: int, num_labels: int, device: torch.device) -> _Beam:
-        """The beam of the first step, which holds only the empty prefix."""
+        """The beam of the first step, whose only prefix is the empty one."""
         return cls(
             image=torch.arange(batch, device=device),
             parents=torch.full((batch, 1), ROOT, device=device),
@@ -47,11 +46,9 @@ class _Beam:
         )
 
     def extend(self, continuing: Tensor, rows: Tensor, parents: Tensor, tokens: Tensor, log_probs: Tensor) -> _Beam:
-        """The beam of the next step.
+        """The prefixes of the `continuing` images with one more label, (continuing, beam) each.
 
-        `continuing` (continuing,) are the indices of the live images whose search continues. `parents`, `tokens` and
-        `log_probs` (continuing, beam) describe the new prefixes, and `rows` (continuing · beam,) are their parents as
-        rows of the flattened current beam.
+        `rows` are the indices of their parents among the rows of all live images.
         """
         emitted = self.emitted.flatten(0, 1).index_select(0, rows).view(*tokens.shape, -1)
         emitted.scatter_(2, tokens.unsqueeze(-1), True)
@@ -59,79 +56,69 @@ class _Beam:
 
 
 class _Candidates:
-    """The candidate set: every expanded prefix, finished by END. The N most probable of each image are kept."""
+    """The finished paths: every expanded prefix, followed by END. The N most probable are kept."""
 
-    def __init__(self, batch: int, beam: int, device: torch.device) -> None:
+    def __init__(self, batch: int, kept: int, device: torch.device) -> None:
         self.best = torch.full(
-            (batch, beam), -torch.inf, device=device
-        )  # log-probabilities; -inf where there are fewer
-        self.ends: list[Tensor] = []  # one per step: (batch, beam), -inf for images whose search had ended
+            (batch, kept), -torch.inf, device=device
+        )  # log-probabilities; -inf where there is none yet
+        self.end_log_probs: list[Tensor] = []  # of every step (batch, beam); -inf for finished images
 
     def add(self, image: Tensor, end_log_probs: Tensor) -> Tensor:
-        """Add the candidates of a step.
-
-        Images (live,), log-probabilities of their candidates (live, beam) -> log-probability of each image's N-th best
-        candidate so far (live,), -inf where there are fewer than N.
-        """
-        batch, beam = self.best.shape
-        ends = end_log_probs.new_full((batch, end_log_probs.shape[1]), -torch.inf)
-        self.ends.append(ends.index_copy_(0, image, end_log_probs))
-        best = torch.cat([self.best[image], end_log_probs], dim=1).topk(beam, dim=1).values
+        """Add the finished paths of a step (live, beam) -> the N-th best log-probability of each image (live,)."""
+        batch, kept = self.best.shape
+        padded = end_log_probs.new_full((batch, end_log_probs.shape[1]), -torch.inf)
+        self.end_log_probs.append(padded.index_copy_(0, image, end_log_probs))
+        best = torch.cat([self.best[image], end_log_probs], dim=1).topk(kept, dim=1).values
         self.best.index_copy_(0, image, best)
         return best[:, -1]
 
-    def ranked(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """The N best candidates of each image, best first.
-
-        Returns three arrays (batch, N): the log-probability, which is -inf where there are fewer candidates, and the
-        step and the row at which END was emitted.
-        """
-        widths = [ends.shape[1] for ends in self.ends]
+    def top_n(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The N best paths of each image, best first: their log-probabilities (-inf where there are fewer), and the
+        step and the row that emitted END; (batch, N) each."""
+        widths = [log_probs.shape[1] for log_probs in self.end_log_probs]
         steps = np.repeat(np.arange(len(widths)), widths)  # (step and row,)
         rows = np.concatenate([np.arange(width) for width in widths])
-        log_probs, index = torch.cat(self.ends, dim=1).topk(min(self.best.shape[1], len(steps)), dim=1)
+        log_probs, index = torch.cat(self.end_log_probs, dim=1).topk(min(self.best.shape[1], len(steps)), dim=1)
         flat = index.cpu().numpy()
         return log_probs.cpu().numpy(), steps[flat], rows[flat]
 
 
 class _History:
-    """The beams and distributions of all steps, from which the traces are made."""
+    """The record of all steps of the search."""
 
     def __init__(self) -> None:
-        self.images: list[np.ndarray] = []  # one per step: (live,)
-        self.arrays: list[tuple[np.ndarray, ...]] = []  # one per step: the fields of TraceStep, (live, beam, …) each
+        self.images: list[np.ndarray] = []  # of every step (live,)
+        self.records: list[tuple[np.ndarray, ...]] = []  # the fields of TraceStep, (live, beam, …) each
 
     def add(self, live: _Beam, probs: Tensor) -> None:
         self.images.append(live.image.cpu().numpy())
-        tensors = (live.parents, live.tokens, live.log_probs, probs)
-        self.arrays.append(tuple(tensor.cpu().numpy() for tensor in tensors))
+        arrays = (live.parents, live.tokens, live.log_probs, probs)
+        self.records.append(tuple(tensor.cpu().numpy() for tensor in arrays))
 
     def steps(self) -> list[tuple[TraceStep, ...]]:
         """The steps of each image."""
-        steps: list[list[TraceStep]] = [[] for _ in self.images[0]]
-        for images, fields in zip(self.images, self.arrays, strict=True):
-            for image, *arrays in zip(images.tolist(), *fields, strict=True):
-                steps[image].append(TraceStep(*arrays))
-        return [tuple(image_steps) for image_steps in steps]
+        steps_by_image: list[list[TraceStep]] = [[] for _ in self.images[0]]
+        for images, record in zip(self.images, self.records, strict=True):
+            for image, *arrays in zip(images.tolist(), *record, strict=True):
+                steps_by_image[image].append(TraceStep(*arrays))
+        return [tuple(steps) for steps in steps_by_image]
 
     def paths(self, candidates: _Candidates) -> list[tuple[Path, ...]]:
-        """The kept paths of each image, best first.
-
-        The paths of all images are traced back together, from the rows that emitted END to the first step.
-        """
-        log_probs, ends, row = candidates.ranked()  # (batch, N) each
-        depth = ends.max()
-        rows = np.zeros((*ends.shape, depth + 1), dtype=np.int64)
-        tokens = np.zeros((*ends.shape, depth), dtype=np.int64)
+        """The paths of each image, best first, traced back from the rows that emitted END."""
+        log_probs, end_step, row = candidates.top_n()  # (batch, N) each
+        depth = end_step.max()
+        rows = np.zeros((*end_step.shape, depth + 1), dtype=np.int64)
+        tokens = np.zeros((*end_step.shape, depth), dtype=np.int64)
         for t in range(depth, 0, -1):
-            parents, chosen, *_ = self.arrays[t]
-            live_index = np.zeros((len(ends), 1), dtype=np.int64)  # of each image among the live images of step t
+            parents, chosen, *_ = self.records[t]
+            live_index = np.zeros((len(end_step), 1), dtype=np.int64)  # of each image among those live at step t
             live_index[self.images[t], 0] = np.arange(len(parents))
-            reached = ends >= t  # the paths that have a prefix at step t
-            current = np.where(reached, row, 0)
-            rows[..., t], tokens[..., t - 1] = current, chosen[live_index, current]
-            row = np.where(reached, parents[live_index, current], row)
-        columns = (log_probs.tolist(), ends.tolist(), tokens.tolist(), rows.tolist())
+            active = end_step >= t  # the paths that have a label at step t
+            active_row = np.where(active, row, 0)
+            rows[..., t], tokens[..., t - 1] = active_row, chosen[live_index, active_row]
+            row = np.where(active, parents[live_index, active_row], row)
+        columns = (log_probs.tolist(), end_step.tolist(), tokens.tolist(), rows.tolist())
         return [
             tuple(
                 Path(tuple(labels[:length]), log_prob, tuple(path_rows[: length + 1]))
@@ -147,13 +134,13 @@ def beam_search(
 ) -> list[Trace]:
     """Beam search as in section 3.3 of the paper, over images and beams at once; one Trace per image.
 
-    Each step keeps the N = `beam` most probable intermediate paths and expands each of them with every label that it
-    does not contain. A path that emits END joins the candidates, of which the N most probable are kept. The search of
-    an image ends when it has N candidates and every intermediate path is less probable than each of them: extending a
-    path can only lower its probability, so no better candidate can follow. Candidates do not occupy rows of the beam:
-    the END of every expanded prefix is a candidate.
+    Keep the N = `beam` most probable intermediate paths and expand each with every label it does not hold; a
+    path that emits END joins the candidates, of which the N best are kept; an image is done when it has N
+    candidates and every intermediate path is less probable than each of them: longer paths only get less
+    probable, so nothing better can follow. Candidates don't replace intermediate paths: the END
+    of every expanded prefix is counted.
 
-    `state` is the initial state of the recurrence, one row per image of the batch. `constraints` apply to all images.
+    `state` holds the recurrence's initial state, one row per image of the batch. `constraints` holds for all of them.
     Raises ValueError for a beam below 1 and UserError for logits that are not finite.
     """
     if beam < 1:
@@ -173,18 +160,18 @@ def beam_search(
             if constraints == NO_CONSTRAINTS
             else live.emitted | constraints.blocked(t, num_labels).to(device)
         )
-        log_probs = _normalize(logits.view(-1, width, num_labels + 1), blocked)  # (live, beam, L+1)
+        log_probs = _normalise(logits.view(-1, width, num_labels + 1), blocked)  # (live, beam, L+1)
         probs = log_probs.exp()
         history.add(live, probs)
         expected.index_add_(0, live.image, (live.log_probs.exp().unsqueeze(1) @ probs).squeeze(1))
-        expanded = live.log_probs.unsqueeze(-1) + log_probs  # (live, beam, L+1), log p(prefix, next)
+        expanded = live.log_probs.unsqueeze(-1) + log_probs  # (live, beam, L+1), log p(prefix and next)
         cutoff = candidates.add(live.image, expanded[..., num_labels])  # (live,)
-        # Extensions that do not repeat a label; every prefix of a step has the same number of them.
+        # Extensions that don't repeat a label; every prefix of a step has equally many.
         possible = width * constraints.choices(t, num_labels)
         if not possible:
             break
         best, index = expanded[..., :num_labels].flatten(1).topk(min(beam, possible), dim=1)  # (live, beam)
-        continuing = (best[:, 0] >= cutoff).nonzero().squeeze(1)  # (continuing,) indices of live images
+        continuing = (best[:, 0] >= cutoff).nonzero().squeeze(1)  # the other images are finished
         if not len(continuing):
             break
         best, index = best[continuing], index[continuing]
@@ -193,15 +180,15 @@ def beam_search(
         state = tuple(part.index_select(0, rows) for part in state)
         live = live.extend(continuing, rows, parents, tokens, best)
 
-    sums = expected.clamp(max=1).cpu().numpy()  # a sum of float32 values may exceed 1 in the last digit
+    marginals = expected.clamp(max=1).cpu().numpy()  # a sum of float32 may exceed 1 by rounding
     return [
-        Trace(tuple(labels), beam, steps, paths, image_sums[:-1], float(image_sums[-1]), constraints)
-        for steps, paths, image_sums in zip(history.steps(), history.paths(candidates), sums, strict=True)
+        Trace(tuple(labels), beam, steps, paths, sums[:-1], float(sums[-1]), constraints)
+        for steps, paths, sums in zip(history.steps(), history.paths(candidates), marginals, strict=True)
     ]
 
 
-def _normalize(logits: Tensor, blocked: Tensor) -> Tensor:
-    """Logits (live, beam, L+1) -> log P(next | prefix), -inf for `blocked` tokens. Raises UserError if not finite."""
+def _normalise(logits: Tensor, blocked: Tensor) -> Tensor:
+    """log P(next | prefix) over END and the labels that may follow."""
     if not math.isfinite(float(logits.abs().amax())):
         raise UserError("the model's logits are not finite; its weights are damaged")
     return logits.masked_fill(blocked, -torch.inf).log_softmax(dim=-1)
@@ -216,18 +203,18 @@ def decode(
     recurrence: bool = True,
     constraints: Constraints = NO_CONSTRAINTS,
 ) -> list[Trace]:
-    """Beam search with the model's recurrence: I (batch, location, feature) -> one Trace per image.
+    """Beam search with the model's own step: I (batch, location, feature) -> one Trace per image.
 
-    Without `recurrence`, every step has the logits of the first step and only the emitted labels are excluded. This
-    ablation measures how much the recurrence contributes.
+    Without `recurrence` every step is the first one, except that no label repeats: this measures what the
+    recurrence contributes.
     """
     image = model.project_image(feature)
-    prefixes = PrefixCache(model)
+    cache = PrefixCache(model)
 
     def step(tokens: Tensor, live: Tensor, state: State) -> tuple[Tensor, State]:
-        (parent,) = state  # (row,) index of the cached prefix that each row extends
-        prefix = prefixes.advance(parent, tokens)
-        recurrent = model.U_o(prefixes.output)[prefix].unflatten(0, (len(live), -1))  # (live, beam, embedding)
+        (previous,) = state  # (row,) index of the cached prefix that the row continues
+        prefix = cache.advance(previous, tokens)
+        recurrent = model.U_o(cache.output)[prefix].unflatten(0, (len(live), -1))  # (live, beam, embedding)
         return model.logits(recurrent, image[live]).flatten(0, 1), (prefix,)
 
     def first_step(tokens: Tensor, live: Tensor, state: State) -> tuple[Tensor, State]:

@@ -1,4 +1,4 @@
-"""Constraints on the beam search: labels that are forced at a step, and labels that are banned."""
+"""Constraints on the search: labels that must be emitted at a step, and labels that must not be emitted."""
 
 from __future__ import annotations
 
@@ -14,10 +14,7 @@ from cnnrnn.utils.errors import UserError
 
 @dataclass(frozen=True)
 class Constraints:
-    """Labels that are forced or banned in decoding. All probabilities are conditional on the constraints.
-
-    Raises UserError if two labels are forced at one step, or a label is forced twice or both forced and banned.
-    """
+    """Constraints on the search. All probabilities are conditional on them."""
 
     forced: tuple[tuple[int, int], ...] = ()  # (step, label): the label is emitted at this step and at no other
     banned: tuple[int, ...] = ()  # labels that are never emitted
@@ -26,29 +23,28 @@ class Constraints:
         steps = [step for step, _ in self.forced]
         labels = [*(label for _, label in self.forced), *self.banned]
         if len(set(steps)) < len(steps) or len(set(labels)) < len(labels):
-            raise UserError("a step can be forced to one label, a label at one step, and a banned label at none")
+            raise UserError("a step can have only one label, and a label only one step; a forced label can't be banned")
 
     def blocked(self, step: int, num_labels: int) -> Tensor:
-        """The tokens that can't be emitted at `step`: bool (L+1,). END is blocked up to the last forced label."""
-        forced = dict(self.forced)  # step -> label
+        """Which tokens can't follow at `step`: bool (L+1,). No path ends before the last forced label."""
+        at = dict(self.forced)
         blocked = torch.zeros(num_labels + 1, dtype=torch.bool)
-        blocked[[*self.banned, *forced.values()]] = True
-        blocked[num_labels] = any(step <= later for later in forced)
-        if step in forced:
+        blocked[[*self.banned, *at.values()]] = True
+        blocked[num_labels] = any(step <= later for later in at)
+        if step in at:
             blocked[:] = True
-            blocked[forced[step]] = False
+            blocked[at[step]] = False
         return blocked
 
     def choices(self, step: int, num_labels: int) -> int:
-        """The number of labels that can follow a prefix at `step`."""
-        forced = dict(self.forced)  # step -> label
-        if step in forced:
+        """How many labels can follow a prefix at `step`."""
+        at = dict(self.forced)
+        if step in at:
             return 1
-        free = step - sum(earlier < step for earlier in forced)  # labels of the prefix that were not forced
-        return num_labels - len(self.banned) - len(forced) - free
+        chosen = step - sum(earlier < step for earlier in at)  # labels of the prefix that were not forced
+        return num_labels - len(self.banned) - len(at) - chosen
 
     def to_json(self, labels: Sequence[str]) -> dict[str, Any]:
-        """The constraints with the names of the labels instead of their indices."""
         return {
             "forced": {str(step): labels[label] for step, label in self.forced},
             "banned": [labels[label] for label in self.banned],
@@ -56,7 +52,6 @@ class Constraints:
 
     @classmethod
     def from_json(cls, data: dict[str, Any], rank: dict[str, int]) -> Constraints:
-        """The inverse of `to_json`; `rank` maps a label's name to its index."""
         forced = tuple((int(step), rank[name]) for step, name in data.get("forced", {}).items())
         return cls(forced, tuple(rank[name] for name in data.get("banned", [])))
 

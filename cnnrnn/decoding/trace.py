@@ -1,4 +1,4 @@
-"""`Trace`: the record of a beam search for one image, from which predictions, trees, maps and exports are made."""
+"""The full record of a beam search for one image, which the command line, the dashboard and the exports read."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ ROOT = -1  # parent of the empty prefix
 
 @dataclass(frozen=True)
 class TraceStep:
-    """The prefixes that the beam expanded at one step of one image. Row i of each array is one prefix."""
+    """The prefixes the beam expanded at one step of one image. Row i of each array is one prefix."""
 
-    parents: np.ndarray  # (prefix,) row of the parent prefix at the step before; ROOT at the first step
-    tokens: np.ndarray  # (prefix,) last label of the prefix; START at the first step
+    parents: np.ndarray  # (prefix,) row of the prefix without its last label in the step before; ROOT at first
+    tokens: np.ndarray  # (prefix,) its last label; START at first
     log_probs: np.ndarray  # (prefix,) log p(prefix | image), natural logarithm
     probs: np.ndarray  # (prefix, L+1) P(next | prefix, image) over labels and END; 0 for labels already emitted
 
@@ -31,20 +31,20 @@ class Path:
 
     tokens: tuple[int, ...]
     log_prob: float  # of the labels and END
-    rows: tuple[int, ...]  # rows of its prefixes at steps 0 … len(tokens); END was emitted from the last one
+    rows: tuple[int, ...]  # its prefix's row at steps 0 … len(tokens); END was emitted from the last one
 
     @property
     def prob(self) -> float:
         return math.exp(self.log_prob)
 
     def token(self, step: int, end: int) -> int:
-        """The token that the path emits at a step; END at the last one."""
+        """What the path chose at a step; END at its last one."""
         return self.tokens[step] if step < len(self.tokens) else end
 
 
 @dataclass(frozen=True)
 class Trace:
-    """The beam search of one image. The expansions that are kept at step t are the prefixes of step t+1."""
+    """The record of beam search for one image. The expansions kept at step t are the prefixes of step t+1."""
 
     labels: tuple[str, ...]
     beam: int
@@ -66,26 +66,26 @@ class Trace:
         return [self.labels[token] for token in tokens]
 
     def choices(self, path: Path) -> list[str]:
-        """The names of the tokens that the path emits at every step: its labels and END."""
+        """What the path chose at every step: its labels and END."""
         return [*self.names(path.tokens), END_NAME]
 
     def prefix(self, step: int, row: int) -> tuple[int, ...]:
-        """The labels of the prefix in row `row` of step `step`."""
+        """The labels emitted before `step` on the way to its row `row`."""
         return tuple(int(self.steps[t].tokens[r]) for t, r in enumerate(self.rows(step, row)) if t > 0)
 
     def rows(self, step: int, row: int) -> tuple[int, ...]:
-        """The rows of the prefix in row `row` of step `step` and of its ancestors, at steps 0 … `step`."""
+        """The rows of a prefix and of its ancestors, at steps 0 … `step`."""
         rows = [row]
         for t in range(step, 0, -1):
             rows.append(int(self.steps[t].parents[rows[-1]]))
         return tuple(reversed(rows))
 
     def distribution(self, path: Path, step: int) -> np.ndarray:
-        """P(next | prefix, image) at `step` of a path: (L+1,) over labels and END."""
+        """The distribution from which the path chose at `step`: (L+1,) probabilities over labels and END."""
         return self.steps[step].probs[path.rows[step]]
 
     def summary(self) -> dict[str, Any]:
-        """The result without the steps: best labels, all kept paths, marginals and coverage, by label name."""
+        """The result without the search steps: labels of the best path, all kept paths, marginals, coverage."""
         return {
             "labels": self.names(self.paths[0].tokens),
             "paths": [
@@ -101,7 +101,7 @@ class Trace:
         return dict(zip(self.labels, _floats(values), strict=True))
 
     def to_json(self) -> dict[str, Any]:
-        """The whole trace as lists and names; `from_json` restores an equal Trace."""
+        """Plain lists and names; `from_json` gives back an equal Trace."""
         summary = self.summary()
         for path, entry in zip(self.paths, summary["paths"], strict=True):
             entry["rows"] = list(path.rows)
@@ -123,7 +123,6 @@ class Trace:
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Trace:
-        """The inverse of `to_json`. Raises KeyError for a missing key or an unknown label."""
         labels = tuple(data["vocabulary"])
         rank = {label: index for index, label in enumerate(labels)}
         return cls(
@@ -154,5 +153,5 @@ class Trace:
 
 
 def _floats(values: np.ndarray) -> list[float]:
-    """float32 values with the fewest digits that restore the same float32."""
+    """float32 by its shortest digits, which read back to the same float32."""
     return [float(str(value)) for value in values]

@@ -1,4 +1,4 @@
-"""Several trainings side by side: what differs in their settings, and their figures over the seeds."""
+"""A comparison of training runs: the settings in which they differ, and their metrics over the seeds."""
 
 from __future__ import annotations
 
@@ -12,28 +12,39 @@ from typing import Any
 from cnnrnn.checkpoint import CONFIG, CONFIGS, METRICS, read_config
 from cnnrnn.utils.errors import UserError
 
-FIGURES = {"mAP": "mAP", "mix": "mAP with the auxiliary head", "OF1": "O-F1", "exact_match": "exact", "ece": "ECE"}
+METRIC_NAMES = {
+    "mAP": "mAP",
+    "mix": "mAP with the auxiliary head",
+    "OF1": "O-F1",
+    "exact_match": "exact match",
+    "ece": "ECE",
+}
+
+Settings = dict[str, Any]  # name -> a JSON value
+Row = dict[str, str]  # column -> text; the columns are the settings that differ, and 'split metric'
 
 
 @dataclass(frozen=True)
-class Training:
-    """One run: its settings, without the seed, and its figures by split."""
+class Run:
+    """A training run: its settings without the seed, and its metrics by split."""
 
-    settings: dict[str, Any]
+    settings: Settings
     seed: int
-    seconds: float  # of all its epochs, without computing frozen features
-    figures: dict[str, dict[str, float]]  # split -> a key of FIGURES -> value
+    seconds: float  # sum over the epochs; the extraction of frozen features is not included
+    metrics: dict[str, dict[str, float]]  # split -> a key of METRIC_NAMES -> value
 
 
-def read_training(folder: Path) -> Training:
-    """A run's folder with best/ and last/, or a checkpoint's. Raises UserError for anything else."""
+def read_run(folder: Path) -> Run:
+    """Read a run's folder, which has best/ and last/, or a checkpoint's. Raises UserError for any other folder."""
     best, last = (folder / "best", folder / "last") if (folder / "best").is_dir() else (folder, folder)
     config = read_config(best)
     try:
-        results, whole = (json.loads((place / METRICS).read_text(encoding="utf-8")) for place in (best, last))
-        by_split = {"val": results["val"], **results.get("evaluations", {})}
+        best_results, last_results = (
+            json.loads((checkpoint / METRICS).read_text(encoding="utf-8")) for checkpoint in (best, last)
+        )
+        reports = {"val": best_results["val"], **best_results.get("evaluations", {})}
         training = config["training"]
-        return Training(
+        return Run(
             settings={
                 "head": config["head"],
                 "backbone": config["backbone"]["name"],
@@ -44,56 +55,56 @@ def read_training(folder: Path) -> Training:
                 "data": training["train_split"],
             },
             seed=training["config"]["seed"],
-            seconds=sum(record["seconds"] for record in whole["history"]),
-            figures={split: _figures(report) for split, report in by_split.items()},
+            seconds=sum(record["seconds"] for record in last_results["history"]),
+            metrics={split: _metrics(report) for split, report in reports.items()},
         )
     except (OSError, KeyError, ValueError, TypeError) as error:
-        raise UserError(f"{best} doesn't tell how it was trained: {CONFIG} or {METRICS} lacks {error}") from error
+        raise UserError(f"{best} has no record of its training: {CONFIG} or {METRICS} lacks {error}") from error
 
 
 def _model_settings(config: dict[str, Any]) -> dict[str, Any]:
-    """All of them: a run from before an option has its default."""
+    """The fields of the model's config. A run that is older than an option gets the option's default."""
     return CONFIGS[config["head"]](**config["model"]).to_dict()
 
 
-def _figures(report: dict[str, Any]) -> dict[str, float]:
+def _metrics(report: dict[str, Any]) -> dict[str, float]:
     flat = {**report, **report.get("calibration", {})}
     if "mix" in report:
         flat["mix"] = report["mix"]["mAP"]
-    return {key: flat[key] for key in FIGURES if key in flat}
+    return {key: flat[key] for key in METRIC_NAMES if key in flat}
 
 
-def compare(folders: Sequence[Path]) -> tuple[dict[str, Any], list[dict[str, str]]]:
-    """The settings that all runs share, and one row per configuration: column -> text.
+def compare(folders: Sequence[Path]) -> tuple[Settings, list[Row]]:
+    """The settings that all runs share, and one row per configuration.
 
-    Runs that differ in nothing but the seed are one row, as mean ± standard deviation.
+    Runs that differ only in the seed share a row, whose metrics are means ± standard deviations.
     """
-    trainings = [read_training(folder) for folder in folders]
-    keys = list(dict.fromkeys(key for training in trainings for key in training.settings))
+    runs = [read_run(folder) for folder in folders]
+    keys = list(dict.fromkeys(key for run in runs for key in run.settings))
     shared = {
-        key: trainings[0].settings[key]
+        key: runs[0].settings[key]
         for key in keys
-        if all(key in t.settings and t.settings[key] == trainings[0].settings[key] for t in trainings)
+        if all(key in run.settings and run.settings[key] == runs[0].settings[key] for run in runs)
     }
-    groups: dict[str, list[Training]] = {}
-    for training in trainings:
-        groups.setdefault(json.dumps(training.settings, sort_keys=True), []).append(training)
+    groups: dict[str, list[Run]] = {}
+    for run in runs:
+        groups.setdefault(json.dumps(run.settings, sort_keys=True), []).append(run)
     return shared, [_row(group, [key for key in keys if key not in shared]) for group in groups.values()]
 
 
-def _row(group: list[Training], differing: list[str]) -> dict[str, str]:
+def _row(group: list[Run], differing: list[str]) -> Row:
     row = {key: _text(group[0].settings.get(key)) for key in differing}
-    row["seeds"] = ", ".join(str(training.seed) for training in sorted(group, key=lambda training: training.seed))
-    row["seconds"] = f"{statistics.mean(training.seconds for training in group):.0f}"
-    for split in dict.fromkeys(split for training in group for split in training.figures):
-        for key, name in FIGURES.items():
-            values = [t.figures[split][key] for t in group if key in t.figures.get(split, {})]
+    row["seeds"] = ", ".join(str(seed) for seed in sorted(run.seed for run in group))
+    row["seconds"] = f"{statistics.mean(run.seconds for run in group):.0f}"
+    for split in dict.fromkeys(split for run in group for split in run.metrics):
+        for key, name in METRIC_NAMES.items():
+            values = [run.metrics[split][key] for run in group if key in run.metrics.get(split, {})]
             if values:
-                row[f"{split} {name}"] = _mean_and_spread(values)
+                row[f"{split} {name}"] = _mean_and_deviation(values)
     return row
 
 
-def _mean_and_spread(values: list[float]) -> str:
+def _mean_and_deviation(values: list[float]) -> str:
     mean = f"{statistics.mean(values):.1f}"
     return f"{mean} ± {statistics.stdev(values):.1f}" if len(values) > 1 else mean
 

@@ -1,4 +1,4 @@
-"""A checkpoint on a data set -> one report, in the terms of the paper's tables."""
+"""Evaluation of a predictor on a split of a data set, with the metrics of the paper's tables."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 import numpy as np
 
@@ -24,12 +24,13 @@ from cnnrnn.evaluation.metrics import (
     precision_recall_f1,
     top_k,
 )
+from cnnrnn.evaluation.reports import EvaluationReport, ImageRecord, PrecisionRecallF1, ThresholdMetrics
 from cnnrnn.inference.predictor import Predictor
 from cnnrnn.utils.errors import UserError
 
 
 class Predictions:
-    """What metrics need of many traces; an image without a trace has no prediction."""
+    """The arrays that the metrics are computed from. The rows of an image without a trace are zeros."""
 
     def __init__(self, images: int, num_labels: int) -> None:
         self.marginals = np.zeros((images, num_labels), dtype=np.float32)  # (image, label)
@@ -47,23 +48,27 @@ class Predictions:
             self.auxiliary[image] = trace.auxiliary
 
     def all_reduce(self, total: Callable[[np.ndarray], np.ndarray]) -> None:
-        """Take over other processes' predictions. `total` adds up their arrays; a row is zeros in all but one."""
+        """Add the predictions of the other processes.
+
+        `total` sums an array over the processes. A row is zeros in every process but the one that decoded its image.
+        """
         self.marginals, self.coverage = total(self.marginals), total(self.coverage)
         self.best_path = total(self.best_path.astype(np.uint8)).astype(bool)
-        if total(np.array([self.auxiliary is not None], dtype=np.uint8)).any():  # not in one without an image
+        # A process that decoded no image has no auxiliary array yet.
+        if total(np.array([self.auxiliary is not None], dtype=np.uint8)).any():
             self.auxiliary = total(np.zeros_like(self.marginals) if self.auxiliary is None else self.auxiliary)
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """A split's truth beside what was predicted; bool and float arrays (image, label)."""
+    """A split's labels, the predictions for it, and the metrics; `truth` and `ignored` are bool (image, label)."""
 
     split: Split
     labels: tuple[str, ...]  # the columns, in the model's order
     truth: np.ndarray
     ignored: np.ndarray
     predictions: Predictions
-    metrics: dict[str, Any]
+    metrics: EvaluationReport
 
 
 def evaluate(
@@ -73,10 +78,11 @@ def evaluate(
     threshold: float = 0.5,
     on_image: Callable[[Sample, Trace | str], None] = lambda sample, result: None,
 ) -> Evaluation:
-    """Decode every image of a split and compare with its labels. Metrics: see `report`, and seconds, errors.
+    """Decode every image of a split and compare the predictions with its labels; `report` describes the metrics.
 
-    `on_image` gets every image's trace, or the reason why it can't be read; such an image counts as one without a
-    prediction and is named under ``errors``. Raises DataError if the split has labels that the checkpoint doesn't know.
+    `on_image` receives each image's trace, or the reason why the image can't be read. Such an image counts as one
+    without predicted labels and is listed under ``errors``. Raises DataError if the split has labels that the
+    checkpoint doesn't know.
     """
     started = time.perf_counter()
     labels = predictor.labels
@@ -84,32 +90,33 @@ def evaluate(
     predictions = Predictions(len(truth), len(labels))
     errors: dict[str, str] = {}
     paths = [sample.image for sample in split.samples]
-    for row, (path, outcome) in enumerate(predictor.predict(paths)):
-        if isinstance(outcome, str):
-            errors[str(path)] = outcome
+    for row, (path, result) in enumerate(predictor.predict(paths)):
+        if isinstance(result, str):
+            errors[str(path)] = result
         else:
-            predictions.put(row, outcome)
-        on_image(split.samples[row], outcome)
+            predictions.put(row, result)
+        on_image(split.samples[row], result)
     metrics = report(truth, ignored, predictions, labels, min_positives, threshold)
-    metrics |= {"errors": errors, "seconds": time.perf_counter() - started}
+    metrics["errors"] = errors
+    metrics["seconds"] = time.perf_counter() - started
     return Evaluation(split, labels, truth, ignored, predictions, metrics)
 
 
-def image_record(sample: Sample, outcome: Trace | str) -> dict[str, Any]:
-    """One line of the per-image JSONL: the truth beside what was predicted, or why nothing could be."""
+def image_record(sample: Sample, result: Trace | str) -> ImageRecord:
+    """One line of the per-image JSONL: the labels and the prediction, or the reason why there is none."""
     truth = {"image": str(sample.image), "truth": sorted(sample.labels), "ignored": sorted(sample.ignored)}
-    return {**truth, **({"error": outcome} if isinstance(outcome, str) else outcome.summary())}
+    return cast(ImageRecord, {**truth, **({"error": result} if isinstance(result, str) else result.summary())})
 
 
 def read_records(lines: Iterable[str], name: str, min_positives: int = 5, threshold: float = 0.5) -> Evaluation:
-    """The evaluation whose images `image_record` wrote, one a line; `name` is for people.
+    """Evaluate the predictions that `image_record` wrote, one image per line.
 
-    Raises UserError, which names the line, for one that was not written by it.
+    `name` names the split in messages. Raises UserError for a line that `image_record` did not write.
     """
-    records = [_record(line, number) for number, line in enumerate(lines, start=1) if line.strip()]
+    records = [_parse_record(line, number) for number, line in enumerate(lines, start=1) if line.strip()]
     decoded = next((record for record in records if "error" not in record), None)
     if decoded is None:
-        raise UserError(f"{name} holds no image that was decoded")
+        raise UserError(f"{name} contains no decoded image")
     labels = tuple(decoded["marginals"])
     rank = {label: index for index, label in enumerate(labels)}
     predictions = Predictions(len(records), len(labels))
@@ -122,40 +129,39 @@ def read_records(lines: Iterable[str], name: str, min_positives: int = 5, thresh
         if "error" in record:
             errors[record["image"]] = record["error"]
         elif record["marginals"].keys() != rank.keys():
-            raise UserError(f"{name}: image {row + 1} has marginals of other labels than those before it")
+            raise UserError(f"{name}: image {row + 1} has marginals for other labels than the images before it")
         else:
             predictions.marginals[row] = [record["marginals"][label] for label in labels]
             predictions.best_path[row, [rank[label] for label in record["labels"]]] = True
             predictions.coverage[row] = record["coverage"]
     split = Split(name, labels, tuple(samples))
     truth, ignored = split.truth(labels)
-    metrics = report(truth, ignored, predictions, labels, min_positives, threshold) | {"errors": errors}
+    metrics = report(truth, ignored, predictions, labels, min_positives, threshold)
+    metrics["errors"] = errors
     return Evaluation(split, labels, truth, ignored, predictions, metrics)
 
 
-def _record(line: str, number: int) -> dict[str, Any]:
-    """One line of a JSONL from anywhere, its types checked."""
+def _parse_record(line: str, number: int) -> ImageRecord:
+    """Parse one line of a JSONL file and check its types. Raises UserError for an invalid one."""
 
-    def names(value: Any) -> bool:
+    def is_names(value: object) -> bool:
         return isinstance(value, list) and all(isinstance(name, str) for name in value)
 
-    def probability(value: Any) -> bool:
+    def is_probability(value: object) -> bool:
         return isinstance(value, int | float) and 0 <= value <= 1
 
     try:
         record = json.loads(line)
-        fits = isinstance(record["image"], str) and names(record["truth"]) and names(record["ignored"])
-        fits &= isinstance(record["error"], str) if "error" in record else (
-            names(record["labels"])
-            and probability(record["coverage"])
-            and all(probability(value) for value in record["marginals"].values())
+        valid = isinstance(record["image"], str) and is_names(record["truth"]) and is_names(record["ignored"])
+        valid &= isinstance(record["error"], str) if "error" in record else (
+            is_names(record["labels"])
+            and is_probability(record["coverage"])
+            and all(is_probability(value) for value in record["marginals"].values())
         )  # fmt: skip
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        fits = False
-    if not fits:
-        raise UserError(
-            f"line {number} is no image of an evaluation; such files come from `cnnrnn evaluate --per-image`"
-        )
+        valid = False
+    if not valid:
+        raise UserError(f"line {number} is not a record of an image; `cnnrnn evaluate --per-image` writes such files")
     return record
 
 
@@ -166,35 +172,37 @@ def report(
     labels: Sequence[str],
     min_positives: int = 5,
     threshold: float = 0.5,
-) -> dict[str, Any]:
+) -> EvaluationReport:
     """Metrics of decoded images; percentages 0-100. truth and ignored: bool (image, label).
 
-    mAP and the per-label means CP, CR, CF1 are over the labels with at least `min_positives` positives, the
-    keys of AP; AP is non-interpolated, and VOC's two rules stand beside it. OP … CF1, exact_match and
-    hamming_loss judge the best path's label set. From the marginals: top3 always takes three labels, as the
-    paper's tables do; top3_at_most those of the three that reach `threshold`; above_threshold all that do.
-    coverage is the mean probability of the paths that the search closed; calibration judges the marginals.
-    best_threshold is the one at which the marginals have the highest O-F1 here: for use on another split.
-    auxiliary and mix, of a model with an auxiliary head, judge its probabilities, and their mean with the
-    marginals, as above_threshold does the marginals.
+    mAP and the per-label means CP, CR and CF1 are means over the labels with at least `min_positives` positives,
+    which are the keys of AP. AP is non-interpolated; AP_eleven_point and AP_area follow VOC's two rules. OP … CF1,
+    exact_match and hamming_loss evaluate the label set of the best path. Three reports evaluate label sets that are
+    chosen by the marginals: top3 takes the three most probable labels of every image, as the paper's tables do;
+    top3_at_most takes those of the three that reach `threshold`; above_threshold takes every label that reaches it.
+    coverage is the mean probability of the paths that the search finished. calibration is that of the marginals.
+    best_threshold is the threshold with the highest O-F1 here, for use on another split. For a model with an
+    auxiliary head, auxiliary has the metrics of its probabilities and mix those of their mean with the marginals.
     """
     positives = (truth & ~ignored).sum(axis=0)  # (label,)
     scored = positives >= min_positives  # (label,)
     best_path, marginals = predictions.best_path, predictions.marginals
-    likely, three = marginals >= threshold, top_k(marginals, 3)
+    reaches_threshold, top3 = marginals >= threshold, top_k(marginals, 3)  # (image, label)
     ap = {rule: average_precisions(truth, marginals, ignored, rule)[scored] for rule in AP_RULES}
     names = [label for label, keep in zip(labels, scored, strict=True) if keep]
 
-    def six(predicted: np.ndarray) -> dict[str, float]:
+    def set_metrics(predicted: np.ndarray) -> PrecisionRecallF1:
         return precision_recall_f1(truth, predicted, ignored, scored)
 
-    def judged(predicted: np.ndarray, mean_ap: float) -> dict[str, float]:
-        return {"mAP": mean_ap, "exact_match": exact_match(truth, predicted, ignored), **six(predicted)}
+    def score_metrics(scores: np.ndarray) -> ThresholdMetrics:
+        predicted = scores >= threshold
+        return {
+            "mAP": _mean(average_precisions(truth, scores, ignored)[scored]),
+            "exact_match": exact_match(truth, predicted, ignored),
+            **set_metrics(predicted),
+        }
 
-    def judged_alone(scores: np.ndarray) -> dict[str, float]:
-        return judged(scores >= threshold, _mean(average_precisions(truth, scores, ignored)[scored]))
-
-    return {
+    result: EvaluationReport = {
         "images": len(truth),
         "labels_scored": len(names),
         "min_positives": min_positives,
@@ -208,23 +216,19 @@ def report(
         "AP_eleven_point": dict(zip(names, ap["eleven_point"].tolist(), strict=True)),
         "AP_area": dict(zip(names, ap["area"].tolist(), strict=True)),
         "positives": dict(zip(labels, positives.tolist(), strict=True)),
-        **six(best_path),
-        "top3": six(three),
-        "top3_at_most": six(three & likely),
-        "above_threshold": judged(likely, _mean(ap["non_interpolated"])),
+        **set_metrics(best_path),
+        "top3": set_metrics(top3),
+        "top3_at_most": set_metrics(top3 & reaches_threshold),
+        "above_threshold": score_metrics(marginals),
         "exact_match": exact_match(truth, best_path, ignored),
         "hamming_loss": hamming_loss(truth, best_path, ignored),
         "coverage": 100 * _mean(predictions.coverage),
         "calibration": calibration(truth, marginals, ignored),
-        **(
-            {}
-            if predictions.auxiliary is None
-            else {
-                "auxiliary": judged_alone(predictions.auxiliary),
-                "mix": judged_alone((predictions.auxiliary + marginals) / 2),
-            }
-        ),
     }
+    if predictions.auxiliary is not None:
+        result["auxiliary"] = score_metrics(predictions.auxiliary)
+        result["mix"] = score_metrics((predictions.auxiliary + marginals) / 2)
+    return result
 
 
 def _mean(values: np.ndarray) -> float:

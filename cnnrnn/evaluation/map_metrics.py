@@ -1,4 +1,4 @@
-"""Does a map point at the right thing? Metrics of one map against boxes, and of one map against another.
+"""Metrics that compare an attribution map with boxes, or with another map.
 
 A map is float (height, width), signed: positive values are evidence for the step's choice. A box is (left, top,
 right, bottom) in pixels of the same grid.
@@ -23,7 +23,7 @@ def peak(values: np.ndarray) -> tuple[float, float] | None:
 
 def pointing_hit(point: tuple[float, float] | None, boxes: Sequence[Box], tolerance: float) -> bool:
     """The pointing game (Zhang et al., ECCV 2016): whether a point (x, y) is inside any box, or at most `tolerance`
-    pixels beside it. No point is no hit."""
+    pixels outside of it. Without a point there is no hit."""
     if point is None:
         return False
     x, y = point
@@ -34,7 +34,7 @@ def pointing_hit(point: tuple[float, float] | None, boxes: Sequence[Box], tolera
 
 
 def box_mask(boxes: Sequence[Box], size: tuple[int, int]) -> np.ndarray:
-    """Which pixels of an image of (width, height) any box covers: bool (height, width)."""
+    """The pixels inside any box, for an image of `size` (width, height): bool (height, width)."""
     mask = np.zeros(size[::-1], dtype=bool)
     for left, top, right, bottom in boxes:
         mask[round(top) : round(bottom), round(left) : round(right)] = True
@@ -42,7 +42,7 @@ def box_mask(boxes: Sequence[Box], size: tuple[int, int]) -> np.ndarray:
 
 
 def energy_inside(values: np.ndarray, mask: np.ndarray) -> float:
-    """Fraction, 0 to 1, of the positive evidence that is inside the mask; 0 where there is none.
+    """Fraction, 0 to 1, of the positive evidence that is inside the mask; 0 without positive evidence.
 
     The energy-based pointing game of Score-CAM (Wang et al., CVPR workshops 2020).
     """
@@ -53,7 +53,7 @@ def energy_inside(values: np.ndarray, mask: np.ndarray) -> float:
 
 def prefers_own_mask(values: np.ndarray, own: np.ndarray, other: np.ndarray) -> bool | None:
     """Whether the mean positive evidence per pixel is higher where only `own` is than where only `other` is, both bool
-    (height, width); None if one of them has no pixel of its own."""
+    (height, width); None if there are no such pixels of one of them."""
     only_own, only_other = own & ~other, other & ~own
     if not only_own.any() or not only_other.any():
         return None
@@ -61,13 +61,13 @@ def prefers_own_mask(values: np.ndarray, own: np.ndarray, other: np.ndarray) -> 
     return bool(evidence[only_own].mean() > evidence[only_other].mean())
 
 
-def rank_correlation(one: np.ndarray, other: np.ndarray) -> float:
-    """Spearman's, -1 to 1, of two maps of the same shape; 0 if one of them is flat."""
+def rank_correlation(first: np.ndarray, second: np.ndarray) -> float:
+    """Spearman's rank correlation of two maps of the same shape, -1 to 1; 0 if one of them is constant."""
     from scipy.stats import spearmanr
 
-    if np.ptp(one) == 0 or np.ptp(other) == 0:
+    if np.ptp(first) == 0 or np.ptp(second) == 0:
         return 0.0
-    return float(spearmanr(one.ravel(), other.ravel()).statistic)
+    return float(spearmanr(first.ravel(), second.ravel()).statistic)
 
 
 def top_fraction_masks(values: np.ndarray, parts: int) -> list[np.ndarray]:

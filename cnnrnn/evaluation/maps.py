@@ -1,6 +1,6 @@
-"""Do a model's maps point at the right thing? All its methods on a data set that has boxes -> one report.
+"""Evaluation of attribution maps, by every method, on a data set with boxes.
 
-What is evaluated are the label steps of the best path that are true positives, against the boxes of the step's label.
+The true positive steps of the best path are evaluated: the map of each is compared with the boxes of its label.
 """
 
 from __future__ import annotations
@@ -35,14 +35,22 @@ from cnnrnn.evaluation.map_metrics import (
     rank_correlation,
     top_fraction_masks,
 )
+from cnnrnn.evaluation.reports import (
+    BoxMetrics,
+    MapsReport,
+    MethodMetrics,
+    PointingMetrics,
+    PrefixMetrics,
+    PrefixReport,
+)
 from cnnrnn.inference.predictor import decode_image, encode
 from cnnrnn.models.backbone import Backbone
 from cnnrnn.models.cnnrnn import CNNRNN
 from cnnrnn.utils.errors import UserError
 
-DIFFICULT = 0.25  # fraction of the image that a label's boxes must not reach for its step to count as difficult
-PERTURBATION_STEPS = 10  # in which pixels are deleted or inserted
-RANDOM_MODELS = 3  # that the sanity check compares with, in turns
+DIFFICULT = 0.25  # a step is difficult if its label's boxes cover less than this fraction of the image
+PERTURBATION_STEPS = 10  # of deletion and insertion
+RANDOM_MODELS = 3  # the sanity check compares with these in turn
 
 Record = dict[str, Any]  # the metrics of one map of one step
 Maps = np.ndarray  # (step, height, width), on any grid
@@ -50,15 +58,15 @@ Maps = np.ndarray  # (step, height, width), on any grid
 
 @dataclass(frozen=True)
 class DecodedImage:
-    """An image, the best path for it, and where its labels are."""
+    """An image, its best path, and the boxes of its labels."""
 
     size: tuple[int, int]  # of the image: width, height
     image: Tensor  # preprocessed: (3, size, size)
     feature_map: Tensor  # (channel, height, width)
     tokens: tuple[int, ...]  # the best path
     names: tuple[str, ...]  # of its labels
-    boxes: Boxes  # of all labels that the image has
-    ignored: frozenset[str] = frozenset()  # labels that are neither right nor wrong here
+    boxes: Boxes  # of all labels of the image
+    ignored: frozenset[str] = frozenset()  # labels that are not evaluated for this image
 
     @property
     def true_positives(self) -> list[int]:
@@ -73,29 +81,29 @@ class DecodedImage:
 
     @property
     def is_exact(self) -> bool:
-        """Whether the path names all labels that the image has, and no other: its part in the subset accuracy."""
+        """Whether the path has exactly the labels of the image: an exact match."""
         return not self.false_positives and self.boxes.keys() - self.ignored <= set(self.names)
 
     @property
     def tolerance(self) -> float:
-        """How far beside a box the pointing game still counts a hit, in pixels."""
+        """The distance from a box, in pixels, within which the pointing game still counts a hit."""
         return TOLERANCE * max(self.size)
 
     def own_boxes(self, step: int) -> list[Box]:
-        """Of the label that a true positive step emits."""
+        """The boxes of the label that a true positive step emits."""
         return self.boxes[self.names[step]]
 
     @cached_property
     def masks(self) -> dict[int, np.ndarray]:
-        """Of every true positive step, the pixels of its label: bool (height, width); for all methods."""
+        """Step -> the pixels inside the boxes of its label, bool (height, width), for every true positive step."""
         return {step: box_mask(self.own_boxes(step), self.size) for step in self.true_positives}
 
     def is_difficult(self, step: int) -> bool:
-        """Whether the label is small and not alone."""
+        """Whether the boxes of the step's label are small, and the image has other labels."""
         return len(self.boxes) > 1 and self.masks[step].mean() < DIFFICULT
 
     def hits(self, point: tuple[float, float] | None, step: int) -> bool:
-        """Whether a point (x, y) is in a box of the step's label, as far as the pointing game is concerned."""
+        """Whether a point (x, y) is a hit of the pointing game for the step's label."""
         return pointing_hit(point, self.own_boxes(step), self.tolerance)
 
 
@@ -106,24 +114,25 @@ def evaluate_maps(
     beam: int = 8,
     max_perturbation_images: int = 100,
     advance: Callable[[], None] = lambda: None,
-) -> dict[str, Any]:
+) -> MapsReport:
     """Evaluate the maps of every method; percentages 0-100, correlations -1 to 1.
 
-    Under ``methods``, each has: pointing, pointing_difficult and energy, means over the labels; per_label, its
-    pointing; swap_pointing and swap_pointing_difficult, what the map of another step of the same path would have
-    had; step_shift, how often a step's map prefers its own label's boxes to those of the label before it; of at
-    most `max_perturbation_images` images, evenly spread, deletion and insertion (areas under the curve of the
-    step's probability), sanity_head and sanity_all (rank correlation with the maps of the model with random weights);
-    mosaic, of as many 2 × 2 grids of images with one label each; on_another_label, of the steps that are false
-    positives those that point at a label that is there; seconds_per_image. ``baselines`` has the image's centre,
-    ``targets`` the default method for every target, ``prefix`` how much a step's map depends on the labels before it;
-    exact_set is the subset accuracy of the paths that were explained, ``few`` is `max_perturbation_images`. `advance`
-    is called after every image.
+    ``methods`` has the metrics of each method. Means over the labels: pointing, pointing_difficult, energy, and
+    swap_pointing and swap_pointing_difficult, which use the map of another step of the same path. per_label is
+    pointing by label. step_shift is how often a step's map prefers its own label's boxes to those of the label before
+    it. For at most `max_perturbation_images` images, evenly spread over the split: deletion and insertion (areas under
+    the curve of the step's probability), and sanity_head and sanity_all (rank correlation with the maps of models with
+    random weights). mosaic is pointing on as many 2 × 2 grids of images with one label each. on_another_label is the
+    percentage of the false positive steps whose map points at another label of the image.
+
+    ``baselines`` has pointing of the image's centre, ``targets`` the default method for every target, and ``prefix``
+    how much a step's map depends on the labels before it. exact_set is the exact match of the best paths, few is
+    `max_perturbation_images`. `advance` is called after every image.
 
     Raises DataError if the split has no boxes, UserError for an unknown method.
     """
     if split.boxes is None:
-        raise DataError(f"{split.name} doesn't say where its objects are; take voc2007, voc2012, voc0712 or coco")
+        raise DataError(f"{split.name} has no boxes; use voc2007, voc2012, voc0712 or coco")
     if unknown := set(methods) - METHODS.keys():
         raise UserError(f"no method '{min(unknown)}'; choose from {', '.join(METHODS)}, or all")
     by_method = {method: MapEvaluator(checkpoint, method) for method in methods}
@@ -170,14 +179,14 @@ def evaluate_maps(
         "seconds_to_decode": clock.mean,
         "methods": {name: evaluator.report() for name, evaluator in by_method.items()},
         "baselines": {"centre": centre.pointing()},
-        "targets": {name: evaluator.report(boxes_only=True) for name, evaluator in by_target.items()},
+        "targets": {name: evaluator.box_metrics() for name, evaluator in by_target.items()},
         "prefix": prefix.report(),
         "errors": errors,
     }
 
 
 class _Clock:
-    """The mean duration, in seconds, of the blocks that it timed."""
+    """A context manager that measures the mean duration of its blocks, in seconds."""
 
     def __init__(self) -> None:
         self.seconds: list[float] = []
@@ -194,8 +203,10 @@ class _Clock:
 
 
 class StepRecords:
-    """The metrics of many steps, and their means. A record that lacks a metric has no part in its mean; where none
-    has it, the mean is None."""
+    """The metrics of many steps, and their means.
+
+    The mean of a metric is over the records that have it, and None if none has it.
+    """
 
     def __init__(self, records: list[Record] | None = None) -> None:
         self.records = records or []
@@ -204,24 +215,24 @@ class StepRecords:
         return len(self.records)
 
     def add(self, decoded: DecodedImage, step: int, **metrics: float | bool | None) -> None:
-        """A metric that is None is not defined for this step."""
+        """Record the metrics of a step, without those that are None: they are not defined for it."""
         known = {key: value for key, value in metrics.items() if value is not None}
-        about = {
+        attributes = {
             "label": decoded.names[step],
             "difficult": step in decoded.true_positives and decoded.is_difficult(step),
         }
-        self.records.append({**about, **known})
+        self.records.append({**attributes, **known})
 
     def difficult(self) -> StepRecords:
         return StepRecords([record for record in self.records if record["difficult"]])
 
     def by_label(self, key: str) -> dict[str, float]:
-        """Mean of each label's steps, in percent, for every label that has any."""
-        values_of: dict[str, list[float]] = {}
+        """Label -> the mean over its steps, in percent."""
+        values_by_label: dict[str, list[float]] = {}
         for record in self.records:
             if key in record:
-                values_of.setdefault(record["label"], []).append(record[key])
-        return {label: 100 * float(np.mean(values)) for label, values in sorted(values_of.items())}
+                values_by_label.setdefault(record["label"], []).append(record[key])
+        return {label: 100 * float(np.mean(values)) for label, values in sorted(values_by_label.items())}
 
     def over_labels(self, key: str) -> float | None:
         """Mean over the labels of their means, in percent."""
@@ -238,13 +249,17 @@ class StepRecords:
         mean = self.mean(key)
         return None if mean is None else 100 * mean
 
-    def pointing(self, key: str = "pointing") -> dict[str, float | None]:
-        """Mean over the labels, in percent, of all steps and of the difficult ones."""
-        return {key: self.over_labels(key), f"{key}_difficult": self.difficult().over_labels(key)}
+    def all_and_difficult(self, key: str) -> tuple[float | None, float | None]:
+        """Mean over the labels, in percent, of all steps, and of the difficult ones."""
+        return self.over_labels(key), self.difficult().over_labels(key)
+
+    def pointing(self) -> PointingMetrics:
+        pointing, difficult = self.all_and_difficult("pointing")
+        return {"pointing": pointing, "pointing_difficult": difficult}
 
 
 class MapEvaluator:
-    """The maps of one method (and target), evaluated image by image; then `report` has their metrics."""
+    """Evaluates the maps of one method and target, image by image; `report` returns the metrics."""
 
     def __init__(self, checkpoint: Checkpoint, method: str, target: Callable[..., Tensor] = log_odds) -> None:
         self.checkpoint, self.method, self.target = checkpoint, method, target
@@ -253,16 +268,17 @@ class MapEvaluator:
         self.random_models: list[tuple[CNNRNN, CNNRNN]] = []
 
     def maps(self, decoded: DecodedImage, model: CNNRNN | None = None) -> Maps:
-        """Of all label steps, on the method's own grid: (step, height, width); `model` by default the checkpoint's."""
+        """The maps of all label steps on the method's own grid (step, height, width), by default of the checkpoint's
+        model."""
         if model is None:
             model, feature_map = self.checkpoint.rnn, decoded.feature_map
         else:
             feature_map = encode(model, decoded.image.unsqueeze(0))[0][0]
-        explained = explain(model, feature_map, decoded.tokens, self.method, self.target, decoded.image)
-        return explained.maps[:-1].cpu().numpy()
+        explanation = explain(model, feature_map, decoded.tokens, self.method, self.target, decoded.image)
+        return explanation.maps[:-1].cpu().numpy()
 
     def evaluate(self, decoded: DecodedImage) -> None:
-        """Against boxes: every label step of the path."""
+        """Compare the map of every label step of the path with the boxes."""
         if not decoded.tokens:
             return
         with self.clock:
@@ -286,8 +302,7 @@ class MapEvaluator:
             )
 
     def evaluate_faithfulness(self, decoded: DecodedImage) -> None:
-        """Against the model itself: its probabilities without the evidence (deletion and insertion), and its maps
-        without its weights (the sanity check)."""
+        """Compute deletion and insertion, and the sanity check against models with random weights."""
         if not decoded.true_positives:
             return
         maps = self.maps(decoded)
@@ -300,7 +315,7 @@ class MapEvaluator:
             )
 
     def _next_random_models(self) -> tuple[CNNRNN, CNNRNN]:
-        """The model with a random head, and with nothing but random weights; RANDOM_MODELS such pairs take turns."""
+        """The next of RANDOM_MODELS pairs: the model with a random head, and with random weights everywhere."""
         if len(self.random_models) < RANDOM_MODELS:
             self.random_models.append(randomized_models(self.checkpoint.rnn, seed=len(self.random_models)))
         else:
@@ -308,26 +323,29 @@ class MapEvaluator:
         return self.random_models[-1]
 
     def evaluate_mosaic(self, grid: DecodedImage) -> None:
-        """The pointing game on a grid of images, of every true positive step."""
+        """Play the pointing game on a grid of images, for every true positive step."""
         if not grid.true_positives:
             return
         maps = self.maps(grid)
         for step in grid.true_positives:
             self.mosaics.add(grid, step, mosaic=grid.hits(peak(resize_map(maps[step], grid.size)), step))
 
-    def report(self, boxes_only: bool = False) -> dict[str, Any]:
-        """The metrics, see `evaluate_maps`; `boxes_only` leaves those out that not every image has a part in."""
-        steps = self.steps
-        metrics: dict[str, Any] = {
-            **steps.pointing(),
-            "energy": steps.over_labels("energy"),
-            "step_shift": steps.percent("step_shift"),
-            **steps.pointing("swap_pointing"),
-        }
-        if boxes_only:
-            return metrics
+    def box_metrics(self) -> BoxMetrics:
+        """The metrics that compare maps with boxes, over all images; see `evaluate_maps`."""
+        swapped, swapped_difficult = self.steps.all_and_difficult("swap_pointing")
         return {
-            **metrics,
+            **self.steps.pointing(),
+            "energy": self.steps.over_labels("energy"),
+            "step_shift": self.steps.percent("step_shift"),
+            "swap_pointing": swapped,
+            "swap_pointing_difficult": swapped_difficult,
+        }
+
+    def report(self) -> MethodMetrics:
+        """All metrics; see `evaluate_maps`."""
+        steps = self.steps
+        return {
+            **self.box_metrics(),
             "deletion": steps.percent("deletion"),
             "insertion": steps.percent("insertion"),
             "mosaic": self.mosaics.percent("mosaic"),
@@ -341,39 +359,39 @@ class MapEvaluator:
 
 
 class PrefixEvaluator:
-    """How much a step's map, by the default method, depends on the labels emitted before it."""
+    """Measures how much a step's map, by the default method, depends on the labels emitted before it."""
 
     def __init__(self, checkpoint: Checkpoint) -> None:
         self.checkpoint, self.records = checkpoint, StepRecords()
 
     def evaluate(self, decoded: DecodedImage) -> None:
-        """Every true positive step but the first, of an image that has two or more."""
+        """Compare the map of each true positive step after the first with that of the same label emitted first."""
         model, feature_map = self.checkpoint.rnn, decoded.feature_map
         if len(decoded.true_positives) < 2:
             return
-        after = explain(model, feature_map, decoded.tokens).maps.cpu().numpy()
+        maps = explain(model, feature_map, decoded.tokens).maps.cpu().numpy()
         diagonal = float(np.hypot(*decoded.size))
         for step in decoded.true_positives:
             if step == 0:
                 continue
             first = explain(model, feature_map, decoded.tokens[step : step + 1]).maps[0].cpu().numpy()
-            points = [peak(resize_map(values, decoded.size)) for values in (after[step], first)]
+            points = [peak(resize_map(values, decoded.size)) for values in (maps[step], first)]
             moved = None if None in points else float(np.hypot(*np.subtract(*points))) / diagonal  # type: ignore[arg-type]
             self.records.add(
                 decoded,
                 step,
                 peak_moved=moved,
-                correlation_with_emitted_first=rank_correlation(after[step], first),
-                correlation_with_step_before=rank_correlation(after[step], after[step - 1]),
+                correlation_with_emitted_first=rank_correlation(maps[step], first),
+                correlation_with_step_before=rank_correlation(maps[step], maps[step - 1]),
             )
             self.records.records[-1]["pair"] = f"{decoded.names[step]} after {', '.join(decoded.names[:step])}"
 
-    def report(self) -> dict[str, Any]:
-        """Rank correlation of a step's map with that of the same label emitted first, how far its peak is moved
+    def report(self) -> PrefixReport:
+        """Rank correlation of a step's map with that of the same label emitted first, how far its peak moves
         (percent of the diagonal), and rank correlation with the map of the step before: over all steps and, under
         ``pairs``, for the eight most frequent pairs of a label and its prefix."""
 
-        def means(records: StepRecords) -> dict[str, Any]:
+        def means(records: StepRecords) -> PrefixMetrics:
             return {
                 "steps": len(records),
                 "correlation_with_said_first": records.mean("correlation_with_emitted_first"),
@@ -398,10 +416,10 @@ def decode_with_boxes(checkpoint: Checkpoint, image: Image.Image, boxes: Boxes, 
 
 
 def mosaics(single_label: list[tuple[Sample, str]], count: int, side: int) -> Iterator[tuple[Image.Image, Boxes]]:
-    """2 × 2 grids of images with one label each, four different ones: `count` of them, `side` pixels wide and high (or
-    one less), with the cell of each label as its box. None if there are fewer than four labels.
+    """`count` grids of 2 × 2 images with one label each, and the cell of each label as its box.
 
-    `single_label` has images and their only label. The same ones come in the same order: the seed is fixed.
+    `single_label` has images and their only label. The four labels of a grid differ; with fewer than four labels
+    there are no grids. A grid is `side` pixels wide and high, or one less if `side` is odd. The seed is fixed.
     """
     by_label: dict[str, list[Sample]] = {}
     for sample, label in single_label:
@@ -422,13 +440,13 @@ def mosaics(single_label: list[tuple[Sample, str]], count: int, side: int) -> It
 def deletion_insertion_auc(model: CNNRNN, decoded: DecodedImage, step: int, values: np.ndarray) -> tuple[float, float]:
     """Deletion and insertion (Petsiuk et al., BMVC 2018) by a step's map, values (height, width) on any grid: the areas
     under the step's probability, 0 to 1, while the pixels with the most evidence are set to the data set's mean colour,
-    or come back into a blurred image, a tenth of them at a time."""
+    or inserted into a blurred image, a tenth of them at a time."""
     image = decoded.image
     side = image.shape[-1]
     by_part = np.stack(top_fraction_masks(resize_map(values, (side, side)), PERTURBATION_STEPS))
     masks = torch.from_numpy(by_part).unsqueeze(1).to(image.device)  # (part, 1, size, size)
     blurred, kernel = image, side // 8 * 2 + 1
-    for kernel_size in ([kernel, 1], [1, kernel]):  # one way, then the other: a hundredth of the time
+    for kernel_size in ([kernel, 1], [1, kernel]):  # the blur is separable: a hundredth of the time of a square kernel
         blurred = functional.gaussian_blur(blurred, kernel_size=kernel_size, sigma=[side / 45] * 2)
     deleted = torch.cat([image.unsqueeze(0), torch.where(masks, 0.0, image)])
     inserted = torch.cat([blurred.unsqueeze(0), torch.where(masks, image, blurred)])

@@ -1,19 +1,20 @@
 """Multi-label metrics, as percentages 0-100. Truth and predictions are boolean arrays (image, label).
 
-`ignored` (image, label) marks pairs that count neither for nor against, such as VOC's difficult objects.
+`ignored` (image, label) marks the pairs that the metrics leave out, such as VOC's difficult objects.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 from sklearn.metrics import average_precision_score, precision_recall_curve
 
+from cnnrnn.evaluation.reports import Calibration, PrecisionRecallF1
+
 
 def non_interpolated(truth: np.ndarray, scores: np.ndarray) -> float:
-    """Sum of precision times the rise of recall, ties counted together: scikit-learn's definition. 0 to 1."""
+    """Sum of precision times the increase of recall, with ties counted together, as in scikit-learn. 0 to 1."""
     return float(average_precision_score(truth, scores))
 
 
@@ -25,14 +26,14 @@ def eleven_point(truth: np.ndarray, scores: np.ndarray) -> float:
 
 
 def area(truth: np.ndarray, scores: np.ndarray) -> float:
-    """VOC 2010's rule: area under precision made to fall with recall. 0 to 1."""
-    precision, recall = _curve(truth, scores)  # recall rises
+    """VOC 2010's rule: area under the monotonically decreasing envelope of precision. 0 to 1."""
+    precision, recall = _curve(truth, scores)  # recall increases
     envelope = np.maximum.accumulate(precision[::-1])[::-1]
     return float(np.sum(np.diff(recall, prepend=0.0) * envelope))
 
 
 def _curve(truth: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Precision and recall at every distinct score, from the highest down; without scikit-learn's artificial end."""
+    """Precision and recall at every distinct score, highest first, without the end point that scikit-learn adds."""
     precision, recall, _ = precision_recall_curve(truth, scores)
     return precision[-2::-1], recall[-2::-1]
 
@@ -58,9 +59,9 @@ def average_precisions(
 
 
 def map_at_k(truth: np.ndarray, scores: np.ndarray, k: int = 10) -> float:
-    """The paper's MAP@10: the mean over images of AP of their k best labels; images without a label don't count.
+    """The paper's MAP@10: the mean over images of AP of their k best labels; images without a label are left out.
 
-    AP of an image is the mean, over its min(k, positives) possible hits, of the precision at each hit's rank.
+    AP of an image is the sum of the precisions at the ranks of its hits, divided by min(k, positives).
     """
     positives = truth.sum(axis=1)
     order = np.argsort(-scores, axis=1, kind="stable")[:, :k]
@@ -71,7 +72,7 @@ def map_at_k(truth: np.ndarray, scores: np.ndarray, k: int = 10) -> float:
 
 
 def hamming_loss(truth: np.ndarray, predicted: np.ndarray, ignored: np.ndarray | None = None) -> float:
-    """Fraction of (image, label) pairs that are wrong."""
+    """Percentage of (image, label) pairs that are wrong."""
     counted = _counted(truth, ignored)
     return float(_ratio(((truth != predicted) & counted).sum(), counted.sum()))
 
@@ -81,7 +82,7 @@ def precision_recall_f1(
     predicted: np.ndarray,
     ignored: np.ndarray | None = None,
     labels: np.ndarray | None = None,
-) -> dict[str, float]:
+) -> PrecisionRecallF1:
     """OP, OR, OF1 over all pairs, and CP, CR, CF1 from the means over `labels` (bool (label,), default all).
 
     CF1 is the harmonic mean of CP and CR, as in Gong et al. (2014) and the paper. A label that is never
@@ -89,11 +90,11 @@ def precision_recall_f1(
     """
     counted = _counted(truth, ignored)
     truth, predicted = truth & counted, predicted & counted
-    hits, guesses, positives = (array.sum(axis=0) for array in (truth & predicted, predicted, truth))
+    hits, predictions, positives = (array.sum(axis=0) for array in (truth & predicted, predicted, truth))
     labels = np.ones(truth.shape[1], dtype=bool) if labels is None else labels
-    overall = _ratio(hits.sum(), guesses.sum()), _ratio(hits.sum(), positives.sum())
+    overall = _ratio(hits.sum(), predictions.sum()), _ratio(hits.sum(), positives.sum())
     per_label = (
-        float(np.mean(_ratio(hits, guesses)[labels])) if labels.any() else 0.0,
+        float(np.mean(_ratio(hits, predictions)[labels])) if labels.any() else 0.0,
         float(np.mean(_ratio(hits, positives)[labels])) if labels.any() else 0.0,
     )
     return {
@@ -107,19 +108,20 @@ def precision_recall_f1(
 
 
 def exact_match(truth: np.ndarray, predicted: np.ndarray, ignored: np.ndarray | None = None) -> float:
-    """Fraction of images whose whole label set is right."""
+    """Subset accuracy: the percentage of images whose whole label set is right."""
     counted = _counted(truth, ignored)
     return float(100 * ((truth == predicted) | ~counted).all(axis=1).mean())
 
 
 def calibration(
     truth: np.ndarray, scores: np.ndarray, ignored: np.ndarray | None = None, bins: int = 10
-) -> dict[str, Any]:
-    """Do labels given a probability of 70 % turn out right 7 times in 10? Over all pairs of image and label.
+) -> Calibration:
+    """How well probabilities agree with observed frequencies, over all pairs of image and label.
 
-    ``bins``, each [from, to) an equal share of 0 to 1, hold the number of pairs, their mean probability and the
-    share that is true. ``ece`` is the expected calibration error (Naeini et al., 2015), ``ece_likely`` that of
-    the pairs from 10 % on: the many labels that are plainly absent make the first one small. Percentages, but pairs.
+    ``bins`` divide 0 to 1 into equal intervals. Each has the number of its pairs, their mean probability and the
+    percentage that is true. ``ece`` is the expected calibration error (Naeini et al., 2015). ``ece_likely`` is that
+    of the pairs with a probability of 10 % or more, because the many labels that are clearly absent make ``ece``
+    small. All but the numbers of pairs are percentages.
     """
     counted = _counted(truth, ignored)
     hits, probs = truth[counted], scores[counted]
@@ -140,9 +142,9 @@ def calibration(
 
 
 def choose_threshold(truth: np.ndarray, probs: np.ndarray, ignored: np.ndarray) -> float:
-    """The threshold with the highest O-F1, 0 to 1; choose it on one split, use it on another."""
+    """The threshold with the highest O-F1, 0 to 1; choose it on one split and use it on another."""
     if ignored.all():
-        return 0.5  # nothing to choose by
+        return 0.5  # no pair to choose it on
     order = np.argsort(-probs[~ignored], kind="stable")
     hits, scores = truth[~ignored][order], probs[~ignored][order]
     true_positives = hits.cumsum()

@@ -1,7 +1,8 @@
-"""The model card: what a checkpoint was made from, how good it is, and what it can't see."""
+"""The model card of a checkpoint: its training, its evaluations and its limitations."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from cnnrnn.evaluation.map_report import LEGEND, prefix_sentence, table
@@ -12,12 +13,12 @@ from cnnrnn.utils.files import markdown_table
 if TYPE_CHECKING:
     from cnnrnn.checkpoint import Checkpoint
 
-FEW_EXAMPLES = 60  # training images below which the card warns of a label
+FEW_EXAMPLES = 60  # the card lists labels with fewer training images
 
 _COLUMNS = ("images", "mAP", "OP", "OR", "OF1", "CP", "CR", "CF1", "exact_match", "coverage")
 
 
-def model_card(checkpoint: Checkpoint, results: dict[str, Any]) -> str:
+def model_card(checkpoint: Checkpoint, results: Mapping[str, Any]) -> str:
     """Markdown. `results` is the content of metrics.json: val, history and evaluations by split."""
     training, model, backbone = checkpoint.training, checkpoint.model.config, checkpoint.model.backbone.config
     config = training.get("config", {})
@@ -26,7 +27,7 @@ def model_card(checkpoint: Checkpoint, results: dict[str, Any]) -> str:
     sections = [
         "# Model card\n",
         f"A {_kind(model)}, trained with `cnnrnn`.\n",
-        "## How it was made\n",
+        "## Training\n",
         f"- Data: {training.get('train_split', 'unknown')}, {training.get('train_images', 0)} images",
         f"- Command: `{training.get('command', 'unknown')}`",
         f"- Backbone: {backbone.name} at {backbone.image_size} px, {_fine_tuning(config)}",
@@ -34,18 +35,19 @@ def model_card(checkpoint: Checkpoint, results: dict[str, Any]) -> str:
         f"- Epochs: {training.get('epochs_done', 0)} of {config.get('epochs', 0)}, seed {config.get('seed', 0)}",
         "- Versions: " + ", ".join(f"{name} {number}" for name, number in training.get("versions", {}).items()),
         "",
-        "## How good it is\n",
-        "Percentages. Best path: OP … CF1 and exact set. mAP from the marginals. mAP, CP, CR and CF1 are means "
-        "over the labels with at least 5 positives in the split.\n",
+        "## Evaluation\n",
+        "All values are percentages. OP … CF1 and exact_match (subset accuracy) evaluate the best path, mAP the "
+        "marginals. mAP, CP, CR and CF1 are means over the labels with at least 5 positives in the split.\n",
         _table(results),
         *_auxiliary(results),
         *_per_label(results),
         *_calibration(results),
         *_maps(results),
-        "## What it can't see\n",
-        "It knows only the labels below, and images like its training data.",
-        f"Labels with fewer than {FEW_EXAMPLES} training images, on which it is weak: {', '.join(few) or 'none'}.\n",
-        f"## Labels, in the order of emission ({training.get('order', 'frequent')})\n",
+        "## Limitations\n",
+        "The model knows only the labels below. Expect worse results for images that differ from its training data.",
+        f"Labels with fewer than {FEW_EXAMPLES} training images, which it recognises less reliably: "
+        f"{', '.join(few) or 'none'}.\n",
+        f"## Labels in the order of emission ({training.get('order', 'frequent')})\n",
         ", ".join(f"{label} ({count})" for label, count in counted) + "\n",
     ]
     return "\n".join(sections)
@@ -54,15 +56,15 @@ def model_card(checkpoint: Checkpoint, results: dict[str, Any]) -> str:
 def _kind(model: ModelConfig | SigmoidConfig) -> str:
     if isinstance(model, ModelConfig):
         return "CNN-RNN multi-label classifier (Wang et al., CVPR 2016)"
-    return "multi-label classifier with independent sigmoids, the baseline beside the CNN-RNN"
+    return "multi-label classifier with independent sigmoids, the baseline for the CNN-RNN"
 
 
 def _head(model: ModelConfig | SigmoidConfig) -> str:
     if isinstance(model, ModelConfig):
         recurrence = f"recurrence {model.cell} {model.hidden_dim}"
-        places = ", at every place of the feature map" if model.spatial else ""
+        spatial = ", at every location of the feature map" if model.spatial else ""
         auxiliary = ", auxiliary sigmoid head" if model.auxiliary else ""
-        return f"embedding {model.embedding_dim}, {recurrence}, h = {model.activation}{places}{auxiliary}"
+        return f"embedding {model.embedding_dim}, {recurrence}, h = {model.activation}{spatial}{auxiliary}"
     return "one sigmoid per label, threshold chosen on the validation split"
 
 
@@ -73,11 +75,11 @@ def _fine_tuning(config: dict[str, Any]) -> str:
     return "fine-tuned" if layers is None else f"its last {layers} layers fine-tuned"
 
 
-def _by_split(results: dict[str, Any]) -> dict[str, dict[str, Any]]:
+def _by_split(results: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     return {"validation": results.get("val") or {}, **results.get("evaluations", {})}
 
 
-def _table(results: dict[str, Any]) -> str:
+def _table(results: Mapping[str, Any]) -> str:
     cells = [
         [name, *(_number(metrics[column]) for column in _COLUMNS)]
         for name, metrics in _by_split(results).items()
@@ -86,17 +88,17 @@ def _table(results: dict[str, Any]) -> str:
     return markdown_table(["split", *_COLUMNS], cells)
 
 
-def _auxiliary(results: dict[str, Any]) -> list[str]:
-    """Of a model with an auxiliary head, what its scores are worth, alone and with the marginals."""
+def _auxiliary(results: Mapping[str, Any]) -> list[str]:
+    """mAP of the auxiliary head, if there is one, and of its ensemble with the marginals."""
     return [
-        f"mAP on {name} of the auxiliary sigmoid head {metrics['auxiliary']['mAP']:.1f}, "
-        f"of its mean with the marginals {metrics['mix']['mAP']:.1f}.\n"
+        f"The auxiliary sigmoid head has an mAP of {metrics['auxiliary']['mAP']:.1f} on {name}; its ensemble with the "
+        f"marginals (the mean of both) has {metrics['mix']['mAP']:.1f}.\n"
         for name, metrics in _by_split(results).items()
         if "mix" in metrics
     ]
 
 
-def _per_label(results: dict[str, Any]) -> list[str]:
+def _per_label(results: Mapping[str, Any]) -> list[str]:
     return [
         f"AP on {name}: "
         + ", ".join(f"{label} {value:.1f}" for label, value in metrics["AP"].items())
@@ -105,17 +107,18 @@ def _per_label(results: dict[str, Any]) -> list[str]:
     ]
 
 
-def _calibration(results: dict[str, Any]) -> list[str]:
-    """The reliability of the marginals on the first split that was evaluated, or on the validation split."""
+def _calibration(results: Mapping[str, Any]) -> list[str]:
+    """The calibration of the marginals on the first split that was evaluated, or on the validation split."""
     name, metrics = next(iter(results.get("evaluations", {}).items()), ("validation", results.get("val") or {}))
     if "calibration" not in metrics:
         return []
-    found = metrics["calibration"]
-    bins = [entry for entry in found["bins"] if entry["pairs"]]
+    calibration = metrics["calibration"]
+    bins = [entry for entry in calibration["bins"] if entry["pairs"]]
     return [
-        "## Can its probabilities be believed?\n",
-        f"Of the labels given a marginal of about p on {name}, this share is right; expected calibration error "
-        f"{found['ece']:.2f} %, {found['ece_likely']:.1f} % among marginals from 10 % on.\n",
+        "## Calibration\n",
+        f"The table has the percentage of right labels among those with a marginal of about p, on {name}. The expected "
+        f"calibration error is {calibration['ece']:.2f} %, and {calibration['ece_likely']:.1f} % for marginals of at "
+        "least 10 %.\n",
         markdown_table(
             ["p", *(f"{entry['predicted']:.0f} %" for entry in bins)],
             [
@@ -126,13 +129,13 @@ def _calibration(results: dict[str, Any]) -> list[str]:
     ]
 
 
-def _maps(results: dict[str, Any]) -> list[str]:
-    """Whether its maps point at the right thing, on every split that was measured."""
+def _maps(results: Mapping[str, Any]) -> list[str]:
+    """The metrics of the attribution maps on every split where they were evaluated."""
     lines: list[str] = []
     for name, report in results.get("maps", {}).items():
         columns, rows = table(report)
         lines += [
-            "## Do its maps point at the right thing?\n",
+            "## Attribution maps\n",
             f"{report['steps']} label steps on {name}, {report['steps_difficult']} of them difficult. {LEGEND}\n",
             markdown_table(columns, rows),
             f"{prefix_sentence(report)} Decoding an image took {report['seconds_to_decode']:.3f} s.\n",

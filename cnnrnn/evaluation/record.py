@@ -1,32 +1,34 @@
-"""A checkpoint's folder with its model card: written by training, and extended by evaluations."""
+"""Writing the metrics and the model card of a checkpoint, after training and after an evaluation."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from cnnrnn.checkpoint import CARD, METRICS, Checkpoint
 from cnnrnn.evaluation.model_card import model_card
+from cnnrnn.evaluation.reports import EvaluationReport, MapsReport
 from cnnrnn.utils.files import json_text, write_text
 
 
-def save_with_card(checkpoint: Checkpoint, folder: Path, results: dict[str, Any]) -> None:
+def save_with_card(checkpoint: Checkpoint, folder: Path, results: Mapping[str, Any]) -> None:
     """Write a checkpoint with `results` as its metrics.json and in its model card. Raises UserError."""
     checkpoint.save(folder, results, model_card(checkpoint, results))
 
 
-def record_evaluation(folder: Path, split: str, report: dict[str, Any]) -> None:
-    """Write an evaluation into a checkpoint's metrics and model card; the weights stay as they are."""
+def record_evaluation(folder: Path, split: str, report: EvaluationReport) -> None:
+    """Add an evaluation to a checkpoint's metrics and model card; the weights are not rewritten."""
     _record(folder, "evaluations", split, report)
 
 
-def record_maps(folder: Path, split: str, report: dict[str, Any]) -> None:
-    """As `record_evaluation`, the report of `evaluation.maps`."""
+def record_maps(folder: Path, split: str, report: MapsReport) -> None:
+    """As `record_evaluation`, for the report of `maps.evaluate_maps`."""
     _record(folder, "maps", split, report)
 
 
-def _record(folder: Path, kind: str, split: str, report: dict[str, Any]) -> None:
+def _record(folder: Path, kind: str, split: str, report: Mapping[str, Any]) -> None:
     checkpoint = Checkpoint.load(folder)
     results = json.loads((folder / METRICS).read_text(encoding="utf-8"))
     results.setdefault(kind, {})[split] = report

@@ -1,12 +1,13 @@
-"""An evaluation as one HTML file that opens offline: figures, and the worst mistakes with their images.
+"""An evaluation as one HTML file that opens offline: metrics, charts, and the worst errors with their images.
 
-Names of labels and files come from strangers: everything is escaped before it becomes HTML.
+Names of labels and files come from untrusted sources, so they are escaped.
 """
 
 from __future__ import annotations
 
 import html
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.metrics import precision_recall_curve
@@ -19,10 +20,10 @@ from cnnrnn.utils import webpage
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
-_WORST = 24  # images
-_THUMBNAIL = 220  # pixels
-_MOST_LABELS = 80  # of the co-occurrence matrices
-_SIX = ("CP", "CR", "CF1", "OP", "OR", "OF1")
+_MAX_ERRORS = 24  # images
+_THUMBNAIL_SIZE = 220  # pixels
+_MAX_LABELS = 80  # of the co-occurrence matrices
+_COLUMNS = ("CP", "CR", "CF1", "OP", "OR", "OF1")
 
 
 def render_html(evaluation: Evaluation) -> str:
@@ -32,8 +33,8 @@ def render_html(evaluation: Evaluation) -> str:
         ("", _summary(evaluation)),
         ("Average precision by label", webpage.figure(_ap_bars(evaluation), script=True)),
         ("Precision and recall of the marginals", webpage.figure(_precision_recall(evaluation))),
-        ("Which labels go together", webpage.figure(_co_occurrence(evaluation))),
-        ("Worst mistakes", _worst(evaluation)),
+        ("Label co-occurrence", webpage.figure(_cooccurrence(evaluation))),
+        ("Worst errors", _worst_errors(evaluation)),
     ]
     body = "\n".join((f"<h2>{heading}</h2>\n" if heading else "") + content for heading, content in sections)
     return webpage.page(title, body)
@@ -41,31 +42,31 @@ def render_html(evaluation: Evaluation) -> str:
 
 def _summary(evaluation: Evaluation) -> str:
     metrics = evaluation.metrics
-    rows = [
+    rows: list[tuple[str, Mapping[str, Any]]] = [
         ("best path", metrics),
-        ("three best marginals", metrics["top3"]),
+        ("three highest marginals", metrics["top3"]),
         (f"of these, at least {metrics['threshold']:g}", metrics["top3_at_most"]),
         (f"marginals of at least {metrics['threshold']:g}", metrics["above_threshold"]),
     ]
     quoted = QUOTED.get(evaluation.split.name, {})
     if "CF1" in quoted:
-        rows.append((f"quoted from the paper, three best ({MEASURED})", quoted))
+        rows.append((f"quoted from the paper, three highest ({MEASURED})", quoted))
     cells = "".join(
         f"<tr><td>{html.escape(name)}</td>"
-        + "".join(f"<td>{six[key]:.1f}</td>" if key in six else "<td></td>" for key in _SIX)
+        + "".join(f"<td>{values[key]:.1f}</td>" if key in values else "<td></td>" for key in _COLUMNS)
         + "</tr>"
-        for name, six in rows
+        for name, values in rows
     )
-    said = "".join(
+    from_paper = "".join(
         f" Quoted from the paper ({MEASURED}): {key} {quoted[key]:.1f}." for key in ("mAP", "MAP@10") if key in quoted
     )
     return (
         f"<p>{metrics['images']} images. mAP {metrics['mAP']:.1f} (11-point {metrics['mAP_eleven_point']:.1f}, "
         f"interpolated area {metrics['mAP_area']:.1f}) over {metrics['labels_scored']} labels with at least "
         f"{metrics['min_positives']} positives; MAP@10 {metrics['MAP@10']:.1f}; "
-        f"exact set {metrics['exact_match']:.1f} %; Hamming loss {metrics['hamming_loss']:.2f} %; "
-        f"coverage {metrics['coverage']:.1f} %.{said}</p>"
-        f"<table><tr><th></th>{''.join(f'<th>{key}</th>' for key in _SIX)}</tr>{cells}</table>"
+        f"exact match {metrics['exact_match']:.1f} %; Hamming loss {metrics['hamming_loss']:.2f} %; "
+        f"coverage {metrics['coverage']:.1f} %.{from_paper}</p>"
+        f"<table><tr><th></th>{''.join(f'<th>{key}</th>' for key in _COLUMNS)}</tr>{cells}</table>"
     )
 
 
@@ -88,7 +89,7 @@ def _ap_bars(evaluation: Evaluation) -> go.Figure:
 
 
 def _precision_recall(evaluation: Evaluation) -> go.Figure:
-    """All pairs of image and label together, and each scored label behind a click in the legend."""
+    """The curve of all pairs of image and label, and one for each scored label, which a click in the legend shows."""
     import plotly.graph_objects as go
 
     counted, truth, marginals = ~evaluation.ignored, evaluation.truth, evaluation.predictions.marginals
@@ -98,42 +99,45 @@ def _precision_recall(evaluation: Evaluation) -> go.Figure:
         column = evaluation.labels.index(label)
         rows = counted[:, column]
         curves.append((label, truth[rows, column], marginals[rows, column]))
-    for name, wanted, scores in curves:
-        precision, recall, _ = precision_recall_curve(wanted, scores, drop_intermediate=True)
-        shown = True if name == "all labels" else "legendonly"
-        fig.add_scatter(x=recall, y=precision, mode="lines", name=html.escape(name), visible=shown)
+    for name, positive, scores in curves:
+        precision, recall, _ = precision_recall_curve(positive, scores, drop_intermediate=True)
+        visible = True if name == "all labels" else "legendonly"
+        fig.add_scatter(x=recall, y=precision, mode="lines", name=html.escape(name), visible=visible)
     axes = {"range": [0, 1.02]}
     fig.update_layout(height=460, xaxis={**axes, "title": "recall"}, yaxis={**axes, "title": "precision"})
     return fig
 
 
-def _co_occurrence(evaluation: Evaluation) -> go.Figure:
-    """P(column | row) in the best paths beside the truth, of the most frequent labels."""
+def _cooccurrence(evaluation: Evaluation) -> go.Figure:
+    """P(column | row) of the most frequent labels, in the truth and in the best paths."""
     from plotly.subplots import make_subplots
 
     truth = evaluation.truth & ~evaluation.ignored
-    shown = np.argsort(-truth.sum(axis=0), kind="stable")[:_MOST_LABELS]
-    names = [html.escape(evaluation.labels[label]) for label in shown]
+    frequent = np.argsort(-truth.sum(axis=0), kind="stable")[:_MAX_LABELS]
+    names = [html.escape(evaluation.labels[label]) for label in frequent]
     fig = make_subplots(cols=2, subplot_titles=("in the truth", "in the best paths"), shared_yaxes=True)
-    for column, sets in enumerate((truth, evaluation.predictions.best_path), start=1):
+    for column, label_sets in enumerate((truth, evaluation.predictions.best_path), start=1):
         fig.add_heatmap(
-            z=conditional(sets[:, shown]), x=names, y=names, row=1, col=column, zmin=0, zmax=1, colorscale="Cividis",
-            hovertemplate="P(%{x} | %{y}) = %{z:.2f}<extra></extra>",
+            z=conditional(label_sets[:, frequent]), x=names, y=names, row=1, col=column, zmin=0, zmax=1,
+            colorscale="Cividis", hovertemplate="P(%{x} | %{y}) = %{z:.2f}<extra></extra>",
         )  # fmt: skip
     fig.update_yaxes(autorange="reversed")
     fig.update_layout(height=160 + 18 * len(names))
     return fig
 
 
-def conditional(sets: np.ndarray) -> np.ndarray:
-    """P(column | row) from label sets, bool (image, label) -> (label, label); 0 for itself and for an unseen row."""
-    together = sets.T.astype(float) @ sets
-    seen = np.diag(together).copy()
-    np.fill_diagonal(together, 0.0)
-    return np.divide(together, seen[:, None], out=np.zeros_like(together), where=seen[:, None] > 0)
+def conditional(label_sets: np.ndarray) -> np.ndarray:
+    """P(column | row) from label sets, bool (image, label) -> (label, label).
+
+    The diagonal is 0, and so are the rows of labels that never occur.
+    """
+    pairs = label_sets.T.astype(float) @ label_sets
+    counts = np.diag(pairs)[:, None].copy()
+    np.fill_diagonal(pairs, 0.0)
+    return np.divide(pairs, counts, out=np.zeros_like(pairs), where=counts > 0)
 
 
-def worst_mistakes(evaluation: Evaluation, most: int = _WORST) -> list[int]:
+def worst_mistakes(evaluation: Evaluation, most: int = _MAX_ERRORS) -> list[int]:
     """Indices of the images whose best path is wrong, the most confidently wrong first."""
     wrong = (evaluation.truth != evaluation.predictions.best_path) & ~evaluation.ignored
     distance = np.abs(evaluation.truth - evaluation.predictions.marginals) * wrong
@@ -141,24 +145,27 @@ def worst_mistakes(evaluation: Evaluation, most: int = _WORST) -> list[int]:
     return [int(row) for row in order[:most] if wrong[row].any()]
 
 
-def _worst(evaluation: Evaluation) -> str:
+def _worst_errors(evaluation: Evaluation) -> str:
     figures = []
     for row in worst_mistakes(evaluation):
         sample = evaluation.split.samples[row]
-        said = [
-            label for label, yes in zip(evaluation.labels, evaluation.predictions.best_path[row], strict=True) if yes
-        ]
+        best_path = evaluation.predictions.best_path[row]
+        predicted = [label for label, present in zip(evaluation.labels, best_path, strict=True) if present]
         caption = (
-            f"{html.escape(sample.image.name)}<br>said <b>{html.escape(', '.join(said) or 'nothing')}</b><br>"
+            f"{html.escape(sample.image.name)}<br>predicted <b>{html.escape(', '.join(predicted) or 'nothing')}</b><br>"
             f"truth <b>{html.escape(', '.join(sorted(sample.labels)) or 'nothing')}</b>"
         )
         figures.append(f"<figure>{_thumbnail(evaluation, row)}<figcaption>{caption}</figcaption></figure>")
-    return f'<div class="images">{"".join(figures)}</div>' if figures else "<p>None: every label set is right.</p>"
+    return (
+        f'<div class="images">{"".join(figures)}</div>'
+        if figures
+        else "<p>There are none: every label set is right.</p>"
+    )
 
 
 def _thumbnail(evaluation: Evaluation, row: int) -> str:
     try:
-        image = open_image(evaluation.split.samples[row].image, _THUMBNAIL)
+        image = open_image(evaluation.split.samples[row].image, _THUMBNAIL_SIZE)
     except ImageError as error:
         return f"<p>{html.escape(str(error))}</p>"
-    return webpage.image(image, _THUMBNAIL)
+    return webpage.image(image, _THUMBNAIL_SIZE)

@@ -27,7 +27,7 @@ Forward = Callable[[Tensor], Tensor]  # preprocessed images (batch, 3, size, siz
 # The network, its translation's file, an example if it is to be made, threads -> the translation's forward pass.
 Start = Callable[[Backbone, Path, Tensor | None, int | None], Forward]
 
-_ALIKE = 0.999  # cosine between the engine's feature map and torch's, at which a translation is believed
+_MIN_SIMILARITY = 0.999  # cosine between the engine's feature map and torch's, at which a translation is believed
 
 
 def _openvino(backbone: Backbone, file: Path, example: Tensor | None, threads: int | None) -> Forward:
@@ -76,22 +76,24 @@ def _onnxruntime(backbone: Backbone, file: Path, example: Tensor | None, threads
 
 
 # name: what has to be installed, the translated file's suffix, how it is made and run
-_ENGINES: dict[str, tuple[tuple[str, ...], str, Start]] = {
+TRANSLATED_ENGINES: dict[str, tuple[tuple[str, ...], str, Start]] = {
     "openvino": (("openvino",), ".xml", _openvino),
     "onnxruntime": (("onnxruntime", "onnx"), ".onnx", _onnxruntime),
 }
-ENGINES = ("torch", "compile", *_ENGINES)
+ENGINES = ("torch", "compile", *TRANSLATED_ENGINES)
 
 
 def available() -> list[str]:
     """The engines that are installed, the fastest first; torch always is. "compile" has to be asked for: it takes a
     minute each time."""
-    found = [name for name, (packages, _, _) in _ENGINES.items() if all(map(importlib.util.find_spec, packages))]
+    found = [
+        name for name, (packages, _, _) in TRANSLATED_ENGINES.items() if all(map(importlib.util.find_spec, packages))
+    ]
     return [*found, "torch"]
 
 
 def fastest(backbone: Backbone) -> str:
-    """The engine for who names none: torch on a GPU, else the fastest that is installed and has the precision."""
+    """The default engine: torch on a GPU, else the fastest that is installed and has the precision."""
     if backbone.device.type != "cpu":
         return "torch"
     return next(name for name in available() if name != "onnxruntime" or backbone.precision == torch.float32)
@@ -124,7 +126,7 @@ def load(checkpoint: Checkpoint, name: str | None = None, threads: int | None = 
             backbone(torch.zeros(2, 3, size, size, device=backbone.device))  # now, not when somebody waits for it
     if name in ("torch", "compile"):
         return backbone
-    if name not in _ENGINES:
+    if name not in TRANSLATED_ENGINES:
         raise UserError(f"no engine '{name}'; choose one of {', '.join(ENGINES)}")
     if name not in available():
         raise UserError(f"{name} is not installed; run `pip install 'cnnrnn[fast]'`, or take --engine torch")
@@ -132,30 +134,30 @@ def load(checkpoint: Checkpoint, name: str | None = None, threads: int | None = 
         raise UserError(f"{name} runs on the processor; take --device cpu, or --engine torch")
     if name == "onnxruntime" and backbone.precision != torch.float32:
         raise UserError("onnxruntime computes in float32 on processors; take --engine openvino for bfloat16")
-    (package, *_), suffix, start = _ENGINES[name]
+    (package, *_), suffix, start = TRANSLATED_ENGINES[name]
     release = importlib.metadata.version(package)
-    kept = f"{checkpoint.weights_hash[:32]}-{backbone.config.image_size}px-{name}-{release}"
-    file = _cache() / kept / f"backbone{suffix}"
+    name_in_cache = f"{checkpoint.weights_hash[:32]}-{backbone.config.image_size}px-{name}-{release}"
+    file = _cache() / name_in_cache / f"backbone{suffix}"
     if not file.exists():
-        _translate(backbone.at(), file, start, threads)
+        translate(backbone.at(), file, start, threads)
     return start(backbone, file, None, threads)
 
 
 def _cache() -> Path:
-    """The user's, as XDG says."""
+    """The user's cache folder, by the XDG specification."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "cnnrnn" / "engines"
 
 
-def _translate(backbone: Backbone, file: Path, start: Start, threads: int | None) -> None:
-    """Translate, compare in full precision, and keep what is right."""
+def translate(backbone: Backbone, file: Path, start: Start, threads: int | None) -> None:
+    """Translate, compare with torch in full precision, and save the translation if it agrees."""
     size = backbone.config.image_size
     example = torch.randn(2, 3, size, size, generator=torch.Generator().manual_seed(0))
     with replacing(file.parent) as new:
         new.mkdir()
         with warnings.catch_warnings(), torch.no_grad():
-            warnings.simplefilter("ignore")  # the tracers talk of what they will change one day
+            warnings.simplefilter("ignore")  # tracers warn about future changes
             forward = start(backbone, new / file.name, example, threads)
-            expected, found = backbone(example), forward(example)
-        alike = float(nn.functional.cosine_similarity(expected.flatten(), found.flatten(), dim=0))
-        if not alike >= _ALIKE:
-            raise UserError(f"the translated model differs from torch's (cosine {alike:.4f}); take --engine torch")
+            expected, actual = backbone(example), forward(example)
+        similarity = float(nn.functional.cosine_similarity(expected.flatten(), actual.flatten(), dim=0))
+        if not similarity >= _MIN_SIMILARITY:
+            raise UserError(f"the translated model differs from torch's (cosine {similarity:.4f}); take --engine torch")

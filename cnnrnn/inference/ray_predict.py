@@ -34,7 +34,7 @@ _OBJECT_STORE = 100_000_000  # bytes; numbers alone pass through Ray
 
 @dataclass(frozen=True)
 class Run:
-    """What workers have to know; everything in it has to mean the same on all machines."""
+    """The settings that are sent to workers; all of them must be valid on every machine."""
 
     folder: str  # of the output
     checkpoint: Path
@@ -44,7 +44,7 @@ class Run:
 
 
 class Worker:
-    """In a process of its own, somewhere in the cluster."""
+    """Predicts parts in a process of its own, on any machine of the cluster."""
 
     def __init__(self, run: Run) -> None:
         self.run = run
@@ -80,7 +80,7 @@ def cluster(address: str = LOCAL) -> Iterator[None]:
     if address == LOCAL and "ray" not in sys.modules:  # which reads these when it is imported
         # Ray listens on all of the machine's addresses, and whoever reaches it can run code: not without this token.
         os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
-        os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # of which each run would show some
+        os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # each run would log some otherwise
     try:
         import ray
         import ray.data
@@ -113,8 +113,8 @@ def prepare(
     """
     import ray
 
-    there = ray.cluster_resources()
-    gpus = int(there.get("GPU", 0)) if config.device in (None, "cuda") else 0
+    resources = ray.cluster_resources()
+    gpus = int(resources.get("GPU", 0)) if config.device in (None, "cuda") else 0
     device = config.device or ("cuda" if gpus else "cpu")
     # Here first: what can't be used is said in one line, and a translation is made once for this machine's workers.
     # This machine may have no GPU where the workers have one; torch then runs here, too, on the processor.
@@ -123,7 +123,7 @@ def prepare(
     config = replace(config, engine=local.engine, device=device)
     settings = Settings(local.checkpoint.weights_hash, config.beam, local.engine, shard_size, config.precision)
     parts = begin(folder, images, settings)
-    cores = int(there["CPU"])
+    cores = int(resources["CPU"])
     workers = max(1, min(workers or gpus or cores, cores, len(parts)))
     smallest = min(int(node["Resources"].get("CPU", cores)) for node in ray.nodes() if node["Alive"])
     cores_each = max(1, min(cores // workers, smallest))
@@ -156,6 +156,6 @@ def predict(plan: Plan) -> Iterator[tuple[int, int]]:
 
 
 def _reason(error: Exception) -> str:
-    """Of the traceback that came from a worker, which is all that comes: what was raised first."""
+    """The first error in a worker's traceback, which is all that Ray passes on."""
     raised = re.search(r"^[\w.]*(?:Error|Exception): (.+)$", str(error), re.MULTILINE)
     return raised[1] if raised else summarize_error(error)

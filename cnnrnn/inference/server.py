@@ -1,4 +1,4 @@
-"""A checkpoint behind HTTP: POST an image's bytes to /predict, get what `cnnrnn predict --json` says; GET /health.
+"""A checkpoint behind HTTP: POST an image's bytes to /predict, get the output of `cnnrnn predict --json`; GET /health.
 
 Starlette and uvicorn, which the dashboard is served by, too. LitServe and Ray Serve would batch for us, but there one
 image that can't be read fails its whole batch (LitServe), or a second cluster has to run (Ray Serve).
@@ -26,13 +26,13 @@ from cnnrnn.inference.predictor import Predictor
 from cnnrnn.utils.errors import UserError
 
 MAX_BYTES = 30_000_000  # of an image, as in the dashboard
-MAX_REQUESTS = 32  # inside at a time, with MAX_BYTES each at most; who comes then is told to come again
+MAX_REQUESTS = 32  # active at a time, of at most MAX_BYTES each; further requests get status 503
 BODY_SECONDS = 30.0  # for an image to arrive
 _OPEN = min(4, os.cpu_count() or 1)  # images opened at a time, each of which may take 500 MB
 
 
 class Batcher:
-    """Images of many requests, labelled together: a batch is what has come while the last one was labelled."""
+    """Images of many requests, labelled together: a batch holds the requests that arrived during the previous batch."""
 
     def __init__(self, predictor: Predictor) -> None:
         self.predictor = predictor
@@ -43,28 +43,28 @@ class Batcher:
         """Raises ImageError, and UserError for a model that is damaged."""
         async with self.opening:
             image = await asyncio.to_thread(self._open, data)
-        outcome: asyncio.Future[Trace] = asyncio.get_running_loop().create_future()
-        self.waiting.put_nowait((image, outcome))
-        return await outcome
+        future: asyncio.Future[Trace] = asyncio.get_running_loop().create_future()
+        self.waiting.put_nowait((image, future))
+        return await future
 
     async def run(self) -> None:
-        """Until it is cancelled."""
+        """Process batches until cancelled."""
         while True:
             batch = [await self.waiting.get()]
             while len(batch) < self.predictor.config.batch_size and not self.waiting.empty():
                 batch.append(self.waiting.get_nowait())
-            images, outcomes = zip(*batch, strict=True)
+            images, futures = zip(*batch, strict=True)
             try:
                 traces = await asyncio.to_thread(self._label, images)
-            except Exception as error:  # of these images; the next ones may fare better
+            except Exception as error:  # fails this batch only
                 traces = [error] * len(batch)
-            for outcome, trace in zip(outcomes, traces, strict=True):
-                if outcome.cancelled():  # whoever asked has gone
+            for future, trace in zip(futures, traces, strict=True):
+                if future.cancelled():  # the client has disconnected
                     continue
                 if isinstance(trace, Exception):
-                    outcome.set_exception(trace)
+                    future.set_exception(trace)
                 else:
-                    outcome.set_result(trace)
+                    future.set_result(trace)
 
     def _open(self, data: bytes) -> Tensor:
         backbone = self.predictor.model.backbone
@@ -75,21 +75,21 @@ class Batcher:
 
 
 def application(predictor: Predictor) -> Starlette:
-    """/predict and /health. What goes wrong is answered by {"error": why}: 413 too large, 422 no image, 503 busy."""
+    """/predict and /health. Errors are answered by {"error": message}: 413 too large, 422 no image, 503 busy."""
     batcher, checkpoint = Batcher(predictor), predictor.checkpoint
-    inside = 0
+    active = 0
 
     @asynccontextmanager
-    async def labelling(_: Starlette) -> AsyncIterator[None]:
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
         task = asyncio.create_task(batcher.run())
         yield
         task.cancel()
 
     async def predict(request: Request) -> Response:
-        nonlocal inside
-        if inside >= MAX_REQUESTS:
+        nonlocal active
+        if active >= MAX_REQUESTS:
             raise HTTPException(503, "too many images at a time; come again", {"Retry-After": "1"})
-        inside += 1
+        active += 1
         try:
             trace = await batcher.label(await _body(request))
         except ImageError as error:
@@ -97,19 +97,19 @@ def application(predictor: Predictor) -> Starlette:
         except UserError as error:
             raise HTTPException(500, str(error)) from None
         finally:
-            inside -= 1
+            active -= 1
         return JSONResponse(await asyncio.to_thread(trace.summary))
 
     async def health(_: Request) -> Response:
-        known = {"weights_sha256": checkpoint.weights_hash, "labels": len(checkpoint.vocabulary), "requests": inside}
+        known = {"weights_sha256": checkpoint.weights_hash, "labels": len(checkpoint.vocabulary), "requests": active}
         return JSONResponse({"status": "ok", **known})
 
-    async def say(_: Request, error: Exception) -> Response:
+    async def error_response(_: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
         return JSONResponse({"error": error.detail}, error.status_code, error.headers)
 
     routes = [Route("/predict", predict, methods=["POST"]), Route("/health", health)]
-    return Starlette(routes=routes, lifespan=labelling, exception_handlers={HTTPException: say})
+    return Starlette(routes=routes, lifespan=lifespan, exception_handlers={HTTPException: error_response})
 
 
 async def _body(request: Request) -> bytes:
@@ -129,5 +129,5 @@ async def _body(request: Request) -> bytes:
 
 
 def serve(predictor: Predictor, host: str, port: int) -> None:
-    """Until Ctrl-C."""
+    """Serve until Ctrl-C."""
     uvicorn.run(application(predictor), host=host, port=port, log_level="warning")

@@ -1,8 +1,8 @@
-"""Predictions of very many images as a folder of parquet files, each of which is there whole or not at all.
+"""Predictions of very many images as a folder of parquet files, each written atomically.
 
-`manifest.json` says what the folder is made with, `images.parquet` lists the images, and `part-00042.parquet` has
-the outcomes of its rows 42 · size … 43 · size − 1, a row each and in their order, whoever wrote it and however often.
-So every image is in the output exactly once, and to go on is to make the parts that are not there.
+`manifest.json` records the settings of the run, `images.parquet` lists the images, and `part-00042.parquet` has
+the results of its rows 42 · size … 43 · size − 1, one row per image, in order, even if several workers wrote it.
+So every image is in the output exactly once, and a resumed run only writes the missing parts.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from cnnrnn.checkpoint import Checkpoint
 from cnnrnn.data.loader import batches_by_threads
 from cnnrnn.decoding.trace import Trace
 from cnnrnn.inference.predictor import Predictor
-from cnnrnn.inference.sources import COLUMN, located, open_place
+from cnnrnn.inference.sources import COLUMN, located, open_source
 from cnnrnn.utils.errors import UserError
 from cnnrnn.utils.files import json_text
 
@@ -36,7 +36,7 @@ _READERS = 4  # threads per core that read and open images: a store is waited fo
 
 @dataclass(frozen=True)
 class Settings:
-    """What the outcomes depend on."""
+    """What the results depend on."""
 
     weights_sha256: str
     beam: int
@@ -54,29 +54,29 @@ def begin(folder: str, images: Sequence[str], settings: Settings) -> list[int]:
 
     Only one run at a time may write into a folder. Raises UserError if it was made with other images or settings.
     """
-    wanted: dict[str, Any] = {
+    manifest: dict[str, Any] = {
         "format": FORMAT,
         **asdict(settings),
         "images": len(images),
         "list_sha256": hashlib.sha256("\0".join(images).encode(errors="surrogateescape")).hexdigest(),
     }
-    there = _names(folder)
-    if MANIFEST in there:
-        _compare(folder, wanted)
-    elif odd := sorted(name for name in there if name.endswith(".parquet") and name != LIST):
+    existing = _names(folder)
+    if MANIFEST in existing:
+        _compare(folder, manifest)
+    elif odd := sorted(name for name in existing if name.endswith(".parquet") and name != LIST):
         raise UserError(f"{folder} holds {odd[0]} and no {MANIFEST}; name an empty folder")
     else:
         rows = pyarrow.table({COLUMN: pyarrow.array(images, pyarrow.string())})
         _put(folder, LIST, _parquet(rows, row_group_size=settings.shard_size))  # a row group is a part's images
         made_with = {name: version(name) for name in ("cnnrnn", "torch", "pyarrow")}
-        _put(folder, MANIFEST, json_text(wanted | {"made_with": made_with}).encode())
+        _put(folder, MANIFEST, json_text(manifest | {"made_with": made_with}).encode())
     remove_stale(folder)
     parts = -(-len(images) // settings.shard_size)
-    return [number for number in range(parts) if part(number) not in there]
+    return [number for number in range(parts) if part(number) not in existing]
 
 
 def remove_stale(folder: str) -> None:
-    """Removes what workers that died left half-written, and how often a part was tried."""
+    """Remove partial files of workers that died, and the attempt counts of parts."""
     filesystem, base = located(folder)
     for name in _names(folder):
         if name.startswith(".part-"):
@@ -96,20 +96,20 @@ def predict_part(
     _count_try(folder, number)
     filesystem, base = located(folder)
     with filesystem.open_input_file(f"{base}/{LIST}") as file:
-        places = pyarrow.parquet.ParquetFile(file).read_row_group(number)[COLUMN].to_pylist()
+        sources = pyarrow.parquet.ParquetFile(file).read_row_group(number)[COLUMN].to_pylist()
     backbone, config = predictor.model.backbone, predictor.config
-    found = batches_by_threads(
-        places, open_place, backbone.preprocess, backbone.config.image_size, config.batch_size, _READERS * cores
+    image_batches = batches_by_threads(
+        sources, open_source, backbone.preprocess, backbone.config.image_size, config.batch_size, _READERS * cores
     )
-    outcomes = predictor.predict_batches(found)
-    rows = [_row(places[index], outcome) for index, outcome in outcomes]
-    assert len(rows) == len(places)
+    results = predictor.predict_batches(image_batches)
+    rows = [_row(sources[index], result) for index, result in results]
+    assert len(rows) == len(sources)
     _put(folder, part(number), _parquet(pyarrow.Table.from_pylist(rows, _schema(predictor.checkpoint, config.beam))))
     return len(rows), sum("error" in row for row in rows)
 
 
 def _count_try(folder: str, number: int) -> None:
-    """Ray gives a part to one worker after the other, however many it kills: it is counted where all can see it."""
+    """Ray retries a part on one worker after the other without limit: attempts are counted in the output folder."""
     filesystem, base = located(folder)
     marks = [f"{base}/.{part(number)}.try-{count}" for count in range(_TRIES)]
     free = [info.path for info in filesystem.get_file_info(marks) if info.type == pyarrow.fs.FileType.NotFound]
@@ -118,27 +118,27 @@ def _count_try(folder: str, number: int) -> None:
     filesystem.open_output_stream(free[0]).close()
 
 
-def _row(place: str, outcome: Trace | str) -> dict[str, Any]:
+def _row(source: str, result: Trace | str) -> dict[str, Any]:
     """The names are those of `cnnrnn predict --json`, but the marginals come without their labels."""
-    if isinstance(outcome, str):
-        return {"image": place, "error": outcome}
+    if isinstance(result, str):
+        return {"image": source, "error": result}
     paths = [
-        {"labels": outcome.names(path.tokens), "probability": path.prob, "log_prob": path.log_prob}
-        for path in outcome.paths
+        {"labels": result.names(path.tokens), "probability": path.prob, "log_prob": path.log_prob}
+        for path in result.paths
     ]
     return {
-        "image": place,
+        "image": source,
         "labels": paths[0]["labels"],
         "probability": paths[0]["probability"],
-        "marginals": outcome.marginals,
+        "marginals": result.marginals,
         "paths": paths,
-        "coverage": outcome.coverage,
-        "auxiliary": outcome.auxiliary,
+        "coverage": result.coverage,
+        "auxiliary": result.auxiliary,
     }
 
 
 def _schema(checkpoint: Checkpoint, beam: int) -> pyarrow.Schema:
-    """What isn't known of an image is null. The labels of `marginals` and `auxiliary` are in the metadata, as JSON."""
+    """Missing values are null. The labels of `marginals` and `auxiliary` are in the metadata, as JSON."""
     text, number, labels = pyarrow.string(), pyarrow.float64(), pyarrow.list_(pyarrow.string())
     by_label = pyarrow.list_(pyarrow.float32())
     path = pyarrow.struct({"labels": labels, "probability": number, "log_prob": number})
@@ -182,11 +182,11 @@ def _parquet(table: pyarrow.Table, **options: Any) -> pyarrow.Buffer:
 
 
 def _put(folder: str, name: str, data: bytes | pyarrow.Buffer) -> None:
-    """Write a file so that nobody ever finds half of it, whoever else writes it now."""
+    """Write a file atomically, even if another process writes it at the same time."""
     filesystem, base = located(folder)
     target = f"{base}/{name}"
-    place = target if filesystem.type_name in _OBJECT_STORES else f"{base}/.{name}.{uuid4().hex}"
-    with filesystem.open_output_stream(place) as file:
+    path = target if filesystem.type_name in _OBJECT_STORES else f"{base}/.{name}.{uuid4().hex}"
+    with filesystem.open_output_stream(path) as file:
         file.write(data)
-    if place != target:
-        filesystem.move(place, target)
+    if path != target:
+        filesystem.move(path, target)

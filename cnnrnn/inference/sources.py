@@ -1,6 +1,6 @@
-"""Images of folders, object stores and parquet files: the list of them, and one of them opened.
+"""Images of folders, object stores and parquet files: listing and opening them.
 
-A place is a local path or a URI, such as s3://bucket/key. What stands after :// is taken as it is, without
+A source is a local path or a URI, such as s3://bucket/key. What stands after :// is taken as it is, without
 percent-decoding, as the stores' own tools print it. pyarrow knows file, s3, gs, abfs and hdfs; of others, fsspec's
 package has to be installed. Passwords and endpoints come from the environment, as for any tool of the store.
 """
@@ -23,26 +23,26 @@ from cnnrnn.utils.errors import UserError, summarize_error
 
 MAX_BYTES = 200_000_000  # of an image's file in a store: 24 megapixels of 16 bits, not compressed, have 144 MB
 COLUMN = "path"  # of a parquet file that lists images
-_PAUSES = (1.0, 4.0)  # seconds before asking a store again that gave an error
+RETRY_PAUSES = (1.0, 4.0)  # seconds to wait before each retry
 
 
-def is_uri(place: str) -> bool:
-    return "://" in place
+def is_uri(source: str) -> bool:
+    return "://" in source
 
 
-def absolute(place: str) -> str:
-    """A place that means the same in a process that works elsewhere."""
-    return place if is_uri(place) else str(Path(place).absolute())
+def absolute(source: str) -> str:
+    """The source in a form that is valid in any working directory."""
+    return source if is_uri(source) else str(Path(source).absolute())
 
 
-def located(place: str) -> tuple[pyarrow.fs.FileSystem, str]:
-    """A place as a file system and the path in it. Raises UserError if there is none for its scheme."""
-    if not is_uri(place):
-        return pyarrow.fs.LocalFileSystem(), absolute(place)
-    scheme, _, rest = place.partition("://")
+def located(source: str) -> tuple[pyarrow.fs.FileSystem, str]:
+    """A source's file system and the path in it. Raises UserError if there is none for its scheme."""
+    if not is_uri(source):
+        return pyarrow.fs.LocalFileSystem(), absolute(source)
+    scheme, _, rest = source.partition("://")
     filesystem = _filesystem(scheme, rest.partition("/")[0])
     wrapped = getattr(filesystem, "handler", None)  # fsspec's
-    return filesystem, wrapped.fs._strip_protocol(place) if wrapped is not None else rest
+    return filesystem, wrapped.fs._strip_protocol(source) if wrapped is not None else rest
 
 
 @lru_cache
@@ -65,18 +65,18 @@ def _filesystem(scheme: str, bucket: str) -> pyarrow.fs.FileSystem:
 
 
 def list_images(sources: Sequence[str]) -> list[str]:
-    """The places of all images, each once: of a folder or a prefix every image in it and below, sorted; of a
+    """The sources of all images, each once: of a folder or a prefix every image in it and below, sorted; of a
     parquet file its column `path`, in which what is no URI starts at the file's folder; an image as named.
 
     Raises UserError if there is none, or something can't be listed.
     """
-    found = [place for source in sources for place in _places(source)]
-    if not found:
+    images = [image for source in sources for image in _expand(source)]
+    if not images:
         raise UserError(f"no images ({', '.join(SUFFIXES)}) in {', '.join(sources)}")
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys(images))
 
 
-def _places(source: str) -> list[str]:
+def _expand(source: str) -> list[str]:
     if source.endswith(".parquet"):
         return _listed(source)
     if not is_uri(source):
@@ -97,21 +97,21 @@ def _listed(source: str) -> list[str]:
     filesystem, path = located(source)
     try:
         column = pyarrow.parquet.read_table(path, columns=[COLUMN], filesystem=filesystem)[COLUMN]
-        places = column.cast(pyarrow.string()).drop_null().to_pylist()
+        images = column.cast(pyarrow.string()).drop_null().to_pylist()
     except (pyarrow.ArrowException, KeyError, OSError) as error:
         raise UserError(f"{source} is no parquet file with a column '{COLUMN}': {summarize_error(error)}") from None
     folder = absolute(source).rpartition("/")[0]
-    return [place if is_uri(place) or place.startswith("/") else f"{folder}/{place}" for place in places]
+    return [image if is_uri(image) or image.startswith("/") else f"{folder}/{image}" for image in images]
 
 
-def open_place(place: str, max_side: int | None = None) -> Image.Image:
-    """`open_image` of a local path or a URI. Raises ImageError, also for what a store doesn't give when asked again."""
-    return open_image(_read(place) if is_uri(place) else Path(place), max_side)
+def open_source(source: str, max_side: int | None = None) -> Image.Image:
+    """`open_image` of a local path or a URI. Raises ImageError, also if a store still fails after the retries."""
+    return open_image(_read(source) if is_uri(source) else Path(source), max_side)
 
 
 def _read(uri: str) -> bytes:
-    """A network stumbles more often than a disk, and a row with an error is not tried again: so three attempts."""
-    for pause in (*_PAUSES, None):
+    """Read from a store in up to three attempts, since network errors are often temporary."""
+    for pause in (*RETRY_PAUSES, None):
         try:
             filesystem, path = located(uri)
             with filesystem.open_input_file(path) as file:

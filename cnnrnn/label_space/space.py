@@ -1,4 +1,4 @@
-"""`LabelSpace`: the label embeddings of a model and the similarities between them."""
+"""The label space of a model: similarities and nearest neighbours of its labels."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from cnnrnn.utils.errors import UserError
 
 @dataclass(frozen=True)
 class LabelSpace:
-    """The label embeddings, which are the rows of U_l without START and END."""
+    """The rows of U_l."""
 
     labels: tuple[str, ...]
     vectors: Tensor  # (label, embedding)
 
     def neighbors(self, label: str, k: int = 5, measure: str = "cosine") -> list[tuple[str, float]]:
-        """The k nearest other labels, nearest first, with their similarities.
+        """The k nearest other labels, nearest first, with their similarity. Raises UserError for an unknown label.
 
-        `measure` is "cosine" or "inner" (product). Raises UserError for an unknown label.
+        `measure` is "cosine" or "inner" (product).
         """
         if label not in self.labels:
             raise UserError(f"the vocabulary has no label '{label}'; its {len(self.labels)} labels are in .labels")
         return nearest(self.vectors, self.labels, k, measure)[label]
 
     def similarity(self, measure: str = "cosine") -> np.ndarray:
-        """The similarities of all labels (label, label), in the order of `labels`."""
+        """(label, label), in the order of `labels`."""
         return similarities(self.vectors, measure).cpu().numpy()

@@ -1,7 +1,7 @@
 """Several processes that train one model, as `torchrun` starts them: how they divide a batch and add up.
 
-Every process draws the same random numbers for the whole batch and takes its share of the images. What it adds to
-the loss is a share of the whole batch's, so gradients and figures are sums over the processes.
+Every process draws the same random numbers for the whole batch and takes its shard of the images. What it adds to
+the loss is part of the whole batch's, so gradients and figures are sums over the processes.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ LOST = (
 
 @dataclass(frozen=True)
 class ProcessGroup:
-    """Those of one run, and which of them this is. By default it is alone, and nothing here does anything."""
+    """The processes of one run. By default there is one process, and all methods are no-ops."""
 
     rank: int = 0
     count: int = 1
@@ -44,25 +44,25 @@ class ProcessGroup:
     local_count: int = 1
     by_torchrun: bool = False  # which may start the same command again, with another count
     restarted: bool = False  # it did so after a failure
-    store: dist.Store | None = None  # numbers that all processes see
-    meetings: Iterator[int] = field(default_factory=itertools.count, compare=False)
+    store: dist.Store | None = None  # counters shared by all processes
+    barriers: Iterator[int] = field(default_factory=itertools.count, compare=False)
 
     @property
     def is_writer(self) -> bool:
-        """Whether this process writes the files of the run and speaks to the person."""
+        """Whether this process writes the files of the run and prints messages."""
         return self.rank == 0
 
     @property
-    def share(self) -> slice:
-        """This process's part of anything that all process together; perhaps nothing of it."""
+    def shard(self) -> slice:
+        """The indices of a batch that this process handles; may be empty."""
         return slice(self.rank, None, self.count)
 
     @property
-    def local_share(self) -> slice:
-        """This process's part of what every machine does for itself."""
+    def local_shard(self) -> slice:
+        """The indices that this process handles of work that every machine repeats."""
         return slice(self.local_rank, None, self.local_count)
 
-    def total(self, values: np.ndarray) -> np.ndarray:
+    def all_reduce_sum(self, values: np.ndarray) -> np.ndarray:
         """The sum of all processes' arrays; the same bits in every process."""
         if self.count == 1:
             return values
@@ -71,16 +71,16 @@ class ProcessGroup:
         return summed.numpy()
 
     def gather(self, rows: Tensor, batch: int) -> Tensor:
-        """All processes' shares of a batch in the batch's order: (share, …) -> (batch, …). No gradient goes back."""
+        """All processes' shards of a batch in the batch's order: (shard, …) -> (batch, …). No gradient goes back."""
         if self.count == 1:
             return rows
-        padded = rows.new_zeros(-(-batch // self.count), *rows.shape[1:])  # shares differ by one row
+        padded = rows.new_zeros(-(-batch // self.count), *rows.shape[1:])  # shards differ by one row
         padded[: len(rows)] = rows
         parts = [torch.empty_like(padded) for _ in range(self.count)]
         dist.all_gather(parts, padded)
         return torch.stack(parts, dim=1).flatten(0, 1)[:batch]
 
-    def from_writer(self, value: Value) -> Value:
+    def broadcast(self, value: Value) -> Value:
         """The writer's value, in every process."""
         if self.count == 1:
             return value
@@ -88,31 +88,31 @@ class ProcessGroup:
         dist.broadcast_object_list(values, src=0)
         return values[0]
 
-    def meet(self) -> None:
-        """Wait until every process is here, as long as it takes: a barrier would end after the group's timeout."""
+    def barrier(self) -> None:
+        """Wait for every process, without a time limit; torch's own barrier fails after the group's timeout."""
         if self.store is None:
             return
-        meeting = f"meeting {next(self.meetings)}"
-        self.store.add(meeting, 1)
-        while self.store.add(meeting, 0) < self.count:
+        barrier = f"barrier {next(self.barriers)}"
+        self.store.add(barrier, 1)
+        while self.store.add(barrier, 0) < self.count:
             time.sleep(0.1)
 
     @contextmanager
     def one_per_machine_first(self) -> Iterator[None]:
-        """What a machine's first process downloads or renders here, its other processes find."""
+        """Run the block in each machine's first process before its other processes."""
         if self.local_rank > 0:
-            self.meet()
+            self.barrier()
         yield
         if self.local_rank == 0:
-            self.meet()
+            self.barrier()
 
-    def may_speak(self) -> bool:
-        """Whether this process is the first of all to say why the run ends; one message is enough."""
+    def should_report(self) -> bool:
+        """Whether this process is the first to report why the run ends, so that only one message is printed."""
         if self.store is None:
             return True
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it ends anyway, and should have said why
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the process ends anyway, after it has reported the error
         try:
-            return self.store.add("last words", 1) == 1
+            return self.store.add("failure reported", 1) == 1
         except RuntimeError:  # the store was in the process that died
             return True
 
@@ -133,7 +133,7 @@ def started() -> Iterator[ProcessGroup]:
     processes = _join()
 
     def leave(number: int, frame: object) -> None:
-        if processes.may_speak():
+        if processes.should_report():
             print(f"cnnrnn: {LOST}", file=sys.stderr, flush=True)
         os._exit(128 + number)  # at once: unwinding could wait for a process that is gone
 
@@ -145,7 +145,7 @@ def started() -> Iterator[ProcessGroup]:
             if not _is_lost_connection(error):
                 raise  # our own mistake, or typer's Exit
             error = UserError(LOST)
-        if not processes.may_speak():
+        if not processes.should_report():
             raise SystemExit(2) from None
         raise error from None
     if processes.count > 1:
@@ -153,7 +153,7 @@ def started() -> Iterator[ProcessGroup]:
 
 
 def _join() -> ProcessGroup:
-    """Find the other processes. Raises UserError where they can't be found."""
+    """Connect to the other processes. Raises UserError if they can't be reached."""
     rank, count, local_rank, local_count = (
         int(os.environ[name]) for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE")
     )
@@ -217,13 +217,13 @@ class _Sum(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
-        dist.all_reduce(total := x.clone())
-        return total
+        dist.all_reduce(summed := x.clone())
+        return summed
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> Tensor:
-        dist.all_reduce(total := grad.contiguous().clone())
-        return total
+        dist.all_reduce(summed := grad.contiguous().clone())
+        return summed
 
 
 def _batch_norm(
@@ -236,10 +236,10 @@ def _batch_norm(
     momentum: float = 0.1,
     eps: float = 1e-5,
 ) -> Tensor:
-    """`torch.nn.functional.batch_norm` of a batch of which x (share, channel, …) is this process's part."""
+    """`torch.nn.functional.batch_norm` of a batch of which x (shard, channel, …) is this process's part."""
     if not training:
         return nn.functional.batch_norm(x, running_mean, running_var, weight, bias, training, momentum, eps)
-    x = x.to(torch.promote_types(x.dtype, torch.float32))  # bfloat16 can't count
+    x = x.to(torch.promote_types(x.dtype, torch.float32))  # bfloat16 is too coarse for sums
     over = [axis for axis in range(x.ndim) if axis != 1]
     per_channel = [1, -1, *[1] * (x.ndim - 2)]
     values = x.new_tensor([x.numel() // x.shape[1]])

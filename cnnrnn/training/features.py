@@ -24,23 +24,23 @@ from cnnrnn.training.distributed import ALONE, ProcessGroup
 from cnnrnn.utils.errors import UserError
 from cnnrnn.utils.files import replacing
 
-# Indices of a batch's images and, of this process's share of them, what the layers that are trained take (share, …).
+# Indices of a batch's images and, of this process's shard of them, the inputs (shard, …).
 Inputs = Iterator[tuple[list[int], Tensor]]
 Features = Iterator[tuple[list[int], Tensor]]  # indices of images, their I (batch, location, feature)
 Transform = Callable[[Image.Image], Tensor]
 
 
 class Watcher(Protocol):
-    """Whoever shows the work to a person."""
+    """Reports progress to the user."""
 
     def start(self, what: str, images: int) -> None: ...
     def advance(self, images: int, loss: float | None = None) -> None: ...
 
 
 class FeatureSource(Protocol):
-    """One pass over a split: the inputs, shuffled and varied, for training, and I, in order, for validation.
+    """One pass over a split: the inputs, shuffled and augmented, for training, and I, in order, for validation.
 
-    I is (batch, location, feature). Of several processes, each gets its share of every batch.
+    I is (batch, location, feature). Of several processes, each gets its shard of every batch.
     """
 
     def training(self) -> Inputs: ...
@@ -49,7 +49,7 @@ class FeatureSource(Protocol):
 
 
 def augmentation(backbone: Backbone) -> Transform:
-    """A random crop, perhaps mirrored, in slightly other colours."""
+    """A random crop, perhaps mirrored, with slightly changed colors."""
     return v2.Compose(
         [
             v2.RandomResizedCrop(backbone.config.image_size, scale=(0.5, 1.0), ratio=(0.75, 4 / 3)),
@@ -78,9 +78,9 @@ class EndToEnd:
 
     def training(self) -> Inputs:
         order, seed = torch.randperm(len(self.train_split.samples)), int(torch.randint(2**62, ()))
-        backbone, share = self.model.backbone, self.processes.share
+        backbone, shard = self.model.backbone, self.processes.shard
         images = _images(
-            self.train_split, backbone, augmentation(backbone), self.batch_size, order.tolist(), share, seed
+            self.train_split, backbone, augmentation(backbone), self.batch_size, order.tolist(), shard, seed
         )
         for chosen, (_, inputs) in zip(order.split(self.batch_size), images, strict=True):
             yield chosen.tolist(), inputs
@@ -90,9 +90,9 @@ class EndToEnd:
 
     @torch.no_grad()
     def validation(self) -> Features:
-        backbone, share = self.model.backbone, self.processes.share
-        self.watcher.start("validating", len(range(len(self.val_split.samples))[share]))
-        for indices, images in _images(self.val_split, backbone, backbone.preprocess, self.batch_size, share=share):
+        backbone, shard = self.model.backbone, self.processes.shard
+        self.watcher.start("validating", len(range(len(self.val_split.samples))[shard]))
+        for indices, images in _images(self.val_split, backbone, backbone.preprocess, self.batch_size, shard=shard):
             if indices:
                 yield indices, self.feature(images)
             self.watcher.advance(len(indices))
@@ -101,8 +101,8 @@ class EndToEnd:
 class Cached:
     """The backbone's frozen layers see every view of an image once; what follows them is trained on their output.
 
-    Views are the image, its mirror image, then random crops. Outputs stay in `folder`, a file per split and
-    view, and serve every later run in which the same images meet the same frozen layers.
+    Views are the image, its mirror image, then random crops. Outputs are stored in `folder`, a file per split
+    and view, and are reused by every later run with the same images and frozen layers.
     """
 
     def __init__(
@@ -127,7 +127,7 @@ class Cached:
         self.frozen = nn.Sequential(*layers[:cut])
         trained = nn.Sequential(*layers[cut:]).requires_grad_(True)
         self.trained: Layers = compiled(trained) if compile_layers else trained
-        # With nothing left to train, and no places to tell apart, the small vector is kept instead of the map.
+        # With nothing left to train, and no spatial model, the pooled vector is stored instead of the feature map.
         self.pooled = not trained_layers and not model.config.spatial
         mirrored = v2.Compose([v2.RandomHorizontalFlip(1.0), backbone.preprocess])
         transforms = [backbone.preprocess, mirrored, *[augmentation(backbone)] * (views - 2)][:views]
@@ -137,29 +137,29 @@ class Cached:
         ]
         files = [folder / f"{self._cache_key(split, view)}.npy" for split, view, _ in wanted]
         # Each file by one process, as if it were alone; on every machine, as they may have no disk in common.
-        for path, (split, view, transform) in list(zip(files, wanted, strict=True))[processes.local_share]:
+        for path, (split, view, transform) in list(zip(files, wanted, strict=True))[processes.local_shard]:
             if not path.exists():
                 self._encode(path, split, view, transform)
-        processes.meet()
+        processes.barrier()
         *self.train_views, self.val_view = [np.load(path, mmap_mode="r", allow_pickle=False) for path in files]
 
     def training(self) -> Inputs:
-        share = self.processes.share
+        shard = self.processes.shard
         for chosen in torch.randperm(len(self.train_views[0])).split(self.batch_size):
             views = torch.randint(len(self.train_views), chosen.shape)
             picked = [
                 self.train_views[view][index]
-                for view, index in zip(views[share].tolist(), chosen[share].tolist(), strict=True)
+                for view, index in zip(views[shard].tolist(), chosen[shard].tolist(), strict=True)
             ]
             yield chosen.tolist(), self._read(np.stack(picked) if picked else self.train_views[0][:0])
 
     @torch.no_grad()
     def validation(self) -> Features:
-        indices, share = range(len(self.val_view)), self.processes.share
+        indices, shard = range(len(self.val_view)), self.processes.shard
         for start in range(0, len(self.val_view), 256):
-            values = self.val_view[start : start + 256][share]
+            values = self.val_view[start : start + 256][shard]
             if len(values):
-                yield list(indices[start : start + 256][share]), self.feature(self._read(values))
+                yield list(indices[start : start + 256][shard]), self.feature(self._read(values))
 
     def feature(self, inputs: Tensor) -> Tensor:
         return inputs if self.pooled else self.model.image_feature(self.model.backbone.compute(self.trained, inputs))
@@ -187,10 +187,10 @@ class Cached:
     def _cache_key(self, split: Split, view: int) -> str:
         """Changes with the frozen layers, what follows them, the preprocessing and the files, their sizes and times."""
         backbone = self.model.backbone
-        kept = (
+        pooling = (
             "pooled, one place" if self.pooled else True
-        )  # vectors have an axis for places now; maps are as they were
-        settings = [backbone.config.to_dict(), kept, view]
+        )  # pooled vectors have a location axis now; maps are unchanged
+        settings = [backbone.config.to_dict(), pooling, view]
         if backbone.precision != torch.float32:
             settings.append(str(backbone.precision))
         digest = hashlib.sha256(json.dumps(settings).encode())
@@ -220,12 +220,12 @@ def _images(
     transform: Transform,
     batch_size: int,
     order: list[int] | None = None,
-    share: slice = slice(None),
+    shard: slice = slice(None),
     seed: int | None = None,
 ) -> Iterator[tuple[list[int], Tensor]]:
-    """Indices and pixels (share, 3, size, size); raises UserError for an image that can't be read."""
+    """Indices and pixels (shard, 3, size, size); raises UserError for an image that can't be read."""
     paths, size = [sample.image for sample in split.samples], backbone.config.image_size
-    for indices, images, failed in batches(paths, transform, size, batch_size, order, share, seed, backbone.device):
-        for index, why in failed.items():
-            raise UserError(f"{paths[index]}: {why}; mend it and go on with --resume, or remove it and start again")
+    for indices, images, failed in batches(paths, transform, size, batch_size, order, shard, seed, backbone.device):
+        for index, reason in failed.items():
+            raise UserError(f"{paths[index]}: {reason}; mend it and go on with --resume, or remove it and start again")
         yield indices, to_device(backbone.device, images.view(-1, 3, size, size))

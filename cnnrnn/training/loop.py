@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Protocol
@@ -22,6 +22,7 @@ from cnnrnn.evaluation.cooccurrence import cooccurrence_table, count_pairs, expe
 from cnnrnn.evaluation.evaluate import Predictions, report
 from cnnrnn.evaluation.metrics import choose_threshold
 from cnnrnn.evaluation.record import save_with_card
+from cnnrnn.evaluation.reports import EvaluationReport
 from cnnrnn.inference.predictor import decode_batch
 from cnnrnn.models.cnnrnn import CNNRNN
 from cnnrnn.models.sigmoid import SigmoidClassifier
@@ -74,7 +75,7 @@ def train(
     model.backbone.compute_in(config.precision)
     source = _feature_source(model, train_split, val_split, config, feature_cache, watcher, processes)
     torch.manual_seed(config.seed)  # only now: encoding draws random numbers, reading cached features does not
-    objective = make_objective(checkpoint, train_split, config, processes.share)
+    objective = make_objective(checkpoint, train_split, config, processes.shard)
     batch_loss: BatchLoss = data_parallel(
         model,
         lambda indices, inputs: mixup_loss(source, objective, indices, inputs, config.mixup, processes),
@@ -94,7 +95,7 @@ def train(
             for epoch in range(len(run.history) + 1, config.epochs + 1):
                 started = time.perf_counter()
                 # All draw the same, but for a backbone that has dropout of its own.
-                torch.set_rng_state(processes.from_writer(torch.get_rng_state()))
+                torch.set_rng_state(processes.broadcast(torch.get_rng_state()))
                 watcher.start(f"epoch {epoch}/{config.epochs}", len(train_split.samples))
                 _set_training(model, keep_statistics=checkpoint.training["pretrained"] or not config.backbone_lr)
                 loss = _train_one_epoch(state, source, batch_loss, watcher, interrupt, processes)
@@ -153,7 +154,7 @@ def _train_one_epoch(
     total, images = 0.0, 0
     for indices, inputs in source.training():
         shard_loss = batch_loss(indices, inputs)
-        loss, interrupted = processes.total(np.array([shard_loss.item(), interrupt.requested])).tolist()
+        loss, interrupted = processes.all_reduce_sum(np.array([shard_loss.item(), interrupt.requested])).tolist()
         if not math.isfinite(loss):
             raise TrainingError("the loss is no longer finite; lower the learning rate (--lr, --backbone-lr)")
         state.optimizer.zero_grad(set_to_none=True)
@@ -180,7 +181,7 @@ def _set_training(model: CNNRNN | SigmoidClassifier, keep_statistics: bool) -> N
 
 def _validate(
     checkpoint: Checkpoint, split: Split, features: Features, beam: int, processes: ProcessGroup
-) -> tuple[dict[str, Any], np.ndarray | None]:
+) -> tuple[EvaluationReport, np.ndarray | None]:
     """The report of what all processes decoded, and which labels the model believes to go together (label, label), if
     it has a belief."""
     model, labels = checkpoint.model.eval(), checkpoint.vocabulary.labels
@@ -192,8 +193,8 @@ def _validate(
         pairs += expected_pairs(traces, len(labels))
         for index, trace in zip(indices, traces, strict=True):
             predictions.put(index, trace)
-    predictions.all_reduce(processes.total)
-    pairs = processes.total(pairs)
+    predictions.all_reduce(processes.all_reduce_sum)
+    pairs = processes.all_reduce_sum(pairs)
     if isinstance(model, SigmoidClassifier):
         model.threshold.fill_(choose_threshold(truth, predictions.marginals, ignored))
         predictions.best_path = predictions.marginals >= model.threshold.item()
@@ -201,7 +202,7 @@ def _validate(
     return report(truth, ignored, predictions, labels), pairs
 
 
-def _epoch_record(epoch: int, loss: float, seconds: float, metrics: dict[str, Any]) -> dict[str, Any]:
+def _epoch_record(epoch: int, loss: float, seconds: float, metrics: Mapping[str, Any]) -> dict[str, Any]:
     validation = {f"val_{key}": metrics[key] for key in ("mAP", "OF1", "CF1", "exact_match")}
     return {"epoch": epoch, "loss": loss, "seconds": seconds, **validation}
 

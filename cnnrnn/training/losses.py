@@ -128,7 +128,7 @@ def mixup_loss(
         return objective(source.feature(inputs), indices)
     weight = torch.distributions.Beta(mixup, mixup).sample().item()
     order = torch.randperm(len(indices))
-    others = processes.gather(inputs, len(indices))[order[processes.share].to(inputs.device)]
+    others = processes.gather(inputs, len(indices))[order[processes.shard].to(inputs.device)]
     feature = source.feature(weight * inputs + (1 - weight) * others)
     partners = [indices[row] for row in order.tolist()]
     return weight * objective(feature, indices) + (1 - weight) * objective(feature, partners)

@@ -38,9 +38,9 @@ def warm_up_and_cosine(config: TrainConfig, images: int) -> Callable[[int], floa
     per_epoch = math.ceil(images / config.batch_size)
     warm_up = per_epoch if config.backbone_lr and config.epochs > 1 else 0
 
-    def share(step: int) -> float:
+    def scale(step: int) -> float:
         if step < warm_up:
             return (step + 1) / (warm_up + 1)
         return 0.5 * (1 + math.cos(math.pi * (step - warm_up) / (config.epochs * per_epoch - warm_up)))
 
-    return share
+    return scale

@@ -1,4 +1,4 @@
-"""What resuming a run exactly needs, and how it is written and read."""
+"""The training state for exact resumption, and how it is written and read."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from cnnrnn.training.config import TrainConfig, TrainingError
 from cnnrnn.training.distributed import ProcessGroup
 from cnnrnn.utils.files import replacing
 
-STATE = "state.pt"  # beside best/ and last/: all that going on exactly needs, in full precision
+STATE = "state.pt"  # beside best/ and last/: the full-precision state for exact resumption
 
 
 @dataclass
 class Run:
-    """What a finished or interrupted training leaves."""
+    """The result of a finished or interrupted training."""
 
     history: list[dict[str, Any]] = field(default_factory=list)  # one record per epoch
     best: float = -math.inf  # mean of the best epoch's validation mAP and O-F1
@@ -33,7 +33,7 @@ class Run:
 
 @dataclass
 class TrainingState:
-    """All that changes while training: it is written after every epoch, and read to resume."""
+    """The state that changes during training: it is written after every epoch, and read to resume."""
 
     model: nn.Module
     optimizer: torch.optim.Optimizer
@@ -81,7 +81,7 @@ def read_state_for_all(
             state = _read_state(out, identity)
         elif processes.by_torchrun:
             (out / STATE).unlink(missing_ok=True)  # a restart goes on from what is there, which must be this run's
-    theirs, state = processes.from_writer((identity, state))
+    theirs, state = processes.broadcast((identity, state))
     if differing := [key for key in identity if identity[key] != theirs[key]]:
         raise TrainingError(f"process {processes.rank} would train with another {', '.join(differing)} than process 0")
     return state
@@ -94,9 +94,9 @@ def _read_state(out: Path, identity: dict[str, Any]) -> dict[str, Any]:
         raise TrainingError(f"{out} holds no finished epoch to go on from; start without --resume") from None
     except Exception as error:  # torch raises many kinds for a damaged file
         raise TrainingError(f"{out / STATE} is damaged ({type(error).__name__}); start without --resume") from error
-    # What older runs don't know of was as it is by default; the weight of their auxiliary head nobody knows.
-    then = asdict(TrainConfig()) | {"auxiliary weight": identity["auxiliary weight"]} | state["run"]
-    if changed := [f"{key}: {then.get(key)} → {now}" for key, now in identity.items() if then.get(key) != now]:
+    # Settings missing from older runs had today's defaults; the auxiliary weight was not recorded.
+    recorded = asdict(TrainConfig()) | {"auxiliary weight": identity["auxiliary weight"]} | state["run"]
+    if changed := [f"{key}: {recorded.get(key)} → {now}" for key, now in identity.items() if recorded.get(key) != now]:
         raise TrainingError(
             f"{out} was started with other settings ({'; '.join(changed)}); repeat its command with --resume added"
         )
@@ -104,7 +104,7 @@ def _read_state(out: Path, identity: dict[str, Any]) -> dict[str, Any]:
 
 
 def run_identity(checkpoint: Checkpoint, train_split: Split, val_split: Split, config: TrainConfig) -> dict[str, Any]:
-    """What must be the same for a run to be the same run."""
+    """The settings that must not change when a run is resumed."""
     model = checkpoint.model
     return {
         "head": type(model).__name__,

@@ -1,8 +1,8 @@
-"""`UserError`, whose message is shown to the user without a traceback."""
+"""Errors whose messages are written for the user."""
 
 
 class UserError(ValueError):
-    """The message says in one line what is wrong, where, and what to do next."""
+    """A one-line message with the problem, its location and the next step; shown without a traceback."""
 
 
 def summarize_error(error: BaseException) -> str:

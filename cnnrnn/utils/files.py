@@ -1,4 +1,4 @@
-"""Atomic writing of files and folders, and text formats."""
+"""Atomic writing of files and folders."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ _AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # of Linux's renameat2
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Replace a file or folder atomically: the block writes to the temporary, hidden path that it receives.
+    """A hidden name beside `path` under which a file or a folder is to be written.
 
-    At the end of the block the temporary path is synced to disk and renamed to `path`. If the block fails or the
-    process is killed, `path` is unchanged. An error removes the temporary path; after a kill, `remove_stale` does.
-    Raises UserError if the path can't be written, for example on a full disk.
+    When the block ends, the new content is synced to disk and atomically replaces `path`. If the block fails, `path`
+    is unchanged and the new content is removed; a killed process leaves it for `remove_stale`.
+    Raises UserError if writing fails, for example on a full disk.
     """
     new = path.with_name(f".{path.name}.new-{platform.node()}-{os.getpid()}")
     try:
@@ -31,28 +31,28 @@ def replacing(path: Path) -> Iterator[Path]:
         _remove(new)
         yield new
         _to_disk(new)
-        _rename_over(new, path)
+        _replace(new, path)
     except OSError as error:
         raise UserError(f"{path} can't be written: {error.strerror or error}; nothing else was changed") from error
     finally:
-        _remove(new)  # after a successful exchange this is the old content
+        _remove(new)  # on success this is the previous content
 
 
 def remove_stale(folder: Path) -> None:
-    """Remove the temporary paths in `folder` of processes of this machine that no longer run."""
+    """Remove partial files that killed processes of this machine left here."""
     for path in folder.glob(f".*.new-{platform.node()}-*"):
         process = path.name.rpartition("-")[2]
-        if process.isdigit() and not _is_running(int(process)):
+        if process.isdigit() and not _alive(int(process)):
             _remove(path)
 
 
-def _is_running(process: int) -> bool:
+def _alive(process: int) -> bool:
     try:
         os.kill(process, 0)
     except ProcessLookupError:
         return False
     except PermissionError:
-        pass  # the process of another user
+        pass  # another user's process
     return True
 
 
@@ -65,7 +65,7 @@ def _remove(path: Path) -> None:
 
 
 def _to_disk(path: Path) -> None:
-    """Sync a file or folder, since a rename may otherwise reach the disk before the content does."""
+    """Sync before renaming: a rename may reach the disk before the content does."""
     for inside in path.iterdir() if path.is_dir() else ():
         _to_disk(inside)
     _sync(path)
@@ -79,13 +79,13 @@ def _sync(path: Path) -> None:
         os.close(descriptor)
 
 
-def _rename_over(new: Path, path: Path) -> None:
+def _replace(new: Path, path: Path) -> None:
     try:
         new.replace(path)
     except OSError:
-        if not (new.is_dir() and path.is_dir()):  # a file never replaces a folder and its content
+        if not (new.is_dir() and path.is_dir()):  # a file is never put in a folder's place, with all that it holds
             raise
-        if not _exchange(new, path):  # without the system call, nothing is at `path` for a moment
+        if not _exchange(new, path):  # then for a moment there is nothing at `path`
             old = path.with_name(new.name.replace(".new-", ".old-"))
             path.rename(old)
             new.rename(path)
@@ -94,7 +94,7 @@ def _rename_over(new: Path, path: Path) -> None:
 
 
 def _exchange(one: Path, other: Path) -> bool:
-    """Exchange two names atomically. Returns False if the system or the file system does not support it."""
+    """Atomically swap two paths; returns False where the system doesn't support it."""
     renameat2 = getattr(ctypes.CDLL(None), "renameat2", None)
     if renameat2 is None:
         return False
@@ -102,18 +102,16 @@ def _exchange(one: Path, other: Path) -> bool:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a UTF-8 text file atomically; see `replacing`."""
+    """Write text atomically; see `replacing`."""
     with replacing(path) as new:
         new.write_text(text, encoding="utf-8")
 
 
 def markdown_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A Markdown table; cells are not escaped."""
     lines = [f"| {' | '.join(cells)} |" for cells in (columns, *rows)]
     lines.insert(1, "|---" * len(columns) + "|")
     return "\n".join(lines) + "\n"
 
 
 def json_text(data: Any) -> str:
-    """Indented JSON with a newline at the end."""
     return json.dumps(data, indent=2, ensure_ascii=False) + "\n"

@@ -1,4 +1,4 @@
-"""Progress bars on standard error, so that the output of a command can be piped."""
+"""Progress in the terminal, on standard error, so that a command's output can be piped."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class _ImagesPerSecond(ProgressColumn):
 
 
 def image_progress() -> Progress:
-    """A progress bar with the number of images, images per second and the remaining time."""
+    """A bar with images done, images/s and time left."""
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -41,7 +41,7 @@ def image_progress() -> Progress:
 
 
 class TrainingProgress:
-    """A training watcher for the terminal: a bar for the current task and one line per finished epoch."""
+    """A TrainingWatcher in the terminal: one bar for the current task, one line per finished epoch."""
 
     def __init__(self) -> None:
         self.bar = image_progress()

@@ -1,6 +1,6 @@
-"""Self-contained HTML pages with interactive figures and images.
+"""One HTML file that opens offline: its frame, interactive figures and images inside it.
 
-The caller must escape names of labels and files in the body, since they are untrusted text.
+The body must already be escaped: names of labels and files are untrusted.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from PIL import Image
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
-_GRAY = "#808080"  # readable on light and on dark backgrounds
+_GREY = "#808080"  # legible on light and dark backgrounds
 _FAINT = "rgba(128,128,128,0.25)"
 
 _PAGE = """<!doctype html>
@@ -36,14 +36,14 @@ figure {{ margin: 0; }} figure img {{ width: 100%; border-radius: 6px; }} figcap
 
 
 def page(title: str, body: str) -> str:
-    """The HTML of a page. `title` is text and is escaped; `body` is HTML."""
+    """The whole file; `title` is escaped here, `body` is HTML."""
     return _PAGE.format(title=html.escape(title), body=body)
 
 
 def figure(fig: go.Figure, script: bool = False) -> str:
-    """An interactive figure as HTML. The first figure of a page needs `script`, plotly's code of about 5 MB."""
+    """An interactive figure; the first one of a page brings plotly's script with it (about 5 MB)."""
     fig.update_layout(
-        paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)", font={"color": _GRAY}, margin={"t": 30, "l": 10}
+        paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)", font={"color": _GREY}, margin={"t": 30, "l": 10}
     )
     fig.update_xaxes(gridcolor=_FAINT, zerolinecolor=_FAINT)
     fig.update_yaxes(gridcolor=_FAINT, zerolinecolor=_FAINT)
@@ -51,12 +51,12 @@ def figure(fig: go.Figure, script: bool = False) -> str:
 
 
 def image(image: Image.Image, max_side: int) -> str:
-    """An <img> element with the image embedded, whose longer side has at most `max_side` pixels."""
+    """An <img> that holds the image itself, no larger than `max_side` pixels."""
     return f'<img alt="" src="{data_uri(image, max_side)}">'
 
 
 def data_uri(image: Image.Image, max_side: int) -> str:
-    """The image as a JPEG in a data URI, whose longer side has at most `max_side` pixels."""
+    """The image as a JPEG inside an address."""
     small = image.copy()
     small.thumbnail((max_side, max_side))
     buffer = io.BytesIO()

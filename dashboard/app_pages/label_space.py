@@ -15,7 +15,7 @@ import state
 import widgets
 from cnnrnn.checkpoint import Checkpoint
 from cnnrnn.label_space.neighbors import nearest, similarities, step_embeddings
-from cnnrnn.label_space.projection import project
+from cnnrnn.label_space.projection import ProjectedMap, place
 from cnnrnn.utils.errors import UserError
 from views import space
 from views.style import CHART, markdown, spreadsheet
@@ -51,7 +51,7 @@ def _map(name: str, checkpoint: Checkpoint, image: state.InputImage) -> None:
     path = trace.paths[0]
     names = trace.choices(path)
     steps = step_embeddings(checkpoint.rnn, state.feature(checkpoint, image), path.tokens)
-    space.add_steps(fig, project(entry, checkpoint.rnn.label_vectors(), steps)[:, :dims], names, dark)
+    space.add_steps(fig, place(entry, checkpoint.rnn.label_vectors(), steps)[:, :dims], names, dark)
     if others:
         space.add_images(fig, *_image_positions(entry, checkpoint, others))
     left, right = st.columns([4, 1])
@@ -86,7 +86,7 @@ def _coordinates_table(checkpoint: Checkpoint, coordinates: np.ndarray) -> None:
         st.download_button("Coordinates as CSV", spreadsheet(table), "coordinates.csv", "text/csv")
 
 
-def _choices(maps: dict[str, Any], checkpoint: Checkpoint) -> tuple[dict[str, Any], int, int | None]:
+def _choices(maps: dict[str, ProjectedMap], checkpoint: Checkpoint) -> tuple[ProjectedMap, int, int | None]:
     """The map, its dimensions, and the label to highlight."""
     methods = sorted({method.split()[0] for method in maps}, reverse=True)
     method = st.segmented_control("Map", methods, default=methods[0], required=True, key="map")
@@ -103,7 +103,9 @@ def _edges(name: str, checkpoint: Checkpoint) -> tuple[list[tuple[int, int]], st
     labels = checkpoint.vocabulary.labels
     table = state.results(name)["cooccurrence"]
     kinds = ["nearest by angle", "co-occurring"]
-    chosen = table and st.segmented_control("Lines join", kinds, default=kinds[0], required=True, key="lines")
+    chosen = None
+    if table:
+        chosen = st.segmented_control("Lines join", kinds, default=kinds[0], required=True, key="lines")
     if chosen == kinds[1]:
         joined = {}
         for label, others in table.items():
@@ -124,7 +126,7 @@ def _edges(name: str, checkpoint: Checkpoint) -> tuple[list[tuple[int, int]], st
 
 
 def _image_positions(
-    entry: dict[str, Any], checkpoint: Checkpoint, images: list[state.InputImage]
+    entry: ProjectedMap, checkpoint: Checkpoint, images: list[state.InputImage]
 ) -> tuple[np.ndarray, list[Image.Image], list[str]]:
     """The position of each image's x₁ in the map (image, 2), its pixels and its name."""
     paths = [state.trace(checkpoint, image, controls.BEAM).paths[0] for image in images]
@@ -134,7 +136,7 @@ def _image_positions(
             for image, path in zip(images, paths, strict=True)
         ]
     )
-    positions = project(entry, checkpoint.rnn.label_vectors(), starts)[:, :2]
+    positions = place(entry, checkpoint.rnn.label_vectors(), starts)[:, :2]
     return positions, [image.pixels for image in images], [image.name for image in images]
 
 

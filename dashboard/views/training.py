@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import plotly.graph_objects as go
@@ -65,7 +66,7 @@ def average_precisions(report: dict[str, Any], counts: dict[str, int], dark: boo
     return _framed(fig, dark, height=40 + _BAR * len(ranked))
 
 
-def reliability(calibration: dict[str, Any], dark: bool) -> go.Figure:
+def reliability(calibration: Mapping[str, Any], dark: bool) -> go.Figure:
     """Observed frequency against predicted probability: a calibrated model lies on the diagonal."""
     colours = palette(dark)
     bins = [entry for entry in calibration["bins"] if entry["pairs"]]

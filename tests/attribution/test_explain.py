@@ -73,7 +73,7 @@ def test_grad_cam_equals_captums_layer_grad_cam(model: CNNRNN, images: Tensor) -
         torch.testing.assert_close(explanation.scores[step], whole(images[:1])[0, step, token], rtol=1e-3, atol=1e-4)
 
 
-def test_hires_cam_equals_captums_input_x_gradient_and_grad_cam_for_equal_location_weights(
+def test_hires_cam_equals_captums_input_times_gradient_and_grad_cam_under_global_pooling(
     model: CNNRNN, images: Tensor
 ) -> None:
     tokens = [2, 0, 3]
@@ -143,7 +143,7 @@ def test_guided_grad_cam_and_input_times_gradient_are_captums_on_the_whole_model
 
 
 @pytest.mark.parametrize("rival", [3, LABELS])
-def test_the_target_against_a_rival_is_the_difference_of_two_logits(rival: int, model: CNNRNN, images: Tensor) -> None:
+def test_a_contrast_is_the_difference_of_two_logits(rival: int, model: CNNRNN, images: Tensor) -> None:
     feature_map, feature = encode(model, images[:1])
     tokens = [2, 3, 0]
     explanation = explain(model, feature_map[0], tokens, target=against(rival))
@@ -153,10 +153,10 @@ def test_the_target_against_a_rival_is_the_difference_of_two_logits(rival: int, 
         is_rival = rival not in tokens[: step + 1] and rival != token
         expected = logits[step, token] - logits[step, rival] if is_rival else torch.tensor(0.0)
         torch.testing.assert_close(explanation.scores[step], expected, rtol=1e-4, atol=1e-5)
-        assert bool((explanation.maps[step] == 0).all()) == (not is_rival)
+        assert bool(explanation.maps[step].any()) is is_rival
 
 
-def test_target_scores_equal_their_definitions(model: CNNRNN, images: Tensor) -> None:
+def test_each_target_equals_its_definition(model: CNNRNN, images: Tensor) -> None:
     feature_map, feature = encode(model, images[:1])
     with torch.no_grad():
         logits = teacher_forced_logits(model, feature, torch.tensor([[model.start, 2]]))[0]  # (step, L+1)
@@ -196,7 +196,7 @@ def test_the_prefix_contribution_is_a_difference_of_log_odds(model: CNNRNN, imag
         assert abs(odds - odds_without) > 1e-3
 
 
-def test_the_map_of_a_step_depends_on_its_prefix(model: CNNRNN, images: Tensor) -> None:
+def test_the_map_of_a_step_depends_on_what_was_emitted_before(model: CNNRNN, images: Tensor) -> None:
     feature_map = encode(model, images[:1])[0][0]
     first, second = explain(model, feature_map, [2]).maps[0], explain(model, feature_map, [0, 2]).maps[1]
     assert not torch.allclose(first, second)
@@ -209,7 +209,7 @@ def test_end_after_every_label_needs_no_evidence(model: CNNRNN, images: Tensor) 
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_concurrent_explanations_do_not_interfere(method: str, model: CNNRNN, images: Tensor) -> None:
+def test_concurrent_explanations_equal_sequential_ones(method: str, model: CNNRNN, images: Tensor) -> None:
     jobs = [(encode(model, images[i : i + 1])[0][0], [i, (i + 1) % LABELS], images[i]) for i in range(4)] * 8
 
     def maps(job: tuple[Tensor, list[int], Tensor]) -> Tensor:
@@ -281,7 +281,9 @@ def test_class_activation_maps_are_the_gradient_at_the_logits_times_their_contri
 
 
 @pytest.mark.parametrize("method", PIXEL_METHODS)
-def test_pixel_methods_explain_the_target_and_require_the_image(method: str, model: CNNRNN, images: Tensor) -> None:
+def test_methods_down_to_the_pixels_explain_the_target_and_need_the_image(
+    method: str, model: CNNRNN, images: Tensor
+) -> None:
     feature_map = encode(model, images[:1])[0][0]
     with pytest.raises(ValueError, match=f"{method} needs the image"):
         explain(model, feature_map, [2], method)

@@ -174,7 +174,7 @@ def test_guided_grad_cam_is_grad_cams_positive_part_times_gradients_guided_by_re
     torch.testing.assert_close(METHODS["guided-grad-cam"](steps), fine[:, 0] * guided)
 
 
-def test_guided_grad_cam_works_on_a_copy_and_hides_captums_warning(recwarn: pytest.WarningsRecorder) -> None:
+def test_guided_grad_cam_works_on_a_copy_and_keeps_captums_remark_to_itself(recwarn: pytest.WarningsRecorder) -> None:
     steps = with_pixels(linear)
     assert steps.pixels is not None
     METHODS["guided-grad-cam"](steps)
@@ -185,7 +185,7 @@ def test_guided_grad_cam_works_on_a_copy_and_hides_captums_warning(recwarn: pyte
     assert not [warning for warning in recwarn if "hook" in str(warning.message)]
 
 
-def test_every_relu_is_replaced_by_a_hookable_one() -> None:
+def test_every_relu_is_exchanged_for_one_that_can_be_hooked() -> None:
     inner = nn.Sequential(nn.ReLU6(inplace=True), nn.Sigmoid())
     network = nn.Sequential(nn.Linear(2, 2), nn.ReLU(inplace=True), inner)
     changed = with_hookable_relus(network)

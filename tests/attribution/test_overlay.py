@@ -11,7 +11,7 @@ from cnnrnn.attribution.overlay import overlay, resize_map
 GREY = Image.new("RGB", (40, 20), (100, 150, 200))
 DIMMED = np.array([80, 120, 160])  # four fifths of it
 BRIGHTEST = np.array([252, 253, 191])
-# Of the color scale, a quarter of the evidence each.
+# Of the colour scale, a quarter of the evidence each.
 COLOURS = {
     0.25: np.array([81, 18, 124]),
     0.5: np.array([183, 55, 121]),
@@ -37,8 +37,8 @@ def test_without_a_scale_nothing_is_drawn_whatever_the_map_has() -> None:
 
 @pytest.mark.parametrize("strength", COLOURS)
 @pytest.mark.parametrize("opacity", [0.65, 0.3, 1.0])
-def test_color_and_opacity_grow_with_the_evidence(strength: float, opacity: float) -> None:
-    """The color by the evidence itself, the opacity by its root; nothing of the color where there is none."""
+def test_colour_and_opacity_grow_with_the_evidence(strength: float, opacity: float) -> None:
+    """The colour by the evidence itself, the opacity by its root; nothing of the colour where there is none."""
     shown = pixels([[2 * strength] * 2] * 2, opacity=opacity)
     covered = opacity * strength**0.5
     expected = (1 - covered) * DIMMED + covered * COLOURS[strength]
@@ -47,19 +47,19 @@ def test_color_and_opacity_grow_with_the_evidence(strength: float, opacity: floa
         assert (shown == pixels([[2 * strength] * 2] * 2)).all()  # by default
 
 
-def test_colors_are_interpolated_between_the_stops() -> None:
-    """Straight lines between the colors above, from (0, 0, 4) on, to the very pixel."""
+def test_every_level_of_the_evidence_has_its_colour_between_black_and_the_next() -> None:
+    """Straight lines between the colours above, from (0, 0, 4) on, to the very pixel."""
     stops = {0.0: np.array([0, 0, 4]), **COLOURS}
     for level in range(1, 256, 2):
         strength = level / 255
         shown = pixels([[2 * strength] * 2] * 2, opacity=1.0)
-        color = [np.interp(strength, list(stops), [stop[channel] for stop in stops.values()]) for channel in range(3)]
+        colour = [np.interp(strength, list(stops), [stop[channel] for stop in stops.values()]) for channel in range(3)]
         covered = round(255 * strength**0.5) / 255
-        expected = (1 - covered) * DIMMED + covered * np.floor(np.array(color) + 1e-9)
+        expected = (1 - covered) * DIMMED + covered * np.floor(np.array(colour) + 1e-9)
         assert np.abs(shown - expected).max() <= 0.6  # rounding
 
 
-def test_full_strength_is_the_brightest_color_at_the_opacity_that_is_asked_for() -> None:
+def test_full_strength_is_the_brightest_colour_at_the_opacity_that_is_asked_for() -> None:
     assert (pixels([[2.0, 2.0], [2.0, 2.0]], opacity=1.0) == BRIGHTEST).all()
     assert (pixels([[9.0, 9.0], [9.0, 9.0]], opacity=1.0) == BRIGHTEST).all()  # beyond the scale it is full, too
     half = pixels([[2.0, 2.0], [2.0, 2.0]], opacity=0.5)

@@ -105,7 +105,7 @@ def test_an_evaluation_runs_on_the_page(page: AppTest, scenes_root: Path, monkey
 def test_a_file_that_is_no_evaluation_is_one_error_message(page: AppTest) -> None:
     page.file_uploader(key="jsonl").upload("x.jsonl", b'{"image": "<img src=x>"}').run()
     assert not page.exception
-    assert "line 1 is no image of an evaluation" in page.error[0].value
+    assert "line 1 is not a record of an image" in page.error[0].value
 
 
 def test_confusions_are_counted_in_pairs(evaluation: Evaluation) -> None:

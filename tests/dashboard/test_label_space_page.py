@@ -18,7 +18,7 @@ import state
 from cnnrnn.checkpoint import Checkpoint
 from cnnrnn.data import load_split
 from cnnrnn.label_space.neighbors import nearest, similarities, step_embeddings
-from cnnrnn.label_space.projection import compute_projection, project, write_projection
+from cnnrnn.label_space.projection import compute, place, record
 from views import space
 
 Chart = Callable[[AppTest, str], list[dict[str, Any]]]
@@ -38,7 +38,7 @@ def page(app: AppTest) -> AppTest:
 def test_without_a_stored_projection_the_map_is_pca(page: AppTest) -> None:
     assert page.segmented_control(key="map").options == ["PCA"]
     checkpoint = Checkpoint.load(state.CHECKPOINTS / "voc")
-    expected = compute_projection(checkpoint.rnn.label_vectors(), methods=("PCA",))["maps"]["PCA"]["coordinates"]
+    expected = compute(checkpoint.rnn.label_vectors(), methods=("PCA",))["maps"]["PCA"]["coordinates"]
     table = next(frame.value for frame in page.dataframe if "x" in frame.value)
     assert np.array(table[["x", "y"]]) == pytest.approx(np.array(expected)[:, :2])
     page.segmented_control(key="dims").set_value("3-D").run()
@@ -50,7 +50,7 @@ def test_without_a_stored_projection_the_map_is_pca(page: AppTest) -> None:
 def test_stored_projections_can_be_chosen(app: AppTest) -> None:
     folder = state.CHECKPOINTS / "voc"
     checkpoint = Checkpoint.load(folder)
-    write_projection(folder, checkpoint.rnn.label_vectors(), checkpoint.weights_hash)
+    record(folder, checkpoint.rnn.label_vectors(), checkpoint.weights_hash)
     app.run()
     app.switch_page(PAGE).run()
     assert not app.exception
@@ -110,7 +110,7 @@ def test_lines_join_the_nearest_or_the_most_cooccurring_labels(page: AppTest, ch
     checkpoint = Checkpoint.load(state.CHECKPOINTS / "voc")
     labels = checkpoint.vocabulary.labels
     points = checkpoint.rnn.label_vectors()
-    coordinates = np.array(compute_projection(points, methods=("PCA",))["maps"]["PCA"]["coordinates"])
+    coordinates = np.array(compute(points, methods=("PCA",))["maps"]["PCA"]["coordinates"])
     near = nearest(points, labels, 2)
     expected = {frozenset({labels.index(a), labels.index(b)}) for a, others in near.items() for b, _ in others}
     assert lines_of(chart_data(page, "space"), coordinates) == expected
@@ -131,10 +131,10 @@ def test_lines_join_the_nearest_or_the_most_cooccurring_labels(page: AppTest, ch
 def test_labels_and_steps_are_at_their_positions_in_the_map(page: AppTest, chart_data: Chart) -> None:
     checkpoint = Checkpoint.load(state.CHECKPOINTS / "voc")
     labels, points = checkpoint.vocabulary.labels, checkpoint.rnn.label_vectors()
-    entry = compute_projection(points, methods=("PCA",))["maps"]["PCA"]
+    entry = compute(points, methods=("PCA",))["maps"]["PCA"]
     image = state.open_sample(state.sample_names()[0])
     path = state.trace(checkpoint, image, 8).paths[0]
-    step_positions = project(
+    step_positions = place(
         entry, points, step_embeddings(checkpoint.rnn, state.feature(checkpoint, image), path.tokens)
     )
     page.selectbox(key="found").set_value(labels[1]).run()
@@ -165,12 +165,12 @@ def test_more_images_are_placed_where_their_decoding_starts(
     assert not page.exception
     checkpoint = Checkpoint.load(state.CHECKPOINTS / "voc")
     points = checkpoint.rnn.label_vectors()
-    entry = compute_projection(points, methods=("PCA",))["maps"]["PCA"]
+    entry = compute(points, methods=("PCA",))["maps"]["PCA"]
     images = chart_data(page, "space")[-1]
     assert images["hovertext"] == [scene.name for scene in scenes]
     for number, scene in enumerate(scenes):
         feature = state.feature(checkpoint, state.read_image(scene.name, scene.read_bytes()))
-        start = project(entry, points, step_embeddings(checkpoint.rnn, feature, ()))[0]  # before any label
+        start = place(entry, points, step_embeddings(checkpoint.rnn, feature, ()))[0]  # before any label
         assert [values_of(images[axis])[number] for axis in "xy"] == pytest.approx(start[:2], abs=1e-5)
 
 

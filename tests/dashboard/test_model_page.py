@@ -110,5 +110,5 @@ def test_every_metric_of_the_maps_has_its_value(app: AppTest) -> None:
     assert displayed["another step's map, difficult"][0] == "43.0 %"
     assert displayed["correlation with random weights"][0] == "0.34"
     methods = next(frame.value for frame in app.dataframe if "pointing" in frame.value).set_index("method")
-    assert methods["pointing"].to_dict() == {"the image's centre": "31.0", "occlusion": "11.0", "cam": "61.0"}
+    assert methods["pointing"].to_dict() == {"image centre": "31.0", "occlusion": "11.0", "cam": "61.0"}
     assert any("7 steps on scenes test, 5 of them difficult" in caption.value for caption in app.caption)

@@ -24,7 +24,7 @@ from cnnrnn.data import Sample, Split, load_split
 from cnnrnn.data.images import ImageError
 from cnnrnn.decoding.constraints import Constraints
 from cnnrnn.inference.predictor import decode_batch, decode_image, encode_image
-from cnnrnn.label_space.projection import compute_projection
+from cnnrnn.label_space.projection import compute
 from cnnrnn.training.initialize import new_checkpoint
 from cnnrnn.utils.files import json_text
 
@@ -105,7 +105,7 @@ def test_results_are_read_from_the_checkpoint(checkpoints: Path, checkpoint: Che
 def test_the_stored_projection_is_used_only_for_its_own_weights(checkpoints: Path, checkpoint: Checkpoint) -> None:
     points = checkpoint.rnn.label_vectors()
     pca = state.projection("toy", checkpoint)
-    assert pca == compute_projection(points, methods=("PCA",))
+    assert pca == compute(points, methods=("PCA",))
     assert list(pca["maps"]) == ["PCA"]
     stored = {"weights_sha256": "another", "maps": {"mine": {"coordinates": [[1.0, 2.0]] * 5}}}
     (checkpoints / "toy" / "projection.json").write_text(json_text(stored))
@@ -115,7 +115,7 @@ def test_the_stored_projection_is_used_only_for_its_own_weights(checkpoints: Pat
     assert state.projection("toy", checkpoint) == stored
     other = new_model(2, embedding_dim=8, hidden_dim=8)
     other.save(checkpoints / "other", {}, card="")
-    assert state.projection("other", other) == compute_projection(other.rnn.label_vectors(), methods=("PCA",)) != pca
+    assert state.projection("other", other) == compute(other.rnn.label_vectors(), methods=("PCA",)) != pca
 
 
 def test_files_are_listed_with_current_sizes_and_hashes(checkpoints: Path) -> None:

@@ -65,7 +65,7 @@ def server() -> Iterator[Server]:
     server.server_close()
 
 
-def test_it_goes_on_where_it_stopped_and_does_not_ask_twice(server: Server, tmp_path: Path) -> None:
+def test_an_interrupted_download_is_resumed_and_a_complete_one_not_repeated(server: Server, tmp_path: Path) -> None:
     server.files["a.zip"] = zipped({"inside/note.txt": b"hello" * 1000})
     server.break_after = 2000
     with pytest.raises(DataError, match="goes on where it stopped"):
@@ -77,14 +77,14 @@ def test_it_goes_on_where_it_stopped_and_does_not_ask_twice(server: Server, tmp_
     assert server.asked == [("a.zip", 0), ("a.zip", 2000)]
 
 
-def test_all_there_but_not_yet_checked(server: Server, tmp_path: Path) -> None:
+def test_a_complete_unchecked_file_is_verified(server: Server, tmp_path: Path) -> None:
     server.files["a.zip"] = zipped({"note.txt": b"hello"})
     (tmp_path / "a.zip.part").write_bytes(server.files["a.zip"])
     fetch(server.archive("a.zip"), tmp_path)
     assert (tmp_path / "note.txt").exists()
 
 
-def test_a_damaged_file_is_thrown_away(server: Server, tmp_path: Path) -> None:
+def test_a_file_with_a_wrong_checksum_is_deleted(server: Server, tmp_path: Path) -> None:
     server.files["a.zip"] = zipped({"note.txt": b"hello"})
     archive = server.archive("a.zip")
     server.files["a.zip"] = server.files["a.zip"].replace(b"hello", b"hallo")
@@ -93,7 +93,7 @@ def test_a_damaged_file_is_thrown_away(server: Server, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_offline_says_so(server: Server, tmp_path: Path) -> None:
+def test_a_download_without_network_is_an_error(server: Server, tmp_path: Path) -> None:
     server.files["a.zip"] = b""
     archive = server.archive("a.zip")
     server.shutdown()
@@ -110,8 +110,8 @@ def test_coco_fetches_annotations_and_the_splits_images(
         "annotations_trainval2017.zip": zipped({"annotations/instances_val2017.json": json.dumps(content).encode()}),
         "val2017.zip": zipped({"val2017/1.jpg": b""}),
     }
-    monkeypatch.setattr("cnnrnn.data.coco._HOST", f"http://localhost:{server.server_port}")
-    monkeypatch.setattr("cnnrnn.data.coco._MD5", {name: server.archive(name).md5 for name in server.files})
+    monkeypatch.setattr("cnnrnn.data.coco.HOST", f"http://localhost:{server.server_port}")
+    monkeypatch.setattr("cnnrnn.data.coco.MD5", {name: server.archive(name).md5 for name in server.files})
     for _ in range(2):
         split = load_split("coco2017", tmp_path, "val", Options(download=True))
     assert split.samples[0].image.is_file()

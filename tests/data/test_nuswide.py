@@ -34,18 +34,18 @@ def root(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_concepts(root: Path) -> None:
+def test_the_81_concepts_are_read(root: Path) -> None:
     split = load_split("nuswide81", root, "train")
     assert split.labels == tuple(CONCEPTS)
     assert [sample.labels for sample in split.samples] == [("airport",), ("animal", "beach")]
     assert split.samples[0].image == root / "Flickr" / "actor" / "0001_2124494179.jpg"
-    assert split.remarks[0].startswith("1 of 4 images have no label")
-    assert split.remarks[1].startswith("1 of 4 images are not under")
+    assert split.warnings[0].startswith("1 of 4 images have no label")
+    assert split.warnings[1].startswith("1 of 4 images are not under")
 
 
 @pytest.mark.parametrize("chunk", [1, 7, 10**6])
-def test_tags_however_the_file_is_cut(chunk: int, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cnnrnn.data.nuswide._CHUNK", chunk)
+def test_tags_are_read_alike_with_any_chunk_size(chunk: int, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cnnrnn.data.nuswide.CHUNK_BYTES", chunk)
     split = load_split("nuswide1000", root, "train")
     assert split.labels == tuple(TAGS)
     assert [sample.labels for sample in split.samples] == [("sky", "water"), ("explore",)]

@@ -29,7 +29,7 @@ def write(folder: Path, name: str, text: str) -> Path:
     return folder / name
 
 
-def test_a_csv_with_everything_that_goes_wrong(folder: Path) -> None:
+def test_a_csv_with_invalid_rows(folder: Path) -> None:
     path = write(folder, "mine.csv", CSV)
     train = load_split("table", path, "train")
     assert train.name == "mine train"
@@ -39,13 +39,13 @@ def test_a_csv_with_everything_that_goes_wrong(folder: Path) -> None:
         ("b.jpg", set()),
         ("c, d.jpg", {"dog"}),
     ]
-    assert train.remarks == (
+    assert train.warnings == (
         "1 left out, the image is missing (mine.csv, line 5)",
         "1 left out, the image stands in an earlier row (mine.csv, line 4)",
     )
     val = load_split("table", path, "val")
     assert val.samples[0].labels == {"cat"}
-    assert val.remarks == ("1 with a label that no row of 'train' has; that label is ignored (mine.csv, line 7)",)
+    assert val.warnings == ("1 with a label that no row of 'train' has; that label is ignored (mine.csv, line 7)",)
 
 
 def test_separator_and_jsonl(folder: Path) -> None:

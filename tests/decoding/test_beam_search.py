@@ -74,7 +74,7 @@ def test_an_exhaustive_beam_equals_enumeration() -> None:
 
 
 def naive_beam_search(logits: Tensor, beam: int) -> tuple[list[tuple[tuple[int, ...], float]], int]:
-    """The paper's section 3.3 for one image, as literally as possible: the kept candidates and the number of steps."""
+    """The paper's section 3.3 for one image, as plainly as it can be said: kept candidates and steps made."""
     prefixes = [((), 0.0)]
     candidates: list[tuple[tuple[int, ...], float]] = []
     for step in itertools.count(1):
@@ -96,7 +96,7 @@ def naive_beam_search(logits: Tensor, beam: int) -> tuple[list[tuple[tuple[int, 
 
 @pytest.mark.parametrize("beam", [1, 2, 3, 8])
 @pytest.mark.parametrize("spread", [0.5, 3.0])
-def test_batched_search_equals_naive_beam_search(beam: int, spread: float) -> None:
+def test_the_batched_search_equals_the_plain_search(beam: int, spread: float) -> None:
     logits = make_logits(spread)
     for image, trace in enumerate(search(logits, beam)):
         candidates, steps = naive_beam_search(logits[image], beam)
@@ -117,8 +117,8 @@ def test_batched_search_equals_naive_beam_search(beam: int, spread: float) -> No
         Constraints(banned=(0, 1, 2, 3)),
     ],
 )
-def test_constrained_search_equals_constrained_enumeration(constraints: Constraints) -> None:
-    """Compare with an enumeration that masks all impossible tokens."""
+def test_constraints_condition_every_step(constraints: Constraints) -> None:
+    """Enumeration with the scores of everything impossible struck out."""
     logits, at = make_logits(), dict(constraints.forced)
     traces = beam_search(step_function(logits), (torch.zeros(len(logits), 1),), LABELS, 100, constraints)
     for image, trace in enumerate(traces):
@@ -144,15 +144,15 @@ def test_constrained_search_equals_constrained_enumeration(constraints: Constrai
         assert Trace.from_json(json.loads(json.dumps(trace.to_json()))).constraints == constraints
 
 
-def test_contradictory_constraints_are_rejected() -> None:
+def test_contradictory_constraints_are_refused() -> None:
     for forced, banned in (([(0, 1), (0, 2)], []), ([(0, 1), (1, 1)], []), ([(0, 1)], [1])):
-        with pytest.raises(UserError, match="one label"):
+        with pytest.raises(UserError, match="only one label"):
             Constraints(tuple(forced), tuple(banned))
 
 
-def test_some_images_stop_before_others() -> None:
+def test_images_of_a_batch_stop_at_different_steps() -> None:
     lengths = {len(trace.steps) for trace in search(make_logits(3.0), beam=2)}
-    assert len(lengths) > 1  # otherwise the tests above do not cover images that leave the batch
+    assert len(lengths) > 1  # otherwise the tests above say nothing of images that leave the batch
 
 
 def assert_same(one: Trace, other: Trace) -> None:
@@ -172,7 +172,7 @@ def test_a_batch_of_32_equals_32_batches_of_one() -> None:
         assert_same(together, search(logits[image : image + 1], beam=3)[0])
 
 
-def test_trace_steps_are_consistent_with_each_other_and_with_the_paths() -> None:
+def test_the_trace_records_every_step_of_the_search() -> None:
     for trace in search(make_logits(), beam=3):
         first = trace.steps[0]
         assert (first.parents.tolist(), first.tokens.tolist(), first.log_probs.tolist()) == ([ROOT], [START], [0.0])
@@ -189,7 +189,7 @@ def test_trace_steps_are_consistent_with_each_other_and_with_the_paths() -> None
             assert math.prod(choices) == pytest.approx(path.prob, rel=1e-4)
 
 
-def test_marginals_and_coverage_are_lower_bounds() -> None:
+def test_marginals_grow_with_the_beam_towards_the_exact_marginals() -> None:
     logits = make_logits(0.5)
     exact = search(logits, beam=100)
     narrow, wide = search(logits, beam=1), search(logits, beam=8)
@@ -200,7 +200,7 @@ def test_marginals_and_coverage_are_lower_bounds() -> None:
         assert (one.marginals > 0).all()  # every label has a score from the first step on
 
 
-def test_a_trace_round_trips_through_json() -> None:
+def test_a_trace_comes_back_from_json() -> None:
     for trace in search(make_logits(), beam=3)[:4]:
         again = Trace.from_json(json.loads(json.dumps(trace.to_json())))
         assert (again.labels, again.beam, again.paths) == (trace.labels, trace.beam, trace.paths)
@@ -211,14 +211,14 @@ def test_a_trace_round_trips_through_json() -> None:
                 np.testing.assert_array_equal(getattr(mine, name), getattr(theirs, name))
 
 
-def test_beams_below_one_and_nonfinite_logits_are_rejected() -> None:
+def test_invalid_beam_widths_and_non_finite_weights_are_refused() -> None:
     with pytest.raises(ValueError, match="beam"):
         search(make_logits(), beam=0)
     with pytest.raises(ValueError, match="not finite"):
         search(torch.full((1, L + 2, L + 2, L + 1), torch.nan), beam=2)
 
 
-def test_without_recurrence_every_step_has_the_first_steps_distribution(loaded: Checkpoint) -> None:
+def test_without_recurrence_every_step_is_the_first_one(loaded: Checkpoint) -> None:
     torch.manual_seed(0)
     model, labels = loaded.rnn, loaded.vocabulary.labels
     pooled = torch.randn(3, 1, model.backbone.feature_dim)

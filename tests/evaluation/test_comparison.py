@@ -51,5 +51,5 @@ def test_seeds_are_one_row_and_settings_that_differ_are_columns(
 def test_a_folder_without_results_is_named(trained: tuple[Path, list[dict]], tmp_path: Path) -> None:
     shutil.copytree(trained[0] / "best", tmp_path / "bare")
     (tmp_path / "bare" / "metrics.json").write_text("{}")
-    with pytest.raises(UserError, match="bare doesn't tell how it was trained"):
+    with pytest.raises(UserError, match="bare has no record of its training"):
         compare([tmp_path / "bare"])

@@ -20,7 +20,7 @@ def test_pairs_are_counted_in_truths_and_expected_over_paths() -> None:
     np.testing.assert_allclose(pairs, [[1.75, 0.75, 0.5], [0.75, 0.75, 0], [0.5, 0, 0.5]])
 
 
-def test_the_strongest_company_is_told_beside_the_other_tables() -> None:
+def test_the_strongest_cooccurrences_are_reported() -> None:
     in_training = np.array([[4.0, 1, 2], [1, 1, 0], [2, 0, 4]])
     by_model = np.array([[2.0, 2, 0], [2, 2, 0], [0, 0, 0]])  # the model never says the third label
     told = cooccurrence_table(("cat", "dog", "sofa"), in_training, by_model, most=1)
@@ -63,7 +63,7 @@ def test_conditional_probabilities_are_given_the_rows_label_strongest_first() ->
     ]
 
 
-def test_at_most_ten_others_are_told() -> None:
+def test_at_most_ten_labels_are_reported_per_label() -> None:
     labels = tuple(map(str, range(15)))
     assert {len(others) for others in cooccurrence_table(labels, np.ones((15, 15)), np.ones((15, 15))).values()} == {10}
     assert {len(others) for others in cooccurrence_table(labels[:4], np.ones((4, 4)), np.ones((4, 4))).values()} == {3}

@@ -50,23 +50,23 @@ GOOD = {
 @pytest.mark.parametrize(
     ("lines", "why"),
     [
-        (["{"], "line 1 is no image"),
-        ([json.dumps(GOOD), "[1, 2]"], "line 2 is no image"),
-        ([json.dumps({**GOOD, "coverage": "all"})], "line 1 is no image"),
-        ([json.dumps({**GOOD, "marginals": {"cat": 1.5}})], "line 1 is no image"),
-        (["[" * 100_000], "line 1 is no image"),
+        (["{"], "line 1 is not a record"),
+        ([json.dumps(GOOD), "[1, 2]"], "line 2 is not a record"),
+        ([json.dumps({**GOOD, "coverage": "all"})], "line 1 is not a record"),
+        ([json.dumps({**GOOD, "marginals": {"cat": 1.5}})], "line 1 is not a record"),
+        (["[" * 100_000], "line 1 is not a record"),
         ([json.dumps({**GOOD, "truth": ["horse"]})], "labels without a marginal: horse"),
-        ([json.dumps(GOOD), json.dumps({**GOOD, "marginals": {"cat": 0.1}})], "image 2 has marginals of other"),
-        ([json.dumps({"image": "a.jpg", "truth": [], "ignored": [], "error": "damaged"})], "no image that was"),
-        ([], "no image that was decoded"),
+        ([json.dumps(GOOD), json.dumps({**GOOD, "marginals": {"cat": 0.1}})], "image 2 has marginals for other"),
+        ([json.dumps({"image": "a.jpg", "truth": [], "ignored": [], "error": "damaged"})], "no decoded image"),
+        ([], "no decoded image"),
     ],
 )
-def test_what_is_no_evaluation_is_refused_by_its_line(lines: list[str], why: str) -> None:
+def test_an_invalid_evaluation_file_is_refused_by_its_line(lines: list[str], why: str) -> None:
     with pytest.raises(UserError, match=why):
         read_records(lines, "file")
 
 
-def test_a_image_that_could_not_be_read_counts_as_without_prediction() -> None:
+def test_an_unreadable_image_counts_as_without_prediction() -> None:
     failed = {"image": "b.jpg", "truth": ["dog"], "ignored": [], "error": "damaged"}
     evaluation = read_records([json.dumps(GOOD), json.dumps(failed), ""], "file", min_positives=1)
     assert evaluation.metrics["images"] == 2
@@ -283,7 +283,7 @@ def test_the_defaults_of_an_evaluation_are_a_beam_of_eight_with_recurrence(few: 
     assert images == [2, 1, 2]  # the fourth of six can't be read
 
 
-def test_a_image_record_holds_truth_and_outcome() -> None:
+def test_an_image_record_holds_truth_and_outcome() -> None:
     sample = Sample(Path("folder/a.png"), ("dog", "cat"), ("tree", "bird"))
     truth = {"image": "folder/a.png", "truth": ["cat", "dog"], "ignored": ["bird", "tree"]}
     assert image_record(sample, "damaged") == {**truth, "error": "damaged"}
@@ -322,14 +322,14 @@ def test_records_are_read_with_their_own_labels_order_and_settings() -> None:
     ],
 )  # fmt: skip
 def test_a_record_of_other_types_or_figures_is_refused(change: dict[str, Any]) -> None:
-    with pytest.raises(UserError, match="line 2 is no image of an evaluation"):
+    with pytest.raises(UserError, match="line 2 is not a record of an image"):
         read_records([json.dumps(GOOD), json.dumps({**GOOD, **change})], "file")
 
 
 @pytest.mark.parametrize("missing", GOOD)
 def test_a_record_without_a_field_is_refused(missing: str) -> None:
     record = {key: value for key, value in GOOD.items() if key != missing}
-    with pytest.raises(UserError, match="line 3 is no image of an evaluation"):
+    with pytest.raises(UserError, match="line 3 is not a record of an image"):
         read_records([json.dumps(GOOD), "", json.dumps(record)], "file")
 
 

@@ -179,7 +179,7 @@ def test_difficult_steps_have_a_mean_of_their_own() -> None:
     for step, hit in ((0, True), (1, False), (2, False)):  # the last one is a false positive, and never difficult
         records.add(image, step, hit=hit)
     assert len(records.difficult()) == 1
-    assert records.pointing("hit") == {"hit": pytest.approx(100 / 3), "hit_difficult": 100}
+    assert records.all_and_difficult("hit") == (pytest.approx(100 / 3), 100)
     assert StepRecords().pointing() == {"pointing": None, "pointing_difficult": None}
 
 
@@ -289,7 +289,7 @@ def test_the_seconds_are_the_mean_of_the_explanations(checkpoint: Checkpoint, mo
 
 def test_a_report_of_what_every_image_has_a_part_in_has_only_the_metrics_of_boxes(checkpoint: Checkpoint) -> None:
     evaluator = evaluated(checkpoint, (decoded(("circle", "star")), lit("circle", "star")))
-    short, full = evaluator.report(boxes_only=True), evaluator.report()
+    short, full = evaluator.box_metrics(), evaluator.report()
     assert set(short) == {
         "pointing", "pointing_difficult", "energy", "step_shift", "swap_pointing", "swap_pointing_difficult",
     }  # fmt: skip
@@ -813,8 +813,8 @@ def test_a_data_set_without_images_has_no_figures(checkpoint: Checkpoint, small_
     assert report["seconds_to_decode"] == 0
 
 
-def test_what_can_not_be_evaluated_is_told(checkpoint: Checkpoint, small_split: Split) -> None:
-    with pytest.raises(DataError, match="ours doesn't say where its objects are"):
+def test_what_cannot_be_evaluated_is_an_error(checkpoint: Checkpoint, small_split: Split) -> None:
+    with pytest.raises(DataError, match="ours has no boxes"):
         evaluate_maps(checkpoint, replace(small_split, boxes=None))
     with pytest.raises(UserError, match=r"tea-leaves.*grad-cam"):
         evaluate_maps(checkpoint, small_split, ["cam", "tea-leaves"])
@@ -845,7 +845,7 @@ def test_the_command_writes_every_metric_and_the_card(
     assert report["prefix"]["steps"] > 0
     recorded = read_results(folder)["maps"]["scenes test"]
     assert recorded["methods"]["cam"] == report["methods"]["cam"]
-    assert "Do its maps point at the right thing?" in (folder / "README.md").read_text()
+    assert "## Attribution maps" in (folder / "README.md").read_text()
 
 
 @pytest.fixture
@@ -902,7 +902,7 @@ def test_the_commands_options_reach_the_evaluation(
         assert asked[0][5] == Checkpoint.load(saved).model.backbone.config.output_stride
         assert "12.5" in done.output
         assert "3 steps, 1 of them difficult; exact match 25.0 %; 0.500 s to decode an image." in done.output
-        assert "No path had two labels that are right." in done.output
+        assert "No path had two correct labels." in done.output
 
 
 @pytest.mark.parametrize("option", ["--image-size", "--output-stride"])

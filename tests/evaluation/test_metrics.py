@@ -49,7 +49,7 @@ def test_ignored_pairs_count_for_nothing() -> None:
     )
 
 
-def test_by_hand() -> None:
+def test_precision_recall_and_f1_by_hand() -> None:
     truth = np.array([[1, 0], [1, 1]], dtype=bool)
     predicted = np.array([[1, 1], [0, 1]], dtype=bool)
     result = precision_recall_f1(truth, predicted)

@@ -46,7 +46,7 @@ def test_conditional_probabilities_of_labels() -> None:
     np.testing.assert_array_equal(conditional(sets), [[0, 0.5, 0], [1, 0, 0], [0, 0, 0]])
 
 
-def test_one_file_without_a_network_and_without_anybodys_html(evaluation: Evaluation) -> None:
+def test_the_report_is_one_file_without_external_addresses_or_unescaped_html(evaluation: Evaluation) -> None:
     page = render_html(evaluation)
     # plotly's own script and settings aside, nothing is fetched
     outside = re.sub(r"<script.*?</script>", "", page, flags=re.DOTALL)

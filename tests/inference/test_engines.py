@@ -30,7 +30,7 @@ def processor_can() -> list[str]:
     return openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
-def test_compiled_layers_do_what_they_did(loaded: Checkpoint, images: Tensor) -> None:
+def test_compiled_layers_equal_eager_ones(loaded: Checkpoint, images: Tensor) -> None:
     with torch.no_grad():
         expected = loaded.model.backbone(images)
         torch._dynamo.utils.counters.clear()
@@ -41,7 +41,7 @@ def test_compiled_layers_do_what_they_did(loaded: Checkpoint, images: Tensor) ->
 
 
 @pytest.mark.parametrize("name", ["torch", "openvino"])
-def test_bfloat16_is_near_and_its_results_are_float32(
+def test_bfloat16_feature_maps_are_close_and_returned_as_float32(
     name: str, loaded: Checkpoint, images: Tensor, cache: Path
 ) -> None:
     with torch.no_grad():
@@ -54,9 +54,7 @@ def test_bfloat16_is_near_and_its_results_are_float32(
         assert not torch.allclose(found, expected, rtol=1e-4)
 
 
-def test_what_cannot_compute_in_bfloat16_says_so(
-    loaded: Checkpoint, cache: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_onnxruntime_refuses_bfloat16(loaded: Checkpoint, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     loaded.model.backbone.compute_in("bfloat16")
     with pytest.raises(UserError, match="take --engine openvino"):
         engines.load(loaded, "onnxruntime")
@@ -65,7 +63,7 @@ def test_what_cannot_compute_in_bfloat16_says_so(
 
 
 @pytest.mark.parametrize("name", ["openvino", "onnxruntime"])
-def test_an_engine_does_what_torch_does_and_is_translated_once(
+def test_an_engine_equals_torch_and_is_translated_once(
     name: str, loaded: Checkpoint, images: Tensor, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with torch.no_grad():
@@ -78,24 +76,24 @@ def test_an_engine_does_what_torch_does_and_is_translated_once(
     def not_again(*_: object) -> None:
         raise AssertionError("translated again")
 
-    monkeypatch.setattr(engines, "_translate", not_again)
+    monkeypatch.setattr(engines, "translate", not_again)
     torch.testing.assert_close(engines.load(loaded, name)(images), found)
 
 
-def test_a_translation_that_is_wrong_is_refused_and_not_kept(
+def test_a_wrong_translation_is_refused_and_not_cached(
     loaded: Checkpoint, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def start(backbone: Backbone, file: Path, example: Tensor | None, threads: int | None) -> engines.Forward:
         file.write_text("half")
         return lambda images: -backbone(images)
 
-    monkeypatch.setitem(engines._ENGINES, "openvino", (("openvino",), ".xml", start))
+    monkeypatch.setitem(engines.TRANSLATED_ENGINES, "openvino", (("openvino",), ".xml", start))
     with pytest.raises(UserError, match="differs from torch"):
         engines.load(loaded, "openvino")
     assert list(cache.iterdir()) == []
 
 
-def test_what_is_not_there_says_what_to_do(loaded: Checkpoint, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unknown_and_missing_engines_are_refused(loaded: Checkpoint, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engines, "available", lambda: ["torch"])
     assert engines.load(loaded) is loaded.model.backbone  # the fastest there is
     with pytest.raises(UserError, match=r"cnnrnn\[fast\]"):

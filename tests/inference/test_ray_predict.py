@@ -105,7 +105,7 @@ def made(images: Path, scenes_checkpoint: Path, tmp_path_factory: pytest.TempPat
     return out, [*map(str, options)]
 
 
-def test_every_image_is_there_once_and_as_without_ray(
+def test_every_image_is_predicted_once_and_as_without_ray(
     made: tuple[Path, list[str]], images: Path, scenes_checkpoint: Path
 ) -> None:
     out, _ = made
@@ -125,7 +125,7 @@ def test_every_image_is_there_once_and_as_without_ray(
     assert len({tuple(row["labels"]) for row in rows if row["labels"] is not None}) > 5
 
 
-def test_the_same_command_makes_what_is_missing_and_nothing_else(made: tuple[Path, list[str]]) -> None:
+def test_a_repeated_command_writes_only_the_missing_shards(made: tuple[Path, list[str]]) -> None:
     out, options = made
     before = {file.name: (file.stat().st_mtime_ns, file.read_bytes()) for file in out.iterdir()}
     missing = {"part-00000.parquet", "part-00027.parquet"}

@@ -59,7 +59,7 @@ def ask(port: int, method: str, path: str, body: bytes | Iterator[bytes] = b"") 
         connection.close()
 
 
-def test_everybody_gets_their_own_answer(
+def test_concurrent_requests_get_the_answer_to_their_own_image(
     port: int, scenes_root: Path, scenes_checkpoint: Path, encoded: Callable[..., bytes]
 ) -> None:
     """Broken images among them make no difference to the others in their batch."""
@@ -81,7 +81,7 @@ def test_everybody_gets_their_own_answer(
     assert len({tuple(answer["labels"]) for _, answer in answers[::2]}) > 3
 
 
-def test_it_says_how_it_is_and_what_it_does_not_take(port: int, scenes_checkpoint: Path) -> None:
+def test_health_is_reported_and_invalid_requests_have_an_error_status(port: int, scenes_checkpoint: Path) -> None:
     status, answer = ask(port, "GET", "/health")
     assert status == 200
     assert answer["status"] == "ok"
@@ -98,7 +98,7 @@ def test_it_says_how_it_is_and_what_it_does_not_take(port: int, scenes_checkpoin
 
 
 @pytest.mark.parametrize("announced", [True, False])
-def test_what_is_too_large_is_refused_while_it_comes(port: int, announced: bool) -> None:
+def test_a_request_body_over_the_limit_is_refused_with_413(port: int, announced: bool) -> None:
     """With its length said before, and without."""
     body = bytes(MAX_BYTES + 1)
     chunks = (body[first : first + 2**20] for first in range(0, len(body), 2**20))
@@ -108,7 +108,7 @@ def test_what_is_too_large_is_refused_while_it_comes(port: int, announced: bool)
     assert ask(port, "GET", "/health")[1]["requests"] == 0
 
 
-def test_who_comes_to_a_full_house_or_sends_nothing_is_told_so(
+def test_too_many_requests_and_bodies_that_never_arrive_are_refused(
     loaded: Checkpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(serving, "MAX_REQUESTS", 1)

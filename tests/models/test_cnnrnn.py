@@ -62,7 +62,7 @@ def test_the_recurrence_has_the_gradients_of_torchs_cell() -> None:
         torch.testing.assert_close(ours, theirs)
 
 
-def test_spatial_pool_is_the_mean_plus_softmax_attention_over_locations() -> None:
+def test_spatial_scores_are_pooled_with_attention_over_locations() -> None:
     model = make(spatial=True)
     model.spatial_pool.peak.data.fill_(0.7)
     model.spatial_pool.sharpness.data.fill_(1.3)
@@ -72,27 +72,27 @@ def test_spatial_pool_is_the_mean_plus_softmax_attention_over_locations() -> Non
     for row in range(2):
         recurrent = unroll(model, inputs)[row]  # (step, embedding)
         for step in range(3):
-            x = [torch.tanh(recurrent[step] + model.U_I.weight @ location) for location in feature[row]]
-            at = torch.stack([model.label_embedding[: LABELS + 1] @ x_location for x_location in x])  # (location, L+1)
+            x = [torch.tanh(recurrent[step] + model.U_I.weight @ place) for place in feature[row]]
+            at = torch.stack([model.label_embedding[: LABELS + 1] @ point for point in x])  # (place, L+1)
             s = at.mean(0) + 0.7 * ((1.3 * at).softmax(0) * at).sum(0)
             for before in inputs[row, 1 : step + 1].tolist():
                 s = s.index_fill(0, torch.tensor(before), -torch.inf)
             torch.testing.assert_close(logits[row, step], s)
 
 
-def test_spatial_scoring_of_a_constant_map_equals_pooled_scoring() -> None:
-    spatial, pooled = make(spatial=True), make()
-    spatial.load_state_dict(pooled.state_dict(), strict=False)
-    spatial.spatial_pool.peak.data.fill_(0)
+def test_spatial_pooling_of_identical_locations_equals_global_pooling() -> None:
+    by_place, pooled = make(spatial=True), make()
+    by_place.load_state_dict(pooled.state_dict(), strict=False)
+    by_place.spatial_pool.peak.data.fill_(0)
     feature = torch.randn(2, pooled.backbone.channels)
     inputs = torch.tensor([[pooled.start, 3, 1]] * 2)
     everywhere = feature[:, :, None, None].expand(-1, -1, 2, 3)
     expected = teacher_forced_logits(pooled, feature.unsqueeze(1), inputs)
-    found = teacher_forced_logits(spatial, spatial.image_feature(everywhere), inputs)
+    found = teacher_forced_logits(by_place, by_place.image_feature(everywhere), inputs)
     torch.testing.assert_close(found, expected)
 
 
-def test_paper_recurrence_equals_a_hand_computed_step() -> None:
+def test_the_papers_cell_equals_a_calculation_by_hand() -> None:
     cell = PaperRecurrence(1, 1)
     nn.init.constant_(cell.U_w.weight, 0.5)
     cell.U_w.weight.data[2] = -1.0  # the forget gate
@@ -117,7 +117,7 @@ def test_stepping_equals_teacher_forcing(settings: dict[str, object]) -> None:
         assert torch.isneginf(forced[:, step][~allowed]).all()
 
 
-def test_the_recurrence_does_not_depend_on_the_image() -> None:
+def test_the_recurrence_never_sees_the_image() -> None:
     model = make()
     model.h = lambda x: x  # with a linear h, what two images differ by is the same at every step
     pooled = torch.randn(2, 1, model.backbone.feature_dim)
@@ -133,13 +133,13 @@ def test_input_and_output_share_one_embedding() -> None:
     assert [name for name, shape in head.items() if shape[0] in (LABELS, LABELS + 1, LABELS + 2)] == ["label_embedding"]
 
 
-def test_emitted_labels_are_masked_and_end_is_not() -> None:
+def test_end_may_follow_itself_but_no_label_may() -> None:
     seen = emitted_before(torch.tensor([[LABELS + 1, 2, LABELS, LABELS]]), LABELS)[0]
     assert not seen[:, LABELS].any()
     assert seen[:, 2].tolist() == [False, True, True, True]
 
 
-def test_the_paper_preset_has_the_papers_dimensions() -> None:
+def test_the_paper_preset_has_the_dimensions_of_the_paper() -> None:
     preset = PRESETS["paper"]
     with torch.device("meta"):  # VGG-16's fc6 and fc7 are half a gigabyte of zeros otherwise
         backbone = Backbone(BackboneConfig.of(preset["backbone"]))

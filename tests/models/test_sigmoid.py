@@ -19,7 +19,7 @@ def classifier() -> SigmoidClassifier:
     return SigmoidClassifier(SigmoidConfig(num_labels=3), Features()).eval()  # type: ignore[arg-type]
 
 
-def test_the_path_has_the_joint_probability_of_independent_labels() -> None:
+def test_a_set_has_the_probability_of_its_independent_labels() -> None:
     model = classifier()
     model.threshold.fill_(0.4)
     pooled = torch.randn(5, 1, 4)  # one place

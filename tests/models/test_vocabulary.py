@@ -38,7 +38,7 @@ def test_unknown_and_repeated_labels_are_refused(vocabulary: Vocabulary) -> None
         Vocabulary(("ant", "ant"), (1, 1))
 
 
-def test_rare_random_and_fixed_label_orders(tmp_path: Path) -> None:
+def test_other_orders_for_the_experiment_on_order(tmp_path: Path) -> None:
     labels = ["ant", "bee", "cat", "dog", "elk"]
 
     def ordered(order: str, seed: int = 0) -> tuple[str, ...]:

@@ -187,7 +187,7 @@ def test_ctrl_c_ends_all_processes_after_saving(scenes_root: Path, tmp_path: Pat
     assert Checkpoint.load(tmp_path / "run" / "last").training["epochs_done"] >= 2
 
 
-def test_a_image_that_one_process_cannot_read_ends_all_by_its_name(scenes_root: Path, tmp_path: Path) -> None:
+def test_an_image_unreadable_in_one_process_ends_all_and_is_named(scenes_root: Path, tmp_path: Path) -> None:
     images = sorted((scenes_root / "scenes" / "train").glob("*.png"))[:9]
     (tmp_path / "broken.png").write_bytes(b"not an image")
     rows = [f"{path},a,{split}" for path in (*images, "broken.png") for split in ("train", "val")]

@@ -326,7 +326,7 @@ def test_the_processes_of_a_machine_divide_the_files(split: Split, val_split: Sp
     """The second of two encodes every second file; here nobody encodes the others, so they are missing."""
 
     class Meeting(ProcessGroup):
-        def meet(self) -> None:
+        def barrier(self) -> None:
             met.append(watcher.started.copy())
 
     watcher, met = Counting(), list[list[tuple[str, int]]]()
@@ -363,7 +363,7 @@ def test_the_trained_layers_follow_the_kept_maps(
     torch.testing.assert_close(feature, features_of(val_split, model), rtol=0.01, atol=0.01)
 
 
-def test_a_frozen_backbone_has_no_gradients_and_keeps_maps_where_there_are_places(
+def test_a_frozen_backbone_has_no_gradients_and_keeps_maps_for_spatial_heads(
     split: Split, val_split: Split, tmp_path: Path
 ) -> None:
     for places, shape in ((False, (10, 1, 256)), (True, (10, 256, 2, 2))):

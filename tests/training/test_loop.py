@@ -137,7 +137,7 @@ def test_a_resumed_run_has_the_losses_of_an_uninterrupted_one(
     ).training["epochs_done"]  # fmt: skip
 
 
-def test_what_cannot_be_resumed_says_why(scenes_root: Path, tmp_path: Path) -> None:
+def test_a_run_that_cannot_be_resumed_is_an_error(scenes_root: Path, tmp_path: Path) -> None:
     split = small(load_split("scenes", scenes_root, "train"), 16)
 
     def resume(config: TrainConfig) -> Run:
@@ -179,7 +179,7 @@ def test_training_in_part_changes_only_the_last_layers(scenes_root: Path, tmp_pa
         ({"precision": "bfloat16"}, None, 0.05),
     ],
 )
-def test_the_ways_of_a_gpu_lead_to_the_same_losses(
+def test_gpu_settings_have_the_same_losses(
     gpu_way: dict, trained_layers: int | None, near: float, scenes_root: Path, tmp_path: Path
 ) -> None:
     """torch.compile and bfloat16, which a processor has, too: what differs is rounding."""
@@ -236,7 +236,7 @@ def test_a_loss_that_is_not_finite_stops_with_advice(scenes_root: Path, tmp_path
         train(checkpoint, split, split, TrainConfig(epochs=1), tmp_path / "run", tmp_path / "features", Quiet())
 
 
-def test_a_image_that_cannot_be_read_stops_training_by_name(scenes_root: Path, tmp_path: Path) -> None:
+def test_an_unreadable_image_stops_training_and_is_named(scenes_root: Path, tmp_path: Path) -> None:
     split = small(load_split("scenes", scenes_root, "train"), 4)
     broken = tmp_path / "broken.png"
     broken.write_bytes(b"not an image")
@@ -612,7 +612,7 @@ def test_the_baseline_is_trained_by_the_chosen_loss_and_ignored_labels_are_no_po
 
 
 @pytest.mark.parametrize("where", ["loss", "gradients"])
-def test_what_is_not_finite_never_reaches_the_weights(
+def test_non_finite_losses_and_gradients_leave_the_weights_unchanged(
     where: str, few: Split, recorders: list[Recorder], fit: Fit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(logits: Tensor, truth: Tensor, batch: int) -> Tensor:
@@ -730,7 +730,7 @@ def test_mixup_end_to_end_mixes_pixels(few: Split, recorders: list[Recorder], fi
 # Which settings reach what.
 
 
-def test_chance_follows_from_the_seed_of_the_configuration_alone(few: Split, fit: Fit) -> None:
+def test_randomness_depends_on_the_configured_seed_only(few: Split, fit: Fit) -> None:
     def losses(seed: int, drawn_before: int, **settings: Any) -> list[float]:
         torch.manual_seed(drawn_before)
         checkpoint = untrained(few, dropout=0.3)
@@ -793,7 +793,7 @@ def test_the_defaults_are_documented_ones() -> None:
     }  # fmt: skip
 
 
-def test_a_new_checkpoint_is_made_as_it_is_told(few: Split, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_new_checkpoint_has_the_given_settings(few: Split, monkeypatch: pytest.MonkeyPatch) -> None:
     def weights(checkpoint: Checkpoint) -> tuple[Tensor, Tensor]:
         return next(checkpoint.model.backbone.parameters()).detach(), checkpoint.model.label_embedding.detach()
 
@@ -959,7 +959,7 @@ def test_the_baselines_threshold_is_chosen_on_the_validation_split_and_judged_th
     assert expected["OF1"] > at_half["OF1"]
 
 
-def test_labels_that_go_together_are_told_for_the_training_split_and_the_models_belief(
+def test_cooccurrence_is_reported_for_the_training_split_and_for_the_model(
     few: Split, scenes_root: Path, recorders: list[Recorder], tmp_path: Path
 ) -> None:
     samples = [replace(s, ignored=tuple(s.labels)[:1] if n % 2 else ()) for n, s in enumerate(few.samples)]
@@ -1002,7 +1002,7 @@ def ctrl_c() -> Iterator[Any]:
     signal.signal(signal.SIGINT, before)
 
 
-def test_ctrl_c_is_heard_after_the_next_step_and_a_second_one_at_once(
+def test_ctrl_c_stops_after_the_step_and_a_second_one_immediately(
     ctrl_c: Any, few: Split, recorders: list[Recorder], tmp_path: Path
 ) -> None:
     class Pressing(Told):
@@ -1029,7 +1029,7 @@ def test_ctrl_c_is_heard_after_the_next_step_and_a_second_one_at_once(
     assert signal.getsignal(signal.SIGINT) is ctrl_c
 
 
-def test_an_error_in_training_gives_ctrl_c_back(ctrl_c: Any, few: Split, tmp_path: Path) -> None:
+def test_an_error_in_training_restores_the_ctrl_c_handler(ctrl_c: Any, few: Split, tmp_path: Path) -> None:
     checkpoint = untrained(few)
     checkpoint.model.U_I.weight.data.fill_(torch.nan)
     with pytest.raises(TrainingError):
@@ -1079,7 +1079,7 @@ def test_a_run_is_resumed_only_with_the_same_settings_labels_and_images(few: Spl
             resume(checkpoint=checkpoint, split=replace(few, labels=checkpoint.vocabulary.labels))
 
 
-def test_a_run_of_before_a_setting_existed_goes_on_with_its_default(few: Split, tmp_path: Path) -> None:
+def test_an_older_run_without_a_setting_resumes_with_its_default(few: Split, tmp_path: Path) -> None:
     config, state = TrainConfig(epochs=1, views=1), tmp_path / "run" / "state.pt"
     train(untrained(few), few, few, config, tmp_path / "run", tmp_path / "features", Told())
     older = torch.load(state, weights_only=True)
@@ -1101,7 +1101,7 @@ def test_a_new_run_in_an_old_folder_starts_anew(few: Split, recorders: list[Reco
         assert len(watcher.records) == 2
 
 
-def test_torchrun_goes_on_from_what_there_is(few: Split, recorders: list[Recorder], tmp_path: Path) -> None:
+def test_torchrun_resumes_from_the_last_checkpoint(few: Split, recorders: list[Recorder], tmp_path: Path) -> None:
     """It repeats its command: `resume` may find nothing, and a new run must leave nothing of an old one."""
     config = TrainConfig(epochs=2, views=1, optimizer="recorder")
 
@@ -1140,7 +1140,7 @@ def test_torchrun_goes_on_from_what_there_is(few: Split, recorders: list[Recorde
     assert (tmp_path / "run" / "state.pt").exists()  # a person may still want it
 
 
-def test_what_a_killed_run_left_half_written_is_removed(few: Split, recorders: list[Recorder], tmp_path: Path) -> None:
+def test_half_written_files_of_a_killed_run_are_removed(few: Split, recorders: list[Recorder], tmp_path: Path) -> None:
     import platform
 
     dead = 2**22 + 1  # more than Linux's largest process number

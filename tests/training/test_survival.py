@@ -147,7 +147,7 @@ def test_features_that_do_not_fit_on_the_disk_are_not_kept(table: Path, small_di
     assert [path for path in small_disk.rglob("*") if path.is_file()] == [filling]
 
 
-def test_a_image_that_breaks_in_the_middle_stops_training_by_name(
+def test_an_image_damaged_during_training_stops_the_run_and_is_named(
     table: Path, undisturbed: Path, tmp_path: Path
 ) -> None:
     image = next(table.parent.glob("*.png"))
@@ -163,7 +163,7 @@ def test_a_image_that_breaks_in_the_middle_stops_training_by_name(
     assert_alike(tmp_path / "run", undisturbed)
 
 
-def test_labels_that_change_underneath_do_not_reach_a_run_nor_its_resumption(
+def test_annotations_changed_during_training_do_not_affect_the_run(
     table: Path, undisturbed: Path, tmp_path: Path
 ) -> None:
     rows = table.read_text()
@@ -185,7 +185,7 @@ def test_a_loss_that_explodes_stops_with_advice_and_is_in_no_checkpoint(table: P
         Checkpoint.load(folder)  # refuses weights that are not finite
 
 
-def test_a_checkpoint_says_how_to_make_it_again(undisturbed: Path) -> None:
+def test_a_checkpoint_records_the_command_that_reproduces_it(undisturbed: Path) -> None:
     training = Checkpoint.load(undisturbed / "last").training
     assert training["config"]["seed"] == 0
     assert training["versions"].keys() >= {"cnnrnn", "python", "torch", "torchvision"}

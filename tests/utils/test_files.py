@@ -14,7 +14,7 @@ from cnnrnn.utils.errors import UserError
 from cnnrnn.utils.files import remove_stale, replacing, write_text
 
 
-def test_replacing_overwrites_a_file_and_a_folder(tmp_path: Path) -> None:
+def test_files_and_folders_are_replaced(tmp_path: Path) -> None:
     for content in ("one", "two"):
         write_text(tmp_path / "file", content)
         with replacing(tmp_path / "folder") as new:
@@ -27,7 +27,7 @@ def test_replacing_overwrites_a_file_and_a_folder(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), OSError(28, "No space left on device")])
-def test_an_error_leaves_the_old_content_unchanged(error: BaseException, tmp_path: Path) -> None:
+def test_an_error_leaves_the_old_content(error: BaseException, tmp_path: Path) -> None:
     place = tmp_path / "folder"
     place.mkdir()
     expected = KeyboardInterrupt if isinstance(error, KeyboardInterrupt) else UserError
@@ -46,13 +46,13 @@ def test_an_error_leaves_the_old_content_unchanged(error: BaseException, tmp_pat
     assert list(place.iterdir()) == []
 
 
-def test_an_unwritable_path_raises_a_one_line_error(tmp_path: Path) -> None:
+def test_an_unwritable_path_is_a_user_error(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match=r"can't be written: (Not a directory|File exists)"):
         write_text(tmp_path / "file" / "under a file", "text")
 
 
-def test_a_file_never_replaces_a_folder(tmp_path: Path) -> None:
+def test_a_file_is_never_put_in_a_folders_place(tmp_path: Path) -> None:
     (tmp_path / "of value").mkdir()
     (tmp_path / "of value" / "file").touch()
     with pytest.raises(UserError, match="Is a directory"):
@@ -60,7 +60,7 @@ def test_a_file_never_replaces_a_folder(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.rglob("*")] == ["of value", "file"]
 
 
-def test_remove_stale_removes_files_of_dead_processes_only(tmp_path: Path) -> None:
+def test_temporary_files_of_dead_processes_only_are_removed(tmp_path: Path) -> None:
     dead = subprocess.Popen([sys.executable, "-c", ""])
     dead.wait()
     left = tmp_path / f".last.new-{platform.node()}-{dead.pid}"
