@@ -7,7 +7,7 @@ from PIL import Image
 
 # Magma-like: dark to bright in lightness alone, so it reads without colour vision. position: (red, green, blue)
 _STOPS = {0.0: (0, 0, 4), 0.25: (81, 18, 124), 0.5: (183, 55, 121), 0.75: (252, 137, 97), 1.0: (252, 253, 191)}
-_COLOURS = np.stack(
+_COLORS = np.stack(
     [np.interp(np.linspace(0, 1, 256), list(_STOPS), channel) for channel in zip(*_STOPS.values(), strict=True)],
     axis=-1,
 ).astype(np.uint8)  # (level, 3)
@@ -27,7 +27,7 @@ def overlay(
     # The root lets weak evidence be seen at all.
     opacities = Image.fromarray(levels).point([round(255 * opacity * (level / 255) ** 0.5) for level in range(256)])
     dimmed = image.point(lambda value: 0.8 * value)  # where there is no evidence; not hidden
-    return Image.composite(Image.fromarray(_COLOURS[levels]), dimmed, opacities)
+    return Image.composite(Image.fromarray(_COLORS[levels]), dimmed, opacities)
 
 
 def resize_map(values: np.ndarray, size: tuple[int, int]) -> np.ndarray:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from cnnrnn.bench import memory, pairs
-from cnnrnn.bench.timing import Pair, measure
+from cnnrnn.bench.timing import BenchLine, Pair, measure
 from cnnrnn.checkpoint import Checkpoint
 
 PARTS = ("search", "growth", "vocabulary", "checkpoint", "folder", "memory", "cached", "start")
@@ -15,7 +14,7 @@ PARTS = ("search", "growth", "vocabulary", "checkpoint", "folder", "memory", "ca
 
 def run(
     parts: Sequence[str], checkpoint: Checkpoint, images: Sequence[Path], engine: str | None = None
-) -> Iterator[dict[str, Any]]:
+) -> Iterator[BenchLine]:
     """The lines of these parts, each when it is measured: see `timing.measure`. `images` are for "folder"."""
     pair_generators: dict[str, Callable[[], Iterator[Pair]]] = {
         "search": pairs.searches,

@@ -6,12 +6,12 @@ import subprocess
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image
 
+from cnnrnn.bench.timing import BenchLine
 from cnnrnn.data import Sample, Split
 from cnnrnn.training.initialize import new_checkpoint
 
@@ -25,7 +25,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
 
 
-def line(few: int = 1000, many: int = 20_000) -> dict[str, Any]:
+def line(few: int = 1000, many: int = 20_000) -> BenchLine:
     """A line of the bench, whose seconds are megabytes. The network is small, so that most of the memory is our own."""
     with TemporaryDirectory() as folder:
         image = Path(folder) / "image.jpg"

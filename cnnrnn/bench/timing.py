@@ -6,7 +6,22 @@ import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypedDict
+
+
+class BenchLine(TypedDict):
+    """One line of the benchmark: what was timed, the reference, and the ratio of both."""
+
+    what: str
+    reference: str
+    seconds: float  # megabytes in the line about memory
+    reference_seconds: float
+    ratio: float
+    ratio_is: str  # "reference / ours" or "ours / reference"
+    spread: list[float]  # the lowest and the highest ratio of the rounds
+    goal: str  # such as "≥ 4"
+    met: bool
+    remark: str
 
 
 @dataclass(frozen=True)
@@ -23,7 +38,7 @@ class Pair:
     remark: str = ""
 
 
-def measure(pair: Pair) -> dict[str, Any]:
+def measure(pair: Pair) -> BenchLine:
     """Seconds are medians over the rounds; ratio is the median of the rounds' ratios, from their lowest to their
     highest in ``spread``; the first round warms up and doesn't count."""
     ours, theirs = [], []

@@ -33,7 +33,7 @@ def open_image(source: bytes | Path, max_side: int | None = None) -> Image.Image
     """Read an untrusted image.
 
     Upright (EXIF rotation applied), first frame of an animation, transparency laid on white, 16-bit and
-    floating-point grey rescaled to 8 bits, CMYK converted. With ``max_side`` the longer side comes out no
+    floating-point gray rescaled to 8 bits, CMYK converted. With ``max_side`` the longer side comes out no
     larger than that many pixels, which is much faster for large JPEGs.
 
     Raises ImageError for anything that is not an image in one of ``FORMATS``, is cut off or damaged, or has
@@ -129,7 +129,7 @@ def _strips(im: Image.Image) -> Iterator[tuple[int, Image.Image]]:
 
 
 def _on_white(im: Image.Image) -> Image.Image:
-    """convert("RGB") alone would uncover whatever colour hides under full transparency."""
+    """convert("RGB") alone would uncover whatever color hides under full transparency."""
     white = Image.new("RGBA", im.size, "white")
     return Image.alpha_composite(white, im.convert("RGBA")).convert("RGB")
 

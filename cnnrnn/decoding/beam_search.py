@@ -160,7 +160,7 @@ def beam_search(
             if constraints == NO_CONSTRAINTS
             else live.emitted | constraints.blocked(t, num_labels).to(device)
         )
-        log_probs = _normalise(logits.view(-1, width, num_labels + 1), blocked)  # (live, beam, L+1)
+        log_probs = _normalize(logits.view(-1, width, num_labels + 1), blocked)  # (live, beam, L+1)
         probs = log_probs.exp()
         history.add(live, probs)
         expected.index_add_(0, live.image, (live.log_probs.exp().unsqueeze(1) @ probs).squeeze(1))
@@ -187,7 +187,7 @@ def beam_search(
     ]
 
 
-def _normalise(logits: Tensor, blocked: Tensor) -> Tensor:
+def _normalize(logits: Tensor, blocked: Tensor) -> Tensor:
     """log P(next | prefix) over END and the labels that may follow."""
     if not math.isfinite(float(logits.abs().amax())):
         raise UserError("the model's logits are not finite; its weights are damaged")

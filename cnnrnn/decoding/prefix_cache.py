@@ -1,7 +1,7 @@
-"""The recurrence over the distinct prefixes of a batch.
+"""A cache of the recurrence over the distinct prefixes of a batch.
 
-The recurrence does not see the image, so a prefix that several images or beams share is computed once: START is one
-row, not one per image, and after it there are L prefixes at most.
+The recurrence does not depend on the image, so a prefix that several images or beam rows share is computed once: the
+first step has one row for all images, and the second step has at most L rows.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from cnnrnn.models.cnnrnn import CNNRNN
 
 
 class PrefixCache:
-    """The distinct prefixes of the current step; `advance` makes them a token longer."""
+    """The distinct prefixes of the current step; `advance` extends them by one token."""
 
     output: Tensor  # o(t) of the current prefixes, (prefix, hidden)
 
@@ -22,19 +22,22 @@ class PrefixCache:
         self.state = model.initial_state(1)  # r(t) of the current prefixes, each (prefix, hidden)
 
     def advance(self, prefix: Tensor, tokens: Tensor) -> Tensor:
-        """Each row's prefix, as an index (row,) that is 0 before START, and its next token (row,) -> the index of the
-        row's new prefix (row,)."""
+        """Extend each row's prefix by a token.
+
+        Index of each row's prefix (row,), which is 0 before START, and its next token (row,) -> index of the row's new
+        prefix (row,) into `output`.
+        """
         vocabulary = self.model.start + 1
         distinct, new_prefix = torch.unique(prefix * vocabulary + tokens, return_inverse=True)
-        # `distinct` is sorted, so the rows that continue the same prefix are consecutive.
-        continued, parent_index = torch.unique_consecutive(distinct // vocabulary, return_inverse=True)
-        state = tuple(part.index_select(0, continued) for part in self.state)
+        # `distinct` is sorted, so the rows that extend the same prefix are consecutive.
+        extended, parent_index = torch.unique_consecutive(distinct // vocabulary, return_inverse=True)
+        state = tuple(part.index_select(0, extended) for part in self.state)
         self.output, self.state = self.model.rnn_step(distinct % vocabulary, state, parent_index)
         return new_prefix
 
 
 def unroll(model: CNNRNN, inputs: Tensor) -> Tensor:
-    """U_o o(t) of label sequences, START first: (batch, step) -> (batch, step, embedding)."""
+    """Label sequences, START first (batch, step) -> U_o o(t) of every step (batch, step, embedding)."""
     cache, prefix = PrefixCache(model), inputs.new_zeros(len(inputs))
     outputs = []
     for tokens in inputs.unbind(1):
@@ -44,5 +47,5 @@ def unroll(model: CNNRNN, inputs: Tensor) -> Tensor:
 
 
 def teacher_forced_logits(model: CNNRNN, feature: Tensor, inputs: Tensor) -> Tensor:
-    """I (batch, location, feature), label sequences, START first (batch, step) -> logits (batch, step, L+1)."""
+    """I (batch, location, feature) and label sequences, START first (batch, step) -> logits (batch, step, L+1)."""
     return model(feature, unroll(model, inputs), inputs)

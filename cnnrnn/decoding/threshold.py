@@ -14,10 +14,10 @@ from cnnrnn.models.sigmoid import SigmoidClassifier
 
 @torch.no_grad()
 def threshold_labels(model: SigmoidClassifier, feature: Tensor, labels: Sequence[str]) -> list[Trace]:
-    """The labels of each image: I (batch, location, feature) -> one Trace per image.
+    """Predict the labels whose probability reaches the threshold: I (batch, location, feature) -> one Trace per image.
 
-    Independent sigmoids are a distribution over label sets, too; its one path here is the set that reaches
-    the threshold, most probable label first, and the path's probability is that of exactly this set.
+    The independent sigmoids define a distribution over label sets. The trace has one path: the labels that reach the
+    threshold, most probable first, with the probability of this label set. It has no steps.
     """
     logits = model(feature)  # (batch, label)
     present, absent = nn.functional.logsigmoid(logits), nn.functional.logsigmoid(-logits)

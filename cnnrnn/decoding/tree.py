@@ -1,4 +1,4 @@
-"""The beam search as a tree of kept, dropped and finished prefixes."""
+"""The beam search as a tree of kept, dropped and finished prefixes, and its figure."""
 
 from __future__ import annotations
 
@@ -19,45 +19,52 @@ from cnnrnn.utils.style import Palette, palette, percent, plain
 KEPT, FINISHED, DROPPED = "kept in the beam", "finished path", "dropped"
 _SYMBOLS = {KEPT: "circle", FINISHED: "square", DROPPED: "x-thin"}
 _SIZES = {KEPT: 11, FINISHED: 12, DROPPED: 8}
-_MIN_DROPPED = 3  # dropped branches that are shown however improbable
-_ROW = 36  # pixels between neighbouring leaves
-_WIDTHS = (1.0, 2.0, 3.5, 5.5, 8.0)  # pixels; an edge's width is its probability, in these steps
+_MIN_DROPPED = 3  # dropped branches that are always shown, even if they are improbable
+_ROW_HEIGHT = 36  # pixels between neighboring leaves
+_EDGE_WIDTHS = (1.0, 2.0, 3.5, 5.5, 8.0)  # pixels; an edge's probability selects its width
 
 
 @dataclass
 class Node:
+    """A prefix of the search, or a finished path."""
+
     name: str
     kind: str
     step: int  # its column: the number of choices made to get here
-    row: int  # row of the prefix in the trace's step; of the prefix it ended or was dropped from otherwise
-    log_prob: float  # of the path from the root to here
-    prob: float  # of this choice given those before it
-    prefix: tuple[str, ...]  # the labels up to here
-    path: int | None = None  # index of the best finished path that passes here
+    row: int  # row of the prefix in the trace's step; for a finished or dropped node, the row of its parent
+    log_prob: float  # of the path from the root to this node
+    prob: float  # P(this token | prefix, image)
+    prefix: tuple[str, ...]  # the labels up to this node
+    path: int | None = None  # index of the best finished path through this node
     note: str = ""
     children: list[Node] = field(default_factory=list)
     y: float = 0.0
 
     def walk(self) -> Iterator[Node]:
+        """This node and its descendants, parents before children."""
         yield self
         for child in self.children:
             yield from child.walk()
 
     def is_on(self, path: Path, index: int) -> bool:
+        """Whether the node belongs to `path`, which is number `index` of the trace's paths."""
         if self.kind == KEPT:
             return self.step < len(path.rows) and path.rows[self.step] == self.row
         return self.kind == FINISHED and self.path == index
 
 
 def build(trace: Trace, min_prob: float) -> Node:
-    """The tree of all branches with at least the probability `min_prob`, and of all finished paths."""
-    root = _build_node(trace, 0, 0, min_prob, min(min_prob, _strongest_dropped(trace)))
-    _place(root, itertools.count())
+    """The tree of all branches whose probability is at least `min_prob`, and of all finished paths.
+
+    At least the three most probable dropped branches are included.
+    """
+    root = _build_node(trace, 0, 0, min_prob, min(min_prob, _dropped_threshold(trace)))
+    _set_positions(root, itertools.count())
     return root
 
 
-def _strongest_dropped(trace: Trace) -> float:
-    """The probability that `_MIN_DROPPED` dropped branches reach."""
+def _dropped_threshold(trace: Trace) -> float:
+    """The highest threshold that `_MIN_DROPPED` dropped branches reach."""
     totals = []
     for step, here in enumerate(trace.steps):
         total = np.exp(here.log_probs)[:, None] * here.probs[:, : trace.end]  # (prefix, label)
@@ -124,11 +131,14 @@ def _dropped(trace: Trace, node: Node, kept: set[int], min_prob: float) -> Itera
             yield Node(prefix[-1], DROPPED, node.step + 1, node.row, log_prob, float(probs[token]), prefix, note=note)
 
 
-def _place(node: Node, rows: Iterator[int]) -> None:
-    """Leaves get rows in turn; a node stands level with its most probable child, so the best path runs straight."""
+def _set_positions(node: Node, leaf_rows: Iterator[int]) -> None:
+    """Set `y`: leaves get consecutive rows, and a node gets the row of its most probable child.
+
+    The most probable branches are therefore straight lines.
+    """
     for child in node.children:
-        _place(child, rows)
-    node.y = node.children[0].y if node.children else next(rows)
+        _set_positions(child, leaf_rows)
+    node.y = node.children[0].y if node.children else next(leaf_rows)
 
 
 def rows(trace: Trace, min_prob: float) -> list[dict[str, Any]]:
@@ -156,14 +166,14 @@ def figure(trace: Trace, chosen: int, dark: bool, min_prob: float) -> go.Figure:
     root = build(trace, min_prob)
     nodes = list(root.walk())
     on_path = {id(node) for node in nodes if node.is_on(trace.paths[chosen], chosen)}
-    colours = palette(dark)
+    colors = palette(dark)
     fig = go.Figure()
-    _draw_edges(fig, nodes, on_path, colours)
-    _draw_nodes(fig, nodes, on_path, colours)
-    _draw_legend(fig, colours)
+    _draw_edges(fig, nodes, on_path, colors)
+    _draw_nodes(fig, nodes, on_path, colors)
+    _draw_legend(fig, colors)
     rows, columns = 1 + max(node.y for node in nodes), max(node.step for node in nodes)
     fig.update_layout(
-        height=int(90 + _ROW * rows),
+        height=int(90 + _ROW_HEIGHT * rows),
         margin={"l": 8, "r": 8, "t": 34, "b": 26},
         legend={"orientation": "h", "x": 0, "y": 1, "yanchor": "bottom", "itemclick": False, "itemdoubleclick": False},
         hoverlabel={"align": "left"},
@@ -182,63 +192,63 @@ def figure(trace: Trace, chosen: int, dark: bool, min_prob: float) -> go.Figure:
     return fig
 
 
-def _draw_edges(fig: go.Figure, nodes: list[Node], on_path: set[int], colours: Palette) -> None:
+def _draw_edges(fig: go.Figure, nodes: list[Node], on_path: set[int], colors: Palette) -> None:
     """One trace for each style, its edges separated by gaps: a plotly trace has one width and one dash."""
     lines: dict[tuple[bool, str, float], tuple[list[float | None], list[float | None]]] = defaultdict(lambda: ([], []))
     for parent in nodes:
         for child in parent.children:
             chosen = id(parent) in on_path and id(child) in on_path
-            width = _WIDTHS[min(int(child.prob * len(_WIDTHS)), len(_WIDTHS) - 1)]
+            width = _EDGE_WIDTHS[min(int(child.prob * len(_EDGE_WIDTHS)), len(_EDGE_WIDTHS) - 1)]
             xs, ys = lines[chosen, child.kind, width]
             bend = np.linspace(0, 1, 13)
             xs += [*(parent.step + bend).tolist(), None]
             ys += [*(parent.y + (child.y - parent.y) * bend**2 * (3 - 2 * bend)).tolist(), None]
     for (chosen, kind, width), (xs, ys) in sorted(lines.items()):  # the chosen path last, on top
-        colour = colours.chosen if chosen else colours.faint if kind == DROPPED else colours.kept
-        line = {"color": colour, "width": width, "dash": "dot" if kind == DROPPED else "solid"}
+        color = colors.chosen if chosen else colors.faint if kind == DROPPED else colors.kept
+        line = {"color": color, "width": width, "dash": "dot" if kind == DROPPED else "solid"}
         fig.add_scatter(
             x=xs, y=ys, mode="lines", line=line, opacity=1 if chosen else 0.45, hoverinfo="skip", showlegend=False
         )
 
 
-def _draw_nodes(fig: go.Figure, nodes: list[Node], on_path: set[int], colours: Palette) -> None:
-    for kind, colour in _colours_by_kind(colours).items():
-        some = [node for node in nodes if node.kind == kind]
-        shades = [colours.chosen if id(node) in on_path else colour for node in some]
+def _draw_nodes(fig: go.Figure, nodes: list[Node], on_path: set[int], colors: Palette) -> None:
+    for kind, color in _colors_by_kind(colors).items():
+        group = [node for node in nodes if node.kind == kind]
+        shades = [colors.chosen if id(node) in on_path else color for node in group]
         fig.add_scatter(
-            x=[node.step for node in some],
-            y=[node.y for node in some],
+            x=[node.step for node in group],
+            y=[node.y for node in group],
             mode="markers+text",
             showlegend=False,
-            marker=_marker(kind, shades, colours),
+            marker=_marker(kind, shades, colors),
             selected={"marker": {"opacity": 1}},
-            unselected={"marker": {"opacity": 1}, "textfont": {"color": colours.text}},
-            text=[_caption(node, id(node) in on_path) for node in some],
+            unselected={"marker": {"opacity": 1}, "textfont": {"color": colors.text}},
+            text=[_caption(node, id(node) in on_path) for node in group],
             textposition="top center",
-            textfont={"color": [colours.faint if kind == DROPPED else colours.text] * len(some), "size": 12},
-            customdata=[-1 if node.path is None else node.path for node in some],
-            hovertext=[_hover(node) for node in some],
+            textfont={"color": [colors.faint if kind == DROPPED else colors.text] * len(group), "size": 12},
+            customdata=[-1 if node.path is None else node.path for node in group],
+            hovertext=[_hover(node) for node in group],
             hoverinfo="text",
             cliponaxis=False,
         )
 
 
-def _draw_legend(fig: go.Figure, colours: Palette) -> None:
-    """Entries of their own: the points' colours vary within one trace."""
-    for kind, colour in _colours_by_kind(colours).items():
-        fig.add_scatter(x=[None], y=[None], mode="markers", name=kind, marker=_marker(kind, colour, colours))
-    line = {"color": colours.chosen, "width": _WIDTHS[2]}
+def _draw_legend(fig: go.Figure, colors: Palette) -> None:
+    """Entries of their own: the points' colors vary within one trace."""
+    for kind, color in _colors_by_kind(colors).items():
+        fig.add_scatter(x=[None], y=[None], mode="markers", name=kind, marker=_marker(kind, color, colors))
+    line = {"color": colors.chosen, "width": _EDGE_WIDTHS[2]}
     fig.add_scatter(x=[None], y=[None], mode="lines", name="chosen path", line=line)
 
 
-def _colours_by_kind(colours: Palette) -> dict[str, str]:
-    return {KEPT: colours.kept, FINISHED: colours.finished, DROPPED: colours.faint}
+def _colors_by_kind(colors: Palette) -> dict[str, str]:
+    return {KEPT: colors.kept, FINISHED: colors.finished, DROPPED: colors.faint}
 
 
-def _marker(kind: str, colour: str | list[str], colours: Palette) -> dict[str, Any]:
-    """Kinds differ by shape as well as by colour."""
-    outline = {"width": 2, "color": colour if kind == DROPPED else colours.background}
-    return {"symbol": _SYMBOLS[kind], "size": _SIZES[kind], "color": colour, "opacity": 1, "line": outline}
+def _marker(kind: str, color: str | list[str], colors: Palette) -> dict[str, Any]:
+    """Kinds differ by shape as well as by color."""
+    outline = {"width": 2, "color": color if kind == DROPPED else colors.background}
+    return {"symbol": _SYMBOLS[kind], "size": _SIZES[kind], "color": color, "opacity": 1, "line": outline}
 
 
 def _caption(node: Node, on_path: bool) -> str:

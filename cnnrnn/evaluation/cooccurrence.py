@@ -21,13 +21,13 @@ def count_pairs(truth: np.ndarray) -> np.ndarray:
 def expected_pairs(traces: Iterable[Trace], num_labels: int) -> np.ndarray:
     """The expected number of images in which both labels occur, by the model's distribution: float (label, label).
 
-    Each image's kept paths count with their probabilities, normalised to a sum of 1.
+    Each image's kept paths count with their probabilities, normalized to a sum of 1.
     """
     pairs = np.zeros((num_labels, num_labels))
     for trace in traces:
-        normaliser = sum(path.prob for path in trace.paths)
+        normalizer = sum(path.prob for path in trace.paths)
         for path in trace.paths:
-            pairs[np.ix_(path.tokens, path.tokens)] += path.prob / normaliser
+            pairs[np.ix_(path.tokens, path.tokens)] += path.prob / normalizer
     return pairs
 
 

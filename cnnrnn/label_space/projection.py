@@ -1,7 +1,7 @@
 """Projections of the label space to 2 and 3 dimensions, computed once per checkpoint by PCA and UMAP.
 
 Labels are compared by angle, so the points are unit vectors. UMAP is seeded and yet unsteady for so few points
-(another seed moves half of the nearest neighbours): trust the neighbours table, and the trustworthiness beside a map.
+(another seed moves half of the nearest neighbors): trust the neighbors table, and the trustworthiness beside a map.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Projection(TypedDict):
 def compute(points: Tensor, seed: int = 0, methods: Sequence[str] = METHODS) -> Projection:
     """Labels (label, embedding) -> for every map its coordinates (label, 2 or 3), parameters and trustworthiness.
 
-    Trustworthiness (Venna and Kaski, 2001) is the share, 0 to 1, of a map's near neighbours that are near in the
+    Trustworthiness (Venna and Kaski, 2001) is the share, 0 to 1, of a map's near neighbors that are near in the
     label space, too. UMAP is left out below `FEWEST` labels.
     """
     from sklearn.decomposition import PCA  # takes seconds; the dashboard only reads maps, as a rule
@@ -86,7 +86,7 @@ def _umap(unit: np.ndarray, dims: int, seed: int) -> ProjectedMap:
         "init": "spectral" if count > dims + 2 else "random",  # the spectral one needs more points than dimensions
     }
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # umap's remarks on few points and on one thread
+        warnings.simplefilter("ignore")  # umap's warnings on few points and on one thread
         coordinates = UMAP(n_components=dims, random_state=seed, n_jobs=1, **parameters).fit_transform(unit)
     return {"coordinates": np.asarray(coordinates, dtype=float).tolist(), "parameters": parameters}
 
@@ -94,8 +94,8 @@ def _umap(unit: np.ndarray, dims: int, seed: int) -> ProjectedMap:
 def _trustworthiness(unit: np.ndarray, coordinates: np.ndarray) -> float | None:
     from sklearn.manifold import trustworthiness
 
-    neighbours = min(5, (len(unit) - 1) // 2)  # it is defined below half of the points only
-    return trustworthiness(unit, coordinates, n_neighbors=neighbours, metric="cosine") if neighbours else None
+    n_neighbors = min(5, (len(unit) - 1) // 2)  # it is defined below half of the points only
+    return trustworthiness(unit, coordinates, n_neighbors=n_neighbors, metric="cosine") if n_neighbors else None
 
 
 def place(entry: ProjectedMap, labels: Tensor, points: Tensor) -> np.ndarray:

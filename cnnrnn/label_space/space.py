@@ -1,4 +1,4 @@
-"""The label space of a model: similarities and nearest neighbours of its labels."""
+"""The label space of a model: similarities and nearest neighbors of its labels."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Any CNN that timm knows, as feature map + pooled feature + the preprocessing that belongs to it."""
+"""A CNN backbone from timm: its feature map, its pooled feature and its preprocessing."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ Layers = Callable[[Tensor], Tensor]  # (batch, channel, height, width) in and ou
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 MAX_IMAGE_SIZE = 4096  # pixels
-_PIXELS_AT_A_TIME = 2 * 320**2  # the fastest or near it from 224 to 448 px, measured on two cores
+_PIXELS_PER_CHUNK = 2 * 320**2  # near the fastest from 224 to 448 px, measured on two cores
 
 
 class BackboneError(UserError):
-    """A backbone or its weights can't be had; the message says what to do."""
+    """A backbone or its weights are not available; the message says what to do."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,8 @@ def _check_name(name: str) -> None:
         raise BackboneError(f"timm knows no model '{name}'" + (f"; did you mean {near}?" if near else ""))
 
 
-def _untrained(config: BackboneConfig) -> nn.Module:
+def _create_network(config: BackboneConfig) -> nn.Module:
+    """The timm network without weights. Raises BackboneError for a stride that it can't have."""
     stride = config.output_stride
     if stride is None:
         return timm.create_model(config.name, pretrained=False, num_classes=0)
@@ -92,7 +93,7 @@ def _untrained(config: BackboneConfig) -> nn.Module:
 
 
 def _fold(module: nn.Module) -> None:
-    """Fold every batch norm that stands behind a convolution into it, in place; its activation stays."""
+    """Fold every batch norm that follows a convolution into it, in place; its activation stays."""
     children = list(module.named_children())
     for _, child in children:
         _fold(child)
@@ -107,7 +108,7 @@ def _fold(module: nn.Module) -> None:
 
 
 def _flattened(module: nn.Module) -> Iterator[tuple[str, nn.Module]]:
-    """The children in order; those of a plain sequence in its place."""
+    """The named children in order, with every nn.Sequential replaced by its own children."""
     for name, child in module.named_children():
         if type(child) is nn.Sequential:
             yield from ((f"{name}.{inner}", layer) for inner, layer in child.named_children())
@@ -116,32 +117,33 @@ def _flattened(module: nn.Module) -> Iterator[tuple[str, nn.Module]]:
 
 
 def run_in_chunks(layers: Layers, images: Tensor) -> Tensor:
-    """`layers` of a batch (batch, 3, height, width), where nothing is learned from it and there is no GPU.
+    """Apply `layers` to a batch (batch, 3, height, width), in chunks if it is on a CPU and needs no gradient.
 
-    What the first layers of a large batch put out is larger than the processor's cache and than what the C library
-    keeps of freed memory, so every layer would wait for new pages: a batch of 16 at 448 px takes three times as long.
+    The first layers' outputs for a large batch exceed both the CPU's cache and the memory that the C library retains,
+    so every layer would have to wait for new pages: a batch of 16 at 448 px takes three times as long in one piece.
     """
     if torch.is_grad_enabled() or images.device.type != "cpu":
         return layers(images)
-    few = max(1, _PIXELS_AT_A_TIME // (images.shape[-2] * images.shape[-1]))
-    return torch.cat([layers(part) for part in images.split(few)])
+    chunk_size = max(1, _PIXELS_PER_CHUNK // (images.shape[-2] * images.shape[-1]))
+    return torch.cat([layers(chunk) for chunk in images.split(chunk_size)])
 
 
-def _spatial(feature_map: Tensor, name: str) -> Tensor:
+def _check_spatial(feature_map: Tensor, name: str) -> Tensor:
+    """The feature map itself. Raises BackboneError if it is not (batch, channel, height, width)."""
     if feature_map.ndim != 4:
         raise BackboneError(f"'{name}' has no spatial feature map; choose a CNN")
     return feature_map
 
 
 def compiled(layers: Layers) -> Layers:
-    """`layers` by torch.compile. Called, they raise BackboneError where it fails, as without a C++ compiler."""
+    """`layers` compiled by torch.compile. A call raises BackboneError if that fails, as without a C++ compiler."""
     from torch._dynamo.exc import TorchDynamoException  # heavy
 
-    by_compiler = torch.compile(layers)
+    compiled_layers = torch.compile(layers)
 
     def run(images: Tensor) -> Tensor:
         try:
-            return by_compiler(images)
+            return compiled_layers(images)
         except TorchDynamoException as error:
             raise BackboneError(f"torch.compile doesn't work here: {summarize_error(error)}") from error
 
@@ -149,29 +151,31 @@ def compiled(layers: Layers) -> Layers:
 
 
 class Backbone(nn.Module):
-    """A timm CNN cut in two: up to its last feature map, and from there to one vector per image."""
+    """A timm CNN in two parts: from the image to the last feature map, and from there to one vector per image."""
 
     net: Any  # timm's classes have no common type
-    precision: torch.dtype = torch.float32  # that the layers compute in; weights and results are float32 always
+    precision: torch.dtype = torch.float32  # of the computation; weights and results are always float32
     channels: int  # of the feature map
     feature_dim: int  # of the pooled vector
 
     def __init__(self, config: BackboneConfig) -> None:
-        """Without weights. Raises BackboneError for a name that timm doesn't know, or a stride that it can't give."""
+        """Build the network without weights. Raises BackboneError for an unknown name or an impossible stride."""
         super().__init__()
-        _check_name(config.name)  # a stranger's "hf-hub:…" would make timm ask the network
+        _check_name(
+            config.name
+        )  # a name such as "hf-hub:…" in an untrusted checkpoint would make timm open a connection
         self.config = config
-        self.net = _untrained(config)
+        self.net = _create_network(config)
         self.channels, self.feature_dim = self.net.num_features, self.net.head_hidden_size
         if config.folded:
             _fold(self.net)
         self.net.to(memory_format=torch.channels_last)  # the faster layout for convolutions, on CPUs by half
-        self.preprocess = v2.Compose([self.resize(), self.normalise()])
+        self.preprocess = v2.Compose([self.resize(), self.normalize()])
 
     def load_pretrained(self) -> Backbone:
-        """ImageNet weights: from an installed package if there is one, otherwise from timm's hub.
+        """Load ImageNet weights, from an installed package if there is one, otherwise from timm's hub.
 
-        Raises BackboneError where neither can be had.
+        Raises BackboneError if neither is available.
         """
         module, file_class = _PACKAGED_WEIGHTS.get(self.config.name, ("", ""))
         try:
@@ -179,7 +183,7 @@ class Backbone(nn.Module):
         except (ImportError, ValueError):
             self._load_from_hub()
             return self
-        # The package's file comes from pip, like this code; weights_only keeps its pickle to tensors.
+        # The package comes from pip, like this code; weights_only restricts the pickle to tensors.
         packaged = torch.load(path, map_location="cpu", weights_only=True)
         own = self.net.state_dict()  # the same tensors in the same order, without the classifier at the end
         self.net.load_state_dict(dict(zip(own, packaged.values(), strict=False)))
@@ -189,7 +193,7 @@ class Backbone(nn.Module):
         name = self.config.name
         try:
             pretrained = timm.create_model(name, pretrained=True, num_classes=0)
-        except Exception as error:  # timm and the hub raise many kinds when offline
+        except Exception as error:  # timm and the hub raise many types when offline
             packages = ", ".join(package for package, _ in _PACKAGED_WEIGHTS.values()).replace("_", "-")
             raise BackboneError(
                 f"no ImageNet weights for '{name}': the hub can't be reached ({type(error).__name__}). "
@@ -203,19 +207,19 @@ class Backbone(nn.Module):
         return next(self.parameters()).device
 
     def compute_in(self, precision: str) -> None:
-        """float32 or bfloat16, a key of PRECISIONS. Raises BackboneError where the GPU has no bfloat16."""
+        """Compute in `precision`, a key of PRECISIONS. Raises BackboneError if the GPU does not support bfloat16."""
         if precision == "bfloat16" and self.device.type == "cuda" and not torch.cuda.is_bf16_supported(False):
             raise BackboneError("this GPU has no bfloat16; take --precision float32")
         self.precision = PRECISIONS[precision]
 
     def compile_layers(self) -> None:
-        """All of them, in place; see `compiled`."""
+        """Compile the layers up to the feature map, in place; see `compiled`."""
         self.net.forward_features = compiled(self.net.forward_features)
 
     def fold_batch_norm(self) -> None:
-        """Let the convolutions do batch norm's work: the same function with fixed statistics, up to twice as fast.
+        """Fold batch norm with its fixed statistics into the convolutions, which is up to twice as fast.
 
-        Where the network's layers don't allow it (seen by comparing outputs), it stays as it is.
+        The outputs are compared, and the network stays as it is if they differ.
         """
         folded = copy.deepcopy(self.net).eval()
         _fold(folded)
@@ -226,9 +230,9 @@ class Backbone(nn.Module):
             self.net, self.config = folded, replace(self.config, folded=True)
 
     def at(self, image_size: int | None = None, output_stride: int | None = None) -> Backbone:
-        """The same network for images of another size, or with its last stages dilated: a finer feature map.
+        """A copy for images of another size, or with another output stride: dilation gives a finer feature map.
 
-        None leaves what there is. Raises BackboneError for a stride that the network can't have.
+        None keeps the present value. Raises BackboneError for a stride that the network can't have.
         """
         config = replace(
             self.config,
@@ -240,40 +244,40 @@ class Backbone(nn.Module):
         return other.to(self.device).train(self.training)
 
     def layers(self) -> dict[str, nn.Module]:
-        """The network up to its last feature map as a chain, first layer first, by timm's names.
+        """The layers up to the last feature map in order, by timm's names.
 
-        Raises BackboneError for a network that is not a chain of its modules.
+        Raises BackboneError for a network that is not a sequence of its modules.
         """
         images, was_training = self._example(), self.net.training
-        chain: dict[str, nn.Module] = {}
-        map_at = 0  # layers up to the feature map; a last layer may still change nothing, as in an untrained ResNet
+        layers: dict[str, nn.Module] = {}
+        depth = 0  # layers up to the feature map; a last layer may change nothing, as in an untrained ResNet
         with torch.no_grad():
             self.net.eval()
-            target, x = _spatial(self.net.forward_features(images), self.config.name), images
+            target, x = _check_spatial(self.net.forward_features(images), self.config.name), images
             for name, layer in _flattened(self.net):
                 try:
                     x = layer(x)
                 except (RuntimeError, TypeError, NotImplementedError):
                     break
-                chain[name] = layer
+                layers[name] = layer
                 if x.shape == target.shape and torch.allclose(x, target):
-                    map_at = len(chain)
+                    depth = len(layers)
         self.net.train(was_training)
-        if not map_at:
-            raise BackboneError(f"'{self.config.name}' is no chain of layers; train all of it or none")
-        return dict(itertools.islice(chain.items(), map_at))
+        if not depth:
+            raise BackboneError(f"'{self.config.name}' is no sequence of layers; train all of it or none")
+        return dict(itertools.islice(layers.items(), depth))
 
     def _example(self) -> Tensor:
-        """Noise to try the network on: (1, 3, size, size)."""
+        """Noise as an example input (1, 3, size, size)."""
         size = self.config.image_size
         return torch.randn(1, 3, size, size, generator=torch.Generator().manual_seed(0)).to(self.device)
 
     def forward(self, images: Tensor) -> Tensor:
         """Preprocessed images (batch, 3, size, size) -> feature map (batch, channel, height, width)."""
-        return _spatial(self.compute(self.net.forward_features, images), self.config.name)
+        return _check_spatial(self.compute(self.net.forward_features, images), self.config.name)
 
     def compute(self, layers: Layers, images: Tensor) -> Tensor:
-        """Some of the network's layers, in its precision: (batch, channel, height, width) in and out."""
+        """Apply some of the network's layers in its precision: (batch, channel, height, width) in and out."""
         if self.precision == torch.float32:
             return run_in_chunks(layers, images)
         with torch.autocast(images.device.type, self.precision):
@@ -282,17 +286,17 @@ class Backbone(nn.Module):
     def pool(self, feature_map: Tensor) -> Tensor:
         """Feature map (batch, channel, height, width) -> I of equation 3 (batch, feature).
 
-        The network's own way from map to vector: an average for most CNNs, fc6 and fc7 for VGG.
+        This is the network's own head without its classifier: average pooling for most CNNs, fc6 and fc7 for VGG.
         """
         return self.net.forward_head(feature_map, pre_logits=True)
 
     def resize(self) -> v2.Transform:
-        """Stretch to the square input; applied to PIL images, whose filters do not alias."""
+        """Stretch a PIL image to the square input; PIL's filters do not alias."""
         size = [self.config.image_size, self.config.image_size]
         return v2.Resize(size, interpolation=InterpolationMode(self.config.interpolation))
 
-    def normalise(self) -> v2.Transform:
-        """PIL image -> (3, height, width) float tensor in the backbone's own scale."""
+    def normalize(self) -> v2.Transform:
+        """PIL image -> float tensor (3, height, width), normalized with the backbone's mean and std."""
         return v2.Compose(
             [
                 v2.ToImage(),
@@ -302,5 +306,5 @@ class Backbone(nn.Module):
         )
 
     def batch(self, images: list[Image.Image]) -> Tensor:
-        """RGB images -> (batch, 3, size, size)."""
+        """Preprocess RGB images: (batch, 3, size, size)."""
         return torch.stack([self.preprocess(image) for image in images])

@@ -19,13 +19,15 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"tanh": torch.tanh, "relu"
 
 @dataclass(frozen=True)
 class ModelConfig:
+    """The settings that determine the parameters of a CNN-RNN, without its backbone."""
+
     num_labels: int
     embedding_dim: int = 64
     hidden_dim: int = 512
     activation: str = "tanh"  # h of equation 3, a key of ACTIVATIONS
     cell: str = "lstm"  # a key of CELLS
     spatial: bool = False  # equations 3 and 4 at every location of the feature map; otherwise pooled, as in the paper
-    auxiliary: bool = False  # an auxiliary sigmoid per label on the image's features, as a regulariser
+    auxiliary: bool = False  # an auxiliary sigmoid per label on the image's features, as a regularizer
     dropout: float = 0.0  # on o(t), I and the label embedding, before their projections; training only
 
     def to_dict(self) -> dict[str, Any]:
@@ -33,7 +35,7 @@ class ModelConfig:
 
 
 def _rows(values: Tensor, index: Tensor | None) -> Tensor:
-    """Row i of the result is values[index[i]]; without an index the values are the rows already."""
+    """Row i of the result is values[index[i]]; without an index the values are returned as they are."""
     return values if index is None else values.index_select(0, index)
 
 
@@ -42,15 +44,15 @@ class LSTMRecurrence(nn.Module):
 
     def __init__(self, input_dim: int, hidden_dim: int) -> None:
         super().__init__()
-        self.cell = nn.LSTMCell(input_dim, hidden_dim)  # holds the weights and initialises them
+        self.cell = nn.LSTMCell(input_dim, hidden_dim)  # holds the weights and initializes them
 
     def forward(
         self, w: Tensor, state: State, label_index: Tensor | None = None, parent_index: Tensor | None = None
     ) -> tuple[Tensor, State]:
         """w_k (label, embedding), r(t-1) (prefix, hidden) -> o(t) (row, hidden), r(t).
 
-        Row i continues prefix parent_index[i] by label label_index[i]; without indices row i is both. The matrix
-        products, nearly all of the work, are computed once per label and once per prefix.
+        Row i extends prefix parent_index[i] by label label_index[i]; without indices, row i has prefix i and label i.
+        The matrix products, nearly all of the work, are computed once per label and once per prefix.
         """
         (hidden, memory), cell = state, self.cell
         input_gates = nn.functional.linear(w, cell.weight_ih, cell.bias_ih)  # (label, 4 hidden)
@@ -144,13 +146,13 @@ class CNNRNN(nn.Module):
         return self.recurrence.initial_state(self.label_embedding.new_zeros(rows, self.config.hidden_dim))
 
     def image_feature(self, feature_map: Tensor) -> Tensor:
-        """Feature map (batch, channel, height, width) -> I (batch, location, feature); pooled there is one location."""
+        """Feature map (batch, channel, height, width) -> I (batch, location, feature), with one location if pooled."""
         return image_feature(self.backbone, feature_map, self.config.spatial)
 
     def rnn_step(self, tokens: Tensor, state: State, parent_index: Tensor | None = None) -> tuple[Tensor, State]:
         """Equations 1 and 2: tokens (row,), r(t-1) -> o(t) (row, hidden), r(t). The image does not enter.
 
-        With `parent_index` (row,) row i continues prefix parent_index[i] of the state.
+        With `parent_index` (row,), row i extends prefix parent_index[i] of the state.
         """
         label_index = None
         if parent_index is not None and not self.training:  # in training each row has a dropout mask of its own
@@ -182,15 +184,15 @@ class CNNRNN(nn.Module):
     def auxiliary_logits(self, feature: Tensor, channel_mask: Tensor | None = None) -> Tensor:
         """The auxiliary head, from the image alone: I (batch, location, feature) -> (batch, label).
 
-        Semantic regularisation (Liu et al., CVPR 2017): trained beside the recurrence, it makes the features predict
-        every label, whatever was emitted before.
+        Semantic regularization (Liu et al., CVPR 2017): trained beside the recurrence, it makes the features predict
+        every label, independent of the labels emitted before.
         """
         return self.auxiliary_pool(self.auxiliary(feature if channel_mask is None else feature * channel_mask))
 
     def step(self, tokens: Tensor, image: Tensor, state: State) -> tuple[Tensor, State]:
         """One decoding step: tokens (row,), U_I I (batch, location, embedding), r(t-1) -> logits (row, L+1), r(t).
 
-        Every image has equally many rows, one after another.
+        Every image has the same number of rows, and the rows of an image are consecutive.
         """
         output, state = self.rnn_step(tokens, state)
         recurrent = self.U_o(output).unflatten(0, (len(image), -1))  # (batch, n, embedding)
@@ -201,14 +203,14 @@ class CNNRNN(nn.Module):
         sequences themselves, START first (batch, step) -> logits (batch, step, L+1).
 
         `recurrent` comes from `cnnrnn.decoding.prefix_cache.unroll`. A label already in the sequence has logit -inf,
-        as in decoding: the model is one distribution over sequences without repeats, in training and in use.
+        as in decoding: the model is one distribution over sequences without repeats, in training and in decoding.
         """
         logits = self.logits(recurrent, self.project_image(feature, channel_mask))
         return logits.masked_fill(emitted_before(inputs, self.config.num_labels), float("-inf"))
 
 
 def emitted_before(inputs: Tensor, num_labels: int) -> Tensor:
-    """Which label each step may no longer emit: inputs (batch, step) -> bool (batch, step, L+1); never END."""
+    """The labels that each step can't emit: inputs (batch, step) -> bool (batch, step, L+1); END is always False."""
     emitted = nn.functional.one_hot(inputs, num_labels + 2).cumsum(dim=1)[..., : num_labels + 1].bool()
     emitted[..., num_labels] = False
     return emitted

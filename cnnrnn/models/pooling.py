@@ -1,4 +1,4 @@
-"""From the feature map to I, and from the logits of every location to the logits of the image."""
+"""Pooling: from the feature map to I, and from the logits of every location to the logits of the image."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def image_feature(backbone: Backbone, feature_map: Tensor, spatial: bool) -> Ten
 
 
 class GlobalPool(nn.Module):
-    """For features that the backbone has pooled: there is one location, whose logits are the image's."""
+    """For features that the backbone has pooled: the only location's logits are the image's."""
 
     def weights(self, logits: Tensor) -> Tensor:
         """(…, 1, label) -> the same shape, ones."""

@@ -14,6 +14,8 @@ from cnnrnn.models.pooling import GlobalPool, SpatialAttentionPool, image_featur
 
 @dataclass(frozen=True)
 class SigmoidConfig:
+    """The settings of the sigmoid baseline, without its backbone."""
+
     num_labels: int
     spatial: bool = False  # labels are scored at every location of the feature map; otherwise pooled
     dropout: float = 0.0  # on I; training only
@@ -23,9 +25,9 @@ class SigmoidConfig:
 
 
 class SigmoidClassifier(nn.Module):
-    """A CNN and one linear unit per label; no label knows of another."""
+    """A CNN and one linear unit per label; the labels are predicted independently."""
 
-    threshold: Tensor  # () a label is predicted from this probability on; chosen on the validation split
+    threshold: Tensor  # () labels of at least this probability are predicted; chosen on the validation split
 
     def __init__(self, config: SigmoidConfig, backbone: Backbone) -> None:
         super().__init__()
@@ -40,7 +42,7 @@ class SigmoidClassifier(nn.Module):
         return self.classifier.weight.device
 
     def image_feature(self, feature_map: Tensor) -> Tensor:
-        """Feature map (batch, channel, height, width) -> I (batch, location, feature); pooled there is one location."""
+        """Feature map (batch, channel, height, width) -> I (batch, location, feature), with one location if pooled."""
         return image_feature(self.backbone, feature_map, self.config.spatial)
 
     def forward(self, feature: Tensor, channel_mask: Tensor | None = None) -> Tensor:

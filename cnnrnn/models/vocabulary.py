@@ -1,4 +1,4 @@
-"""Labels, how often the training set holds them, and the order in which the decoder emits them."""
+"""The vocabulary: the labels, their frequencies in the training set, and the order in which they are emitted."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ IGNORE_TOKEN = -100  # what torch's cross-entropy skips
 class Vocabulary:
     """Labels in the order of emission: a label's index is its rank, so sorting indices orders a sequence.
 
-    Two tokens stand behind the labels: END, which the decoder may emit, and START, which only enters it.
+    Two tokens follow the labels: END, which the decoder may emit, and START, which only enters it.
     """
 
     labels: tuple[str, ...]
-    counts: tuple[int, ...]  # training images that hold each label
+    counts: tuple[int, ...]  # training images that have each label
 
     def __post_init__(self) -> None:
         if not self.labels:
             raise ValueError("a vocabulary needs at least one label")
         if len(set(self.labels)) != len(self.labels):
-            raise ValueError("a label stands twice in the vocabulary")
+            raise ValueError("a label occurs twice in the vocabulary")
         if len(self.counts) != len(self.labels):
             raise ValueError(f"{len(self.labels)} labels but {len(self.counts)} counts")
 
@@ -91,7 +91,7 @@ class Vocabulary:
     def encode(self, label_sets: Sequence[Iterable[str]]) -> tuple[Tensor, Tensor]:
         """Teacher-forced sequences of a batch of label sets.
 
-        Returns inputs (batch, step): START, then the labels, filled up with END, whose steps do not count;
+        Returns inputs (batch, step): START, then the labels, padded with END, whose steps are ignored by the loss;
         and targets (batch, step): the labels, END, then ``IGNORE_TOKEN``.
         """
         sequences = [self.indices(label_set) for label_set in label_sets]
@@ -111,6 +111,6 @@ def _read_order(path: Path, labels: Sequence[str]) -> list[str]:
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"the label order {path} can't be read: {error}") from None
     if sorted(ordered) != sorted(labels):
-        odd = sorted(set(ordered) ^ set(labels)) or [label for label, n in Counter(ordered).items() if n > 1]
-        raise UserError(f"{path} must name each of the {len(labels)} labels once; look at {', '.join(odd[:5])}")
+        wrong = sorted(set(ordered) ^ set(labels)) or [label for label, n in Counter(ordered).items() if n > 1]
+        raise UserError(f"{path} must name each of the {len(labels)} labels once; look at {', '.join(wrong[:5])}")
     return ordered

@@ -55,7 +55,7 @@ def augmentation(backbone: Backbone) -> Transform:
             v2.RandomResizedCrop(backbone.config.image_size, scale=(0.5, 1.0), ratio=(0.75, 4 / 3)),
             v2.RandomHorizontalFlip(),
             v2.ColorJitter(0.2, 0.2, 0.2),
-            backbone.normalise(),
+            backbone.normalize(),
         ]
     )
 

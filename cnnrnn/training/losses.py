@@ -64,7 +64,7 @@ def positives(split: Split, vocabulary: Vocabulary) -> Tensor:
 def channel_mask(model: CNNRNN | SigmoidClassifier, feature: Tensor, batch: int, rows: slice) -> Tensor | None:
     """Dropout of I (shard, location, channel): a mask (shard, 1, channel), or None outside of training.
 
-    The same channels are dropped at every location, since neighbouring locations are nearly the same. The mask is drawn
+    The same channels are dropped at every location, since neighboring locations are nearly the same. The mask is drawn
     for the whole batch, so it does not depend on how processes divide it.
     """
     if not model.training:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 def resolve_device(name: str | None = None, local_rank: int | None = None) -> torch.device:
     """The named device, or a GPU if there is one. Raises UserError for a device that can't be used.
 
-    `local_rank` is that of one of several processes on this machine, each of which has a GPU of its own.
+    `local_rank` selects the GPU of one of several processes on this machine.
     """
     import torch
 
@@ -22,7 +22,7 @@ def resolve_device(name: str | None = None, local_rank: int | None = None) -> to
         name = "cuda" if torch.cuda.is_available() else "mps" if mps else "cpu"
     if name == "cuda" and local_rank is not None:
         name = f"cuda:{local_rank}"
-        torch.cuda.set_device(local_rank)  # which pinned memory belongs to
+        torch.cuda.set_device(local_rank)  # pinned memory is allocated for the current device
     try:
         torch.empty(1, device=name)
     except (RuntimeError, AssertionError) as error:

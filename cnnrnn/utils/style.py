@@ -1,4 +1,4 @@
-"""Colors of figures for both themes, safe for color-blind eyes (after Okabe and Ito), and texts inside them."""
+"""Colors of figures for the light and the dark theme, color-blind safe (after Okabe and Ito), and text formats."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Palette:
+    """The colors of a theme, as CSS hex strings."""
+
     chosen: str
     kept: str
     finished: str
@@ -21,6 +23,7 @@ DARK = Palette("#ff9a5c", "#6cb8ea", "#3fc69b", "#7d838c", "#e8eaed", "#14171c")
 
 
 def palette(dark: bool) -> Palette:
+    """The colors of the dark or the light theme."""
     return DARK if dark else LIGHT
 
 
@@ -30,6 +33,7 @@ def plain(label: str) -> str:
 
 
 def percent(probability: float) -> str:
+    """A probability (0 to 1) as a percentage with at most one decimal."""
     if 0 < probability < 0.001:
         return "<0.1%"
     return f"{probability:.0%}" if probability >= 0.0995 else f"{probability:.1%}"

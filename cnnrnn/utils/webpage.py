@@ -15,7 +15,7 @@ from PIL import Image
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
-_GREY = "#808080"  # legible on light and dark backgrounds
+_GRAY = "#808080"  # legible on light and dark backgrounds
 _FAINT = "rgba(128,128,128,0.25)"
 
 _PAGE = """<!doctype html>
@@ -43,7 +43,7 @@ def page(title: str, body: str) -> str:
 def figure(fig: go.Figure, script: bool = False) -> str:
     """An interactive figure; the first one of a page brings plotly's script with it (about 5 MB)."""
     fig.update_layout(
-        paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)", font={"color": _GREY}, margin={"t": 30, "l": 10}
+        paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)", font={"color": _GRAY}, margin={"t": 30, "l": 10}
     )
     fig.update_xaxes(gridcolor=_FAINT, zerolinecolor=_FAINT)
     fig.update_yaxes(gridcolor=_FAINT, zerolinecolor=_FAINT)
