@@ -965,7 +965,7 @@ def test_cooccurrence_is_reported_for_the_training_split_and_for_the_model(
     samples = [replace(s, ignored=tuple(s.labels)[:1] if n % 2 else ()) for n, s in enumerate(few.samples)]
     few, val = replace(few, samples=tuple(samples)), small(load_split("scenes", scenes_root, "val"), 30)
     checkpoint = untrained(few)
-    config = TrainConfig(epochs=1, optimizer="recorder")
+    config = TrainConfig(epochs=1, optimizer="recorder", backbone_lr=1e-3, batch_size=8)  # several batches of val
     train(checkpoint, few, val, config, tmp_path / "run", tmp_path / "features", Told())
     told = json.loads((tmp_path / "run" / "last" / "metrics.json").read_text())["cooccurrence"]
     sets = [set(sample.labels) - set(sample.ignored) for sample in few.samples]
