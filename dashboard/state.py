@@ -22,7 +22,7 @@ from PIL import Image
 from cnnrnn.attribution.explain import Explanation, explain
 from cnnrnn.attribution.explain import prefix_contribution as compute_prefix_contribution
 from cnnrnn.attribution.methods import DEFAULT_METHOD, PIXEL_METHODS
-from cnnrnn.attribution.overlay import overlay
+from cnnrnn.attribution.overlay import OPACITY, overlay
 from cnnrnn.attribution.targets import TARGETS, against
 from cnnrnn.checkpoint import CONFIG, Checkpoint, Results, file_hash, read_results
 from cnnrnn.data import Sample, Split, load_split
@@ -48,8 +48,9 @@ class MapSettings:
 
     method: str = DEFAULT_METHOD  # a key of METHODS
     target: str | int = "log-odds"  # a key of TARGETS or, for a contrast, the rival label
-    opacity: float = 0.65
+    opacity: float = OPACITY
     floor: float = 0.0  # fraction of the scale below which evidence is left out
+    common_scale: bool = False  # of all steps; otherwise each map fills its own
 
 
 @dataclass(frozen=True)
@@ -225,7 +226,8 @@ def explanation(checkpoint: Checkpoint, image: InputImage, tokens: tuple[int, ..
 def overlays(checkpoint: Checkpoint, image: InputImage, tokens: tuple[int, ...], maps: MapSettings) -> list[bytes]:
     """The maps of `explanation` over the image, as JPEG files."""
     explained = explanation(checkpoint, image, tokens, maps)
-    return [render_overlay(image, values, explained.scale, maps) for values in explained.maps]
+    scales = explained.scales(maps.common_scale)
+    return [render_overlay(image, values, scale, maps) for values, scale in zip(explained.maps, scales, strict=True)]
 
 
 def render_overlay(image: InputImage, values: torch.Tensor, scale: float, maps: MapSettings) -> bytes:

@@ -123,9 +123,20 @@ class Explanation:
     method: str
 
     @property
-    def scale(self) -> float:
-        """The strongest evidence at any step: one scale for all maps of the path. 0 where none is positive."""
-        return float(self.maps.clamp(min=0).amax())
+    def peaks(self) -> list[float]:
+        """The strongest positive evidence of every step, in the unit of the score; 0 where there is none."""
+        return self.maps.clamp(min=0).amax(dim=(1, 2)).tolist()
+
+    @property
+    def strengths(self) -> list[float]:
+        """The peak of every step as a fraction of the path's highest: 0 to 1."""
+        highest = max(self.peaks)
+        return [peak / highest if highest > 0 else 0.0 for peak in self.peaks]
+
+    def scales(self, common: bool = False) -> list[float]:
+        """The value at which each step's map is drawn at full strength: its own peak, so that each map can be seen, or
+        the path's highest for all steps if they have a `common` scale. 0 where no evidence is positive."""
+        return [max(self.peaks)] * len(self.peaks) if common else self.peaks
 
 
 def explain(

@@ -1,12 +1,17 @@
-"""Attribution maps drawn over images, on a scale that several maps can share."""
+"""Attribution maps drawn over images. How every map of the project looks is decided here."""
 
 from __future__ import annotations
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageFilter
 
-# Magma-like: dark to bright in lightness alone, so it reads without colour vision. position: (red, green, blue)
-_STOPS = {0.0: (0, 0, 4), 0.25: (81, 18, 124), 0.5: (183, 55, 121), 0.75: (252, 137, 97), 1.0: (252, 253, 191)}
+OPACITY = 0.7  # of the strongest evidence
+_CONTOUR = 0.5  # a line surrounds evidence of at least this fraction of the scale
+_FAINT, _FULL = 0.08, 0.58  # fractions of the scale below which nothing is drawn and from which opacity is full
+
+# Violet over red to yellow: light grows with the evidence, so it reads without color vision, and even the weakest
+# color differs from a dark and from a bright image. fraction of the scale: (red, green, blue)
+_STOPS = {0.0: (48, 18, 130), 0.35: (190, 30, 120), 0.7: (255, 90, 40), 1.0: (255, 225, 60)}
 _COLORS = np.stack(
     [np.interp(np.linspace(0, 1, 256), list(_STOPS), channel) for channel in zip(*_STOPS.values(), strict=True)],
     axis=-1,
@@ -14,20 +19,38 @@ _COLORS = np.stack(
 
 
 def overlay(
-    image: Image.Image, values: np.ndarray, scale: float, opacity: float = 0.65, floor: float = 0.0
+    image: Image.Image, values: np.ndarray, scale: float, opacity: float = OPACITY, floor: float = 0.0
 ) -> Image.Image:
     """Positive evidence over an RGB image: values (height, width) on any grid -> an image of the same size.
 
-    A value of `scale` or more is drawn at full strength with `opacity` (0 to 1), 0 or less not at all; the same
-    scale for all maps that are to be compared. Values below the fraction `floor` of it are left out.
+    A value of `scale` or more is drawn in the brightest color with `opacity` (0 to 1), and a line surrounds all
+    values of at least half of it. Where there is no evidence, the image is unchanged. Values below the fraction `floor`
+    of the scale are left out.
     """
     strength = resize_map(values, image.size) / scale if scale > 0 else np.zeros(image.size[::-1], np.float32)
     strength[strength < floor] = 0
-    levels = (strength.clip(0, 1) * 255).round().astype(np.uint8)  # (height, width)
-    # The root lets weak evidence be seen at all.
-    opacities = Image.fromarray(levels).point([round(255 * opacity * (level / 255) ** 0.5) for level in range(256)])
-    dimmed = image.point(lambda value: 0.8 * value)  # where there is no evidence; not hidden
-    return Image.composite(Image.fromarray(_COLORS[levels]), dimmed, opacities)
+    strength = strength.clip(0, 1)  # (height, width)
+    levels = (strength * 255).round().astype(np.uint8)
+    opacities = 255 * opacity * ((strength - _FAINT) / (_FULL - _FAINT)).clip(0, 1)
+    heat = Image.composite(Image.fromarray(_COLORS[levels]), image, Image.fromarray(opacities.round().astype(np.uint8)))
+    return _with_contour(heat, strength >= _CONTOUR)
+
+
+def _with_contour(image: Image.Image, inside: np.ndarray) -> Image.Image:
+    """A white line along the inner edge of a region (height, width), and a dark one outside, so that one of them shows
+    on any image."""
+    if not inside.any():
+        return image
+    width = max(1, round(max(image.size) / 300))  # pixels
+    region = Image.fromarray(255 * inside.astype(np.uint8))
+    grown, shrunk = (
+        region.filter(ImageFilter.MaxFilter(2 * width + 1)),
+        region.filter(ImageFilter.MinFilter(2 * width + 1)),
+    )
+    pixels = np.array(image)  # (height, width, 3)
+    pixels[(np.asarray(grown) > 0) & ~inside] //= 4
+    pixels[inside & (np.asarray(shrunk) == 0)] = 255
+    return Image.fromarray(pixels)
 
 
 def resize_map(values: np.ndarray, size: tuple[int, int]) -> np.ndarray:

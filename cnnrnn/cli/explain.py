@@ -31,6 +31,10 @@ def explain(
             show_default="the one that points best",
         ),
     ] = None,
+    common_scale: Annotated[
+        bool,
+        typer.Option("--common-scale", help="Draw all maps on the scale of the strongest step, not each on its own."),
+    ] = False,
     path_number: Annotated[int, typer.Option("--path", min=1, help="Which path: 1 is the best.")] = 1,
     beam: BeamOption = 8,
     device: DeviceOption = None,
@@ -45,7 +49,7 @@ def explain(
         if path_number > len(result.paths):
             raise UserError(f"the search kept {len(result.paths)} paths; choose --path up to that or a wider --beam")
         explanation = predictor.explain(result, path_number - 1, method or DEFAULT_METHOD)
-        files = explanation.save(out)
+        files = explanation.save(out, common_scale)
         trace, chosen = result.trace, result.trace.paths[path_number - 1]
         table = Table(
             "step", "label", "p(label | path so far)", "strongest evidence", Column("overlay", overflow="fold")

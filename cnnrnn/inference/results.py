@@ -88,29 +88,28 @@ class PathExplanation:
     @property
     def strengths(self) -> list[float]:
         """The strongest positive evidence of every step, as a fraction of the strongest of the path: 0 to 1."""
-        scale = self.explanation.scale
-        peaks = self.explanation.maps.clamp(min=0).amax(dim=(1, 2)).tolist()
-        return [peak / scale if scale > 0 else 0.0 for peak in peaks]
+        return self.explanation.strengths
 
-    def overlays(self) -> list[Image.Image]:
-        """Every step's map over the image."""
-        return [overlay(self.result.image, values, self.explanation.scale) for values in self.maps]
+    def overlays(self, common_scale: bool = False) -> list[Image.Image]:
+        """Every step's map over the image, each on its own scale or all on the scale of the strongest step."""
+        scales = self.explanation.scales(common_scale)
+        return [overlay(self.result.image, values, scale) for values, scale in zip(self.maps, scales, strict=True)]
 
-    def save(self, folder: Path | str) -> list[Path]:
+    def save(self, folder: Path | str, common_scale: bool = False) -> list[Path]:
         """One PNG per step, such as 01-dog.png, in a folder that is made if needed. Returns their paths."""
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         files = []
-        for step, (name, image) in enumerate(zip(self.steps, self.overlays(), strict=True), start=1):
+        for step, (name, image) in enumerate(zip(self.steps, self.overlays(common_scale), strict=True), start=1):
             files.append(folder / f"{step:02d}-{safe_name(name)}.png")
             image.save(files[-1])
         return files
 
-    def figure(self) -> go.Figure:
-        """All steps side by side."""
+    def figure(self, common_scale: bool = False) -> go.Figure:
+        """All steps side by side, each with its strength."""
         import plotly.graph_objects as go
 
-        images = self.overlays()
+        images = self.overlays(common_scale)
         width, height = images[0].size
         scale = _SIDE / max(width, height)
         fig = go.Figure()

@@ -157,7 +157,7 @@ def _evidence(left: Side, right: Side) -> None:
                         output_format="JPEG",
                         alt=f"Evidence for {name} at step {step + 1}, over the image",
                     )
-    st.caption("Each side has its own scale: compare the brightness of maps only within one side.")
+    st.caption("Each map fills its own scale.")
 
 
 page()

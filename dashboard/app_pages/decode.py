@@ -18,6 +18,7 @@ import state
 import widgets
 from cnnrnn.attribution.explain import Explanation
 from cnnrnn.attribution.methods import METHODS
+from cnnrnn.attribution.overlay import OPACITY
 from cnnrnn.attribution.targets import TARGETS
 from cnnrnn.checkpoint import Checkpoint
 from cnnrnn.decoding import tree
@@ -70,7 +71,7 @@ def _choose_maps(checkpoint: Checkpoint) -> tuple[state.MapSettings, str]:
             names = [*checkpoint.vocabulary.labels, END_NAME]
             target = st.selectbox("Contrast with", range(len(names)), key="rival", format_func=names.__getitem__)
             meaning = f"evidence for the step's choice and against {names[target]}"
-        opacity = st.slider("Opacity of the maps", 0.1, 1.0, 0.65, 0.05, key="opacity")
+        opacity = st.slider("Opacity of the maps", 0.1, 1.0, OPACITY, 0.05, key="opacity")
         floor = st.slider(
             "Hide evidence below",
             0.0,
@@ -79,9 +80,21 @@ def _choose_maps(checkpoint: Checkpoint) -> tuple[state.MapSettings, str]:
             0.05,
             key="floor",
             format="percent",
-            help="Fraction of the common scale.",
+            help="Fraction of a map's scale.",
         )
-    return state.MapSettings(str(method), target, opacity, floor), meaning
+        common_scale = st.toggle(
+            "One scale for all steps",
+            key="common_scale",
+            help="Compares the steps' evidence. Without it each map fills its own scale, so that weak evidence can be "
+            "seen as well; the number at each map says how strong it is.",
+        )
+    return state.MapSettings(str(method), target, opacity, floor, common_scale), meaning
+
+
+def _scale_meaning(maps: state.MapSettings) -> str:
+    if maps.common_scale:
+        return "All maps have one scale: a faint map means weak evidence. The line is at half of the scale."
+    return "Each map fills its own scale; the line surrounds evidence of at least half of the map's strongest."
 
 
 @st.fragment
@@ -96,8 +109,8 @@ def _decoded_image(checkpoint: Checkpoint, image: state.InputImage, trace: Trace
     _predicted_labels(image, trace, path, explanation, maps, overlays, dark)
     _beam_search(trace, chosen, dark)
     contributions = state.prefix_contribution(checkpoint, image, path.tokens)
-    _steps(trace, path, explanation, meaning, overlays, contributions, dark)
-    explained = f"The maps ({maps.method}) show {meaning}. Brighter is stronger; all maps have one scale."
+    _steps(trace, path, explanation, f"{meaning}. {_scale_meaning(maps)}", overlays, contributions, dark)
+    explained = f"The maps ({maps.method}) show {meaning}. {_scale_meaning(maps)}"
     _export(image, trace, chosen, explained, overlays)
 
 
@@ -214,7 +227,7 @@ def _image(
         displayed = overlays[step - 1]
         if subtracted:
             values = explanation.maps[step - 1] - explanation.maps[subtracted - 1].clamp(min=0)
-            displayed = state.render_overlay(image, values, explanation.scale, maps)
+            displayed = state.render_overlay(image, values, explanation.scales(maps.common_scale)[step - 1], maps)
         alt = f"The image {image.name} with the evidence of step {step}"
     placeholder.image(displayed, width="stretch", alt=alt, output_format="JPEG")
     previous, following = st.columns(2)
@@ -275,19 +288,17 @@ def _steps(
     dark: bool,
 ) -> None:
     st.subheader("Decoding steps")
-    strengths = (explanation.maps.amax(dim=(1, 2)) / explanation.scale).tolist() if explanation.scale else None
     per_row = min(max(len(overlays), 3), 4)
     for start in range(0, len(overlays), per_row):
         for step, column in enumerate(st.columns(per_row), start=start):
             if step < len(overlays):
                 with column:
-                    strength = strengths[step] if strengths else 0.0
+                    strength = explanation.strengths[step]
                     _step(trace, path, step, overlays[step], strength, contributions[step], dark)
     st.caption(
-        f"The maps ({explanation.method}) show {markdown(meaning)}. Brighter is stronger; all maps have one scale, so "
-        "a dark map means weak evidence. The bars show the step's distribution given the labels before it (✓ its "
-        "choice). The prefix contribution is what the labels before it add to the log-odds of the choice, compared "
-        "with choosing it first."
+        f"The maps ({explanation.method}) show {markdown(meaning)} The bars show the step's distribution given the "
+        "labels before it (✓ its choice). The prefix contribution is what the labels before it add to the log-odds of "
+        "the choice, compared with choosing it first."
     )
     widgets.table("Table of the steps", "steps_table", lambda: _distributions(trace, path), hide_index=False)
 
@@ -305,7 +316,7 @@ def _distributions(trace: Trace, path: Path) -> Styler:
 def _step(
     trace: Trace, path: Path, step: int, overlay: bytes, strength: float, contribution: float, dark: bool
 ) -> None:
-    """`strength` is the step's strongest evidence, as a fraction of the scale."""
+    """`strength` is the step's strongest evidence, as a fraction of the strongest step's."""
     name = trace.name(path.token(step, trace.end))
     st.markdown(f"**{step + 1} · {markdown(name)}**")
     st.image(
@@ -314,7 +325,7 @@ def _step(
         output_format="JPEG",
         alt=f"Evidence for {name} at step {step + 1}, over the image",
     )
-    evidence = f"evidence up to {percent(strength)} of the scale" if strength > 0 else "no positive evidence"
+    evidence = f"{percent(strength)} of the strongest step's evidence" if strength > 0 else "no positive evidence"
     end = float(trace.distribution(path, step)[trace.end])
     st.caption(
         " · ".join(

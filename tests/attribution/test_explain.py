@@ -223,10 +223,16 @@ def test_concurrent_explanations_equal_sequential_ones(method: str, model: CNNRN
         torch.testing.assert_close(mine, theirs)
 
 
-def test_the_scale_is_the_strongest_evidence_at_any_step() -> None:
-    maps = torch.tensor([[[0.5, -9.0]], [[2.5, 1.0]], [[-3.0, 0.0]]])
-    assert Explanation((1, 0), maps, torch.zeros(3), "cam").scale == 2.5
-    assert Explanation((1, 0), -maps.abs() - 1, torch.zeros(3), "cam").scale == 0
+def test_each_step_has_its_own_scale_or_all_have_that_of_the_strongest() -> None:
+    explanation = Explanation((1, 0), torch.tensor([[[0.5, -9.0]], [[2.5, 1.0]], [[-3.0, 0.0]]]), torch.zeros(3), "cam")
+    assert explanation.peaks == explanation.scales() == [0.5, 2.5, 0.0]
+    assert explanation.scales(common=True) == [2.5, 2.5, 2.5]
+    assert explanation.strengths == pytest.approx([0.2, 1.0, 0.0])
+
+
+def test_without_positive_evidence_every_scale_and_strength_is_0() -> None:
+    explanation = Explanation((1,), -torch.ones(2, 3, 3), torch.zeros(2), "cam")
+    assert explanation.scales() == explanation.scales(common=True) == explanation.strengths == [0.0, 0.0]
 
 
 def test_an_explanation_has_its_path_method_and_scores(model: CNNRNN, images: Tensor) -> None:
@@ -328,6 +334,7 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (["--method", "occlusion"], "occlusion", 8, 1),
         (["--method", "input-x-gradient"], "input-x-gradient", 8, 1),
         (["--path", "3"], "cam", 8, 3),
+        (["--common-scale"], "cam", 8, 1),
         (["--beam", "2", "--path", "2"], "cam", 2, 2),
     ],
 )
@@ -349,11 +356,13 @@ def test_the_command_draws_the_maps_of_the_path_that_is_asked_for(
     assert len(names) > 2
     assert [file.name for file in files] == [f"{step:02d}-{name}.png" for step, name in enumerate(names, start=1)]
     for step, file in enumerate(files):
-        expected = overlay(image, explanation.maps[step].numpy(), explanation.scale)
+        peak = max(float(explanation.maps[step].max()), 0)
+        scale = float(explanation.maps.max()) if "--common-scale" in options else peak
+        expected = overlay(image, explanation.maps[step].numpy(), scale)
         assert np.abs(np.asarray(Image.open(file)).astype(int) - np.asarray(expected)).max() <= 1
         chance = trace.distribution(trace.paths[path - 1], step)[tokens[step] if step < len(tokens) else LABELS]
         assert f"{chance:.1%}" in done.output
-        strength = float(explanation.maps[step].max()) / explanation.scale
+        strength = peak / float(explanation.maps.max())
         assert (f"{strength:.0%}" if strength > 0 else "no positive evidence") in done.output
     written = json.loads((tmp_path / "maps" / "trace.json").read_text())
     assert (written["method"], written["beam"], written["image"]) == (method, beam, str(saved / "image.png"))

@@ -192,7 +192,9 @@ def test_displayed_maps_follow_the_chosen_path_and_settings(app: AppTest, displa
         expected = [
             (
                 f"Evidence for {name} at step {step}, over the image",
-                state.render_overlay(image, values, explained.scale, maps),
+                state.render_overlay(
+                    image, values, float((explained.maps if maps.common_scale else values).max()), maps
+                ),
             )
             for step, (name, values) in enumerate(zip(choices, explained.maps, strict=True), start=1)
         ]
@@ -206,6 +208,9 @@ def test_displayed_maps_follow_the_chosen_path_and_settings(app: AppTest, displa
     faint = check(0, state.MapSettings(opacity=0.3))
     app.slider(key="floor").set_value(0.5).run()
     clear = check(0, state.MapSettings(opacity=0.3, floor=0.5))
+    app.toggle(key="common_scale").set_value(True).run()
+    check(0, state.MapSettings(opacity=0.3, floor=0.5, common_scale=True))
+    app.toggle(key="common_scale").set_value(False).run()
     app.selectbox(key="target").set_value("logit").run()
     logit = check(0, state.MapSettings(opacity=0.3, floor=0.5, target="logit"))
     app.selectbox(key="target").set_value("contrast").run()
@@ -232,11 +237,11 @@ def test_the_map_of_the_chosen_step_lies_over_the_image(app: AppTest, displayed_
     maps = state.MapSettings(opacity=0.9, floor=0.1)
     alt = f"The image {image.name} with the evidence of step 1"
     first = dict(displayed_images(app))[alt]
-    assert first == state.render_overlay(image, explained.maps[0], explained.scale, maps)
+    assert first == state.render_overlay(image, explained.maps[0], explained.peaks[0], maps)
     app.selectbox(key="subtract_1").set_value(2).run()
     difference = explained.maps[0] - explained.maps[1].clamp(min=0)  # evidence against step 2 is not added
     subtracted = dict(displayed_images(app))[alt]
-    assert subtracted == state.render_overlay(image, difference, explained.scale, maps)
+    assert subtracted == state.render_overlay(image, difference, explained.peaks[0], maps)
     assert subtracted != first
     choices = state.trace(checkpoint, image, 8).choices(path)
     others = [f"{number} · {name}" for number, name in enumerate(choices, start=1)][1:]
@@ -276,8 +281,8 @@ def test_charts_and_tables_are_those_of_the_chosen_path(app: AppTest, chart_data
     contributions = state.prefix_contribution(checkpoint, image, path.tokens)
     captions = [caption.value for caption in app.caption if "END " in caption.value and " · " in caption.value]
     for step, caption in enumerate(captions[-len(choices) :]):
-        strength = float(explained.maps[step].max()) / explained.scale
-        found = f"evidence up to {percent(strength)} of the scale" if strength > 0 else "no positive evidence"
+        strength = float(explained.maps[step].max() / explained.maps.max())
+        found = f"{percent(strength)} of the strongest step's evidence" if strength > 0 else "no positive evidence"
         end = f"END {percent(float(trace.distribution(path, step)[trace.end]))}"
         before = [f"prefix contribution {contributions[step]:+.1f} nats"] if step else []
         assert caption == " · ".join([found, end, *before])

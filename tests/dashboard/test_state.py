@@ -301,7 +301,9 @@ def test_an_overlay_uses_the_given_opacity_floor_and_scale() -> None:
         assert errors[index] < 2
 
 
-def test_overlays_of_a_path_are_in_step_order_on_one_scale(checkpoint: Checkpoint, image: state.InputImage) -> None:
+def test_overlays_of_a_path_are_in_step_order_each_on_its_own_scale_or_all_on_one(
+    checkpoint: Checkpoint, image: state.InputImage
+) -> None:
     tokens = (2, 0)
     for maps in (
         state.MapSettings(),
@@ -310,10 +312,13 @@ def test_overlays_of_a_path_are_in_step_order_on_one_scale(checkpoint: Checkpoin
         state.MapSettings(method="occlusion"),
         state.MapSettings(target="logit"),
         state.MapSettings(target=1),
+        state.MapSettings(common_scale=True),
     ):
         explained = state.explanation(checkpoint, image, tokens, maps)
-        expected = [state.render_overlay(image, values, explained.scale, maps) for values in explained.maps]
+        scales = [float((explained.maps if maps.common_scale else values).max()) for values in explained.maps]
+        expected = [
+            state.render_overlay(image, values, scale, maps)
+            for values, scale in zip(explained.maps, scales, strict=True)
+        ]
         assert state.overlays(checkpoint, image, tokens, maps) == expected
         assert len(set(expected)) > 1
-    strongest = max(float(values.max()) for values in explained.maps)
-    assert explained.scale == pytest.approx(strongest)
