@@ -47,7 +47,10 @@ TARGETS = (
 )  # fmt: skip
 # Besides the test of its own name, test_x.py of x.py, which is in tests/dashboard for the dashboard's.
 TESTS = {
-    "cnnrnn/training/*": "training/test_loop.py training/test_features.py",
+    "cnnrnn/training/*": (
+        "training/test_features.py training/test_interrupt.py training/test_loop.py training/test_losses.py "
+        "training/test_optim.py training/test_state.py"
+    ),
     "cnnrnn/attribution/*": "attribution/*",
     "cnnrnn/evaluation/map*": "evaluation/test_maps.py evaluation/test_map_*.py cli/test_evaluate_maps.py",
     "cnnrnn/evaluation/perturbations.py": "evaluation/test_maps.py cli/test_evaluate_maps.py",
