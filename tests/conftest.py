@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,9 @@ from PIL import Image
 
 from cnnrnn.checkpoint import Checkpoint
 from cnnrnn.data import load_split
+from cnnrnn.models.backbone import Backbone, BackboneConfig
+from cnnrnn.models.cnnrnn import CNNRNN, ModelConfig
+from cnnrnn.models.vocabulary import Vocabulary
 from cnnrnn.training.config import TrainConfig
 from cnnrnn.training.initialize import new_checkpoint
 from cnnrnn.training.loop import train
@@ -65,6 +68,19 @@ def scenes_checkpoint(trained: tuple[Path, list[dict]]) -> Path:
 @pytest.fixture
 def loaded(scenes_checkpoint: Path) -> Checkpoint:
     return Checkpoint.load(scenes_checkpoint)
+
+
+@pytest.fixture(scope="session")
+def untrained_spatial() -> Callable[[Sequence[str]], Checkpoint]:
+    """Makes an untrained checkpoint of given labels, which it scores at each of 4 × 4 locations."""
+
+    def make(labels: Sequence[str]) -> Checkpoint:
+        torch.manual_seed(4)
+        config = ModelConfig(num_labels=len(labels), embedding_dim=16, hidden_dim=12, spatial=True)
+        model = CNNRNN(config, Backbone(BackboneConfig.of("test_byobnet", 64))).eval()
+        return Checkpoint(model, Vocabulary(tuple(labels), (9,) * len(labels)), {"pretrained": False}, "")
+
+    return make
 
 
 @pytest.fixture(scope="session")

@@ -28,7 +28,7 @@ from cnnrnn.cli.options import (
     RootOption,
     SeparatorOption,
 )
-from cnnrnn.cli.output import command_line, console, print_split_warnings, report_failures, user_errors, write_output
+from cnnrnn.cli.output import command_line, console, load_and_describe, report_failures, user_errors, write_output
 from cnnrnn.utils.errors import UserError
 from cnnrnn.utils.files import write_text
 from cnnrnn.utils.progress import image_progress
@@ -97,7 +97,6 @@ def evaluate(
     """Decode a split of a data set and compare with its labels."""
     with user_errors():
         from cnnrnn.checkpoint import chosen_threshold
-        from cnnrnn.data import Options, load_split
         from cnnrnn.evaluation.evaluate import evaluate as run_evaluation
         from cnnrnn.evaluation.evaluate import image_record
         from cnnrnn.evaluation.record import record_evaluation
@@ -110,8 +109,7 @@ def evaluate(
             checkpoint, beam=beam, batch_size=batch_size, engine=engine, precision=precision, device=device,
             recurrence=recurrence,
         )  # fmt: skip
-        data = load_split(dataset, root, split, Options(download, separator))
-        print_split_warnings(data)
+        data = load_and_describe(dataset, root, split, download, separator)
         threshold = chosen_threshold(checkpoint) if threshold is None else threshold
         lines: list[str] = []
         with image_progress() as bar:

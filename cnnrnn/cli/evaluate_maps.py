@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
@@ -19,11 +19,14 @@ from cnnrnn.cli.options import (
     JsonOption,
     RootOption,
 )
-from cnnrnn.cli.output import command_line, console, print_split_warnings, report_failures, user_errors, write_output
+from cnnrnn.cli.output import command_line, console, load_and_describe, report_failures, user_errors, write_output
 from cnnrnn.utils.device import resolve_device
 from cnnrnn.utils.errors import UserError
 from cnnrnn.utils.files import markdown_table
 from cnnrnn.utils.progress import image_progress
+
+if TYPE_CHECKING:
+    from cnnrnn.evaluation.reports import MapsReport
 
 
 def evaluate_maps(
@@ -66,8 +69,6 @@ def evaluate_maps(
     with user_errors():
         from cnnrnn.attribution.methods import METHODS
         from cnnrnn.checkpoint import Checkpoint
-        from cnnrnn.data import Options, load_split
-        from cnnrnn.evaluation.map_report import LEGEND, prefix_sentence, table
         from cnnrnn.evaluation.maps import evaluate_maps as run_evaluation
         from cnnrnn.evaluation.record import record_maps
 
@@ -75,8 +76,7 @@ def evaluate_maps(
             raise UserError("figures at another resolution are not the model's; leave --record away")
         loaded = Checkpoint.load(checkpoint, resolve_device(device))
         loaded.model.backbone = loaded.model.backbone.at(image_size, output_stride)
-        data = load_split(dataset, root, split, Options(download))
-        print_split_warnings(data)
+        data = load_and_describe(dataset, root, split, download)
         names = list(METHODS) if methods == "all" else [name.strip() for name in methods.split(",")]
         with image_progress() as bar:
             task = bar.add_task(escape(data.name), total=len(data.samples), remark="")
@@ -85,13 +85,19 @@ def evaluate_maps(
         if record:
             record_maps(checkpoint, data.name, report)
         if json_file != "-":
-            sys.stdout.write(markdown_table(*table(report)))  # too wide for a terminal's frames
-            console.print(
-                f"{report['steps']} steps, {report['steps_difficult']} of them difficult; exact match "
-                f"{report['exact_set']:.1f} %; {report['seconds_to_decode']:.3f} s to decode an image.",
-                LEGEND,
-                prefix_sentence(report),
-                sep="\n",
-            )
+            _print_report(report)
         write_output(json_file, report)
         report_failures(report["errors"], len(data.samples))
+
+
+def _print_report(report: MapsReport) -> None:
+    from cnnrnn.evaluation.map_report import LEGEND, prefix_sentence, table
+
+    sys.stdout.write(markdown_table(*table(report)))  # too wide for a terminal's frames
+    console.print(
+        f"{report['steps']} steps, {report['steps_difficult']} of them difficult; exact match "
+        f"{report['exact_set']:.1f} %; {report['seconds_to_decode']:.3f} s to decode an image.",
+        LEGEND,
+        prefix_sentence(report),
+        sep="\n",
+    )

@@ -45,6 +45,15 @@ def print_split_warnings(*splits: Split) -> None:
             notes.print(f"  [yellow]{escape(warning)}[/]", soft_wrap=True)
 
 
+def load_and_describe(dataset: str, root: Path, name: str, download: bool, separator: str = ";") -> Split:
+    """The split `name` of a data set, after `print_split_warnings` of it."""
+    from cnnrnn.data import Options, load_split
+
+    split = load_split(dataset, root, name, Options(download, separator))
+    print_split_warnings(split)
+    return split
+
+
 def command_line() -> str:
     return shlex.join(["cnnrnn", *sys.argv[1:]])
 

@@ -45,14 +45,25 @@ class _Beam:
             emitted=torch.zeros(batch, 1, num_labels + 1, dtype=torch.bool, device=device),
         )
 
-    def extend(self, continuing: Tensor, rows: Tensor, parents: Tensor, tokens: Tensor, log_probs: Tensor) -> _Beam:
-        """The prefixes of the `continuing` images with one more label, (continuing, beam) each.
+    def blocked(self, constraints: Constraints, t: int) -> Tensor:
+        """What may not follow a prefix at step t, bool (live, beam, L+1)."""
+        if constraints == NO_CONSTRAINTS:
+            return self.emitted
+        return self.emitted | constraints.blocked(t, self.emitted.shape[2] - 1).to(self.emitted.device)
 
-        `rows` are the indices of their parents among the rows of all live images.
+    def extend(self, continuing: Tensor, index: Tensor, log_probs: Tensor) -> tuple[_Beam, Tensor]:
+        """The prefixes of the `continuing` images with one more label, and the index of each one's parent among the
+        rows of all live images (continuing · beam,).
+
+        `index` says which label follows which prefix: the new prefixes' indices (continuing, beam) in (beam · label,).
+        `log_probs` (continuing, beam) are the new prefixes'.
         """
+        width, num_labels = self.tokens.shape[1], self.emitted.shape[2] - 1
+        parents, tokens = index // num_labels, index % num_labels  # (continuing, beam)
+        rows = (width * continuing.unsqueeze(1) + parents).flatten()
         emitted = self.emitted.flatten(0, 1).index_select(0, rows).view(*tokens.shape, -1)
         emitted.scatter_(2, tokens.unsqueeze(-1), True)
-        return _Beam(self.image[continuing], parents, tokens, log_probs, emitted)
+        return _Beam(self.image[continuing], parents, tokens, log_probs, emitted), rows
 
 
 class _Candidates:
@@ -155,12 +166,8 @@ def beam_search(
     for t in range(num_labels + 1):
         width = live.tokens.shape[1]
         logits, state = step(live.tokens.flatten(), live.image, state)
-        blocked = (
-            live.emitted
-            if constraints == NO_CONSTRAINTS
-            else live.emitted | constraints.blocked(t, num_labels).to(device)
-        )
-        log_probs = _normalize(logits.view(-1, width, num_labels + 1), blocked)  # (live, beam, L+1)
+        # log P(next | prefix), (live, beam, L+1)
+        log_probs = _normalize(logits.view(-1, width, num_labels + 1), live.blocked(constraints, t))
         probs = log_probs.exp()
         history.add(live, probs)
         expected.index_add_(0, live.image, (live.log_probs.exp().unsqueeze(1) @ probs).squeeze(1))
@@ -174,11 +181,8 @@ def beam_search(
         continuing = (best[:, 0] >= cutoff).nonzero().squeeze(1)  # the other images are finished
         if not len(continuing):
             break
-        best, index = best[continuing], index[continuing]
-        parents, tokens = index // num_labels, index % num_labels
-        rows = (width * continuing.unsqueeze(1) + parents).flatten()  # (continuing · beam,)
+        live, rows = live.extend(continuing, index[continuing], best[continuing])
         state = tuple(part.index_select(0, rows) for part in state)
-        live = live.extend(continuing, rows, parents, tokens, best)
 
     marginals = expected.clamp(max=1).cpu().numpy()  # a sum of float32 may exceed 1 by rounding
     return [

@@ -24,7 +24,7 @@ from cnnrnn.evaluation.metrics import (
     precision_recall_f1,
     top_k,
 )
-from cnnrnn.evaluation.reports import EvaluationReport, ImageRecord, PrecisionRecallF1, ThresholdMetrics
+from cnnrnn.evaluation.reports import EvaluationReport, ImageRecord, PrecisionRecallF1, RankingMetrics, ThresholdMetrics
 from cnnrnn.inference.predictor import Predictor
 from cnnrnn.utils.errors import UserError
 
@@ -188,8 +188,6 @@ def report(
     scored = positives >= min_positives  # (label,)
     best_path, marginals = predictions.best_path, predictions.marginals
     reaches_threshold, top3 = marginals >= threshold, top_k(marginals, 3)  # (image, label)
-    ap = {rule: average_precisions(truth, marginals, ignored, rule)[scored] for rule in AP_RULES}
-    names = [label for label, keep in zip(labels, scored, strict=True) if keep]
 
     def set_metrics(predicted: np.ndarray) -> PrecisionRecallF1:
         return precision_recall_f1(truth, predicted, ignored, scored)
@@ -204,17 +202,11 @@ def report(
 
     result: EvaluationReport = {
         "images": len(truth),
-        "labels_scored": len(names),
+        "labels_scored": int(scored.sum()),
         "min_positives": min_positives,
         "threshold": threshold,
         "best_threshold": choose_threshold(truth, marginals, ignored),
-        "mAP": _mean(ap["non_interpolated"]),
-        "mAP_eleven_point": _mean(ap["eleven_point"]),
-        "mAP_area": _mean(ap["area"]),
-        "MAP@10": map_at_k(truth & ~ignored, marginals),
-        "AP": dict(zip(names, ap["non_interpolated"].tolist(), strict=True)),
-        "AP_eleven_point": dict(zip(names, ap["eleven_point"].tolist(), strict=True)),
-        "AP_area": dict(zip(names, ap["area"].tolist(), strict=True)),
+        **_ranking_metrics(truth, marginals, ignored, labels, scored),
         "positives": dict(zip(labels, positives.tolist(), strict=True)),
         **set_metrics(best_path),
         "top3": set_metrics(top3),
@@ -229,6 +221,23 @@ def report(
         result["auxiliary"] = score_metrics(predictions.auxiliary)
         result["mix"] = score_metrics((predictions.auxiliary + marginals) / 2)
     return result
+
+
+def _ranking_metrics(
+    truth: np.ndarray, marginals: np.ndarray, ignored: np.ndarray, labels: Sequence[str], scored: np.ndarray
+) -> RankingMetrics:
+    """AP by every rule, of the labels that are `scored`, bool (label,), and MAP@10; arrays are (image, label)."""
+    ap = {rule: average_precisions(truth, marginals, ignored, rule)[scored] for rule in AP_RULES}
+    names = [label for label, keep in zip(labels, scored, strict=True) if keep]
+    return {
+        "mAP": _mean(ap["non_interpolated"]),
+        "mAP_eleven_point": _mean(ap["eleven_point"]),
+        "mAP_area": _mean(ap["area"]),
+        "MAP@10": map_at_k(truth & ~ignored, marginals),
+        "AP": dict(zip(names, ap["non_interpolated"].tolist(), strict=True)),
+        "AP_eleven_point": dict(zip(names, ap["eleven_point"].tolist(), strict=True)),
+        "AP_area": dict(zip(names, ap["area"].tolist(), strict=True)),
+    }
 
 
 def _mean(values: np.ndarray) -> float:

@@ -6,22 +6,19 @@ The true positive steps of the best path are evaluated: the map of each is compa
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
-import torch
 from PIL import Image
-from sklearn.metrics import auc
 from torch import Tensor
-from torchvision.transforms.v2 import functional
 
-from cnnrnn.attribution.explain import explain, step_scores
+from cnnrnn.attribution.explain import explain
 from cnnrnn.attribution.methods import DEFAULT_METHOD, METHODS
 from cnnrnn.attribution.overlay import resize_map
-from cnnrnn.attribution.targets import TARGETS, log_odds, log_probability
+from cnnrnn.attribution.targets import TARGETS, log_odds
 from cnnrnn.checkpoint import Checkpoint
 from cnnrnn.data import Box, Boxes, DataError, Sample, Split
 from cnnrnn.data.images import ImageError, open_image
@@ -33,8 +30,8 @@ from cnnrnn.evaluation.map_metrics import (
     pointing_hit,
     prefers_own_mask,
     rank_correlation,
-    top_fraction_masks,
 )
+from cnnrnn.evaluation.perturbations import deletion_insertion_auc, mosaics, randomized_models
 from cnnrnn.evaluation.reports import (
     BoxMetrics,
     MapsReport,
@@ -44,12 +41,10 @@ from cnnrnn.evaluation.reports import (
     PrefixReport,
 )
 from cnnrnn.inference.predictor import decode_image, encode
-from cnnrnn.models.backbone import Backbone
 from cnnrnn.models.cnnrnn import CNNRNN
 from cnnrnn.utils.errors import UserError
 
 DIFFICULT = 0.25  # a step is difficult if its label's boxes cover less than this fraction of the image
-PERTURBATION_STEPS = 10  # of deletion and insertion
 RANDOM_MODELS = 3  # the sanity check compares with these in turn
 
 Record = dict[str, Any]  # the metrics of one map of one step
@@ -135,13 +130,10 @@ def evaluate_maps(
         raise DataError(f"{split.name} has no boxes; use voc2007, voc2012, voc0712 or coco")
     if unknown := set(methods) - METHODS.keys():
         raise UserError(f"no method '{min(unknown)}'; choose from {', '.join(METHODS)}, or all")
-    by_method = {method: MapEvaluator(checkpoint, method) for method in methods}
-    by_target = {name: MapEvaluator(checkpoint, DEFAULT_METHOD, target) for name, target in TARGETS.items()}
-    prefix, centre = PrefixEvaluator(checkpoint), StepRecords()
-    single_label: list[tuple[Sample, str]] = []
-    clock, errors, exact = _Clock(), {}, []
+    evaluator = _SplitEvaluator(checkpoint, methods, beam)
     count = min(max_perturbation_images, len(split.samples))
     perturbed = {index * len(split.samples) // count for index in range(count)}  # rows, evenly spread
+    errors: dict[str, str] = {}
     for row, sample in enumerate(split.samples):
         try:
             image = open_image(sample.image)
@@ -150,39 +142,62 @@ def evaluate_maps(
             continue
         finally:
             advance()
-        boxes = split.boxes(sample)
-        with clock:
-            decoded = replace(decode_with_boxes(checkpoint, image, boxes, beam), ignored=frozenset(sample.ignored))
-        if len(boxes) == 1:
-            single_label.append((sample, next(iter(boxes))))
-        exact.append(decoded.is_exact)
-        for step in decoded.true_positives:
-            middle = (decoded.size[0] / 2, decoded.size[1] / 2)
-            centre.add(decoded, step, pointing=decoded.hits(middle, step))
-        for evaluator in (*by_method.values(), *by_target.values()):
-            evaluator.evaluate(decoded)
-        prefix.evaluate(decoded)
-        if row in perturbed:
-            for evaluator in by_method.values():
-                evaluator.evaluate_faithfulness(decoded)
-    for image, cells in mosaics(single_label, max_perturbation_images, checkpoint.model.backbone.config.image_size):
-        grid = decode_with_boxes(checkpoint, image, cells, beam)
-        for evaluator in by_method.values():
-            evaluator.evaluate_mosaic(grid)
+        evaluator.evaluate(sample, image, split.boxes(sample), perturb=row in perturbed)
+    evaluator.evaluate_mosaics(max_perturbation_images)
     return {
         "images": len(split.samples),
-        "steps": len(centre),
-        "steps_difficult": len(centre.difficult()),
+        "steps": len(evaluator.centre),
+        "steps_difficult": len(evaluator.centre.difficult()),
         "few": max_perturbation_images,
         "default": DEFAULT_METHOD,
-        "exact_set": 100 * float(np.mean(exact)) if exact else None,
-        "seconds_to_decode": clock.mean,
-        "methods": {name: evaluator.report() for name, evaluator in by_method.items()},
-        "baselines": {"centre": centre.pointing()},
-        "targets": {name: evaluator.box_metrics() for name, evaluator in by_target.items()},
-        "prefix": prefix.report(),
+        "exact_set": 100 * float(np.mean(evaluator.exact)) if evaluator.exact else None,
+        "seconds_to_decode": evaluator.clock.mean,
+        "methods": {name: method.report() for name, method in evaluator.by_method.items()},
+        "baselines": {"centre": evaluator.centre.pointing()},
+        "targets": {name: target.box_metrics() for name, target in evaluator.by_target.items()},
+        "prefix": evaluator.prefix.report(),
         "errors": errors,
     }
+
+
+class _SplitEvaluator:
+    """Decodes the images of a split and lets every evaluator see each of them."""
+
+    def __init__(self, checkpoint: Checkpoint, methods: Sequence[str], beam: int) -> None:
+        self.checkpoint, self.beam = checkpoint, beam
+        self.by_method = {method: MapEvaluator(checkpoint, method) for method in methods}
+        self.by_target = {name: MapEvaluator(checkpoint, DEFAULT_METHOD, target) for name, target in TARGETS.items()}
+        self.prefix, self.centre = PrefixEvaluator(checkpoint), StepRecords()
+        self.exact: list[bool] = []  # of each image
+        self.single_label: list[tuple[Sample, str]] = []  # images with one label, of which mosaics are made
+        self.clock = _Clock()  # of decoding
+
+    def evaluate(self, sample: Sample, image: Image.Image, boxes: Boxes, perturb: bool) -> None:
+        """Decode an image and evaluate the maps of its best path; deletion, insertion and the sanity check, which need
+        many passes, only with `perturb`."""
+        with self.clock:
+            decoded = decode_with_boxes(self.checkpoint, image, boxes, self.beam)
+            decoded = replace(decoded, ignored=frozenset(sample.ignored))
+        if len(boxes) == 1:
+            self.single_label.append((sample, next(iter(boxes))))
+        self.exact.append(decoded.is_exact)
+        middle = (decoded.size[0] / 2, decoded.size[1] / 2)
+        for step in decoded.true_positives:
+            self.centre.add(decoded, step, pointing=decoded.hits(middle, step))
+        for evaluator in (*self.by_method.values(), *self.by_target.values()):
+            evaluator.evaluate(decoded)
+        self.prefix.evaluate(decoded)
+        if perturb:
+            for evaluator in self.by_method.values():
+                evaluator.evaluate_faithfulness(decoded)
+
+    def evaluate_mosaics(self, count: int) -> None:
+        """Play the pointing game on `count` grids of the images with one label."""
+        side = self.checkpoint.model.backbone.config.image_size
+        for image, cells in mosaics(self.single_label, count, side):
+            grid = decode_with_boxes(self.checkpoint, image, cells, self.beam)
+            for evaluator in self.by_method.values():
+                evaluator.evaluate_mosaic(grid)
 
 
 class _Clock:
@@ -309,7 +324,9 @@ class MapEvaluator:
         randomized = [self.maps(decoded, model) for model in self._next_random_models()]
         for step in decoded.true_positives:
             head, everything = (rank_correlation(maps[step], other[step]) for other in randomized)
-            deletion, insertion = deletion_insertion_auc(self.checkpoint.rnn, decoded, step, maps[step])
+            deletion, insertion = deletion_insertion_auc(
+                self.checkpoint.rnn, decoded.image, decoded.tokens, step, maps[step]
+            )
             self.steps.add(
                 decoded, step, sanity_head=head, sanity_all=everything, deletion=deletion, insertion=insertion
             )
@@ -413,57 +430,3 @@ def decode_with_boxes(checkpoint: Checkpoint, image: Image.Image, boxes: Boxes, 
     trace = decode_image(checkpoint, feature[0], beam)
     tokens = trace.paths[0].tokens
     return DecodedImage(image.size, pixels, feature_map[0], tokens, tuple(trace.names(tokens)), boxes)
-
-
-def mosaics(single_label: list[tuple[Sample, str]], count: int, side: int) -> Iterator[tuple[Image.Image, Boxes]]:
-    """`count` grids of 2 × 2 images with one label each, and the cell of each label as its box.
-
-    `single_label` has images and their only label. The four labels of a grid differ; with fewer than four labels
-    there are no grids. A grid is `side` pixels wide and high, or one less if `side` is odd. The seed is fixed.
-    """
-    by_label: dict[str, list[Sample]] = {}
-    for sample, label in single_label:
-        by_label.setdefault(label, []).append(sample)
-    rng = np.random.default_rng(0)
-    half = side // 2
-    for _ in range(count if len(by_label) >= 4 else 0):
-        grid, boxes = Image.new("RGB", (2 * half, 2 * half)), Boxes()
-        labels = rng.choice(sorted(by_label), 4, replace=False).tolist()
-        for label, corner in zip(labels, ((0, 0), (half, 0), (0, half), (half, half)), strict=True):
-            sample = by_label[label][rng.integers(len(by_label[label]))]
-            grid.paste(open_image(sample.image).resize((half, half), Image.Resampling.BICUBIC), corner)
-            boxes[label] = [(*corner, corner[0] + half, corner[1] + half)]
-        yield grid, boxes
-
-
-@torch.no_grad()
-def deletion_insertion_auc(model: CNNRNN, decoded: DecodedImage, step: int, values: np.ndarray) -> tuple[float, float]:
-    """Deletion and insertion (Petsiuk et al., BMVC 2018) by a step's map, values (height, width) on any grid: the areas
-    under the step's probability, 0 to 1, while the pixels with the most evidence are set to the data set's mean colour,
-    or inserted into a blurred image, a tenth of them at a time."""
-    image = decoded.image
-    side = image.shape[-1]
-    by_part = np.stack(top_fraction_masks(resize_map(values, (side, side)), PERTURBATION_STEPS))
-    masks = torch.from_numpy(by_part).unsqueeze(1).to(image.device)  # (part, 1, size, size)
-    blurred, kernel = image, side // 8 * 2 + 1
-    for kernel_size in ([kernel, 1], [1, kernel]):  # the blur is separable: a hundredth of the time of a square kernel
-        blurred = functional.gaussian_blur(blurred, kernel_size=kernel_size, sigma=[side / 45] * 2)
-    deleted = torch.cat([image.unsqueeze(0), torch.where(masks, 0.0, image)])
-    inserted = torch.cat([blurred.unsqueeze(0), torch.where(masks, image, blurred)])
-    scores = step_scores(model, decoded.tokens, log_probability)
-    areas = []
-    for images in (deleted, inserted):
-        feature_maps = encode(model, images)[0].repeat_interleave(len(decoded.tokens) + 1, dim=0)
-        probs = scores(feature_maps).view(len(images), -1)[:, step].exp()  # (part + 1,)
-        areas.append(float(auc(np.linspace(0, 1, len(images)), probs.cpu().numpy())))
-    return areas[0], areas[1]
-
-
-def randomized_models(model: CNNRNN, seed: int) -> tuple[CNNRNN, CNNRNN]:
-    """The sanity check's models (Adebayo et al., NeurIPS 2018), in eval mode: with random weights in the head, above
-    the same backbone, and with random weights everywhere."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        head = CNNRNN(model.config, model.backbone)
-        everything = CNNRNN(model.config, Backbone(replace(model.backbone.config, folded=False)))
-    return head.to(model.device).eval(), everything.to(model.device).eval()

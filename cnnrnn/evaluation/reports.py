@@ -36,7 +36,18 @@ class Calibration(TypedDict):
     bins: list[CalibrationBin]
 
 
-class EvaluationReport(PrecisionRecallF1, _MapAt10):
+class RankingMetrics(_MapAt10, TypedDict):
+    """The metrics that need the scores' order only; AP is of the labels with enough positives."""
+
+    mAP: float
+    mAP_eleven_point: float
+    mAP_area: float
+    AP: dict[str, float]  # by label
+    AP_eleven_point: dict[str, float]
+    AP_area: dict[str, float]
+
+
+class EvaluationReport(PrecisionRecallF1, RankingMetrics):
     """See `evaluate.report`. OP … CF1 are those of the best path's label set."""
 
     images: int
@@ -44,12 +55,6 @@ class EvaluationReport(PrecisionRecallF1, _MapAt10):
     min_positives: int
     threshold: float  # 0 to 1
     best_threshold: float  # 0 to 1
-    mAP: float
-    mAP_eleven_point: float
-    mAP_area: float
-    AP: dict[str, float]  # by label
-    AP_eleven_point: dict[str, float]
-    AP_area: dict[str, float]
     positives: dict[str, int]  # by label
     top3: PrecisionRecallF1
     top3_at_most: PrecisionRecallF1

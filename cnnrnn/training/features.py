@@ -20,6 +20,7 @@ from cnnrnn.data.loader import batches, to_device
 from cnnrnn.models.backbone import Backbone, Layers, compiled
 from cnnrnn.models.cnnrnn import CNNRNN
 from cnnrnn.models.sigmoid import SigmoidClassifier
+from cnnrnn.training.config import TrainConfig
 from cnnrnn.training.distributed import ALONE, ProcessGroup
 from cnnrnn.utils.errors import UserError
 from cnnrnn.utils.files import replacing
@@ -65,24 +66,21 @@ class EndToEnd:
     """Images are augmented and run through the backbone in every epoch, and gradients reach all of it."""
 
     model: CNNRNN | SigmoidClassifier
-    train_split: Split
-    val_split: Split
-    batch_size: int
+    splits: tuple[Split, Split]  # for training and for validation
+    config: TrainConfig
     watcher: Watcher
     processes: ProcessGroup = ALONE
-    compile_layers: bool = False  # of the backbone
 
     def __post_init__(self) -> None:
-        if self.compile_layers:
+        if self.config.compile_layers:
             self.model.backbone.compile_layers()
 
     def training(self) -> Inputs:
-        order, seed = torch.randperm(len(self.train_split.samples)), int(torch.randint(2**62, ()))
+        split, batch_size = self.splits[0], self.config.batch_size
+        order, seed = torch.randperm(len(split.samples)), int(torch.randint(2**62, ()))
         backbone, shard = self.model.backbone, self.processes.shard
-        images = _images(
-            self.train_split, backbone, augmentation(backbone), self.batch_size, order.tolist(), shard, seed
-        )
-        for chosen, (_, inputs) in zip(order.split(self.batch_size), images, strict=True):
+        images = _images(split, backbone, augmentation(backbone), batch_size, order.tolist(), shard, seed)
+        for chosen, (_, inputs) in zip(order.split(batch_size), images, strict=True):
             yield chosen.tolist(), inputs
 
     def feature(self, inputs: Tensor) -> Tensor:
@@ -90,9 +88,9 @@ class EndToEnd:
 
     @torch.no_grad()
     def validation(self) -> Features:
-        backbone, shard = self.model.backbone, self.processes.shard
-        self.watcher.start("validating", len(range(len(self.val_split.samples))[shard]))
-        for indices, images in _images(self.val_split, backbone, backbone.preprocess, self.batch_size, shard=shard):
+        split, backbone, shard = self.splits[1], self.model.backbone, self.processes.shard
+        self.watcher.start("validating", len(range(len(split.samples))[shard]))
+        for indices, images in _images(split, backbone, backbone.preprocess, self.config.batch_size, shard=shard):
             if indices:
                 yield indices, self.feature(images)
             self.watcher.advance(len(indices))
@@ -108,29 +106,28 @@ class Cached:
     def __init__(
         self,
         model: CNNRNN | SigmoidClassifier,
-        trained_layers: int,
-        views: int,
-        train_split: Split,
-        val_split: Split,
-        batch_size: int,
+        splits: tuple[Split, Split],  # for training and for validation
+        config: TrainConfig,
         folder: Path,
         watcher: Watcher,
         processes: ProcessGroup = ALONE,
-        compile_layers: bool = False,
     ) -> None:
         self.processes = processes
-        backbone = model.backbone
+        backbone, views = model.backbone, config.views
+        # Without a learning rate the whole backbone is frozen, whatever number of layers is named.
+        trained_layers = (config.trained_layers or 0) if config.backbone_lr else 0
         layers = list(backbone.layers().values())
         cut = _cut(layers, trained_layers)
         backbone.eval().requires_grad_(False)
-        self.model, self.batch_size, self.folder, self.watcher = model, batch_size, folder, watcher
+        self.model, self.batch_size, self.folder, self.watcher = model, config.batch_size, folder, watcher
         self.frozen = nn.Sequential(*layers[:cut])
         trained = nn.Sequential(*layers[cut:]).requires_grad_(True)
-        self.trained: Layers = compiled(trained) if compile_layers else trained
+        self.trained: Layers = compiled(trained) if config.compile_layers else trained
         # With nothing left to train, and no spatial model, the pooled vector is stored instead of the feature map.
         self.pooled = not trained_layers and not model.config.spatial
         mirrored = v2.Compose([v2.RandomHorizontalFlip(1.0), backbone.preprocess])
         transforms = [backbone.preprocess, mirrored, *[augmentation(backbone)] * (views - 2)][:views]
+        train_split, val_split = splits
         wanted = [
             *((train_split, view, transforms[view]) for view in range(views)),
             (val_split, 0, backbone.preprocess),

@@ -73,7 +73,7 @@ def train(
         remove_stale(folder)
     saved = read_state_for_all(out, identity, resume, processes)
     model.backbone.compute_in(config.precision)
-    source = _feature_source(model, train_split, val_split, config, feature_cache, watcher, processes)
+    source = _feature_source(model, (train_split, val_split), config, feature_cache, watcher, processes)
     torch.manual_seed(config.seed)  # only now: encoding draws random numbers, reading cached features does not
     objective = make_objective(checkpoint, train_split, config, processes.shard)
     batch_loss: BatchLoss = data_parallel(
@@ -118,8 +118,7 @@ def train(
 
 def _feature_source(
     model: CNNRNN | SigmoidClassifier,
-    train_split: Split,
-    val_split: Split,
+    splits: tuple[Split, Split],
     config: TrainConfig,
     feature_cache: Path,
     watcher: Watcher,
@@ -127,19 +126,8 @@ def _feature_source(
 ) -> FeatureSource:
     """Features computed once as far as the backbone is frozen, or in every epoch where all of it is trained."""
     if config.backbone_lr and config.trained_layers is None:
-        return EndToEnd(model, train_split, val_split, config.batch_size, watcher, processes, config.compile_layers)
-    return Cached(
-        model,
-        (config.trained_layers or 0) if config.backbone_lr else 0,
-        config.views,
-        train_split,
-        val_split,
-        config.batch_size,
-        feature_cache,
-        watcher,
-        processes,
-        config.compile_layers,
-    )
+        return EndToEnd(model, splits, config, watcher, processes)
+    return Cached(model, splits, config, feature_cache, watcher, processes)
 
 
 def _train_one_epoch(

@@ -23,8 +23,8 @@ def test_pairs_are_counted_in_truths_and_expected_over_paths() -> None:
 def test_the_strongest_cooccurrences_are_reported() -> None:
     in_training = np.array([[4.0, 1, 2], [1, 1, 0], [2, 0, 4]])
     by_model = np.array([[2.0, 2, 0], [2, 2, 0], [0, 0, 0]])  # the model never says the third label
-    told = cooccurrence_table(("cat", "dog", "sofa"), in_training, by_model, most=1)
-    assert told == {"cat": {"dog": (0.25, 1.0)}, "dog": {"cat": (1.0, 1.0)}, "sofa": {"cat": (0.5, 0.0)}}
+    table = cooccurrence_table(("cat", "dog", "sofa"), in_training, by_model, most=1)
+    assert table == {"cat": {"dog": (0.25, 1.0)}, "dog": {"cat": (1.0, 1.0)}, "sofa": {"cat": (0.5, 0.0)}}
     everybody = cooccurrence_table(("cat", "dog", "sofa"), in_training, by_model)
     assert next(iter(everybody["sofa"].values())) == pytest.approx((0.5, 0))
 
@@ -48,13 +48,13 @@ def test_conditional_probabilities_are_given_the_rows_label_strongest_first() ->
     labels = ("a", "b", "c", "d")
     in_training = np.array([[8.0, 2, 4, 0], [2, 2, 1, 0], [4, 1, 5, 0], [0, 0, 0, 0]])
     by_model = np.array([[4.0, 3, 1, 1], [3, 6, 0, 0], [1, 0, 2, 0], [1, 0, 0, 1]])
-    told = cooccurrence_table(labels, in_training, by_model)
-    assert list(told) == list(labels)
+    table = cooccurrence_table(labels, in_training, by_model)
+    assert list(table) == list(labels)
     # P(b | a) is 2/8 in training and 3/4 by the model; a label is never its own company
-    assert list(told["a"].items()) == [("b", (0.25, 0.75)), ("c", (0.5, 0.25)), ("d", (0, 0.25))]
-    assert list(told["b"].items()) == [("a", (1, 0.5)), ("c", (0.5, 0)), ("d", (0, 0))]
-    assert list(told["c"].items()) == [("a", (0.8, 0.5)), ("b", (0.2, 0)), ("d", (0, 0))]
-    assert list(told["d"].items()) == [("a", (0, 1)), ("b", (0, 0)), ("c", (0, 0))]  # ties stand in order
+    assert list(table["a"].items()) == [("b", (0.25, 0.75)), ("c", (0.5, 0.25)), ("d", (0, 0.25))]
+    assert list(table["b"].items()) == [("a", (1, 0.5)), ("c", (0.5, 0)), ("d", (0, 0))]
+    assert list(table["c"].items()) == [("a", (0.8, 0.5)), ("b", (0.2, 0)), ("d", (0, 0))]
+    assert list(table["d"].items()) == [("a", (0, 1)), ("b", (0, 0)), ("c", (0, 0))]  # ties stand in order
     assert [len(others) for others in cooccurrence_table(labels, in_training, by_model, most=2).values()] == [
         2,
         2,

@@ -203,7 +203,7 @@ def test_predictions_of_several_processes_are_put_together(mine: int, auxiliary:
 
 
 @pytest.fixture
-def few(scenes_root: Path, tmp_path: Path) -> Split:
+def small_split(scenes_root: Path, tmp_path: Path) -> Split:
     """Five scenes and, among them, one file that is no image."""
     whole = load_split("scenes", scenes_root, "val")
     broken = tmp_path / "broken.png"
@@ -218,33 +218,35 @@ def small_checkpoint(split: Split) -> Checkpoint:
     )  # fmt: skip
 
 
-def test_an_evaluation_is_the_report_of_each_images_prediction(few: Split) -> None:
-    checkpoint = small_checkpoint(few)
+def test_an_evaluation_is_the_report_of_each_images_prediction(small_split: Split) -> None:
+    checkpoint = small_checkpoint(small_split)
     checkpoint.model.eval()
-    told: list[tuple[Sample, Trace | str]] = []
+    results: list[tuple[Sample, Trace | str]] = []
     predictor = Predictor(checkpoint, beam=3, batch_size=2)
-    done = evaluate(predictor, few, 1, 0.2, on_image=lambda *one: told.append(one))
-    expected = list(Predictor(checkpoint, beam=3, batch_size=32).predict([sample.image for sample in few.samples]))
-    truth, ignored = few.truth(checkpoint.vocabulary.labels)
+    done = evaluate(predictor, small_split, 1, 0.2, on_image=lambda *one: results.append(one))
+    expected = list(
+        Predictor(checkpoint, beam=3, batch_size=32).predict([sample.image for sample in small_split.samples])
+    )
+    truth, ignored = small_split.truth(checkpoint.vocabulary.labels)
     predictions = Predictions(6, 6)
-    assert [sample for sample, _ in told] == list(few.samples)
-    for row, ((_, outcome), (_, wanted)) in enumerate(zip(told, expected, strict=True)):
+    assert [sample for sample, _ in results] == list(small_split.samples)
+    for row, ((_, result), (_, wanted)) in enumerate(zip(results, expected, strict=True)):
         if row == 3:
-            assert outcome == wanted
+            assert result == wanted
             assert isinstance(wanted, str)
             continue
         assert isinstance(wanted, Trace)
         predictions.put(row, wanted)
-    assert list(done.metrics["errors"]) == [str(few.samples[3].image)]
+    assert list(done.metrics["errors"]) == [str(small_split.samples[3].image)]
     assert 0 < done.metrics.pop("seconds") < 60
-    assert done.metrics.pop("errors")[str(few.samples[3].image)] == told[3][1]
+    assert done.metrics.pop("errors")[str(small_split.samples[3].image)] == results[3][1]
     wanted_report = report(truth, ignored, predictions, checkpoint.vocabulary.labels, 1, 0.2)
     assert json.loads(json.dumps(done.metrics)) == approximately(json.loads(json.dumps(wanted_report)))
-    assert (done.split, done.labels) == (few, checkpoint.vocabulary.labels)
+    assert (done.split, done.labels) == (small_split, checkpoint.vocabulary.labels)
     np.testing.assert_array_equal(done.truth, truth)
     np.testing.assert_array_equal(done.ignored, ignored)
     np.testing.assert_array_equal(done.predictions.best_path, predictions.best_path)
-    other = evaluate(Predictor(checkpoint, beam=1), few).metrics
+    other = evaluate(Predictor(checkpoint, beam=1), small_split).metrics
     assert other["coverage"] != pytest.approx(done.metrics["coverage"])
     assert (other["min_positives"], other["threshold"]) == (5, 0.5)
 
@@ -258,15 +260,15 @@ def approximately(value: Any) -> Any:
     return pytest.approx(value, abs=1e-3) if isinstance(value, float) else value
 
 
-def test_the_defaults_of_an_evaluation_are_a_beam_of_eight_with_recurrence(few: Split) -> None:
-    checkpoint = small_checkpoint(few)
+def test_the_defaults_of_an_evaluation_are_a_beam_of_eight_with_recurrence(small_split: Split) -> None:
+    checkpoint = small_checkpoint(small_split)
     with torch.no_grad():
         checkpoint.rnn.label_embedding *= 5  # so that what was emitted matters
         checkpoint.rnn.U_o.weight *= 5
     checkpoint.model.eval()
 
     def coverage(**settings: Any) -> list[float]:
-        return evaluate(Predictor(checkpoint, **settings), few).predictions.coverage.tolist()
+        return evaluate(Predictor(checkpoint, **settings), small_split).predictions.coverage.tolist()
 
     assert coverage() == pytest.approx(coverage(beam=8, recurrence=True))
     assert coverage() != pytest.approx(coverage(beam=7))
@@ -279,7 +281,7 @@ def test_the_defaults_of_an_evaluation_are_a_beam_of_eight_with_recurrence(few: 
 
     predictor = Predictor(checkpoint, batch_size=2)
     predictor.forward = forward  # another engine
-    assert evaluate(predictor, few).predictions.coverage.tolist() != pytest.approx(coverage())
+    assert evaluate(predictor, small_split).predictions.coverage.tolist() != pytest.approx(coverage())
     assert images == [2, 1, 2]  # the fourth of six can't be read
 
 

@@ -119,8 +119,8 @@ def test_every_image_is_predicted_once_and_as_without_ray(
     assert {Path(row["image"]).name for row in rows if row["error"] is not None} == BROKEN
     checkpoint = Checkpoint.load(scenes_checkpoint)
     paths = [Path(row["image"]) for row in rows]
-    for row, (_, outcome) in zip(rows, Predictor(checkpoint).predict(paths), strict=True):
-        expected = None if isinstance(outcome, str) else outcome.names(outcome.paths[0].tokens)
+    for row, (_, prediction) in zip(rows, Predictor(checkpoint).predict(paths), strict=True):
+        expected = None if isinstance(prediction, str) else prediction.names(prediction.paths[0].tokens)
         assert row["labels"] == expected
     assert len({tuple(row["labels"]) for row in rows if row["labels"] is not None}) > 5
 

@@ -71,10 +71,12 @@ def test_concurrent_requests_get_the_answer_to_their_own_image(
         answers = list(people.map(lambda body: ask(port, "POST", "/predict", body), mixed))
     assert {status for status, _ in answers[1::2]} == {422}
     assert all("damaged or cut off" in answer["error"] for _, answer in answers[1::2])
-    for (status, answer), (_, outcome) in zip(answers[::2], Predictor(scenes_checkpoint).predict(paths), strict=True):
+    for (status, answer), (_, prediction) in zip(
+        answers[::2], Predictor(scenes_checkpoint).predict(paths), strict=True
+    ):
         assert status == 200
-        assert not isinstance(outcome, str)
-        expected = outcome.summary()
+        assert not isinstance(prediction, str)
+        expected = prediction.summary()
         assert answer["labels"] == expected["labels"]
         assert answer["marginals"] == pytest.approx(expected["marginals"], abs=1e-3)
         assert answer["paths"][0]["labels"] == expected["labels"]

@@ -103,15 +103,15 @@ def test_shards_equal_the_predictions_of_predict(folder: Path, tmp_path: Path, l
     vocabulary = json.loads(table.schema.metadata[b"vocabulary"])
     rows = table.to_pylist()
     assert [row["image"] for row in rows] == places
-    for row, (_, outcome) in zip(
+    for row, (_, prediction) in zip(
         rows, Predictor(loaded, beam=3, batch_size=2).predict([Path(place) for place in places]), strict=True
     ):
-        if isinstance(outcome, str):
-            assert row["error"] == outcome
+        if isinstance(prediction, str):
+            assert row["error"] == prediction
             assert row["image"].endswith("2.jpg")
             assert row["labels"] is row["marginals"] is row["paths"] is None
             continue
-        expected = outcome.summary()
+        expected = prediction.summary()
         assert row["error"] is None
         assert row["labels"] == expected["labels"]
         assert [path["labels"] for path in row["paths"]] == [path["labels"] for path in expected["paths"]]

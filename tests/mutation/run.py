@@ -41,17 +41,22 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 TARGETS = (
     "cnnrnn/training/losses.py", "cnnrnn/training/loop.py", "cnnrnn/training/optim.py", "cnnrnn/training/state.py",
     "cnnrnn/training/features.py", "cnnrnn/attribution/*", "cnnrnn/evaluation/map*",
-    "cnnrnn/evaluation/metrics.py", "cnnrnn/evaluation/evaluate.py", "cnnrnn/evaluation/cooccurrence.py",
-    "cnnrnn/evaluation/model_card.py", "dashboard/state.py", "dashboard/views/*", "cnnrnn/decoding/tree.py",
+    "cnnrnn/evaluation/perturbations.py", "cnnrnn/evaluation/metrics.py", "cnnrnn/evaluation/evaluate.py",
+    "cnnrnn/evaluation/cooccurrence.py", "cnnrnn/evaluation/model_card.py", "dashboard/state.py", "dashboard/views/*",
+    "cnnrnn/decoding/tree.py",
 )  # fmt: skip
 # Besides the test of its own name, test_x.py of x.py, which is in tests/dashboard for the dashboard's.
 TESTS = {
-    "cnnrnn/training/*": "training/test_loop.py training/test_features.py",
+    "cnnrnn/training/*": (
+        "training/test_features.py training/test_interrupt.py training/test_loop.py training/test_losses.py "
+        "training/test_optim.py training/test_state.py"
+    ),
     "cnnrnn/attribution/*": "attribution/*",
-    "cnnrnn/evaluation/map*": "evaluation/test_maps.py evaluation/test_map_*.py",
+    "cnnrnn/evaluation/map*": "evaluation/test_maps.py evaluation/test_map_*.py cli/test_evaluate_maps.py",
+    "cnnrnn/evaluation/perturbations.py": "evaluation/test_maps.py cli/test_evaluate_maps.py",
     "cnnrnn/evaluation/metrics.py": "evaluation/test_evaluate.py",
-    "cnnrnn/evaluation/record.py": "test_checkpoint.py evaluation/test_maps.py",
-    "cnnrnn/evaluation/model_card.py": "test_checkpoint.py evaluation/test_maps.py",
+    "cnnrnn/evaluation/record.py": "test_checkpoint.py cli/test_evaluate_maps.py",
+    "cnnrnn/evaluation/model_card.py": "test_checkpoint.py cli/test_evaluate_maps.py",
     "dashboard/state.py": "dashboard/test_*_page.py",
     "dashboard/views/bars.py": "dashboard/test_decode_page.py dashboard/test_decode_report.py",
     "dashboard/views/marginal_diff.py": "dashboard/test_compare_page.py dashboard/test_what_if_page.py",

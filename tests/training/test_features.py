@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,13 +21,14 @@ from cnnrnn.data import Sample, Split, load_split
 from cnnrnn.data.images import open_image
 from cnnrnn.models.backbone import Backbone, BackboneConfig
 from cnnrnn.models.sigmoid import SigmoidClassifier, SigmoidConfig
-from cnnrnn.training.distributed import ALONE, ProcessGroup
+from cnnrnn.training.config import TrainConfig
+from cnnrnn.training.distributed import ProcessGroup
 from cnnrnn.training.features import Cached, EndToEnd, augmentation
 from cnnrnn.utils.errors import UserError
 
 
 class Counting(Quiet):
-    """Remembers what was started, of how many images, and how many were told done."""
+    """Remembers what was started, of how many images, and how many were reported done."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -50,6 +52,21 @@ def split(scenes_root: Path) -> Split:
 def val_split(scenes_root: Path) -> Split:
     whole = load_split("scenes", scenes_root, "val")
     return replace(whole, samples=whole.samples[:7])
+
+
+# What the tests need of a configuration: small batches, and a backbone that is trained or not.
+END_TO_END = TrainConfig(batch_size=4, backbone_lr=1e-3)
+
+
+def frozen(views: int, trained_layers: int = 0, **settings: Any) -> TrainConfig:
+    """For a backbone whose layers are frozen, but for the last `trained_layers`."""
+    return TrainConfig(
+        batch_size=4,
+        backbone_lr=1e-3 if trained_layers else 0.0,
+        trained_layers=trained_layers or None,
+        views=views,
+        **settings,
+    )
 
 
 def sigmoid(spatial: bool = False, seed: int = 0) -> SigmoidClassifier:
@@ -149,7 +166,7 @@ def test_augmentation_changes_brightness_contrast_and_saturation_by_up_to_a_fift
 
 def test_training_end_to_end_sees_every_image_once_augmented(split: Split, val_split: Split) -> None:
     model = sigmoid()
-    source = EndToEnd(model, split, val_split, 4, Counting())
+    source = EndToEnd(model, (split, val_split), END_TO_END, Counting())
     plain = images_of(split, model)
 
     def epoch(seed: int) -> tuple[list[list[int]], Tensor]:
@@ -174,7 +191,7 @@ def test_training_end_to_end_sees_every_image_once_augmented(split: Split, val_s
     assert all((one - other).abs().mean() > 0.05 for one, other in zip(pixels, other_pixels, strict=True))
     # Every image is drawn by itself: the same crop for all would hide in one image's changes.
     one_image = replace(split, samples=split.samples[:1] * 10)
-    source = EndToEnd(model, one_image, val_split, 4, Counting())
+    source = EndToEnd(model, (one_image, val_split), END_TO_END, Counting())
     _, pixels = epoch(0)
     assert min((pixels[one] - pixels[other]).abs().mean() for one in range(10) for other in range(one)) > 0.01
 
@@ -190,7 +207,7 @@ def test_each_image_keeps_its_index_through_the_shuffle(split: Split, val_split:
         Image.new("RGB", (64, 64), (255 * (number & 1), 255 * (number >> 1 & 1), 255 * (number >> 2 & 1))).save(image)
         samples.append(Sample(image, ()))
     plain = replace(split, samples=tuple(samples))
-    source = EndToEnd(model, plain, plain, 4, Counting())
+    source = EndToEnd(model, (plain, plain), END_TO_END, Counting())
     expected = images_of(plain, model)
     torch.manual_seed(0)
     for indices, inputs in source.training():
@@ -200,7 +217,7 @@ def test_each_image_keeps_its_index_through_the_shuffle(split: Split, val_split:
 
 def test_validation_end_to_end_is_plain_in_order_and_without_gradients(split: Split, val_split: Split) -> None:
     model, watcher = sigmoid(), Counting()
-    source = EndToEnd(model, split, val_split, 4, watcher)
+    source = EndToEnd(model, (split, val_split), END_TO_END, watcher)
     found = list(source.validation())
     assert [indices for indices, _ in found] == [[0, 1, 2, 3], [4, 5, 6]]
     features = torch.cat([feature for _, feature in found])
@@ -215,8 +232,8 @@ def test_validation_end_to_end_is_plain_in_order_and_without_gradients(split: Sp
 def test_each_of_two_processes_reads_its_share_end_to_end(rank: int, split: Split, val_split: Split) -> None:
     model, watcher = sigmoid(), Counting()
     val_split = replace(val_split, samples=val_split.samples[:5])  # the last batch is one image: none for the second
-    source = EndToEnd(model, split, val_split, 4, watcher, ProcessGroup(rank=rank, count=2))
-    alone = EndToEnd(model, split, val_split, 4, Counting())
+    source = EndToEnd(model, (split, val_split), END_TO_END, watcher, ProcessGroup(rank=rank, count=2))
+    alone = EndToEnd(model, (split, val_split), END_TO_END, Counting())
     torch.manual_seed(3)
     whole = list(alone.training())
     torch.manual_seed(3)
@@ -234,10 +251,11 @@ def test_layers_are_compiled_only_where_it_is_asked_for(
 ) -> None:
     compiled: list[object] = []
     monkeypatch.setattr(torch, "compile", lambda layers: compiled.append(layers) or layers)
-    EndToEnd(sigmoid(), split, val_split, 4, Counting(), ALONE, compile_layers)
+    EndToEnd(sigmoid(), (split, val_split), replace(END_TO_END, compile_layers=compile_layers), Counting())
     assert len(compiled) == compile_layers
     compiled.clear()
-    Cached(sigmoid(), 1, 1, split, val_split, 4, tmp_path, Counting(), ALONE, compile_layers)
+    config = frozen(views=1, trained_layers=1, compile_layers=compile_layers)
+    Cached(sigmoid(), (split, val_split), config, tmp_path, Counting())
     assert len(compiled) == compile_layers
     assert all(isinstance(layers, nn.Sequential) for layers in compiled)
 
@@ -250,7 +268,7 @@ def test_views_are_the_image_its_mirror_image_and_then_crops(
     views: int, split: Split, val_split: Split, tmp_path: Path
 ) -> None:
     model, watcher = sigmoid(), Counting()
-    source = Cached(model, 0, views, split, val_split, 4, tmp_path, watcher)
+    source = Cached(model, (split, val_split), frozen(views=views), tmp_path, watcher)
     assert len(source.train_views) == views
     assert len(list(tmp_path.glob("*.npy"))) == views + 1
     assert watcher.started == [
@@ -271,7 +289,7 @@ def test_views_are_the_image_its_mirror_image_and_then_crops(
 
 
 def test_training_on_kept_features_draws_a_view_for_every_image(split: Split, val_split: Split, tmp_path: Path) -> None:
-    source = Cached(sigmoid(), 0, 3, split, val_split, 4, tmp_path, Counting())
+    source = Cached(sigmoid(), (split, val_split), frozen(views=3), tmp_path, Counting())
     drawn, orders = [], []
     torch.manual_seed(0)
     for _ in range(20):
@@ -293,7 +311,7 @@ def test_training_on_kept_features_draws_a_view_for_every_image(split: Split, va
 
 
 def test_validation_on_kept_features_is_in_order_in_parts(split: Split, val_split: Split, tmp_path: Path) -> None:
-    source = Cached(sigmoid(), 0, 1, split, val_split, 4, tmp_path, Counting())
+    source = Cached(sigmoid(), (split, val_split), frozen(views=1), tmp_path, Counting())
     source.val_view = np.random.default_rng(0).random((600, 1, 256), dtype=np.float32)
     found = list(source.validation())
     assert [len(indices) for indices, _ in found] == [256, 256, 88]
@@ -306,9 +324,9 @@ def test_each_of_two_processes_takes_its_share_of_kept_features(
     rank: int, split: Split, val_split: Split, tmp_path: Path
 ) -> None:
     split = replace(split, samples=split.samples[:9])  # the last batch is one image: none for the second process
-    alone = Cached(sigmoid(), 0, 2, split, val_split, 4, tmp_path, Counting())
+    alone = Cached(sigmoid(), (split, val_split), frozen(views=2), tmp_path, Counting())
     watcher = Counting()
-    source = Cached(sigmoid(), 0, 2, split, val_split, 4, tmp_path, watcher, ProcessGroup(rank=rank, count=2))
+    source = Cached(sigmoid(), (split, val_split), frozen(views=2), tmp_path, watcher, ProcessGroup(rank=rank, count=2))
     assert watcher.started == []  # all is there
     torch.manual_seed(3)
     whole = list(alone.training())
@@ -332,7 +350,7 @@ def test_the_processes_of_a_machine_divide_the_files(split: Split, val_split: Sp
     watcher, met = Counting(), list[list[tuple[str, int]]]()
     second = Meeting(rank=1, count=2, local_rank=1, local_count=2)
     with pytest.raises(FileNotFoundError):
-        Cached(sigmoid(), 0, 2, split, val_split, 4, tmp_path, watcher, second)
+        Cached(sigmoid(), (split, val_split), frozen(views=2), tmp_path, watcher, second)
     assert watcher.started == [("features of scenes train, view 2", 10)]
     assert met == [watcher.started]  # it waits for the others once its own are done, and only then reads
 
@@ -344,7 +362,7 @@ def test_the_trained_layers_follow_the_kept_maps(
 ) -> None:
     model = sigmoid()
     model.train()
-    source = Cached(model, trained_layers, 2, split, val_split, 4, tmp_path, Counting())
+    source = Cached(model, (split, val_split), frozen(views=2, trained_layers=trained_layers), tmp_path, Counting())
     layers = list(model.backbone.layers().values())
     weighted = [layer for layer in layers if list(layer.parameters())]
     trained = weighted[-trained_layers:]
@@ -366,9 +384,9 @@ def test_the_trained_layers_follow_the_kept_maps(
 def test_a_frozen_backbone_has_no_gradients_and_keeps_maps_for_spatial_heads(
     split: Split, val_split: Split, tmp_path: Path
 ) -> None:
-    for places, shape in ((False, (10, 1, 256)), (True, (10, 256, 2, 2))):
-        model = sigmoid(places)
-        source = Cached(model, 0, 1, split, val_split, 4, tmp_path, Counting())
+    for spatial, shape in ((False, (10, 1, 256)), (True, (10, 256, 2, 2))):
+        model = sigmoid(spatial)
+        source = Cached(model, (split, val_split), frozen(views=1), tmp_path, Counting())
         assert not any(parameter.requires_grad for parameter in model.backbone.parameters())
         assert model.classifier.weight.requires_grad
         assert source.train_views[0].shape == shape
@@ -384,15 +402,15 @@ def test_not_all_layers_can_be_trained_behind_frozen_ones(
     weighted = [layer for layer in sigmoid().backbone.layers().values() if list(layer.parameters())]
     trained_layers += len(weighted) - 4
     with pytest.raises(UserError, match=f"has {len(weighted)} layers; train fewer"):
-        Cached(sigmoid(), trained_layers, 1, split, val_split, 4, tmp_path, Counting())
-    Cached(sigmoid(), len(weighted) - 1, 1, split, val_split, 4, tmp_path, Counting())
+        Cached(sigmoid(), (split, val_split), frozen(views=1, trained_layers=trained_layers), tmp_path, Counting())
+    Cached(sigmoid(), (split, val_split), frozen(views=1, trained_layers=len(weighted) - 1), tmp_path, Counting())
 
 
 def test_kept_features_serve_the_same_layers_and_files_only(split: Split, val_split: Split, tmp_path: Path) -> None:
     def encoded(model: SigmoidClassifier, trained_layers: int = 0, views: int = 1, split: Split = split) -> int:
         """How many files were written, not found."""
         watcher = Counting()
-        Cached(model, trained_layers, views, split, val_split, 4, tmp_path, watcher)
+        Cached(model, (split, val_split), frozen(views=views, trained_layers=trained_layers), tmp_path, watcher)
         return len(watcher.started)
 
     assert encoded(sigmoid()) == 2
@@ -426,7 +444,7 @@ def test_a_changed_image_is_encoded_again(split: Split, val_split: Split, tmp_pa
 
     def encoded() -> list[str]:
         watcher = Counting()
-        Cached(sigmoid(), 0, 1, mine, val_split, 4, tmp_path / "features", watcher)
+        Cached(sigmoid(), (mine, val_split), frozen(views=1), tmp_path / "features", watcher)
         return [what for what, _ in watcher.started]
 
     assert len(encoded()) == 2
@@ -449,19 +467,20 @@ def test_an_image_that_changes_while_it_is_read_stops_the_run(split: Split, val_
             copy.write_bytes(copy.read_bytes() + b"more")
 
     with pytest.raises(UserError, match=r"images of scenes train changed while they were read"):
-        Cached(sigmoid(), 0, 1, mine, val_split, 4, tmp_path / "features", Meddling())
+        Cached(sigmoid(), (mine, val_split), frozen(views=1), tmp_path / "features", Meddling())
     assert list((tmp_path / "features").iterdir()) == []
 
 
 def test_encoding_draws_nothing_from_the_generator_of_training(split: Split, val_split: Split, tmp_path: Path) -> None:
     torch.manual_seed(5)
     before = torch.get_rng_state()
-    Cached(model := sigmoid(), 0, 1, split, val_split, 4, tmp_path / "one", Counting())  # makes the module load
+    model = sigmoid()
+    Cached(model, (split, val_split), frozen(views=1), tmp_path / "one", Counting())  # makes the module load
     torch.manual_seed(5)
-    one = Cached(model, 0, 3, split, val_split, 4, tmp_path / "two", Counting())
+    one = Cached(model, (split, val_split), frozen(views=3), tmp_path / "two", Counting())
     assert torch.equal(torch.get_rng_state(), before)
     torch.manual_seed(6)
-    two = Cached(model, 0, 3, split, val_split, 4, tmp_path / "three", Counting())
+    two = Cached(model, (split, val_split), frozen(views=3), tmp_path / "three", Counting())
     np.testing.assert_array_equal(one.train_views[2], two.train_views[2])  # nor from its seed
 
 
@@ -470,7 +489,7 @@ def test_an_image_that_cannot_be_read_is_named(split: Split, val_split: Split, t
     broken.write_bytes(b"not an image")
     damaged = replace(split, samples=(*split.samples[:5], Sample(broken, ())))
     with pytest.raises(UserError, match=r"broken\.png: not an image.*mend it"):
-        Cached(sigmoid(), 0, 1, damaged, val_split, 4, tmp_path / "features", Counting())
+        Cached(sigmoid(), (damaged, val_split), frozen(views=1), tmp_path / "features", Counting())
     with pytest.raises(UserError, match=r"broken\.png: not an image"):
-        list(EndToEnd(sigmoid(), damaged, val_split, 4, Counting()).training())
+        list(EndToEnd(sigmoid(), (damaged, val_split), END_TO_END, Counting()).training())
     assert list((tmp_path / "features").iterdir()) == []

@@ -26,10 +26,10 @@ def table(scenes_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small data set of one's own: forty images and a CSV."""
     folder = tmp_path_factory.mktemp("own")
     rows = ["image,labels"]
-    few = {"circle", "square", "triangle", "star"}  # of fewer than five labels no UMAP is made, which takes its time
+    four = {"circle", "square", "triangle", "star"}  # of fewer than five labels no UMAP is made, which takes its time
     for sample in load_split("scenes", scenes_root, "train").samples[:40]:
         (folder / sample.image.name).write_bytes(sample.image.read_bytes())
-        rows.append(f"{sample.image.name},{';'.join(sorted(few & set(sample.labels)))}")
+        rows.append(f"{sample.image.name},{';'.join(sorted(four & set(sample.labels)))}")
     (folder / "labels.csv").write_text("\n".join(rows))
     return folder / "labels.csv"
 
