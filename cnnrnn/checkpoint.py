@@ -14,7 +14,7 @@ import tempfile
 import zipfile
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, TypedDict
 
@@ -82,7 +82,7 @@ class Checkpoint:
                 "Copy the whole folder again."
             )
         try:
-            vocabulary = Vocabulary(tuple(config["vocabulary"]["labels"]), tuple(config["vocabulary"]["counts"]))
+            vocabulary = _vocabulary(config["vocabulary"])
             with torch.device("meta"):  # uses no memory, whatever sizes the config has
                 skeleton = _build(config)
             if skeleton.config.num_labels != len(vocabulary):
@@ -123,7 +123,7 @@ class Checkpoint:
             "head": "cnn-rnn" if isinstance(self.model, CNNRNN) else "sigmoid",
             "model": self.model.config.to_dict(),
             "backbone": self.model.backbone.config.to_dict(),
-            "vocabulary": {"labels": self.vocabulary.labels, "counts": self.vocabulary.counts},
+            "vocabulary": asdict(self.vocabulary),
             "training": self.training,
         }
         texts = {CONFIG: json_text(config), METRICS: json_text(results), CARD: card}
@@ -140,6 +140,7 @@ class Results(TypedDict):
     val: dict[str, Any]  # the EvaluationReport of the validation split
     history: list[dict[str, Any]]  # one record per epoch
     cooccurrence: dict[str, Any]  # `evaluation.cooccurrence`; empty for the sigmoid baseline
+    label_space: dict[str, Any]  # `label_space.groups.GroupReport`; empty without groups
     evaluations: dict[str, dict[str, Any]]  # split -> EvaluationReport
     maps: dict[str, dict[str, Any]]  # split -> MapsReport
 
@@ -156,6 +157,7 @@ def read_results(folder: Path) -> Results:
         "val": content.get("val") or {},
         "history": content.get("history") or [],
         "cooccurrence": content.get("cooccurrence") or content.get("together") or {},  # "together" in version 1
+        "label_space": content.get("label_space") or {},
         "evaluations": content.get("evaluations") or {},
         "maps": content.get("maps") or {},
     }
@@ -209,6 +211,11 @@ def _tensor_name(name: str) -> str:
         if name.startswith(old):
             return new + name.removeprefix(old)
     return name
+
+
+def _vocabulary(entry: dict[str, Any]) -> Vocabulary:
+    """Checkpoints without groups have no such key."""
+    return Vocabulary(tuple(entry["labels"]), tuple(entry["counts"]), tuple(map(str, entry.get("groups", ()))))
 
 
 def _build(config: dict[str, Any]) -> CNNRNN | SigmoidClassifier:

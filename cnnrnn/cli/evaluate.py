@@ -97,6 +97,7 @@ def evaluate(
     """Decode a split of a data set and compare with its labels."""
     with user_errors():
         from cnnrnn.checkpoint import chosen_threshold
+        from cnnrnn.data import Options
         from cnnrnn.evaluation.evaluate import evaluate as run_evaluation
         from cnnrnn.evaluation.evaluate import image_record
         from cnnrnn.evaluation.record import record_evaluation
@@ -109,7 +110,7 @@ def evaluate(
             checkpoint, beam=beam, batch_size=batch_size, engine=engine, precision=precision, device=device,
             recurrence=recurrence,
         )  # fmt: skip
-        data = load_and_describe(dataset, root, split, download, separator)
+        data = load_and_describe(dataset, root, split, Options(download, separator))
         threshold = chosen_threshold(checkpoint) if threshold is None else threshold
         lines: list[str] = []
         with image_progress() as bar:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -10,6 +11,7 @@ from rich.markup import escape
 
 from cnnrnn.cli.options import (
     BACKBONE,
+    DATA,
     OUTPUT,
     BeamOption,
     CheckpointOption,
@@ -18,6 +20,7 @@ from cnnrnn.cli.options import (
     DownloadOption,
     JsonOption,
     RootOption,
+    SeparatorOption,
 )
 from cnnrnn.cli.output import command_line, console, load_and_describe, report_failures, user_errors, write_output
 from cnnrnn.utils.device import resolve_device
@@ -62,6 +65,15 @@ def evaluate_maps(
             "--record", help="Write the figures into the checkpoint's metrics and model card.", rich_help_panel=OUTPUT
         ),
     ] = False,
+    boxes: Annotated[
+        Path | None,
+        typer.Option(
+            help="The boxes of a table's images: instance annotations in COCO's JSON, file names relative to the "
+            "table. Images that it doesn't name are left out.",
+            rich_help_panel=DATA,
+        ),
+    ] = None,
+    separator: SeparatorOption = ";",
     download: DownloadOption = False,
     device: DeviceOption = None,
 ) -> None:
@@ -69,6 +81,7 @@ def evaluate_maps(
     with user_errors():
         from cnnrnn.attribution.methods import METHODS
         from cnnrnn.checkpoint import Checkpoint
+        from cnnrnn.data import Options
         from cnnrnn.evaluation.maps import evaluate_maps as run_evaluation
         from cnnrnn.evaluation.record import record_maps
 
@@ -76,7 +89,7 @@ def evaluate_maps(
             raise UserError("figures at another resolution are not the model's; leave --record away")
         loaded = Checkpoint.load(checkpoint, resolve_device(device))
         loaded.model.backbone = loaded.model.backbone.at(image_size, output_stride)
-        data = load_and_describe(dataset, root, split, download)
+        data = load_and_describe(dataset, root, split, Options(download, separator, boxes=boxes))
         names = list(METHODS) if methods == "all" else [name.strip() for name in methods.split(",")]
         with image_progress() as bar:
             task = bar.add_task(escape(data.name), total=len(data.samples), remark="")

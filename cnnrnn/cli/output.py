@@ -18,7 +18,7 @@ from cnnrnn.utils.files import json_text, write_text
 from cnnrnn.utils.progress import notes
 
 if TYPE_CHECKING:
-    from cnnrnn.data import Split
+    from cnnrnn.data import Options, Split
 
 console = Console()
 
@@ -45,11 +45,11 @@ def print_split_warnings(*splits: Split) -> None:
             notes.print(f"  [yellow]{escape(warning)}[/]", soft_wrap=True)
 
 
-def load_and_describe(dataset: str, root: Path, name: str, download: bool, separator: str = ";") -> Split:
+def load_and_describe(dataset: str, root: Path, name: str, options: Options) -> Split:
     """The split `name` of a data set, after `print_split_warnings` of it."""
-    from cnnrnn.data import Options, load_split
+    from cnnrnn.data import load_split
 
-    split = load_split(dataset, root, name, Options(download, separator))
+    split = load_split(dataset, root, name, options)
     print_split_warnings(split)
     return split
 

@@ -29,7 +29,7 @@ from cnnrnn.utils.progress import TrainingProgress, notes
 
 if TYPE_CHECKING:
     from cnnrnn.checkpoint import Checkpoint
-    from cnnrnn.data import Split
+    from cnnrnn.data import Options, Split
     from cnnrnn.training.config import TrainConfig
     from cnnrnn.training.distributed import ProcessGroup
 
@@ -50,6 +50,13 @@ def train(
     out: Annotated[Path, typer.Option("--out", help="Folder of the run; gets best/ and last/.")],
     download: DownloadOption = False,
     separator: SeparatorOption = ";",
+    groups: Annotated[
+        Path | None,
+        typer.Option(
+            help="The groups of a table's labels, for the label space: a CSV with the columns label and group.",
+            rich_help_panel=DATA,
+        ),
+    ] = None,
     train_split_name: Annotated[
         str, typer.Option("--train-split", help="train or trainval.", rich_help_panel=DATA)
     ] = "train",
@@ -172,6 +179,7 @@ def train(
     from cnnrnn.training import distributed
 
     with user_errors(), distributed.started() as processes:
+        from cnnrnn.data import Options
         from cnnrnn.training.config import TrainConfig
         from cnnrnn.training.initialize import new_checkpoint
 
@@ -179,7 +187,7 @@ def train(
         if not backbone_lr and (trained_layers or compile_layers):
             raise UserError("--trained-layers and --compile are for a backbone that is trained: give --backbone-lr")
         with processes.one_per_machine_first():
-            splits = _load_splits(dataset, root, train_split_name, val_fraction, download, separator)
+            splits = _load_splits(dataset, root, train_split_name, val_fraction, Options(download, separator, groups))
         print_split_warnings(*splits)
         model_settings: dict[str, Any] = {"dropout": dropout, "spatial": spatial}
         if head == "cnn-rnn":
@@ -205,12 +213,11 @@ def train(
 
 
 def _load_splits(
-    dataset: str, root: Path, train_name: str, val_fraction: float, download: bool, separator: str
+    dataset: str, root: Path, train_name: str, val_fraction: float, options: Options
 ) -> tuple[Split, Split]:
     """The splits for training and for validation."""
-    from cnnrnn.data import Options, load_split
+    from cnnrnn.data import load_split
 
-    options = Options(download, separator)
     train_split = load_split(dataset, root, train_name, options)
     if val_fraction:
         return train_split.hold_out(val_fraction)

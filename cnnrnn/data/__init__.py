@@ -46,7 +46,7 @@ def _nuswide1000(root: Path, split: str, options: Options) -> Split:
 def _table(root: Path, split: str, options: Options) -> Split:
     from cnnrnn.data import table
 
-    return table.load(root, split, options.separator)
+    return table.load(root, split, options.separator, options.groups, options.boxes)
 
 
 def _scenes(root: Path, split: str, options: Options) -> Split:
@@ -75,6 +75,8 @@ def load_split(dataset: str, root: Path, split: str, options: Options = _NO_OPTI
     """Read one split of a data set by name; no image is opened. Raises DataError."""
     if dataset not in DATASETS:
         raise DataError(f"no data set '{dataset}'; choose one of {', '.join(DATASETS)}")
+    if dataset != "table" and (options.groups or options.boxes):
+        raise DataError(f"files of groups and boxes are for the data set 'table'; {dataset} has its own layout")
     loaded = DATASETS[dataset](root, split, options)
     if not loaded.samples:
         raise DataError(f"{loaded.name} under {root} holds no images")

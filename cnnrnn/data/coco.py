@@ -38,7 +38,7 @@ def load(root: Path, year: str, split: str, download: bool = False) -> Split:
         _download(root, year, split)
     content = _read(path)
     try:
-        names = _category_names(content)
+        names, groups = _category_names(content), _super_categories(content)
         labels: dict[int, set[str]] = defaultdict(set)
         for annotation in content["annotations"]:
             labels[annotation["image_id"]].add(names[annotation["category_id"]])
@@ -49,8 +49,14 @@ def load(root: Path, year: str, split: str, download: bool = False) -> Split:
     except (KeyError, TypeError) as error:
         raise _format_error(path, error) from None
     # Boxes are read only on demand: all of COCO's boxes take more memory than the rest of a training set.
-    boxes = cache(lambda: _boxes(path))
-    return Split(f"coco{year} {split}", tuple(names.values()), samples, boxes=lambda sample: boxes()[sample.image.name])
+    boxes = cache(lambda: read_boxes(path))
+    return Split(
+        f"coco{year} {split}",
+        tuple(names.values()),
+        samples,
+        boxes=lambda sample: boxes()[sample.image.name],
+        groups=groups,
+    )
 
 
 def _category_names(content: Any) -> dict[int, str]:
@@ -59,8 +65,14 @@ def _category_names(content: Any) -> dict[int, str]:
     return {category["id"]: category["name"] for category in categories}
 
 
-def _boxes(path: Path) -> dict[str, Boxes]:
-    """The boxes of every image, by file name. Raises DataError."""
+def _super_categories(content: Any) -> dict[str, str] | None:
+    """The super-category of every label; None if the file leaves out some."""
+    groups = {category["name"]: category.get("supercategory") for category in content["categories"]}
+    return groups if all(groups.values()) else None
+
+
+def read_boxes(path: Path) -> dict[str, Boxes]:
+    """The boxes of every image of an instance annotation, by file name. Raises DataError."""
     content = _read(path)
     try:
         names = _category_names(content)
@@ -95,6 +107,6 @@ def _read(path: Path) -> dict[str, Any]:
         with path.open(encoding="utf-8") as file:
             return json.load(file)
     except FileNotFoundError:
-        raise DataError(f"{path} is not there; give --root the folder that holds annotations/") from None
+        raise DataError(f"{path} is not there; --root is the folder that holds annotations/") from None
     except ValueError as error:
         raise DataError(f"{path} is damaged ({error}); unpack it again") from None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -40,6 +40,7 @@ class Split:
     boxes: Callable[[Sample], Boxes] | None = (
         None  # bounding boxes of an image's objects, if annotated; raises DataError
     )
+    groups: Mapping[str, str] | None = None  # the group of every label, if the data set has any
 
     def hold_out(self, fraction: float) -> tuple[Split, Split]:
         """Split off a fraction of the images. A hash of the file name chooses them, so they are always the same."""
@@ -75,3 +76,5 @@ class Options:
 
     download: bool = False  # fetch what is missing, where there is an official address
     separator: str = ";"  # between the labels of a CSV's cell
+    groups: Path | None = None  # a CSV with the columns label and group
+    boxes: Path | None = None  # bounding boxes of a table's images, in COCO's JSON

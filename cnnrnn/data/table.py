@@ -9,9 +9,11 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from cnnrnn.data.coco import read_boxes
+from cnnrnn.data.groups import read_groups
 from cnnrnn.data.split import DataError, Sample, Split
 
 _MAX_LINE_NUMBERS = 5  # line numbers listed in a warning
@@ -25,9 +27,11 @@ class _Row:
     split: str
 
 
-def load(path: Path, split: str, separator: str = ";") -> Split:
+def load(path: Path, split: str, separator: str = ";", groups: Path | None = None, boxes: Path | None = None) -> Split:
     """The rows of a split, with the labels of all rows. Raises DataError, with the line, for what can't be read.
 
+    `groups` is a file for `read_groups`. `boxes` is an instance annotation of COCO, whose file names are relative to
+    the table as well; images that it doesn't name are left out.
     Rows whose image is missing, stands in an earlier row, or has a label that no row of `train` has (a model
     can't learn it) are handled and counted in the warnings, with their line numbers.
     """
@@ -60,7 +64,23 @@ def load(path: Path, split: str, separator: str = ";") -> Split:
         )
         if lines
     ]
-    return Split(f"{path.stem} {split}", tuple(sorted(known)), tuple(samples), tuple(warnings))
+    labels = tuple(sorted(known))
+    loaded = Split(f"{path.stem} {split}", labels, tuple(samples), tuple(warnings))
+    if groups is not None:
+        loaded = replace(loaded, groups=read_groups(groups, labels))
+    return loaded if boxes is None else _with_boxes(loaded, path.parent, boxes)
+
+
+def _with_boxes(split: Split, folder: Path, path: Path) -> Split:
+    """The images that an instance annotation of COCO names, with their boxes."""
+    by_name = {folder / name: found for name, found in read_boxes(path).items()}
+    samples = tuple(sample for sample in split.samples if sample.image in by_name)
+    if not samples:
+        raise DataError(f"{path} names no image of {split.name}; its file_name must be relative to {folder}")
+    warnings = split.warnings
+    if left_out := len(split.samples) - len(samples):
+        warnings = (*warnings, f"{left_out} left out, {path.name} has no boxes of the image")
+    return replace(split, samples=samples, warnings=warnings, boxes=lambda sample: by_name[sample.image])
 
 
 def _rows(path: Path, separator: str) -> Iterator[_Row]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +28,7 @@ class Vocabulary:
 
     labels: tuple[str, ...]
     counts: tuple[int, ...]  # training images that have each label
+    groups: tuple[str, ...] = ()  # the group of each label, such as COCO's super-categories; empty if there are none
 
     def __post_init__(self) -> None:
         if not self.labels:
@@ -36,16 +37,24 @@ class Vocabulary:
             raise ValueError("a label occurs twice in the vocabulary")
         if len(self.counts) != len(self.labels):
             raise ValueError(f"{len(self.labels)} labels but {len(self.counts)} counts")
+        if self.groups and len(self.groups) != len(self.labels):
+            raise ValueError(f"{len(self.labels)} labels but {len(self.groups)} groups")
 
     @classmethod
     def from_label_sets(
-        cls, labels: Sequence[str], label_sets: Iterable[Iterable[str]], order: str = "frequent", seed: int = 0
+        cls,
+        labels: Sequence[str],
+        label_sets: Iterable[Iterable[str]],
+        order: str = "frequent",
+        seed: int = 0,
+        groups: Mapping[str, str] | None = None,
     ) -> Vocabulary:
         """Count the training set and order the labels.
 
         "frequent" is the paper's order, the most frequent label first and ties by name; "rare" is its reverse,
         "random" one shuffle for all sequences, and "fixed:FILE" the order of a file with a label on each line.
-        Raises UserError for an unknown order or a file that doesn't name each label once.
+        `groups` has the group of every label. Raises UserError for an unknown order or a file that doesn't name each
+        label once.
         """
         counts = Counter(label for label_set in label_sets for label in set(label_set))
         if unknown := counts.keys() - set(labels):
@@ -59,7 +68,11 @@ class Vocabulary:
             ordered = _read_order(Path(order.removeprefix("fixed:")), labels)
         elif order != "frequent":
             raise UserError(f"no label order '{order}'; choose frequent, rare, random or fixed:FILE")
-        return cls(tuple(ordered), tuple(counts[label] for label in ordered))
+        return cls(
+            tuple(ordered),
+            tuple(counts[label] for label in ordered),
+            tuple(groups[label] for label in ordered) if groups else (),
+        )
 
     def __len__(self) -> int:
         return len(self.labels)

@@ -28,7 +28,8 @@ def new_checkpoint(
     ImageNet weights can't be had.
     """
     torch.manual_seed(seed)
-    vocabulary = Vocabulary.from_label_sets(split.labels, (sample.labels for sample in split.samples), order, seed)
+    label_sets = (sample.labels for sample in split.samples)
+    vocabulary = Vocabulary.from_label_sets(split.labels, label_sets, order, seed, split.groups)
     network = Backbone(BackboneConfig.of(backbone, image_size))
     if pretrained:
         network.load_pretrained()

@@ -24,6 +24,7 @@ from cnnrnn.evaluation.metrics import choose_threshold
 from cnnrnn.evaluation.record import save_with_card
 from cnnrnn.evaluation.reports import EvaluationReport
 from cnnrnn.inference.predictor import decode_batch
+from cnnrnn.label_space.groups import group_report
 from cnnrnn.models.cnnrnn import CNNRNN
 from cnnrnn.models.sigmoid import SigmoidClassifier
 from cnnrnn.training.config import TrainConfig, TrainingError
@@ -88,7 +89,8 @@ def train(
         state.restore(saved)
     run = state.run
     checkpoint.training |= _provenance(config, train_split)
-    in_training = count_pairs(positives(train_split, checkpoint.vocabulary).numpy())
+    train_truth = positives(train_split, checkpoint.vocabulary).numpy()  # (image, label)
+    in_training = count_pairs(train_truth)
 
     with Interrupt(once=processes.count == 1) as interrupt:
         try:
@@ -107,6 +109,8 @@ def train(
                     if by_model is not None:
                         table = cooccurrence_table(checkpoint.vocabulary.labels, in_training, by_model)
                         results["cooccurrence"] = table
+                        if groups := checkpoint.vocabulary.groups:
+                            results["label_space"] = group_report(checkpoint.rnn.label_vectors(), groups, train_truth)
                     _save(checkpoint, state, results, out, identity)
                     watcher.epoch_done(run.history[-1])  # what is reported is on the disk
         except KeyboardInterrupt:

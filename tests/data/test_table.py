@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -84,3 +85,65 @@ def test_a_part_is_held_out_and_always_the_same(scenes_root: Path) -> None:
     assert split.hold_out(0.25)[1].samples == held.samples
     with pytest.raises(DataError, match="leaves nothing"):
         split.hold_out(1e-9)
+
+
+def test_groups_of_the_labels_come_from_a_file(folder: Path) -> None:
+    path = write(folder, "mine.csv", CSV)
+    groups = write(folder, "groups.csv", "label,group\ndog, pets \ncat,pets\nelk,wild\n")
+    assert load_split("table", path, "train", Options(groups=groups)).groups == {"cat": "pets", "dog": "pets"}
+    assert load_split("table", path, "train").groups is None
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("label,group\ncat,pets\n", "no group for 1 labels; add dog"),
+        ("label,kind\ncat,pets\n", "columns label and group"),
+        ("label,group\ncat,pets\ndog,\n", "line 3: expected a label and its group"),
+        ("label,group\ncat\n", "line 2: expected a label and its group"),
+        ("label,group\ncat,pets\ndog,pets\ncat,wild\n", "line 4: cat has two groups, pets and wild"),
+        (None, "can't be read"),
+    ],
+)
+def test_groups_that_cant_be_used_name_what_is_wrong(folder: Path, text: str | None, message: str) -> None:
+    path, groups = write(folder, "mine.csv", CSV), folder / "groups.csv"
+    if text is not None:
+        groups.write_text(text)
+    with pytest.raises(DataError, match=message):
+        load_split("table", path, "train", Options(groups=groups))
+
+
+def instances(images: list[str]) -> str:
+    """COCO's instance annotations: in every image a dog at the same place, and in the first a cat."""
+    dog = {"category_id": 7, "bbox": [1.0, 2.0, 10.0, 20.0]}
+    return json.dumps({
+        "images": [{"id": 10 + n, "file_name": name} for n, name in enumerate(images)],
+        "annotations": [*({"image_id": 10 + n, **dog} for n in range(len(images))),
+                        {"image_id": 10, "category_id": 3, "bbox": [0, 0, 5, 5]}],
+        "categories": [{"id": 3, "name": "cat"}, {"id": 7, "name": "dog"}],
+    })  # fmt: skip
+
+
+def test_boxes_come_from_instance_annotations_and_images_without_them_are_left_out(folder: Path) -> None:
+    path = write(folder, "mine.csv", CSV)
+    boxes = write(folder, "boxes.json", instances(["sub/b.jpg", "a.jpg", "elsewhere.jpg"]))
+    split = load_split("table", path, "train", Options(boxes=boxes))
+    assert [sample.image.name for sample in split.samples] == ["a.jpg", "b.jpg"]
+    assert "1 left out, boxes.json has no boxes of the image" in split.warnings
+    assert split.boxes is not None
+    assert [split.boxes(sample) for sample in split.samples] == [
+        {"dog": [(1, 2, 11, 22)]},
+        {"dog": [(1, 2, 11, 22)], "cat": [(0, 0, 5, 5)]},
+    ]
+
+
+def test_boxes_of_no_image_of_the_table_are_refused(folder: Path) -> None:
+    path = write(folder, "mine.csv", CSV)
+    with pytest.raises(DataError, match="file_name must be relative to"):
+        load_split("table", path, "train", Options(boxes=write(folder, "boxes.json", instances(["images/a.jpg"]))))
+    with pytest.raises(DataError, match="is not there"):
+        load_split("table", path, "train", Options(boxes=folder / "none.json"))
+    with pytest.raises(DataError, match="no instance annotation"):
+        load_split("table", path, "train", Options(boxes=write(folder, "odd.json", '{"images": []}')))
+    with pytest.raises(DataError, match="are for the data set 'table'"):
+        load_split("scenes", folder, "train", Options(boxes=folder / "boxes.json"))

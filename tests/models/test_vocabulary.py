@@ -29,6 +29,15 @@ def test_names_of_all_tokens(vocabulary: Vocabulary) -> None:
     assert [vocabulary.name(token) for token in (0, vocabulary.end, vocabulary.start)] == ["dog", "END", "START"]
 
 
+def test_groups_follow_their_labels_in_any_order() -> None:
+    groups = {"ant": "insect", "bee": "insect", "cat": "pet", "dog": "pet", "elk": "wild"}
+    found = Vocabulary.from_label_sets(sorted(groups), SETS, groups=groups)
+    assert dict(zip(found.labels, found.groups, strict=True)) == groups
+    assert Vocabulary.from_label_sets(sorted(groups), SETS).groups == ()
+    with pytest.raises(ValueError, match="2 labels but 1 groups"):
+        Vocabulary(("ant", "bee"), (1, 1), ("insect",))
+
+
 def test_unknown_and_repeated_labels_are_refused(vocabulary: Vocabulary) -> None:
     with pytest.raises(ValueError, match="yak"):
         vocabulary.indices(["yak"])
