@@ -280,10 +280,13 @@ def test_dropout_is_on_in_training_and_off_in_validation(
     small_split: Split, recorders: list[RecordingOptimizer], fit: Fit
 ) -> None:
     checkpoint = untrained(small_split, "sigmoid", dropout=0.5)
-    modes: list[tuple[bool, bool]] = []
-    checkpoint.model.register_forward_hook(
-        lambda module, inputs, output: modes.append((torch.is_grad_enabled(), module.dropout.training))
-    )
+    modes: list[tuple[bool, bool]] = []  # of each batch: whether it is trained on, whether channels are left out
+
+    def note(module: nn.Module, inputs: tuple[Tensor | None, ...], output: Tensor) -> None:
+        masked = any(mask is not None and bool((mask == 0).any()) for mask in inputs[1:])
+        modes.append((torch.is_grad_enabled(), masked))
+
+    checkpoint.model.register_forward_hook(note)
     checkpoint.model.eval()
     fit(checkpoint, small_split, epochs=2)
     assert modes == [*[(True, True)] * 3, (False, False)] * 2
