@@ -13,7 +13,9 @@ import importlib.util
 import os
 import warnings
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -43,12 +45,20 @@ def _openvino(backbone: Backbone, file: Path, example: Tensor | None, threads: i
     hints: dict[str, str | int] = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": precision}
     if threads is not None:
         hints["INFERENCE_NUM_THREADS"] = threads
-    compiled = openvino.Core().compile_model(file, "CPU", hints)
+    compiled = _openvino_core().compile_model(file, "CPU", hints)
 
     def forward(images: Tensor) -> Tensor:
         return torch.cat([torch.from_numpy(compiled(one.numpy())[0].copy()) for one in images.split(1)])
 
     return forward
+
+
+@cache
+def _openvino_core() -> Any:
+    """One for all models: its methods are thread-safe, and processes with several of them are known to crash."""
+    import openvino
+
+    return openvino.Core()
 
 
 def _onnxruntime(backbone: Backbone, file: Path, example: Tensor | None, threads: int | None) -> Forward:

@@ -35,7 +35,7 @@ def test_compiled_layers_equal_eager_ones(loaded: Checkpoint, images: Tensor) ->
         expected = loaded.model.backbone(images)
         torch._dynamo.utils.counters.clear()
         forward = engines.load(loaded, "compile")
-        assert torch._dynamo.utils.counters["stats"]["unique_graphs"] >= 1  # compiled before it is asked
+        assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == 1  # compiled before it is asked
         for batch in (3, 2):  # a folder's last batch is smaller
             torch.testing.assert_close(forward(images[:batch]), expected[:batch], rtol=1e-3, atol=1e-4)
 
@@ -50,8 +50,8 @@ def test_bfloat16_feature_maps_are_close_and_returned_as_float32(
         found = engines.load(loaded, name)(images)
     assert found.dtype == torch.float32
     assert nn.functional.cosine_similarity(found.flatten(), expected.flatten(), dim=0) > 0.999
-    if name == "torch" or "BF16" in processor_can():
-        assert not torch.allclose(found, expected, rtol=1e-4)
+    computes_in_bfloat16 = name == "torch" or "BF16" in processor_can()  # OpenVINO may take float32 instead
+    assert torch.allclose(found, expected, rtol=1e-3, atol=1e-4 * float(expected.abs().max())) != computes_in_bfloat16
 
 
 def test_onnxruntime_refuses_bfloat16(loaded: Checkpoint, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:

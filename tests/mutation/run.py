@@ -69,7 +69,7 @@ TESTS = {
 }
 TRAINED_ANEW = ("cnnrnn/training/*",)
 # Minutes for what nothing else in the file sees: these are left out.
-TOO_SLOW = "not the_ways_of_a_gpu"
+TOO_SLOW = "not with_gpu_settings"
 IMPORTS = (
     "captum.attr", "jinja2", "pandas", "plotly.graph_objs._figure", "plotly.io", "safetensors.torch", "sklearn.metrics",
     "streamlit.testing.v1", "timm", "torch", "torchmetrics", "torchvision", "typer.testing", "umap",

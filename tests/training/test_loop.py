@@ -73,18 +73,19 @@ def test_training_in_part_changes_only_the_last_layers(scenes_root: Path, tmp_pa
 
 
 @pytest.mark.parametrize(
-    ("gpu_settings", "trained_layers", "near"),
+    ("gpu_settings", "trained_layers", "tolerance"),
     [
-        ({"compile_layers": True}, 1, 1e-3),
-        ({"compile_layers": True}, None, 1e-3),
-        ({"precision": "bfloat16"}, 1, 0.05),
-        ({"precision": "bfloat16"}, None, 0.05),
+        # Ten times what was measured on one processor; others round in other places.
+        ({"compile_layers": True}, 1, 2e-4),
+        ({"compile_layers": True}, None, 2e-4),
+        ({"precision": "bfloat16"}, 1, 0.01),
+        ({"precision": "bfloat16"}, None, 0.01),
     ],
 )
-def test_gpu_settings_have_the_same_losses(
-    gpu_settings: dict, trained_layers: int | None, near: float, scenes_root: Path, tmp_path: Path
+def test_losses_with_gpu_settings_are_close(
+    gpu_settings: dict, trained_layers: int | None, tolerance: float, scenes_root: Path, tmp_path: Path
 ) -> None:
-    """torch.compile and bfloat16, which a processor has, too: what differs is rounding."""
+    """torch.compile and bfloat16, which a processor has, too: they round otherwise, so the losses are not equal."""
     split = small(load_split("scenes", scenes_root, "train"), 32)
     losses = []
     for number, settings in enumerate([{}, gpu_settings]):
@@ -94,7 +95,7 @@ def test_gpu_settings_have_the_same_losses(
         losses.append([record["loss"] for record in watcher.records])
         assert all(value.dtype == torch.float32 for value in checkpoint.model.parameters())
         Checkpoint.load(tmp_path / str(number) / "best")  # its weights have the names that they always have
-    assert losses[1] == pytest.approx(losses[0], rel=near)
+    assert losses[1] == pytest.approx(losses[0], rel=tolerance)
     assert losses[1] != losses[0]
 
 
@@ -126,8 +127,9 @@ def test_the_auxiliary_head_is_trained_beside_the_recurrence_and_reported(
     report = evaluate(Predictor(Checkpoint.load(tmp_path / "run" / "last")), val).metrics
     assert report["auxiliary"]["mAP"] > 80  # an untrained head has about 25
     assert report["mix"]["mAP"] > 80
-    card = (tmp_path / "run" / "last" / "README.md").read_text()
-    assert "The auxiliary sigmoid head has an mAP of " in card
+    card, results = ((tmp_path / "run" / "last" / name).read_text() for name in ("README.md", "metrics.json"))
+    mean_ap = json.loads(results)["val"]["auxiliary"]["mAP"]
+    assert f"The auxiliary sigmoid head has an mAP of {mean_ap:.1f} on validation;" in card
     assert "auxiliary" not in evaluate(Predictor(fresh(small(val, 8))), small(val, 8)).metrics
 
 
@@ -280,10 +282,13 @@ def test_dropout_is_on_in_training_and_off_in_validation(
     small_split: Split, recorders: list[RecordingOptimizer], fit: Fit
 ) -> None:
     checkpoint = untrained(small_split, "sigmoid", dropout=0.5)
-    modes: list[tuple[bool, bool]] = []
-    checkpoint.model.register_forward_hook(
-        lambda module, inputs, output: modes.append((torch.is_grad_enabled(), module.dropout.training))
-    )
+    modes: list[tuple[bool, bool]] = []  # of each batch: whether it is trained on, whether channels are left out
+
+    def note(module: nn.Module, inputs: tuple[Tensor | None, ...], output: Tensor) -> None:
+        masked = any(mask is not None and bool((mask == 0).any()) for mask in inputs[1:])
+        modes.append((torch.is_grad_enabled(), masked))
+
+    checkpoint.model.register_forward_hook(note)
     checkpoint.model.eval()
     fit(checkpoint, small_split, epochs=2)
     assert modes == [*[(True, True)] * 3, (False, False)] * 2
