@@ -42,6 +42,7 @@ def model_card(checkpoint: Checkpoint, results: Mapping[str, Any]) -> str:
         *_auxiliary(results),
         *_per_label(results),
         *_calibration(results),
+        *_label_space(results),
         *_maps(results),
         "## Limitations\n",
         "The model knows only the labels below. Expect worse results for images that differ from its training data.",
@@ -126,6 +127,19 @@ def _calibration(results: Mapping[str, Any]) -> list[str]:
                 ["labels", *(str(entry["pairs"]) for entry in bins)],
             ],
         ),
+    ]
+
+
+def _label_space(results: Mapping[str, Any]) -> list[str]:
+    """How far the labels of a group lie together, if the labels have groups."""
+    report = results.get("label_space")
+    if not report:
+        return []
+    return [
+        "## Label space\n",
+        f"Of each label's {report['k']} nearest labels by cosine, {report['labels']:.1f} % belong to its own group "
+        f"({report['groups']} groups). By chance it would be {report['chance']:.1f} %; an SVD of the PMI matrix of the "
+        f"training set's labels, with as many dimensions, has {report['pmi']:.1f} %.\n",
     ]
 
 

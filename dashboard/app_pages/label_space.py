@@ -31,7 +31,7 @@ def page() -> None:
         return
     image = controls.image()
     _map(name, checkpoint, image)
-    _neighbours(checkpoint)
+    _neighbours(name, checkpoint)
     _similarity(checkpoint)
 
 
@@ -45,7 +45,7 @@ def _map(name: str, checkpoint: Checkpoint, image: state.InputImage) -> None:
     coordinates = np.array(entry["coordinates"])[:, :dims]
     dark = controls.dark()
     vocabulary = checkpoint.vocabulary
-    fig = space.figure(coordinates, vocabulary.labels, vocabulary.counts, edges, highlighted, dark)
+    fig = space.figure(coordinates, vocabulary.labels, vocabulary.counts, edges, highlighted, dark, vocabulary.groups)
 
     trace = state.trace(checkpoint, image, controls.BEAM)
     path = trace.paths[0]
@@ -161,8 +161,14 @@ def _others() -> list[state.InputImage]:
     return images
 
 
-def _neighbours(checkpoint: Checkpoint) -> None:
+def _neighbours(name: str, checkpoint: Checkpoint) -> None:
     st.subheader("Nearest neighbours")
+    if agreement := state.results(name)["label_space"]:
+        st.markdown(
+            f"**{agreement['labels']:.0f} %** of the {agreement['k']} nearest labels by angle belong to the label's own "
+            f"group. By chance it would be {agreement['chance']:.0f} %; vectors made from the training set's "
+            f"co-occurrences alone (an SVD of their PMI) reach {agreement['pmi']:.0f} %."
+        )
     points, labels = checkpoint.rnn.label_vectors(), checkpoint.vocabulary.labels
     cosine, inner = (nearest(points, labels, 3, measure) for measure in ("cosine", "inner"))
 

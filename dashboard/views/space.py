@@ -16,7 +16,11 @@ from cnnrnn.utils.webpage import data_uri
 
 _HEIGHT = 560
 _THUMBNAIL = 72  # pixels
-_MAX_NAMES = 60  # the names of more labels appear only on hovering
+_MAX_NAMES = 100  # the names of more labels appear only on hovering
+# Color and shape distinguish the groups: six colors (after Okabe and Ito, readable in both themes) and seven shapes,
+# which maps in two and in three dimensions have, give 42 pairs.
+_GROUP_COLORS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00")
+_GROUP_SYMBOLS = ("circle", "square", "diamond", "cross", "x", "circle-open", "square-open")
 
 
 def figure(
@@ -26,36 +30,34 @@ def figure(
     edges: Sequence[tuple[int, int]],
     highlighted: int | None,
     dark: bool,
+    groups: Sequence[str] = (),
 ) -> go.Figure:
-    """The labels at coordinates (label, 2 or 3), larger the more training images they have; edges join neighbours."""
+    """The labels at coordinates (label, 2 or 3), larger the more training images they have; edges join neighbours.
+
+    With the `groups` of the labels, each group has a color, a shape and an entry in the legend.
+    """
     colours, text = palette(dark), {"color": palette(dark).text}
     fig = go.Figure()
     ends = [
         point for a, b in edges for point in (coordinates[a], coordinates[b], np.full(coordinates.shape[1], np.nan))
     ]
     if ends:
-        _add(fig, np.array(ends), mode="lines", line={"color": colours.faint, "width": 1}, hoverinfo="skip")
-    sizes = 8 + 22 * np.sqrt(np.array(counts) / max(1, *counts))
-    with_names = len(labels) <= _MAX_NAMES
-    _add(
-        fig,
-        coordinates,
-        mode="markers+text" if with_names else "markers",
-        text=[plain(label) for label in labels],
-        textposition="top center",
-        textfont=text,
-        hovertext=[f"{plain(label)}: {count} training images" for label, count in zip(labels, counts, strict=True)],
-        hoverinfo="text",
-        customdata=list(range(len(labels))),
-        marker={
-            "size": sizes.tolist(),
-            "color": [colours.chosen if index == highlighted else colours.kept for index in range(len(labels))],
-            "opacity": 0.85,
-            "line": {"width": 1, "color": colours.background},
-        },
-    )
+        _add(
+            fig,
+            np.array(ends),
+            mode="lines",
+            line={"color": colours.faint, "width": 1},
+            hoverinfo="skip",
+            showlegend=False,
+        )
+    for number, group in enumerate(dict.fromkeys(groups) or [""]):
+        members = [index for index in range(len(labels)) if not groups or groups[index] == group]
+        color = _GROUP_COLORS[number % len(_GROUP_COLORS)] if groups else colours.kept
+        symbol = _GROUP_SYMBOLS[number % len(_GROUP_SYMBOLS)]
+        _add_labels(fig, coordinates, labels, counts, members, highlighted, dark, group, color, symbol)
     fig.update_layout(
-        height=_HEIGHT, margin={"l": 0, "r": 0, "t": 8, "b": 0}, showlegend=False, font=text,
+        height=_HEIGHT, margin={"l": 0, "r": 0, "t": 8, "b": 0}, showlegend=bool(groups), font=text,
+        legend={"orientation": "h", "y": 0, "yanchor": "top", "itemsizing": "constant"},
         dragmode="orbit" if coordinates.shape[1] == 3 else "pan",
     )  # fmt: skip
     hidden = {"visible": False, "showgrid": False, "zeroline": False}
@@ -67,6 +69,37 @@ def figure(
     )
     fig.update_scenes(xaxis=hidden, yaxis=hidden, zaxis=hidden)
     return fig
+
+
+def _add_labels(
+    fig: go.Figure, coordinates: np.ndarray, labels: Sequence[str], counts: Sequence[int], members: Sequence[int],
+    highlighted: int | None, dark: bool, group: str, color: str, symbol: str,
+) -> None:  # fmt: skip
+    """The labels with the indices `members`, all of one group."""
+    colours, sizes = palette(dark), 8 + 22 * np.sqrt(np.array(counts) / max(1, *counts))
+    hover = [
+        f"{plain(labels[index])}{f' ({plain(group)})' if group else ''}: {counts[index]} training images"
+        for index in members
+    ]
+    _add(
+        fig,
+        coordinates[members],
+        name=plain(group),
+        mode="markers+text" if len(labels) <= _MAX_NAMES else "markers",
+        text=[plain(labels[index]) for index in members],
+        textposition="top center",
+        textfont={"color": colours.text},
+        hovertext=hover,
+        hoverinfo="text",
+        customdata=list(members),
+        marker={
+            "size": sizes[members].tolist(),
+            "color": [colours.chosen if index == highlighted else color for index in members],
+            "symbol": symbol,
+            "opacity": 0.85,
+            "line": {"width": 1, "color": colours.background},
+        },
+    )
 
 
 def add_steps(fig: go.Figure, steps: np.ndarray, names: Sequence[str], dark: bool) -> None:
@@ -85,6 +118,7 @@ def add_steps(fig: go.Figure, steps: np.ndarray, names: Sequence[str], dark: boo
         marker={"size": 18, "color": colours.chosen, "symbol": "diamond" if steps.shape[1] == 3 else "square"},
         hovertext=hover,
         hoverinfo="text",
+        showlegend=False,
     )
 
 
@@ -99,7 +133,7 @@ def add_images(fig: go.Figure, positions: np.ndarray, images: Sequence[Image.Ima
         )  # fmt: skip
     _add(
         fig, positions, mode="markers", marker={"size": 30, "opacity": 0}, hovertext=[plain(name) for name in names],
-        hoverinfo="text",
+        hoverinfo="text", showlegend=False,
     )  # fmt: skip
 
 

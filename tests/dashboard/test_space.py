@@ -66,6 +66,35 @@ def test_dot_area_is_the_training_count_and_the_found_label_is_coloured() -> Non
     assert list(no_counts.marker.size) == [smallest] * 4
 
 
+@pytest.mark.parametrize("dims", [2, 3])
+def test_groups_have_a_color_a_shape_and_a_legend_entry_each(dims: int) -> None:
+    groups = ("<i>wild", "pet", "<i>wild", "food")
+    figure = space.figure(COORDINATES[:, :dims], LABELS, COUNTS, [(0, 1)], 2, False, groups)
+    edges, *parts = figure.data
+    assert figure.layout.showlegend
+    assert not edges.showlegend
+    assert [part.name for part in parts] == ["&lt;i&gt;wild", "pet", "food"]
+    assert [list(part.customdata) for part in parts] == [[0, 2], [1], [3]]
+    assert [list(part.x) for part in parts] == [[0, 4], [2], [-6]]
+    assert parts[0].hovertext[0] == "ant (&lt;i&gt;wild): 100 training images"
+    assert parts[0].marker.color[1] == LIGHT.chosen  # the label that was searched for
+    styles = {(part.marker.color[0], part.marker.symbol) for part in parts}
+    assert len(styles) == 3
+    together = space.figure(COORDINATES[:, :dims], LABELS, COUNTS, (), None, False)
+    sizes = dict(zip([i for part in parts for i in part.customdata], [s for part in parts for s in part.marker.size],
+                     strict=True))  # fmt: skip
+    assert [sizes[index] for index in range(4)] == list(together.data[0].marker.size)
+    assert not together.layout.showlegend
+    space.add_steps(figure, COORDINATES[:2, :dims], ["ant", "END"], dark=False)
+    assert not figure.data[-1].showlegend
+
+
+def test_twelve_groups_look_different() -> None:
+    labels = [f"label {number}" for number in range(12)]
+    figure = space.figure(np.random.default_rng(0).random((12, 2)), labels, [1] * 12, (), None, False, labels)
+    assert len({(part.marker.color[0], part.marker.symbol) for part in figure.data}) == 12
+
+
 def test_axes_have_one_scale_and_a_margin_for_names() -> None:
     layout = label_map().layout
     assert layout.yaxis.scaleanchor == "x"
@@ -74,8 +103,8 @@ def test_axes_have_one_scale_and_a_margin_for_names() -> None:
     assert (low, high) == pytest.approx((-7.5, 5.5))
 
 
-@pytest.mark.parametrize(("count", "mode"), [(60, "markers+text"), (61, "markers")])
-def test_names_of_more_than_60_labels_appear_only_on_hovering(count: int, mode: str) -> None:
+@pytest.mark.parametrize(("count", "mode"), [(100, "markers+text"), (101, "markers")])
+def test_names_of_more_than_100_labels_appear_only_on_hovering(count: int, mode: str) -> None:
     labels = [f"label {i}" for i in range(count)]
     figure = space.figure(np.random.default_rng(0).random((count, 2)), labels, [1] * count, (), None, False)
     assert figure.data[0].mode == mode
