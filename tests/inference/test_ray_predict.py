@@ -111,9 +111,9 @@ def test_every_image_is_predicted_once_and_as_without_ray(
     out, _ = made
     files = sorted(out.iterdir())
     assert [file.name for file in files] == [
-        "manifest.json", *(f"part-{number:05d}.parquet" for number in range(COUNT // SHARD)), "images.parquet"
+        "images.parquet", "manifest.json", *(f"part-{number:05d}.parquet" for number in range(COUNT // SHARD))
     ]  # fmt: skip
-    rows = [row for file in files[1:-1] for row in pyarrow.parquet.read_table(file).to_pylist()]
+    rows = [row for file in files[2:] for row in pyarrow.parquet.read_table(file).to_pylist()]
     assert [row["image"] for row in rows] == list_images([str(images)])
     assert len({row["image"] for row in rows}) == COUNT
     assert {Path(row["image"]).name for row in rows if row["error"] is not None} == BROKEN
