@@ -165,8 +165,8 @@ def _neighbours(name: str, checkpoint: Checkpoint) -> None:
     st.subheader("Nearest neighbours")
     if agreement := state.results(name)["label_space"]:
         st.markdown(
-            f"**{agreement['labels']:.0f} %** of the {agreement['k']} nearest labels by angle belong to the label's own "
-            f"group. By chance it would be {agreement['chance']:.0f} %; vectors made from the training set's "
+            f"**{agreement['labels']:.0f} %** of the {agreement['k']} nearest labels by angle belong to the label's "
+            f"own group. By chance it would be {agreement['chance']:.0f} %; vectors made from the training set's "
             f"co-occurrences alone (an SVD of their PMI) reach {agreement['pmi']:.0f} %."
         )
     points, labels = checkpoint.rnn.label_vectors(), checkpoint.vocabulary.labels

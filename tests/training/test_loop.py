@@ -16,12 +16,13 @@ from torch import Tensor, nn
 from training_helpers import Fit, RecordingOptimizer, RecordingWatcher, features, fresh, small, truth, untrained
 
 import cnnrnn
-from cnnrnn.checkpoint import Checkpoint, CheckpointError
+from cnnrnn.checkpoint import Checkpoint, CheckpointError, read_results
 from cnnrnn.data import Split, load_split
 from cnnrnn.decoding.prefix_cache import teacher_forced_logits
 from cnnrnn.evaluation.evaluate import evaluate
 from cnnrnn.evaluation.metrics import choose_threshold, precision_recall_f1
 from cnnrnn.inference.predictor import Predictor
+from cnnrnn.label_space.groups import group_report
 from cnnrnn.training.config import TrainConfig, TrainingError
 from cnnrnn.training.initialize import new_checkpoint
 from cnnrnn.training.loop import train
@@ -529,6 +530,31 @@ def test_cooccurrence_is_reported_for_the_training_split_and_for_the_model(
             both = sum({label, other} <= one for one in sets)
             assert in_training == pytest.approx(both / having if having else 0)
             assert by_model == pytest.approx(believed(label, other) / believed(label), abs=1e-3)
+
+
+def test_the_groups_of_labels_are_kept_and_their_neighbors_reported(
+    small_split: Split, recorders: list[RecordingOptimizer], tmp_path: Path
+) -> None:
+    groups = {label: "round" if label in ("circle", "star") else "other" for label in small_split.labels}
+    checkpoint = untrained(replace(small_split, groups=groups))
+    config, out = TrainConfig(epochs=1, optimizer="recorder"), tmp_path / "run"
+    train(checkpoint, small_split, small_split, config, out, tmp_path / "features", RecordingWatcher())
+    saved = Checkpoint.load(out / "last")
+    assert dict(zip(saved.vocabulary.labels, saved.vocabulary.groups, strict=True)) == groups
+    present, _ = small_split.truth(saved.vocabulary.labels)
+    expected = group_report(checkpoint.rnn.label_vectors(), saved.vocabulary.groups, present)
+    assert read_results(out / "last")["label_space"] == pytest.approx(expected)
+    assert f"{expected['labels']:.1f} % belong to its own group (2 groups)" in (out / "last" / "README.md").read_text()
+    train(
+        untrained(small_split),
+        small_split,
+        small_split,
+        config,
+        tmp_path / "no",
+        tmp_path / "features",
+        RecordingWatcher(),
+    )
+    assert read_results(tmp_path / "no" / "last")["label_space"] == {}
 
 
 def test_half_written_files_of_a_killed_run_are_removed(
