@@ -107,9 +107,10 @@ def _print_report(report: MapsReport) -> None:
     from cnnrnn.evaluation.map_report import LEGEND, prefix_sentence, table
 
     sys.stdout.write(markdown_table(*table(report)))  # too wide for a terminal's frames
+    exact = "" if report["exact_set"] is None else f"exact match {report['exact_set']:.1f} %; "  # None: no image
     console.print(
-        f"{report['steps']} steps, {report['steps_difficult']} of them difficult; exact match "
-        f"{report['exact_set']:.1f} %; {report['seconds_to_decode']:.3f} s to decode an image.",
+        f"{report['steps']} steps, {report['steps_difficult']} of them difficult; {exact}"
+        f"{report['seconds_to_decode']:.3f} s to decode an image.",
         LEGEND,
         prefix_sentence(report),
         sep="\n",

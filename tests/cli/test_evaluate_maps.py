@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from cnnrnn.attribution.methods import METHODS
 from cnnrnn.checkpoint import Checkpoint, read_results
 from cnnrnn.cli.main import app
-from cnnrnn.data import Split
+from cnnrnn.data import Split, load_split
 from cnnrnn.evaluation import maps as map_evaluation
 
 
@@ -41,6 +41,17 @@ def test_the_command_writes_every_metric_and_the_card(
     recorded = read_results(folder)["maps"]["scenes test"]
     assert recorded["methods"]["cam"] == report["methods"]["cam"]
     assert "## Attribution maps" in (folder / "README.md").read_text()
+
+
+def test_without_a_readable_image_the_command_names_the_images(scenes_checkpoint: Path, tmp_path: Path) -> None:
+    arguments = ["--checkpoint", scenes_checkpoint, "--dataset", "scenes", "--root", tmp_path, "--methods", "cam"]
+    load_split("scenes", tmp_path, "test")  # renders the images
+    for image in tmp_path.rglob("*.png"):
+        image.write_bytes(b"no image")
+    done = CliRunner().invoke(app, ["evaluate-maps", *map(str, arguments)], env={"COLUMNS": "250"})
+    assert done.exit_code == 1, done.output
+    assert "0 steps, 0 of them difficult; 0.000 s" in done.output
+    assert done.exception is None or isinstance(done.exception, SystemExit)
 
 
 @pytest.fixture

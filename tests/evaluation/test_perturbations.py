@@ -153,15 +153,17 @@ def test_deleting_the_right_pixels_costs_the_label_and_inserting_them_saves_it(
     assert split.boxes is not None
     circles = [sample for sample in split.samples if sample.labels == {"circle"}]
     assert len(circles) == 4
+    areas = []
     for sample in circles:
         opened = Image.open(sample.image)
         image = loaded.model.backbone.preprocess(opened)
         circle = loaded.vocabulary.labels.index("circle")
         on_it = box_mask(split.boxes(sample)["circle"], opened.size).astype(np.float32)
-        deletion, insertion = deletion_insertion_auc(loaded.rnn, image, (circle,), 0, on_it)
-        late, slow = deletion_insertion_auc(loaded.rnn, image, (circle,), 0, -on_it)
-        assert deletion < late
-        assert insertion > slow
+        areas.append([deletion_insertion_auc(loaded.rnn, image, (circle,), 0, map_) for map_ in (on_it, -on_it)])
+    # On average: how a single image reacts depends on the last bits of the weights.
+    (deletion, insertion), (late, slow) = np.mean(areas, axis=0)
+    assert deletion < late - 0.1
+    assert insertion > slow
 
 
 # Mosaics
