@@ -67,9 +67,10 @@ class Checkpoint:
         return self.model
 
     @classmethod
-    def load(cls, folder: Path, device: torch.device | str = "cpu") -> Checkpoint:
+    def load(cls, folder: Path | str, device: torch.device | str = "cpu") -> Checkpoint:
         """Load the model in eval mode from a folder, or from a zip of one. Never opens a pickle. Raises
         CheckpointError."""
+        folder = Path(folder)
         if folder.is_file():
             with tempfile.TemporaryDirectory() as temporary:
                 return cls.load(_unpack(folder, Path(temporary)), device)

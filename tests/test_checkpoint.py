@@ -39,7 +39,7 @@ def edit(folder: Path, **changes: object) -> None:
 
 def test_a_saved_checkpoint_loads_with_the_same_predictions(loaded: Checkpoint, tmp_path: Path) -> None:
     loaded.save(tmp_path / "again", {}, card="")
-    again = Checkpoint.load(tmp_path / "again")
+    again = Checkpoint.load(str(tmp_path / "again"))  # a path or its name
     pooled = torch.randn(4, 1, loaded.model.backbone.feature_dim)
     for one, other in zip(*(decode(c.model, pooled, c.vocabulary.labels) for c in (loaded, again)), strict=True):
         assert one.paths == other.paths
