@@ -35,6 +35,8 @@ def test_marginals_are_sorted_and_the_labels_of_the_path_are_marked() -> None:
     assert list(bar.text) == ["70%", "60%", "5.0%"]
     assert list(bar.hovertext) == ["&lt;b&gt;bee: 0.7000", "dog: 0.6000", "cat: 0.0500"]
     assert bar.hoverinfo == "text"
+    assert bar.cliponaxis is False  # a bar's text may stand beyond the axis
+    assert (bar.textposition, bar.textfont.color) == ("outside", LIGHT.text)
     assert list(bar.marker.color) == [LIGHT.chosen, LIGHT.kept, LIGHT.chosen]
     axis = figure.layout.yaxis
     assert list(axis.ticktext) == ["✓ &lt;b&gt;bee", "dog", "✓ cat"]
@@ -55,9 +57,12 @@ def test_step_distribution_is_conditional_on_the_prefix() -> None:
 
 
 def test_every_row_has_the_same_height() -> None:
-    heights = [bars.marginals(trace(), Path((), -1.0, (0,)), False, most).layout.height for most in (1, 2, 3)]
+    layouts = [bars.marginals(trace(), Path((), -1.0, (0,)), False, most).layout for most in (1, 2, 3)]
+    heights = [layout.height for layout in layouts]
     assert heights[2] - heights[1] == heights[1] - heights[0]
     assert 20 <= heights[1] - heights[0] <= 40
+    for rows, layout in enumerate(layouts, 1):
+        assert 20 <= (layout.height - layout.margin.t - layout.margin.b) / rows <= 40  # pixels of a row
 
 
 def test_bars_start_at_zero_and_a_bar_of_one_fits_with_its_text() -> None:

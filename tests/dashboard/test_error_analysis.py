@@ -75,6 +75,13 @@ def test_the_curve_has_recall_as_x_and_precision_as_y(evaluation: Evaluation) ->
     for axis in (figure.layout.xaxis, figure.layout.yaxis):
         assert axis.range[0] == 0
         assert 100 < axis.range[1] < 110
+        assert axis.fixedrange is True  # a hand that slips does not zoom
+        assert axis.tickfont.color == LIGHT.text
+    assert figure.layout.dragmode is False
+    legend = figure.layout.legend
+    assert (legend.orientation, legend.x, legend.yanchor) == ("h", 0, "bottom")
+    assert 1 <= legend.y <= 1.1  # above the curve, from its left edge
+    assert legend.font.color == figure.layout.font.color == LIGHT.text
 
 
 def test_the_curve_of_all_labels_excludes_ignored_pairs(evaluation: Evaluation) -> None:
@@ -140,6 +147,12 @@ def test_the_confusion_matrix_has_rows_and_columns_in_the_order_of_their_names(e
     assert matrix.customdata[0][1] == "ant missed, &lt;i&gt;cat predicted wrongly"
     assert matrix.customdata[1][3] == "&lt;i&gt;cat missed, nothing predicted wrongly"
     assert (matrix.zmin, matrix.zmax) == (0, 1)
+    for axis in (figure.layout.xaxis, figure.layout.yaxis):
+        assert axis.fixedrange is True  # a hand that slips does not zoom
+        assert axis.tickfont.color == DARK.text
+    assert figure.layout.dragmode is False
+    assert figure.layout.yaxis.automargin is True  # long names are not cut off
+    assert figure.layout.font.color == matrix.colorbar.tickfont.color == DARK.text
 
 
 def test_the_confusion_matrix_is_limited_to_the_labels_with_the_most_errors() -> None:

@@ -57,6 +57,7 @@ def test_rings_are_before_and_dots_are_after() -> None:
     assert ring.mode == dot.mode == "markers"
     assert list(dot.hovertext) == ["ant: 0.100 → 0.900", "&lt;i&gt;bee: 0.600 → 0.200", "cat: 0.300 → 0.300"]
     assert list(ring.hovertext) == list(dot.hovertext)
+    assert ring.hoverinfo == dot.hoverinfo == "text"
     assert [(list(line.x), list(line.y)) for line in lines] == [
         ([0.1, 0.9], [0, 0]), ([0.6, 0.2], [1, 1]), ([0.3, 0.3], [2, 2]),
     ]  # fmt: skip
@@ -80,6 +81,11 @@ def test_the_chart_covers_all_probabilities_and_at_most_eight_labels() -> None:
     assert -0.1 < low < 0 < 1 < high < 1.1
     fewer = marginal_diff.figure([MarginalChange(str(i), 0.0, 1.0) for i in range(7)], dark=True)
     assert 20 <= figure.layout.height - fewer.layout.height <= 40  # one row more
+    margin, legend = figure.layout.margin, figure.layout.legend
+    assert 20 <= (figure.layout.height - margin.t - margin.b) / 8 <= 50  # pixels of a row
+    assert legend.orientation == "h"
+    assert 1.1 <= legend.y <= 1.2  # above the chart
+    assert legend.font.color == figure.layout.xaxis.tickfont.color == DARK.text
 
 
 def test_only_the_strongest_fraction_of_pixels_turns_grey() -> None:

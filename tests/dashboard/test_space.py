@@ -34,6 +34,9 @@ def test_labels_are_at_their_coordinates_and_edges_join_the_given_pairs() -> Non
     np.testing.assert_array_equal(edges.x, [0, 4, np.nan, 2, -6, np.nan])
     np.testing.assert_array_equal(edges.y, [1, 3, np.nan, -1, 0.5, np.nan])
     assert edges.mode == "lines"
+    assert (edges.hoverinfo, labels.hoverinfo) == ("skip", "text")
+    assert labels.textfont.color == figure.layout.font.color == LIGHT.text
+    assert figure.layout.showlegend is False
     assert len(label_map(edges=()).data) == 1
 
 
@@ -122,10 +125,14 @@ def test_the_decoding_steps_of_an_image_are_joined_in_order() -> None:
     assert list(steps.hovertext) == [
         "x_1, from which &lt;b&gt;bee is chosen", "x_2, from which cat is chosen", "x_3, from which END is chosen",
     ]  # fmt: skip
+    assert steps.hoverinfo == "text"
     assert (steps.marker.symbol, steps.marker.color, steps.line.color) == ("square", LIGHT.chosen, LIGHT.chosen)
+    assert (steps.textposition, steps.textfont.color) == ("middle center", LIGHT.background)  # on the marker
+    assert steps.textfont.size < steps.marker.size
     in_3d = label_map(3)
     space.add_steps(in_3d, COORDINATES[:1], ["END"], dark=True)
     assert (in_3d.data[-1].marker.symbol, in_3d.data[-1].marker.color) == ("diamond", DARK.chosen)
+    assert in_3d.data[-1].textfont.color == DARK.background
 
 
 def test_each_image_is_drawn_at_its_own_position() -> None:
@@ -143,6 +150,7 @@ def test_each_image_is_drawn_at_its_own_position() -> None:
     hover = figure.data[-1]
     assert (list(hover.x), list(hover.y)) == ([1.0, 3.0], [-2.0, 2.0])
     assert list(hover.hovertext) == ["&lt;b&gt;one", "two"]
+    assert hover.hoverinfo == "text"
     assert hover.marker.opacity == 0
 
 
@@ -166,3 +174,5 @@ def test_the_similarity_matrix_is_ordered_so_that_similar_labels_are_adjacent() 
     assert figure.layout.dragmode is False  # a hand that slips does not zoom
     assert figure.layout.xaxis.fixedrange is figure.layout.yaxis.fixedrange is True
     assert "%{z:.2f}" in matrix.hovertemplate
+    for font in (figure.layout.font, figure.layout.xaxis.tickfont, figure.layout.yaxis.tickfont):
+        assert font.color == matrix.colorbar.tickfont.color == DARK.text

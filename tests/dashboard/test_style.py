@@ -45,7 +45,7 @@ def test_labels_are_escaped_in_figures_and_markdown() -> None:
     assert badge("[a] *b*") == r"[a] \*b\*"
 
 
-def test_row_names_start_at_the_top() -> None:
+def test_row_names_start_at_the_top_and_have_room() -> None:
     figure = go.Figure()
     name_rows(figure, ["b", "a", "b"], dark=True)
     axis = figure.layout.yaxis
@@ -53,3 +53,6 @@ def test_row_names_start_at_the_top() -> None:
     assert list(axis.tickvals) == [0, 1, 2]
     assert axis.autorange == "reversed"
     assert axis.tickfont.color == DARK.text
+    assert axis.automargin is True  # long names are not cut off
+    assert axis.showgrid is False
+    assert axis.fixedrange is True  # a hand that slips does not zoom

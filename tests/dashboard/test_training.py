@@ -26,6 +26,8 @@ def test_learning_curves_draw_their_metrics() -> None:
     assert len({line.line.dash for line in figure.data}) == 3  # distinguishable without colours
     assert figure.layout.xaxis.title.text == "epoch"
     assert figure.layout.yaxis.title.text == "% on the validation split"
+    assert figure.layout.legend.orientation == "h"
+    assert 1.1 <= figure.layout.legend.y <= 1.2  # above the curves
 
 
 @pytest.mark.parametrize(("epochs", "apart"), [(1, 1), (19, 1), (20, 2), (100, 10)])
@@ -55,12 +57,18 @@ def test_average_precisions_are_sorted_with_their_names() -> None:
         "cat: AP 60.0 %, 7 images in the split, 0 in training",
         "ant: AP 30.4 %, 5 images in the split, 50 in training",
     ]
+    assert bar.hoverinfo == "text"
+    assert bar.cliponaxis is False  # a bar's number may stand beyond the axis
+    assert (bar.textposition, bar.textfont.color) == ("outside", LIGHT.text)
     assert bar.marker.color == LIGHT.kept
+    assert figure.layout.xaxis.visible is False  # every bar has its number
     low, high = figure.layout.xaxis.range
     assert low == 0
     assert 104 < high < 120
     fewer = training.average_precisions({**report, "AP": {"ant": 1.0, "cat": 2.0}}, {}, dark=False)
     assert 20 <= figure.layout.height - fewer.layout.height <= 40  # one row more
+    margin = figure.layout.margin
+    assert 20 <= (figure.layout.height - margin.t - margin.b) / 3 <= 40  # pixels of a row
 
 
 def test_the_reliability_curve_has_predictions_as_x_and_observations_as_y() -> None:
@@ -74,6 +82,7 @@ def test_the_reliability_curve_has_predictions_as_x_and_observations_as_y() -> N
     assert list(diagonal.x) == list(diagonal.y) == [0, 100]
     assert diagonal.line.dash == "dash"
     assert (diagonal.mode, curve.mode) == ("lines", "lines+markers")
+    assert (diagonal.hoverinfo, curve.hoverinfo) == ("skip", "text")
     assert list(curve.x) == [4.0, 95.0]
     assert list(curve.y) == [2.0, 70.0]
     assert list(curve.hovertext) == [
@@ -87,5 +96,18 @@ def test_the_reliability_curve_has_predictions_as_x_and_observations_as_y() -> N
     for axis in (figure.layout.xaxis, figure.layout.yaxis):
         assert axis.range[0] == 0
         assert 100 < axis.range[1] < 110
-        assert axis.fixedrange is True  # a hand that slips does not zoom
-    assert figure.layout.dragmode is False
+
+
+def test_all_figures_of_a_training_have_room_for_their_texts_and_do_not_zoom() -> None:
+    record = {"epoch": 1, "val_mAP": 50.0, "val_OF1": 40.0, "val_exact_match": 10.0}
+    for figure in (
+        training.learning_curves([record], dark=True),
+        training.average_precisions({"AP": {"ant": 30.0}, "positives": {"ant": 5}}, {}, dark=True),
+        training.reliability({"bins": []}, dark=True),
+    ):
+        for axis in (figure.layout.xaxis, figure.layout.yaxis):
+            assert axis.automargin is True
+            assert axis.fixedrange is True  # a hand that slips does not zoom
+            assert axis.tickfont.color == DARK.text
+        assert figure.layout.dragmode is False
+        assert figure.layout.font.color == figure.layout.legend.font.color == DARK.text

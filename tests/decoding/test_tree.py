@@ -190,6 +190,15 @@ def test_points_have_positions_texts_and_colours_by_kind() -> None:
     assert [scatter.marker.symbol for scatter in by_kind.values()] == ["circle", "square", "x-thin"]
     assert list(dropped.marker.line.color) == [LIGHT.faint] * 4  # a thin cross is its outline
     assert kept.marker.line.color == finished.marker.line.color == LIGHT.background
+    assert list(kept.textfont.color) == [LIGHT.text] * 4
+    assert list(finished.textfont.color) == [LIGHT.text] * 3
+    assert list(dropped.textfont.color) == [LIGHT.faint] * 4
+    for scatter in by_kind.values():
+        assert (scatter.mode, scatter.textposition, scatter.hoverinfo) == ("markers+text", "top center", "text")
+        assert scatter.cliponaxis is False  # the texts of the first and last step may stand beyond the axes
+        # A click on a point selects it; the others don't fade.
+        assert scatter.selected.marker.opacity == scatter.unselected.marker.opacity == 1
+        assert scatter.unselected.textfont.color == LIGHT.text
     assert finished.hovertext[0] == (
         "<b>START → bee → ant → END</b><br>finished path; the whole path 27% (log -1.31)<br>"
         "this choice given the path before it 90%"
@@ -217,6 +226,7 @@ def test_edges_join_consecutive_choices_and_widen_with_probability() -> None:
             xs, ys = lines.x[start:end], lines.y[start:end]
             assert list(xs) == sorted(xs)
             assert ys[len(ys) // 2] == (ys[0] + ys[-1]) / 2  # halfway it has changed half of its row
+            assert (lines.hoverinfo, lines.showlegend) == ("skip", False)
             found[xs[0], ys[0], xs[-1], ys[-1]] = (lines.line.color, lines.line.width, lines.line.dash, lines.opacity)
     assert found == {
         (0, 0, 1, 0): (LIGHT.chosen, 3.5, "solid", 1),
@@ -242,15 +252,18 @@ def test_axes_cover_the_tree_and_the_legend_names_every_kind() -> None:
     assert -1 < left < 0 < 3 < right < 4
     assert figure.layout.dragmode is False  # a hand that slips does not zoom
     assert figure.layout.xaxis.fixedrange is figure.layout.yaxis.fixedrange is True
-    assert figure.layout.legend.itemclick is figure.layout.legend.itemdoubleclick is False
+    legend = figure.layout.legend
+    assert legend.itemclick is legend.itemdoubleclick is False
+    assert (legend.orientation, legend.x, legend.y, legend.yanchor) == ("h", 0, 1, "bottom")  # above the tree
     bottom, top = figure.layout.yaxis.range  # row 0 is on top
     assert -1 < top < 0 < 6 < bottom < 7
-    legend = [
+    assert figure.layout.yaxis.visible is False
+    entries = [
         (entry.name, entry.marker.symbol, entry.marker.color, entry.line.color)
         for entry in figure.data
         if entry.name is not None
     ]
-    assert legend == [
+    assert entries == [
         (tree.KEPT, "circle", LIGHT.kept, None),
         (tree.FINISHED, "square", LIGHT.finished, None),
         (tree.DROPPED, "x-thin", LIGHT.faint, None),
@@ -258,3 +271,6 @@ def test_axes_cover_the_tree_and_the_legend_names_every_kind() -> None:
     ]
     larger = tree.figure(small(), 0, dark=False, min_prob=0.0)  # one leaf more
     assert 20 <= larger.layout.height - figure.layout.height <= 60
+    margin = figure.layout.margin
+    assert 30 <= (figure.layout.height - margin.t - margin.b) / (bottom - top) <= 60  # pixels between two leaves
+    assert 30 <= margin.t <= 60  # room for the legend

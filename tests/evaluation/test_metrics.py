@@ -299,7 +299,7 @@ def test_calibration_by_hand() -> None:
     assert calibration(truth, probs)["bins"][5] == {"from": 50, "pairs": 1, "predicted": 50, "observed": 100}
 
 
-@pytest.mark.parametrize("bins", [4, 20, 30])
+@pytest.mark.parametrize("bins", [4, 9, 19, 20, 30])
 def test_calibration_in_other_bins_starts_the_likely_pairs_at_ten_percent(bins: int) -> None:
     rng = np.random.default_rng(bins)
     probs = rng.random((300, 2))
@@ -310,7 +310,7 @@ def test_calibration_in_other_bins_starts_the_likely_pairs_at_ten_percent(bins: 
         inside = (probs >= number / bins) & (probs < (number + 1) / bins)
         gap = abs(probs[inside].sum() - truth[inside].sum())
         gaps += gap
-        if number >= bins // 10:  # of 4 bins the first one holds 10 %: it counts, too
+        if 10 * (number + 1) > bins:  # the bin ends above 10 %: of 4 or 9 bins the first one counts, too
             gaps_likely, pairs_likely = gaps_likely + gap, pairs_likely + inside.sum()
     assert len(found["bins"]) == bins
     assert found["bins"][-1]["from"] == pytest.approx(100 * (bins - 1) / bins)

@@ -119,16 +119,20 @@ def test_insertion_is_the_area_under_the_probability_while_a_blurred_image_comes
     assert curves(monkeypatch, left_half(1.0), -left, step=1)[1] == pytest.approx(expected, abs=1e-3)
 
 
-def test_the_blur_of_insertion_is_a_gaussian_both_ways(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A point of light in the middle: what is left in its pixel, and around it, after no pixel has come back."""
+@pytest.mark.parametrize(("side", "reach"), [(40, 5), (72, 9)])
+def test_the_blur_of_insertion_is_a_gaussian_both_ways(side: int, reach: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A point of light in the middle: what is left in its pixel, and around it, after no pixel has come back.
+
+    The kernel reaches an eighth of the side in each direction.
+    """
     seen: list[Tensor] = []
 
     def keep(model: object, images: Tensor) -> tuple[Tensor, None]:
         seen.append(images)
         return images, None
 
-    image = torch.zeros(3, SIDE, SIDE)
-    image[:, 20, 20] = 1
+    image, middle = torch.zeros(3, side, side), side // 2
+    image[:, middle, middle] = 1
     monkeypatch.setattr(perturbations, "step_scores", lambda *_: lambda maps: maps.flatten(1).sum(dim=1))
     monkeypatch.setattr(perturbations, "encode", keep)
     deletion_insertion_auc(None, image, (0,), 0, image[0].numpy())  # type: ignore[arg-type]
@@ -137,13 +141,14 @@ def test_the_blur_of_insertion_is_a_gaussian_both_ways(monkeypatch: pytest.Monke
     assert (deleted[0] == image).all()
     assert (deleted[-1] == 0).all()
     assert (inserted[-1] == image).all()
-    distances = np.arange(-5, 6)  # a kernel of 11: an eighth of the side, and one more
-    profile = np.exp(-(distances**2) / (2 * (SIDE / 45) ** 2))
+    distances = np.arange(-reach, reach + 1)
+    profile = np.exp(-(distances**2) / (2 * (side / 45) ** 2))
     profile /= profile.sum()
-    expected = np.zeros((SIDE, SIDE))
-    expected[15:26, 15:26] = np.outer(profile, profile)
+    expected = np.zeros((side, side))
+    inside = slice(middle - reach, middle + reach + 1)
+    expected[inside, inside] = np.outer(profile, profile)
     np.testing.assert_allclose(inserted[0, 1].numpy(), expected, atol=1e-6)
-    assert (inserted[0, 1, 20, 14:27].numpy() > 0).tolist() == [False, *[True] * 11, False]
+    assert np.flatnonzero(inserted[0, 1, middle].numpy()).tolist() == list(range(side))[inside]
 
 
 def test_deleting_the_right_pixels_costs_the_label_and_inserting_them_saves_it(

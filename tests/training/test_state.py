@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,7 @@ from cnnrnn.training.config import TrainConfig, TrainingError
 from cnnrnn.training.distributed import ALONE
 from cnnrnn.training.initialize import new_checkpoint
 from cnnrnn.training.loop import train
-from cnnrnn.training.state import Run
+from cnnrnn.training.state import Run, run_identity
 
 
 @pytest.mark.parametrize(
@@ -78,6 +80,55 @@ def test_a_run_that_cannot_be_resumed_is_an_error(scenes_root: Path, tmp_path: P
         resume(TrainConfig(epochs=1))
 
 
+class Trap:
+    """Unpickling it leaves a mark."""
+
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
+    def __reduce__(self) -> tuple:
+        return Path.touch, (self.mark,)
+
+
+def test_code_in_a_state_file_is_refused_and_does_not_run(small_split: Split, tmp_path: Path) -> None:
+    out, mark = tmp_path / "run", tmp_path / "ran"
+    out.mkdir()
+    torch.save({"run": Trap(mark)}, out / "state.pt")
+    with pytest.raises(TrainingError, match=r"state\.pt is damaged \(UnpicklingError\); start without --resume"):
+        train(
+            untrained(small_split), small_split, small_split, TrainConfig(), out, tmp_path, Quiet(), resume=True
+        )  # fmt: skip
+    assert not mark.exists()
+
+
+def test_a_run_is_identified_by_its_model_settings_labels_and_images(small_split: Split) -> None:
+    split, val = replace(small_split, samples=small_split.samples[:2]), small(small_split, 1)
+    checkpoint = untrained(split, activation="relu")
+    digests = []
+    for samples in (split.samples, val.samples):
+        lines = "".join(json.dumps([sample.image.name, sorted(sample.labels)]) for sample in samples)
+        digests.append(f"{len(samples)} ({hashlib.sha256(lines.encode()).hexdigest()[:8]})")
+    config = TrainConfig(auxiliary=0.5)
+    assert run_identity(checkpoint, split, val, config) == {
+        **asdict(config),
+        "head": "CNNRNN",
+        "num_labels": len(split.labels),
+        "embedding_dim": 8,
+        "hidden_dim": 8,
+        "activation": "relu",
+        "cell": "lstm",
+        "spatial": False,
+        "dropout": 0.0,
+        "auxiliary": False,
+        "auxiliary weight": 0.5,
+        "backbone": "test_byobnet",
+        "image_size": 64,
+        "labels": list(checkpoint.vocabulary.labels),
+        "training images": digests[0],
+        "validation images": digests[1],
+    }
+
+
 def test_a_run_is_resumed_only_with_the_same_settings_labels_and_images(small_split: Split, tmp_path: Path) -> None:
     config = TrainConfig(epochs=1, views=1)
 
@@ -125,17 +176,17 @@ def test_a_run_is_resumed_only_with_the_same_settings_labels_and_images(small_sp
     )
     assert resume(split=mixed_up).history == first.history  # a set has no order
     for checkpoint, key in (
-        (untrained(small_split, activation="relu"), "activation: tanh → relu"),
-        (untrained(small_split, "sigmoid"), "head: CNNRNN → SigmoidClassifier"),
+        (untrained(small_split, activation="relu"), r"activation: tanh → relu\)"),
+        (untrained(small_split, "sigmoid"), r"head: CNNRNN → SigmoidClassifier\)"),
         (
             new_checkpoint(
                 small_split, "test_byobnet", 32, False, 0, torch.device("cpu"), embedding_dim=8, hidden_dim=8
             ),
-            "image_size",
+            r"image_size: 64 → 32\)",
         ),
-        (untrained(replace(small_split, labels=(*small_split.labels, "more"))), "labels: "),
+        (untrained(replace(small_split, labels=(*small_split.labels, "more"))), "num_labels: 6 → 7; labels: "),
     ):
-        with pytest.raises(TrainingError, match=key):
+        with pytest.raises(TrainingError, match=rf"\({key}"):
             resume(checkpoint=checkpoint, split=replace(small_split, labels=checkpoint.vocabulary.labels))
 
 
