@@ -49,7 +49,7 @@ TARGETS = (
 TESTS = {
     "cnnrnn/training/*": (
         "training/test_features.py training/test_interrupt.py training/test_loop.py training/test_losses.py "
-        "training/test_optim.py training/test_state.py"
+        "training/test_optim.py training/test_state.py test_checkpoint.py"
     ),
     "cnnrnn/attribution/*": "attribution/*",
     "cnnrnn/evaluation/map*": "evaluation/test_maps.py evaluation/test_map_*.py cli/test_evaluate_maps.py",
