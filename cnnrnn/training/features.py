@@ -126,7 +126,7 @@ class Cached:
         # With nothing left to train, and no spatial model, the pooled vector is stored instead of the feature map.
         self.pooled = not trained_layers and not model.config.spatial
         mirrored = v2.Compose([v2.RandomHorizontalFlip(1.0), backbone.preprocess])
-        transforms = [backbone.preprocess, mirrored, *[augmentation(backbone)] * (views - 2)][:views]
+        transforms = [backbone.preprocess, mirrored, *[augmentation(backbone)] * (views - 2)]
         train_split, val_split = splits
         wanted = [
             *((train_split, view, transforms[view]) for view in range(views)),
