@@ -278,7 +278,7 @@ def test_the_default_explanation_is_cam_of_the_log_odds(
             torch.testing.assert_close(found.maps, expected.maps)
             results.append(found.maps.flatten().tolist())
     assert len({str(values) for values in results}) == 4
-    assert state.MapSettings() == state.MapSettings("cam", "log-odds", 0.65, 0.0)
+    assert state.MapSettings() == state.MapSettings("cam", "log-odds", 0.7, 0.0, False)
 
 
 def pixels(data: bytes) -> np.ndarray:
@@ -298,7 +298,7 @@ def test_an_overlay_uses_the_given_opacity_floor_and_scale() -> None:
         found = pixels(state.render_overlay(image, values, scale, state.MapSettings(opacity=opacity, floor=floor)))
         errors = np.abs(expected - found).mean(axis=(1, 2, 3))
         assert errors.argmin() == index  # a JPEG is nearly the same, and no other is as near
-        assert errors[index] < 2
+        assert errors[index] < 3  # the contour has sharp edges
 
 
 def test_overlays_of_a_path_are_in_step_order_each_on_its_own_scale_or_all_on_one(
