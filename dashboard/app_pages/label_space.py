@@ -31,7 +31,7 @@ def page() -> None:
         return
     image = controls.image()
     _map(name, checkpoint, image)
-    _neighbours(name, checkpoint)
+    _neighbors(name, checkpoint)
     _similarity(checkpoint)
 
 
@@ -65,7 +65,7 @@ def _map(name: str, checkpoint: Checkpoint, image: state.InputImage) -> None:
         st.metric(
             "Trustworthiness",
             "–" if trust is None else f"{trust:.2f}",
-            help="How far neighbours in the map are also neighbours in the label space. 1 is perfect.",
+            help="How far neighbors in the map are also neighbors in the label space. 1 is perfect.",
         )
     st.caption(
         f"Larger dots have more training images. Lines join each label with {lines}. The squares are x₁ … x_T of the "
@@ -161,8 +161,8 @@ def _others() -> list[state.InputImage]:
     return images
 
 
-def _neighbours(name: str, checkpoint: Checkpoint) -> None:
-    st.subheader("Nearest neighbours")
+def _neighbors(name: str, checkpoint: Checkpoint) -> None:
+    st.subheader("Nearest neighbors")
     if agreement := state.results(name)["label_space"]:
         st.markdown(
             f"**{agreement['labels']:.0f} %** of the {agreement['k']} nearest labels by angle belong to the label's "
@@ -183,7 +183,7 @@ def _neighbours(name: str, checkpoint: Checkpoint) -> None:
         }
     )
     st.dataframe(table, hide_index=True)
-    st.download_button("Neighbours as CSV", spreadsheet(table), "neighbours.csv", "text/csv")
+    st.download_button("Neighbors as CSV", spreadsheet(table), "neighbors.csv", "text/csv")
 
 
 def _similarity(checkpoint: Checkpoint) -> None:

@@ -32,7 +32,7 @@ def figure(
     dark: bool,
     groups: Sequence[str] = (),
 ) -> go.Figure:
-    """The labels at coordinates (label, 2 or 3), larger the more training images they have; edges join neighbours.
+    """The labels at coordinates (label, 2 or 3), larger the more training images they have; edges join neighbors.
 
     With the `groups` of the labels, each group has a color, a shape and an entry in the legend.
     """

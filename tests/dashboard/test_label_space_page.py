@@ -58,7 +58,7 @@ def test_stored_projections_can_be_chosen(app: AppTest) -> None:
     assert "n\\_neighbors" in app.caption[0].value
 
 
-def test_nearest_neighbours_are_those_of_the_label_embedding(page: AppTest) -> None:
+def test_nearest_neighbors_are_those_of_the_label_embedding(page: AppTest) -> None:
     checkpoint = Checkpoint.load(state.CHECKPOINTS / "voc")
     labels = checkpoint.vocabulary.labels
     table = next(frame.value for frame in page.dataframe if "by angle (cosine)" in frame.value).set_index("label")
