@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import joblib
 import numpy as np
 import pytest
 import torch
@@ -28,6 +29,10 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 # What engines translate is kept; not in the home of whoever runs the tests.
 _CACHE = tempfile.TemporaryDirectory()
 os.environ["XDG_CACHE_HOME"] = _CACHE.name
+
+# scikit-learn counts the physical cores once, by a child process. It does so here, before DataLoader's handler of
+# SIGCHLD exists: pytest has crashed where that child ended (see addopts in pyproject.toml).
+joblib.cpu_count(only_physical_cores=True)
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED_DATA = ROOT.parent / "shared" / "data"
