@@ -8,12 +8,12 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+from helpers import is_healthy
 from playwright.sync_api import Locator, Page, expect
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -51,7 +51,7 @@ def serve(script: str | Path, **environment: str) -> Iterator[Server]:
         )
         server = Server(address, started, process.pid, Path(output.name))
         try:
-            while not _healthy(address):
+            while not is_healthy(address):
                 assert process.poll() is None, server.log()
                 assert time.perf_counter() - started < 60, server.log()
                 time.sleep(0.05)
@@ -59,14 +59,6 @@ def serve(script: str | Path, **environment: str) -> Iterator[Server]:
         finally:
             process.terminate()
             process.wait(timeout=30)
-
-
-def _healthy(address: str) -> bool:
-    try:
-        with urllib.request.urlopen(f"{address}/_stcore/health", timeout=30) as health:
-            return health.status == 200
-    except OSError:
-        return False
 
 
 def settle(page: Page) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
 
 COMMAND = [sys.executable, "-m", "cnnrnn"]
@@ -23,6 +24,15 @@ def run_command(*arguments: object) -> subprocess.CompletedProcess[str]:
     )
     assert "Traceback" not in done.stderr
     return done
+
+
+def is_healthy(address: str) -> bool:
+    """Whether a dashboard answers at `address`, such as http://localhost:8501, that it is ready."""
+    try:
+        with urllib.request.urlopen(f"{address}/_stcore/health", timeout=30) as health:
+            return health.status == 200 and health.read() == b"ok"
+    except OSError:
+        return False
 
 
 class ExtraMemory:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -13,7 +14,9 @@ from torch import Tensor, nn
 from cnnrnn.checkpoint import Checkpoint
 from cnnrnn.data import Split
 from cnnrnn.data.images import open_image
+from cnnrnn.training.config import TrainConfig
 from cnnrnn.training.initialize import new_checkpoint
+from cnnrnn.training.loop import train
 from cnnrnn.training.state import Run
 
 
@@ -32,6 +35,14 @@ def untrained(split: Split, head: str = "cnn-rnn", **settings: Any) -> Checkpoin
     """Without dropout, so that a loss can be computed again."""
     sizes = {"embedding_dim": 8, "hidden_dim": 8} if head == "cnn-rnn" else {}
     return new_checkpoint(split, "test_byobnet", 64, False, 0, torch.device("cpu"), head, **sizes, **settings)
+
+
+def train_small(
+    split: Split, config: TrainConfig, folder: Path, watcher: Quiet | None = None, resume: bool = False
+) -> Run:
+    """Train an untrained checkpoint on a split, which also validates, into `folder`/run."""
+    watcher = watcher or RecordingWatcher()
+    return train(untrained(split), split, split, config, folder / "run", folder / "features", watcher, resume)
 
 
 def features(checkpoint: Checkpoint, split: Split) -> Tensor:

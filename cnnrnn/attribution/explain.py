@@ -130,13 +130,15 @@ class Explanation:
     @property
     def strengths(self) -> list[float]:
         """The peak of every step as a fraction of the path's highest: 0 to 1."""
-        highest = max(self.peaks)
-        return [peak / highest if highest > 0 else 0.0 for peak in self.peaks]
+        peaks = self.peaks
+        highest = max(peaks)
+        return [peak / highest if highest > 0 else 0.0 for peak in peaks]
 
     def scales(self, common: bool = False) -> list[float]:
         """The value at which each step's map is drawn at full strength: its own peak, so that each map can be seen, or
         the path's highest for all steps if they have a `common` scale. 0 where no evidence is positive."""
-        return [max(self.peaks)] * len(self.peaks) if common else self.peaks
+        peaks = self.peaks
+        return [max(peaks)] * len(peaks) if common else peaks
 
 
 def explain(

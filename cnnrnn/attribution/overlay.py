@@ -43,10 +43,8 @@ def _with_contour(image: Image.Image, inside: np.ndarray) -> Image.Image:
         return image
     width = max(1, round(max(image.size) / 300))  # pixels
     region = Image.fromarray(255 * inside.astype(np.uint8))
-    grown, shrunk = (
-        region.filter(ImageFilter.MaxFilter(2 * width + 1)),
-        region.filter(ImageFilter.MinFilter(2 * width + 1)),
-    )
+    grown = region.filter(ImageFilter.MaxFilter(2 * width + 1))
+    shrunk = region.filter(ImageFilter.MinFilter(2 * width + 1))
     pixels = np.array(image)  # (height, width, 3)
     pixels[(np.asarray(grown) > 0) & ~inside] //= 4
     pixels[inside & (np.asarray(shrunk) == 0)] = 255

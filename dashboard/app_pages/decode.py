@@ -288,13 +288,13 @@ def _steps(
     dark: bool,
 ) -> None:
     st.subheader("Decoding steps")
+    strengths = explanation.strengths
     per_row = min(max(len(overlays), 3), 4)
     for start in range(0, len(overlays), per_row):
         for step, column in enumerate(st.columns(per_row), start=start):
             if step < len(overlays):
                 with column:
-                    strength = explanation.strengths[step]
-                    _step(trace, path, step, overlays[step], strength, contributions[step], dark)
+                    _step(trace, path, step, overlays[step], strengths[step], contributions[step], dark)
     st.caption(
         f"The maps ({explanation.method}) show {markdown(meaning)} The bars show the step's distribution given the "
         "labels before it (✓ its choice). The prefix contribution is what the labels before it add to the log-odds of "

@@ -8,16 +8,16 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
+from helpers import is_healthy
 
 
 @contextmanager
 def started(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], int]]:
-    """The command in a process group of its own, and the port on which its server has said that it is healthy."""
+    """The command in a process group of its own, and the port on which its server answers that it is healthy."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -27,7 +27,7 @@ def started(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], int]]:
     )
     try:
         deadline = time.monotonic() + 120
-        while not answers(port):
+        while not is_healthy(f"http://127.0.0.1:{port}"):
             assert process.poll() is None, process.communicate()[0]
             assert time.monotonic() < deadline
             time.sleep(0.05)
@@ -35,14 +35,6 @@ def started(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], int]]:
     finally:
         process.terminate()
         process.communicate(timeout=60)
-
-
-def answers(port: int) -> bool:
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/_stcore/health", timeout=30) as health:
-            return health.read() == b"ok"
-    except OSError:
-        return False
 
 
 @pytest.mark.parametrize("send", [os.killpg, os.kill])  # Ctrl-C in a terminal is for the group, `kill` for the process
@@ -55,7 +47,7 @@ def test_the_server_is_healthy_and_ends_with_the_command(
         output = process.communicate(timeout=60)[0]  # to the end of the file, which the server holds open, too
         assert process.returncode == code, output
         assert "Traceback" not in output
-        assert not answers(port)
+        assert not is_healthy(f"http://127.0.0.1:{port}")
 
 
 def test_streamlits_own_options_and_exit_code_are_passed_on() -> None:

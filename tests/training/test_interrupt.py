@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import torch
 from helpers import Quiet
-from training_helpers import RecordingOptimizer, RecordingWatcher, fresh, small, untrained
+from training_helpers import RecordingOptimizer, RecordingWatcher, fresh, small, train_small, untrained
 
 from cnnrnn.checkpoint import Checkpoint
 from cnnrnn.data import Split, load_split
@@ -60,30 +60,14 @@ def test_ctrl_c_stops_after_the_step_and_a_second_one_immediately(
     config = TrainConfig(epochs=9, batch_size=8, optimizer="recorder", views=1)
     for times, steps in ((1, 5), (2, 4)):
         Pressing.times = times
-        run = train(
-            untrained(small_split),
-            small_split,
-            small_split,
-            config,
-            tmp_path / "run",
-            tmp_path / "features",
-            Pressing(),
-        )
+        run = train_small(small_split, config, tmp_path, Pressing())
         assert run.interrupted
         assert len(run.history) == 1
         assert len(recorders[-1].gradients) == steps
         assert signal.getsignal(signal.SIGINT) is ctrl_c
         results = json.loads((tmp_path / "run" / "last" / "metrics.json").read_text())
         assert results == {"history": run.history}
-    run = train(
-        untrained(small_split),
-        small_split,
-        small_split,
-        replace(config, epochs=1),
-        tmp_path / "run",
-        tmp_path / "features",
-        RecordingWatcher(),
-    )
+    run = train_small(small_split, replace(config, epochs=1), tmp_path)
     assert not run.interrupted
     assert signal.getsignal(signal.SIGINT) is ctrl_c
 

@@ -13,7 +13,17 @@ import pytest
 import torch
 from helpers import Quiet
 from torch import Tensor, nn
-from training_helpers import Fit, RecordingOptimizer, RecordingWatcher, features, fresh, small, truth, untrained
+from training_helpers import (
+    Fit,
+    RecordingOptimizer,
+    RecordingWatcher,
+    features,
+    fresh,
+    small,
+    train_small,
+    truth,
+    untrained,
+)
 
 import cnnrnn
 from cnnrnn.checkpoint import Checkpoint, CheckpointError, read_results
@@ -568,13 +578,5 @@ def test_half_written_files_of_a_killed_run_are_removed(
         path.parent.mkdir()
         path.write_text("half")
     config = TrainConfig(epochs=1, views=1, optimizer="recorder")
-    train(
-        untrained(small_split),
-        small_split,
-        small_split,
-        config,
-        tmp_path / "run",
-        tmp_path / "features",
-        RecordingWatcher(),
-    )
+    train_small(small_split, config, tmp_path)
     assert not any(path.exists() for path in left)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 from helpers import Quiet
-from training_helpers import RecordingOptimizer, RecordingWatcher, fresh, small, untrained
+from training_helpers import RecordingOptimizer, RecordingWatcher, fresh, small, train_small, untrained
 
 from cnnrnn.checkpoint import Checkpoint
 from cnnrnn.data import Split, load_split
@@ -143,15 +143,7 @@ def test_a_run_is_resumed_only_with_the_same_settings_labels_and_images(small_sp
             checkpoint, split, val, config, tmp_path / "run", tmp_path / "features", RecordingWatcher(), resume=True
         )
 
-    first = train(
-        untrained(small_split),
-        small_split,
-        small_split,
-        config,
-        tmp_path / "run",
-        tmp_path / "features",
-        RecordingWatcher(),
-    )
+    first = train_small(small_split, config, tmp_path)
     assert resume().history == first.history  # nothing is left to do
     other_values: dict[str, Any] = {
         "epochs": 2, "batch_size": 7, "lr": 1.0, "backbone_lr": 1.0, "trained_layers": 1, "views": 2,
@@ -192,41 +184,15 @@ def test_a_run_is_resumed_only_with_the_same_settings_labels_and_images(small_sp
 
 def test_an_older_run_without_a_setting_resumes_with_its_default(small_split: Split, tmp_path: Path) -> None:
     config, state = TrainConfig(epochs=1, views=1), tmp_path / "run" / "state.pt"
-    train(
-        untrained(small_split),
-        small_split,
-        small_split,
-        config,
-        tmp_path / "run",
-        tmp_path / "features",
-        RecordingWatcher(),
-    )
+    train_small(small_split, config, tmp_path)
     older = torch.load(state, weights_only=True)
     assert len(older["history"]) == 1
     del older["run"]["mixup"], older["run"]["auxiliary weight"]
     torch.save(older, state)
-    run = train(
-        untrained(small_split),
-        small_split,
-        small_split,
-        config,
-        tmp_path / "run",
-        tmp_path / "features",
-        RecordingWatcher(),
-        resume=True,
-    )
+    run = train_small(small_split, config, tmp_path, resume=True)
     assert len(run.history) == 1
     with pytest.raises(TrainingError, match=r"mixup: 0\.0 → 0\.4"):
-        train(
-            untrained(small_split),
-            small_split,
-            small_split,
-            replace(config, mixup=0.4),
-            tmp_path / "run",
-            tmp_path,
-            RecordingWatcher(),
-            resume=True,
-        )
+        train_small(small_split, replace(config, mixup=0.4), tmp_path, resume=True)
 
 
 def test_a_new_run_in_an_old_folder_starts_anew(
@@ -235,9 +201,7 @@ def test_a_new_run_in_an_old_folder_starts_anew(
     config = TrainConfig(epochs=2, views=1, optimizer="recorder")
     for _ in range(2):
         watcher = RecordingWatcher()
-        run = train(
-            untrained(small_split), small_split, small_split, config, tmp_path / "run", tmp_path / "features", watcher
-        )
+        run = train_small(small_split, config, tmp_path, watcher)
         assert [record["epoch"] for record in run.history] == [1, 2]
         assert len(watcher.records) == 2
 
