@@ -14,8 +14,8 @@ def read_groups(path: Path, labels: Sequence[str]) -> dict[str, str]:
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file)
-            if missing := {"label", "group"} - set(reader.fieldnames or ()):
-                raise DataError(f"{path}: the first line must name the columns label and group; {missing} is missing")
+            if not {"label", "group"} <= set(reader.fieldnames or ()):
+                raise DataError(f"{path}: the first line must name the columns label and group")
             groups = _read_rows(path, reader)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"the groups {path} can't be read: {error}") from None
