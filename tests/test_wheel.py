@@ -8,11 +8,10 @@ import socket
 import subprocess
 import sys
 import sysconfig
-import urllib.error
-import urllib.request
 from pathlib import Path
 
 import pytest
+from helpers import is_healthy
 from PIL import Image
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -90,14 +89,10 @@ def test_the_dashboard_starts_and_is_healthy(run) -> None:
         port = free.getsockname()[1]
     process = run("cnnrnn", "dashboard", "--port", port)
     try:
-        answer = ""
-        while process.poll() is None and answer != "ok":
-            try:
-                with urllib.request.urlopen(f"http://127.0.0.1:{port}/_stcore/health", timeout=5) as response:
-                    answer = response.read().decode()
-            except (urllib.error.URLError, ConnectionError):
-                continue
-        assert answer == "ok", process.communicate()[1]
+        healthy = False
+        while process.poll() is None and not healthy:
+            healthy = is_healthy(f"http://127.0.0.1:{port}")
+        assert healthy, process.communicate()[1]
     finally:
         process.terminate()
         process.communicate(timeout=30)
