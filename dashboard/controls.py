@@ -81,27 +81,46 @@ def image() -> state.InputImage:
         f"can choose among the newest {_MAX_UPLOADS}.",
     )
     paste.listen()
-    samples = state.sample_names()
-    if "sample" not in session and "sample" not in st.query_params:
-        # A first visit shows a decoded sample, not an empty page. The widgets of another page have lost their values.
-        last: state.InputImage | None = session.get("last_image")
-        first = last.name if last is not None else samples[0]
-        session.sample = first if first in samples and "image_error" not in session else None
-    with right:
-        sample = st.pills("or a sample", samples, key="sample", bind="query-params", on_change=_forget_error)
-        with st.container(horizontal=True):
-            _camera()
-            _data_set_image()
+    if "sample" not in session:
+        # A first visit shows a decoded sample, not an empty page.
+        linked, titles = st.query_params.get("sample"), list(state.samples())
+        session.sample = linked if linked in titles else titles[0]
+    with right, st.container(horizontal=True):
+        _samples()
+        _camera()
+        _data_set_image()
     _choose_upload()
-    if sample is not None:
-        select_image(state.open_sample(sample), sample)
-    elif "image_error" in session:
-        raise UserError(session.image_error)
-    last = session.get("last_image")
-    if last is None:
-        st.info("Upload an image or choose a sample above, and it is decoded at once.", icon=":material/image:")
-        st.stop()
-    return last
+    if session.sample is not None:
+        select_image(state.open_sample(session.sample), session.sample)
+        st.query_params["sample"] = session.sample
+    else:
+        st.query_params.pop("sample", None)
+        if "image_error" in session:
+            raise UserError(session.image_error)
+    return session.last_image
+
+
+def _samples() -> None:
+    """Thumbnails of the samples, each with a button that selects it."""
+    with st.popover("Samples", icon=":material/photo_library:"):
+        with st.container(horizontal=True):
+            for number, sample in enumerate(state.samples().values()):
+                with st.container(width=state.THUMBNAIL // 2, gap="xsmall"):
+                    st.image(state.sample_thumbnail(sample.title), width="stretch", alt=f"Sample: {sample.title}")
+                    st.button(
+                        sample.title,
+                        key=f"sample_{number}",
+                        help=sample.credit,
+                        width="stretch",
+                        on_click=_select_sample,
+                        args=(sample.title,),
+                    )
+        st.caption("Photographs of COCO whose authors chose CC BY 2.0. No model here was trained on them.")
+
+
+def _select_sample(title: str) -> None:
+    _forget_error()
+    st.session_state.sample = title
 
 
 def select_image(image: state.InputImage, sample: str | None = None) -> None:
@@ -191,8 +210,8 @@ def second_image() -> state.InputImage:
     """Another image to compare with: an upload if there is one, or a sample."""
     left, right = st.columns([3, 2], vertical_alignment="bottom")
     upload = left.file_uploader("Another image", type=IMAGE_TYPES, key="second_upload")
-    samples = state.sample_names()
-    sample = right.pills("or another sample", samples, default=samples[-1], required=True, key="second_sample")
+    titles = list(state.samples())
+    sample = right.selectbox("or another sample", titles, index=len(titles) - 1, key="second_sample")
     if upload is not None:
         return state.read_image(upload.name, upload.getvalue())
     return state.open_sample(str(sample))

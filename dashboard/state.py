@@ -6,18 +6,19 @@ arrays themselves, of which streamlit would hash only a sample. All caches are b
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import io
 import os
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import streamlit as st
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 
 from cnnrnn.attribution.explain import Explanation, explain
 from cnnrnn.attribution.explain import prefix_contribution as compute_prefix_contribution
@@ -35,10 +36,12 @@ from cnnrnn.label_space.projection import Projection
 from cnnrnn.label_space.projection import compute as compute_projection
 from cnnrnn.label_space.projection import read as read_projection
 from cnnrnn.models.sigmoid import SigmoidClassifier
+from cnnrnn.utils.resources import DEFAULT_CHECKPOINT
 
 HERE = Path(__file__).resolve().parent
 CHECKPOINTS = HERE.parent / "checkpoints"
 SAMPLES = HERE / "samples"
+THUMBNAIL = 224  # pixels; twice the width at which a sample is offered
 MAX_SIDE = 1024  # pixels; larger uploads are shown, and explained, at this size
 
 
@@ -65,7 +68,7 @@ class InputImage:
 
 # How streamlit hashes these arguments of a cached function. Arguments that are left to their default are not hashed.
 _HASH_FUNCS: dict[str | type[Any], Callable[[Any], Any]] = {
-    Checkpoint: lambda checkpoint: checkpoint.weights_hash,
+    Checkpoint: lambda checkpoint: f"{checkpoint.weights_hash} {checkpoint.model.config}",  # the config: temperature
     InputImage: lambda image: image.digest,
 }
 
@@ -73,11 +76,39 @@ _HASH_FUNCS: dict[str | type[Any], Callable[[Any], Any]] = {
 def checkpoint_names() -> list[str]:
     """The folders of `checkpoints/`, the embedded default first."""
     names = sorted(path.parent.name for path in CHECKPOINTS.glob(f"*/{CONFIG}"))
-    return sorted(names, key=lambda name: name != "voc")
+    return sorted(names, key=lambda name: name != DEFAULT_CHECKPOINT)
 
 
-def sample_names() -> list[str]:
-    return sorted(path.stem for path in SAMPLES.glob("*.jpg"))
+@dataclass(frozen=True)
+class SamplePhotograph:
+    """A photograph to begin with, from the table of the samples."""
+
+    title: str  # what is seen
+    path: Path
+    labels: tuple[str, ...]
+    credit: str  # its license and source
+
+
+@st.cache_resource(max_entries=1, show_spinner=False)
+def samples() -> dict[str, SamplePhotograph]:
+    """The samples that are offered, by their titles; the table's other rows are only evaluated on."""
+    with (SAMPLES / "labels.csv").open(encoding="utf-8", newline="") as file:
+        return {
+            row["title"]: SamplePhotograph(
+                row["title"],
+                SAMPLES / row["image"],
+                tuple(sorted(row["labels"].split(";"))),
+                f"{row['licence']}, {row['credit']}",
+            )
+            for row in csv.DictReader(file)
+            if row["title"]
+        }
+
+
+@st.cache_resource(max_entries=1, show_spinner=False)
+def sample_split() -> Split:
+    """All photographs of the samples' table, with their labels."""
+    return replace(load_split("table", SAMPLES / "labels.csv", "test"), name="the sample photographs")
 
 
 def load_checkpoint(name: str) -> Checkpoint:
@@ -127,9 +158,18 @@ def _hash(path: str, size: int, modified: int) -> str:
     return file_hash(Path(path))
 
 
-def open_sample(name: str) -> InputImage:
-    """One of `sample_names`."""
-    return read_image(name, (SAMPLES / f"{name}.jpg").read_bytes())
+def open_sample(title: str) -> InputImage:
+    """One of `samples`, with its labels."""
+    sample = samples()[title]
+    return read_image(title, sample.path.read_bytes(), sample.labels)
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def sample_thumbnail(title: str) -> bytes:
+    """A square from the middle of a sample, as a JPEG."""
+    thumbnail = ImageOps.fit(open_sample(title).pixels, (THUMBNAIL, THUMBNAIL))
+    thumbnail.save(file := io.BytesIO(), "JPEG", quality=85)
+    return file.getvalue()
 
 
 def read_image(name: str, data: bytes, truth: tuple[str, ...] | None = None) -> InputImage:
@@ -162,10 +202,10 @@ def open_data_image(sample: Sample) -> InputImage:
     return read_image(sample.image.name, sample.image.read_bytes(), tuple(sorted(sample.labels)))
 
 
-def in_data_root(sample: Sample) -> bool:
-    """Whether the image lies under `data_root`: an uploaded file can name any path."""
-    root = data_root()
-    return root is not None and sample.image.resolve().is_relative_to(root)
+def may_be_shown(sample: Sample) -> bool:
+    """Whether the image lies under `data_root` or is a sample: an uploaded file can name any path."""
+    path, root = sample.image.resolve(), data_root()
+    return path.is_relative_to(SAMPLES.resolve()) or (root is not None and path.is_relative_to(root))
 
 
 @st.cache_data(max_entries=32, show_spinner=False)

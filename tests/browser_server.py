@@ -10,11 +10,18 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
 from helpers import is_healthy
 from playwright.sync_api import Locator, Page, expect
+
+from cnnrnn.checkpoint import Checkpoint
+from cnnrnn.data.images import open_image
+from cnnrnn.inference.predictor import decode_image, encode_image
+from cnnrnn.utils.resources import embedded_checkpoint
+from cnnrnn.utils.style import percent
 
 ROOT = Path(__file__).resolve().parent.parent
 CHROMIUM = Path("/usr/bin/chromium")
@@ -23,6 +30,20 @@ ARGUMENTS = [
     "--disable-sync", "--no-first-run",
 ]  # fmt: skip
 PATIENCE = 60_000  # milliseconds
+CAT = ROOT / "dashboard" / "samples" / "000000196393.jpg"  # the sample "cat and parakeet"
+DOG = ROOT / "dashboard" / "samples" / "000000427034.jpg"  # the sample "dog at a laptop"
+
+
+@cache
+def default_checkpoint() -> Checkpoint:
+    return Checkpoint.load(embedded_checkpoint())
+
+
+def best_path(image: bytes) -> tuple[list[str], str]:
+    """The labels of the best path that the dashboard must find, and its probability as the page displays it."""
+    checkpoint = default_checkpoint()
+    trace = decode_image(checkpoint, encode_image(checkpoint, open_image(image, 1024))[1], 8)
+    return trace.names(trace.paths[0].tokens), percent(trace.paths[0].prob)
 
 
 class Server(NamedTuple):

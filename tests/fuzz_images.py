@@ -28,7 +28,7 @@ from PIL import Image, PngImagePlugin
 
 from cnnrnn.data.images import ImageError, open_image
 
-PHOTOGRAPH = Path(__file__).resolve().parent.parent / "dashboard" / "samples" / "cat.jpg"
+PHOTOGRAPH = Path(__file__).resolve().parent.parent / "dashboard" / "samples" / "000000196393.jpg"
 SECONDS = 2.0  # that opening may take, of the processor
 MEGABYTES = 500  # that it may take beside what the program takes anyway
 PATIENCE = 20  # seconds without an answer: it hangs

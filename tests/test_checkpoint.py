@@ -48,19 +48,16 @@ def test_a_saved_checkpoint_loads_with_the_same_predictions(loaded: Checkpoint, 
 
 
 # Version 1 called spatial pooling "places".
-SHIPPED = {"voc": "cnn-rnn", "voc-frozen": "cnn-rnn", "voc-sigmoid": "sigmoid"}
-SPATIAL = {"voc": True, "voc-frozen": False, "voc-sigmoid": False}
 NAMES_OF_VERSION_1 = {"over_places": "spatial_pool", "auxiliary_over_places": "auxiliary_pool"}
 
 
-@pytest.mark.parametrize("name", SHIPPED)
-def test_a_checkpoint_of_version_1_has_the_same_tensors_in_version_2(name: str, tmp_path: Path) -> None:
-    shipped = ROOT / "checkpoints" / name
+def test_a_checkpoint_of_version_1_has_the_same_tensors_in_version_2(tmp_path: Path) -> None:
+    shipped = ROOT / "checkpoints" / "voc"
     old = json.loads((shipped / "config.json").read_text())
     weights = (shipped / "model.safetensors").read_bytes()
     stored = safetensors.torch.load(weights)
     assert old["version"] == 1
-    assert "spatial" not in old["model"]
+    assert old["model"]["places"] is True
     assert old["weights_sha256"] == hashlib.sha256(weights).hexdigest()
 
     checkpoint = Checkpoint.load(shipped)
@@ -74,11 +71,17 @@ def test_a_checkpoint_of_version_1_has_the_same_tensors_in_version_2(name: str, 
     checkpoint.save(tmp_path / "again", {}, card="")
     new = json.loads((tmp_path / "again" / "config.json").read_text())
     assert new["version"] == 2
-    assert new["head"] == SHIPPED[name]
+    assert new["head"] == "cnn-rnn"
     assert "places" not in new["model"]
-    assert old["model"].get("places", False) is SPATIAL[name]
-    assert new["model"]["spatial"] is SPATIAL[name]
+    assert new["model"]["spatial"] is True
     assert_same_tensors(Checkpoint.load(tmp_path / "again"), expected)
+
+
+def test_a_config_of_version_1_without_places_is_pooled(folder: Path) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    assert config["model"].pop("spatial") is False
+    edit(folder, version=1, model=config["model"])
+    assert Checkpoint.load(folder).model.config.spatial is False
 
 
 def assert_same_tensors(checkpoint: Checkpoint, expected: dict[str, torch.Tensor]) -> None:

@@ -22,6 +22,7 @@ from cnnrnn.training.state import Run
 CASES: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {  # head, of the model, of TrainConfig
     "cached": ("cnn-rnn", {}, {"views": 3}),
     "maps": ("cnn-rnn", {"spatial": True}, {"backbone_lr": 1e-3, "trained_layers": 2, "mixup": 0.4}),
+    "free order": ("cnn-rnn", {"spatial": True, "order": "free"}, {"mixup": 0.4}),
     "end to end": ("cnn-rnn", {"auxiliary": True}, {"backbone_lr": 1e-3, "auxiliary": 1.0, "mixup": 0.4}),
     "bfloat16": ("cnn-rnn", {}, {"backbone_lr": 1e-3, "precision": "bfloat16"}),
     "sigmoid": ("sigmoid", {}, {"backbone_lr": 1e-3}),

@@ -88,7 +88,7 @@ def class_activation_map(
     with torch.no_grad():
         image = model.project_image(model.image_feature(feature_map.unsqueeze(0)))
         location_logits = model.location_logits(recurrent.unsqueeze(0), image)[0]  # (step, location, L+1)
-        contributions = model.spatial_pool.weights(location_logits) * location_logits
+        contributions = model.spatial_pool.weights(location_logits) * location_logits / model.config.temperature
     with torch.enable_grad():
         logits = contributions.sum(dim=1).requires_grad_(True)  # (step, L+1)
         step_values = target(logits.masked_fill(emitted, -torch.inf), choices)

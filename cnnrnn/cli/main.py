@@ -10,6 +10,8 @@ import warnings
 import typer
 
 from cnnrnn.cli.bench import bench
+from cnnrnn.cli.breakdown import breakdown
+from cnnrnn.cli.calibrate import calibrate
 from cnnrnn.cli.compare import compare
 from cnnrnn.cli.dashboard import dashboard
 from cnnrnn.cli.evaluate import evaluate
@@ -34,9 +36,11 @@ for command, panel in (
     (explain, USE),
     (serve, USE),
     (train, TRAIN),
+    (calibrate, TRAIN),
     (evaluate, TRAIN),
     (evaluate_maps, TRAIN),
     (compare, TRAIN),
+    (breakdown, TRAIN),
     (neighbors, INSPECT),
     (project, INSPECT),
     (bench, INSPECT),

@@ -91,7 +91,8 @@ def train(
     order: Annotated[
         str,
         typer.Option(
-            help="Order of the labels in a sequence: frequent, rare, random, or fixed:FILE, a label a line.",
+            help="Order of the labels in a sequence: frequent, rare, random, fixed:FILE with a label a line, or free, "
+            "the model's own for each image.",
             rich_help_panel=MODEL,
         ),
     ] = "frequent",

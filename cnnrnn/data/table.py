@@ -32,13 +32,16 @@ def load(path: Path, split: str, separator: str = ";", groups: Path | None = Non
 
     `groups` is a file for `read_groups`. `boxes` is an instance annotation of COCO, whose file names are relative to
     the table as well; images that it doesn't name are left out.
+    Without any row of `train`, the table is one to evaluate on, and the labels are those of all its rows.
     Rows whose image is missing, stands in an earlier row, or has a label that no row of `train` has (a model
     can't learn it) are handled and counted in the warnings, with their line numbers.
     """
     rows = list(_rows(path, separator))
-    known = {label for row in rows if row.split == "train" for label in row.labels}
+    trained = [row for row in rows if row.split == "train"]
+    known = {label for row in trained or rows for label in row.labels}
     if not known:
-        raise DataError(f"{path}: no row of the split 'train' has a label")
+        whose = " of the split 'train'" if trained else ""
+        raise DataError(f"{path}: no row{whose} has a label")
     samples: list[Sample] = []
     missing, repeated, unknown = [], [], []
     seen: set[str] = set()

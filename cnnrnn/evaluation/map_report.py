@@ -24,7 +24,8 @@ _COLUMNS = {
 }
 
 LEGEND = (
-    "All metrics are of the steps of the best path whose label is correct. Pointing: how often the maximum of the map "
+    "All metrics are of the steps of the best path whose label is correct, but for the rows of every present label, "
+    "predicted or not, whose map is that of the label as the first step. Pointing: how often the maximum of the map "
     "lies in a box of the step's label, as a mean over the labels. Difficult: the same for steps whose label's boxes "
     "cover less than a quarter of an image that has other labels, too. Swapped: the same with the map of another step "
     "of the path, where a low value is better. Energy: the fraction of the positive evidence inside the boxes. "
@@ -36,10 +37,15 @@ LEGEND = (
 
 
 def table(report: MapsReport) -> tuple[list[str], list[list[str]]]:
-    """Headings, and rows: the baseline (the image's centre), every method, and every target of the default method."""
+    """Headings, and rows: the baseline (the image's centre), every method, every target of the default method, and both
+    for every present label."""
     rows = [["image centre", *_cells(report["baselines"]["centre"])]]
     rows += [[name, *_cells(metrics)] for name, metrics in report["methods"].items()]
     rows += [[f"{report['default']}, {name}", *_cells(metrics)] for name, metrics in report["targets"].items()]
+    if "present" in report:
+        present = report["present"]
+        rows.append(["every present label, image centre", *_cells(present["centre"])])
+        rows.append([f"every present label, {report['default']}", *_cells(present)])
     return ["method", *(heading for heading, _ in _COLUMNS.values())], rows
 
 

@@ -1,6 +1,7 @@
 """Evaluation of attribution maps, by every method, on a data set with boxes.
 
-The true positive steps of the best path are evaluated: the map of each is compared with the boxes of its label.
+The true positive steps of the best path are evaluated: the map of each is compared with the boxes of its label. A
+second protocol, that of published results, evaluates every label that is present, predicted or not.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ from cnnrnn.evaluation.reports import (
     PointingMetrics,
     PrefixMetrics,
     PrefixReport,
+    PresentReport,
 )
 from cnnrnn.inference.predictor import decode_image, encode
 from cnnrnn.models.cnnrnn import CNNRNN
@@ -78,6 +80,11 @@ class DecodedImage:
     def is_exact(self) -> bool:
         """Whether the path has exactly the labels of the image: an exact match."""
         return not self.false_positives and self.boxes.keys() - self.ignored <= set(self.names)
+
+    @property
+    def centre(self) -> tuple[float, float]:
+        """x, y of the middle of the image, in pixels."""
+        return self.size[0] / 2, self.size[1] / 2
 
     @property
     def tolerance(self) -> float:
@@ -121,8 +128,9 @@ def evaluate_maps(
     percentage of the false positive steps whose map points at another label of the image.
 
     ``baselines`` has pointing of the image's centre, ``targets`` the default method for every target, and ``prefix``
-    how much a step's map depends on the labels before it. exact_set is the exact match of the best paths, few is
-    `max_perturbation_images`. `advance` is called after every image.
+    how much a step's map depends on the labels before it. ``present`` has pointing of the default method for every
+    label that is present, predicted or not, by its map as the first step, and of the image's centre. exact_set is the
+    exact match of the best paths, few is `max_perturbation_images`. `advance` is called after every image.
 
     Raises DataError if the split has no boxes, UserError for an unknown method.
     """
@@ -156,6 +164,7 @@ def evaluate_maps(
         "baselines": {"centre": evaluator.centre.pointing()},
         "targets": {name: target.box_metrics() for name, target in evaluator.by_target.items()},
         "prefix": evaluator.prefix.report(),
+        "present": evaluator.present.report(),
         "errors": errors,
     }
 
@@ -167,7 +176,8 @@ class _SplitEvaluator:
         self.checkpoint, self.beam = checkpoint, beam
         self.by_method = {method: MapEvaluator(checkpoint, method) for method in methods}
         self.by_target = {name: MapEvaluator(checkpoint, DEFAULT_METHOD, target) for name, target in TARGETS.items()}
-        self.prefix, self.centre = PrefixEvaluator(checkpoint), StepRecords()
+        self.prefix, self.present = PrefixEvaluator(checkpoint), PresentLabelEvaluator(checkpoint)
+        self.centre = StepRecords()
         self.exact: list[bool] = []  # of each image
         self.single_label: list[tuple[Sample, str]] = []  # images with one label, of which mosaics are made
         self.clock = _Clock()  # of decoding
@@ -181,12 +191,12 @@ class _SplitEvaluator:
         if len(boxes) == 1:
             self.single_label.append((sample, next(iter(boxes))))
         self.exact.append(decoded.is_exact)
-        middle = (decoded.size[0] / 2, decoded.size[1] / 2)
         for step in decoded.true_positives:
-            self.centre.add(decoded, step, pointing=decoded.hits(middle, step))
+            self.centre.add(decoded, step, pointing=decoded.hits(decoded.centre, step))
         for evaluator in (*self.by_method.values(), *self.by_target.values()):
             evaluator.evaluate(decoded)
         self.prefix.evaluate(decoded)
+        self.present.evaluate(decoded)
         if perturb:
             for evaluator in self.by_method.values():
                 evaluator.evaluate_faithfulness(decoded)
@@ -421,6 +431,29 @@ class PrefixEvaluator:
             pairs.setdefault(record["pair"], []).append(record)
         common = sorted(pairs, key=lambda pair: -len(pairs[pair]))[:8]
         return {**means(self.records), "pairs": {pair: means(StepRecords(pairs[pair])) for pair in common}}
+
+
+class PresentLabelEvaluator:
+    """Plays the pointing game for every label that is present, predicted or not, by the default method.
+
+    The map is that of the label as the first step, so it doesn't depend on what the model predicts.
+    """
+
+    def __init__(self, checkpoint: Checkpoint) -> None:
+        self.checkpoint, self.records, self.centre = checkpoint, StepRecords(), StepRecords()
+
+    def evaluate(self, decoded: DecodedImage) -> None:
+        labels = self.checkpoint.vocabulary.labels
+        for label, name in enumerate(labels):
+            if name not in decoded.boxes:
+                continue
+            alone = replace(decoded, tokens=(label,), names=(name,))
+            values = explain(self.checkpoint.rnn, decoded.feature_map, alone.tokens).maps[0].cpu().numpy()
+            self.records.add(alone, 0, pointing=alone.hits(peak(resize_map(values, decoded.size)), 0))
+            self.centre.add(alone, 0, pointing=alone.hits(decoded.centre, 0))
+
+    def report(self) -> PresentReport:
+        return {"labels": len(self.records), **self.records.pointing(), "centre": self.centre.pointing()}
 
 
 def decode_with_boxes(checkpoint: Checkpoint, image: Image.Image, boxes: Boxes, beam: int) -> DecodedImage:

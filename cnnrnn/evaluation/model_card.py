@@ -65,7 +65,8 @@ def _head(model: ModelConfig | SigmoidConfig) -> str:
         recurrence = f"recurrence {model.cell} {model.hidden_dim}"
         spatial = ", at every location of the feature map" if model.spatial else ""
         auxiliary = ", auxiliary sigmoid head" if model.auxiliary else ""
-        return f"embedding {model.embedding_dim}, {recurrence}, h = {model.activation}{spatial}{auxiliary}"
+        temperature = f", temperature {model.temperature:g}" if model.temperature != 1 else ""
+        return f"embedding {model.embedding_dim}, {recurrence}, h = {model.activation}{spatial}{auxiliary}{temperature}"
     return "one sigmoid per label, threshold chosen on the validation split"
 
 

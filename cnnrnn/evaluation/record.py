@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from cnnrnn.checkpoint import CARD, METRICS, Checkpoint
+from cnnrnn.checkpoint import CARD, CONFIG, METRICS, Checkpoint
 from cnnrnn.evaluation.model_card import model_card
 from cnnrnn.evaluation.reports import EvaluationReport, MapsReport
 from cnnrnn.utils.files import json_text, write_text
@@ -26,6 +27,25 @@ def record_evaluation(folder: Path, split: str, report: EvaluationReport) -> Non
 def record_maps(folder: Path, split: str, report: MapsReport) -> None:
     """As `record_evaluation`, for the report of `maps.evaluate_maps`."""
     _record(folder, "maps", split, report)
+
+
+def record_temperature(folder: Path, temperature: float, reports: Mapping[float, EvaluationReport]) -> None:
+    """Set a checkpoint's temperature, and its validation metrics to those at that temperature.
+
+    Evaluations and maps at another temperature are dropped, since they are not this model's any more.
+    """
+    checkpoint = Checkpoint.load(folder)
+    config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+    results = json.loads((folder / METRICS).read_text(encoding="utf-8"))
+    if checkpoint.rnn.config.temperature != temperature:
+        results = {key: value for key, value in results.items() if key not in ("evaluations", "maps")}
+    checkpoint.rnn.config = replace(checkpoint.rnn.config, temperature=temperature)
+    config["model"] = checkpoint.rnn.config.to_dict()
+    results["val"] = reports[temperature]
+    results["temperatures"] = {f"{value:g}": report for value, report in reports.items()}
+    write_text(folder / CONFIG, json_text(config))
+    write_text(folder / METRICS, json_text(results))
+    write_text(folder / CARD, model_card(checkpoint, results))
 
 
 def _record(folder: Path, kind: str, split: str, report: Mapping[str, Any]) -> None:

@@ -131,6 +131,13 @@ class Baselines(TypedDict):
     centre: PointingMetrics  # the centre of the image instead of a map's peak
 
 
+class PresentReport(PointingMetrics):
+    """See `maps.PresentLabelEvaluator`."""
+
+    labels: int  # of all images
+    centre: PointingMetrics
+
+
 class MapsReport(TypedDict):
     """See `maps.evaluate_maps`."""
 
@@ -145,5 +152,6 @@ class MapsReport(TypedDict):
     baselines: Baselines
     targets: dict[str, BoxMetrics]
     prefix: PrefixReport
+    present: NotRequired[PresentReport]  # reports of version 1 lack it
     errors: dict[str, str]  # image -> why it could not be read
     command: NotRequired[str]

@@ -121,7 +121,10 @@ def prepare(
     engine = config.engine or (None if device == "cpu" else "torch")
     local = Predictor(checkpoint, replace(config, engine=engine, device="cpu"))
     config = replace(config, engine=local.engine, device=device)
-    settings = Settings(local.checkpoint.weights_hash, config.beam, local.engine, shard_size, config.precision)
+    temperature = getattr(local.model.config, "temperature", 1.0)  # the sigmoid baseline has none
+    settings = Settings(
+        local.checkpoint.weights_hash, config.beam, local.engine, shard_size, config.precision, temperature
+    )
     parts = begin(folder, images, settings)
     cores = int(resources["CPU"])
     workers = max(1, min(workers or gpus or cores, cores, len(parts)))

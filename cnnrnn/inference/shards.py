@@ -43,6 +43,7 @@ class Settings:
     engine: str
     shard_size: int
     precision: str = "float32"
+    temperature: float = 1.0  # of decoding; the checkpoint's, beside its weights
 
 
 def part(number: int) -> str:
@@ -160,7 +161,9 @@ def _compare(folder: str, wanted: dict[str, Any]) -> None:
     filesystem, base = located(folder)
     with filesystem.open_input_file(f"{base}/{MANIFEST}") as file:
         try:
-            found = {"precision": Settings.precision, **json.loads(file.read())}  # which older runs don't know of
+            # Older runs don't know of these.
+            defaults = {"precision": Settings.precision, "temperature": Settings.temperature}
+            found = {**defaults, **json.loads(file.read())}
             changes = [f"{key}: {found.get(key)} → {value}" for key, value in wanted.items() if found.get(key) != value]
         except (ValueError, TypeError):
             changes = [f"{MANIFEST} can't be read"]

@@ -35,7 +35,7 @@ def step_embeddings(model: CNNRNN, feature: Tensor, tokens: Sequence[int]) -> Te
     """x_1 … x_T of a path and its END: I of one image (1, …) -> (step, embedding). x_1 is before any label.
 
     If every location has its own x_t, they are summed with their weights for the step's choice. In both cases the inner
-    product with the choice's embedding is its logit.
+    product with the choice's embedding is its logit, before the division by the temperature.
     """
     inputs = torch.tensor([[model.start, *tokens]], device=model.device)
     choices = torch.tensor([*tokens, model.end], device=model.device)

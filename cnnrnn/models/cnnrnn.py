@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -29,6 +30,12 @@ class ModelConfig:
     spatial: bool = False  # equations 3 and 4 at every location of the feature map; otherwise pooled, as in the paper
     auxiliary: bool = False  # an auxiliary sigmoid per label on the image's features, as a regularizer
     dropout: float = 0.0  # on o(t), I and the label embedding, before their projections; training only
+    # Divides the logits of equation 4. 1 in training; below 1 the softmax is sharper and the best path longer.
+    temperature: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.temperature < math.inf:
+            raise ValueError(f"the temperature must be positive, not {self.temperature}")
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -179,7 +186,7 @@ class CNNRNN(nn.Module):
 
     def logits(self, recurrent: Tensor, image: Tensor) -> Tensor:
         """Equations 3 and 4: as `joint_embedding` -> logits of every label and END (batch, n, L+1)."""
-        return self.spatial_pool(self.location_logits(recurrent, image))
+        return self.spatial_pool(self.location_logits(recurrent, image)) / self.config.temperature
 
     def auxiliary_logits(self, feature: Tensor, channel_mask: Tensor | None = None) -> Tensor:
         """The auxiliary head, from the image alone: I (batch, location, feature) -> (batch, label).

@@ -52,7 +52,8 @@ class Vocabulary:
         """Count the training set and order the labels.
 
         "frequent" is the paper's order, the most frequent label first and ties by name; "rare" is its reverse,
-        "random" one shuffle for all sequences, and "fixed:FILE" the order of a file with a label on each line.
+        "random" one shuffle for all sequences, and "fixed:FILE" the order of a file with a label on each line. With
+        "free", training chooses an order for each image, and the labels are listed by frequency.
         `groups` has the group of every label. Raises UserError for an unknown order or a file that doesn't name each
         label once.
         """
@@ -66,8 +67,8 @@ class Vocabulary:
             random.Random(seed).shuffle(ordered)
         elif order.startswith("fixed:"):
             ordered = _read_order(Path(order.removeprefix("fixed:")), labels)
-        elif order != "frequent":
-            raise UserError(f"no label order '{order}'; choose frequent, rare, random or fixed:FILE")
+        elif order not in ("frequent", "free"):
+            raise UserError(f"no label order '{order}'; choose frequent, rare, random, free or fixed:FILE")
         return cls(
             tuple(ordered),
             tuple(counts[label] for label in ordered),

@@ -76,7 +76,7 @@ def train(
     model.backbone.compute_in(config.precision)
     source = _feature_source(model, (train_split, val_split), config, feature_cache, watcher, processes)
     torch.manual_seed(config.seed)  # only now: encoding draws random numbers, reading cached features does not
-    objective = make_objective(checkpoint, train_split, config, processes.shard)
+    objective = make_objective(checkpoint, train_split, config, processes)
     batch_loss: BatchLoss = data_parallel(
         model,
         lambda indices, inputs: mixup_loss(source, objective, indices, inputs, config.mixup, processes),

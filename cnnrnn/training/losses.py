@@ -11,12 +11,13 @@ from torch import Tensor, nn
 from cnnrnn.checkpoint import Checkpoint
 from cnnrnn.data import Split
 from cnnrnn.decoding.prefix_cache import unroll
-from cnnrnn.models.cnnrnn import CNNRNN
+from cnnrnn.models.cnnrnn import CNNRNN, emitted_before
 from cnnrnn.models.sigmoid import SigmoidClassifier
 from cnnrnn.models.vocabulary import IGNORE_TOKEN, Vocabulary
 from cnnrnn.training.config import TrainConfig
-from cnnrnn.training.distributed import ProcessGroup
+from cnnrnn.training.distributed import ALONE, ProcessGroup
 from cnnrnn.training.features import FeatureSource
+from cnnrnn.training.order import own_order, teacher_forcing
 
 # logits and targets of a shard (shard, label), images of the whole batch -> what the shard adds to the batch's loss ().
 LABEL_LOSSES: dict[str, Callable[[Tensor, Tensor, int], Tensor]] = {
@@ -33,13 +34,13 @@ LABEL_LOSSES: dict[str, Callable[[Tensor, Tensor, int], Tensor]] = {
 
 
 def sequence_loss(logits: Tensor, targets: Tensor, steps: int | None = None) -> Tensor:
-    """Mean cross-entropy of every step, END's included: logits (batch, step, L+1), targets (batch, step) -> ().
+    """Mean cross-entropy of every step, END's included: logits (…, L+1), targets (…) -> ().
 
     Of a shard of a batch: what it adds to the mean over the whole batch's `steps`.
     """
     predicted = (targets != IGNORE_TOKEN).sum() if steps is None else steps
     total = nn.functional.cross_entropy(
-        logits.flatten(0, 1), targets.flatten(), ignore_index=IGNORE_TOKEN, reduction="sum"
+        logits.flatten(0, -2), targets.flatten(), ignore_index=IGNORE_TOKEN, reduction="sum"
     )
     return total / predicted
 
@@ -72,11 +73,13 @@ def channel_mask(model: CNNRNN | SigmoidClassifier, feature: Tensor, batch: int,
     return nn.functional.dropout(feature.new_ones(batch, 1, feature.shape[2]), model.config.dropout)[rows]
 
 
-def make_objective(checkpoint: Checkpoint, split: Split, config: TrainConfig, rows: slice) -> Objective:
-    """The loss of a batch of `split`; `rows` of every batch are this process's shard."""
+def make_objective(
+    checkpoint: Checkpoint, split: Split, config: TrainConfig, processes: ProcessGroup = ALONE
+) -> Objective:
+    """The loss of a batch of `split`, of which each of the processes handles its shard."""
     if isinstance(checkpoint.model, SigmoidClassifier):
-        return _label_objective(checkpoint.model, positives(split, checkpoint.vocabulary), config, rows)
-    return _sequence_objective(checkpoint.model, checkpoint.vocabulary, split, config, rows)
+        return _label_objective(checkpoint.model, positives(split, checkpoint.vocabulary), config, processes.shard)
+    return _sequence_objective(checkpoint, checkpoint.model, split, config, processes)
 
 
 def _label_objective(model: SigmoidClassifier, present: Tensor, config: TrainConfig, rows: slice) -> Objective:
@@ -88,20 +91,25 @@ def _label_objective(model: SigmoidClassifier, present: Tensor, config: TrainCon
 
 
 def _sequence_objective(
-    model: CNNRNN, vocabulary: Vocabulary, split: Split, config: TrainConfig, rows: slice
+    checkpoint: Checkpoint, model: CNNRNN, split: Split, config: TrainConfig, processes: ProcessGroup
 ) -> Objective:
+    vocabulary, rows = checkpoint.vocabulary, processes.shard
     present = positives(split, vocabulary) if config.auxiliary else None
-    inputs, targets = vocabulary.encode([sample.labels for sample in split.samples])  # (image, step)
+    fixed_inputs, fixed_targets = vocabulary.encode([sample.labels for sample in split.samples])  # (image, step)
 
     def objective(feature: Tensor, indices: list[int]) -> Tensor:
-        lengths = (targets[indices] != IGNORE_TOKEN).sum(dim=1)  # (batch,)
+        inputs, targets = fixed_inputs[indices], fixed_targets[indices]  # (batch, step)
+        lengths = (targets != IGNORE_TOKEN).sum(dim=1)  # (batch,)
         steps = int(lengths.max())  # of the longest sequence of the batch
-        sequences = inputs[indices, :steps].to(model.device)  # (batch, step)
+        inputs, targets = inputs[:, :steps].to(model.device), targets[:, :steps].to(model.device)
+        if checkpoint.training.get("order") == "free":
+            inputs, targets = _in_own_order(model, feature, targets, processes)
         # The recurrence does not see the images: every process unrolls it for the whole batch, with the same dropout.
-        recurrent = unroll(model, sequences)[rows]  # (shard, step, embedding)
+        recurrent = unroll(model, inputs)[rows]  # (shard, step, embedding)
         mask = channel_mask(model, feature, len(indices), rows)
-        logits = model(feature, recurrent, sequences[rows], mask)  # (shard, step, L+1)
-        loss = sequence_loss(logits, targets[indices[rows], :steps].to(model.device), int(lengths.sum()))
+        trained = targets[rows] != IGNORE_TOKEN  # (shard, step)
+        logits = logits_of_steps(model, model.project_image(feature, mask), recurrent, inputs[rows], trained)
+        loss = sequence_loss(logits, targets[rows][trained], int(lengths.sum()))
         if present is not None:
             logits = model.auxiliary_logits(feature, channel_mask(model, feature, len(indices), rows))
             wanted = present[indices[rows]].float().to(model.device)  # (shard, label)
@@ -109,6 +117,29 @@ def _sequence_objective(
         return loss
 
     return objective
+
+
+def _in_own_order(model: CNNRNN, feature: Tensor, targets: Tensor, processes: ProcessGroup) -> tuple[Tensor, Tensor]:
+    """I of this process's shard, targets of the whole batch (batch, step) -> inputs and targets, each (batch, step)."""
+    own = targets[processes.shard]  # (shard, step)
+    present = torch.zeros(len(own), model.end + 1, dtype=torch.bool, device=own.device)
+    present.scatter_(1, own.masked_fill(own == IGNORE_TOKEN, model.end), True)
+    sequences = own_order(model, feature, present[:, : model.end])
+    steps = targets.shape[1] - 1  # of the batch; the shard's may be fewer
+    sequences = nn.functional.pad(sequences, (0, steps - sequences.shape[1]), value=model.end)
+    return teacher_forcing(processes.gather(sequences, len(targets)), model.start, model.end)
+
+
+def logits_of_steps(model: CNNRNN, image: Tensor, recurrent: Tensor, inputs: Tensor, steps: Tensor) -> Tensor:
+    """What `CNNRNN.forward` computes, for some of the steps alone: sequences differ in length, and the logits at every
+    location are the largest tensors of training.
+
+    U_I I (batch, location, embedding), U_o o(t) (batch, step, embedding), inputs (batch, step), steps bool
+    (batch, step) -> (row, L+1), a row per chosen step, those of an image together.
+    """
+    images = steps.nonzero()[:, 0]  # (row,)
+    logits = model.logits(recurrent[steps].unsqueeze(1), image[images]).squeeze(1)  # (row, L+1)
+    return logits.masked_fill(emitted_before(inputs, model.config.num_labels)[steps], float("-inf"))
 
 
 def mixup_loss(

@@ -95,7 +95,8 @@ def _read_state(out: Path, identity: dict[str, Any]) -> dict[str, Any]:
     except Exception as error:  # torch raises many kinds for a damaged file
         raise TrainingError(f"{out / STATE} is damaged ({type(error).__name__}); start without --resume") from error
     # Settings missing from older runs had today's defaults; the auxiliary weight was not recorded.
-    recorded = asdict(TrainConfig()) | {"auxiliary weight": identity["auxiliary weight"]} | state["run"]
+    unknown = {"auxiliary weight": identity["auxiliary weight"], "free order": False}
+    recorded = asdict(TrainConfig()) | unknown | state["run"]
     if changed := [f"{key}: {recorded.get(key)} → {now}" for key, now in identity.items() if recorded.get(key) != now]:
         raise TrainingError(
             f"{out} was started with other settings ({'; '.join(changed)}); repeat its command with --resume added"
@@ -106,10 +107,13 @@ def _read_state(out: Path, identity: dict[str, Any]) -> dict[str, Any]:
 def run_identity(checkpoint: Checkpoint, train_split: Split, val_split: Split, config: TrainConfig) -> dict[str, Any]:
     """The settings that must not change when a run is resumed."""
     model = checkpoint.model
+    settings = model.config.to_dict()  # with an `auxiliary` of its own: whether there is such a head
+    settings.pop("temperature", None)  # chosen after training
     return {
         "head": type(model).__name__,
         **asdict(config),
-        **model.config.to_dict(),  # with an `auxiliary` of its own: whether there is such a head
+        **settings,
+        "free order": checkpoint.training.get("order") == "free",  # every other order is that of the labels
         "auxiliary weight": config.auxiliary,
         "backbone": model.backbone.config.name,
         "image_size": model.backbone.config.image_size,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+DEFAULT_CHECKPOINT = "coco"
+
 _PACKAGE = Path(__file__).resolve().parent.parent
 
 
@@ -25,4 +27,4 @@ def checkpoints_folder() -> Path:
 
 def embedded_checkpoint() -> Path:
     """The checkpoint that is used where none is named."""
-    return checkpoints_folder() / "voc"
+    return checkpoints_folder() / DEFAULT_CHECKPOINT

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -13,7 +13,7 @@ import streamlit as st
 import controls
 import state
 import widgets
-from cnnrnn.data import Sample
+from cnnrnn.data import Sample, Split
 from cnnrnn.data.images import ImageError
 from cnnrnn.decoding.trace import Trace
 from cnnrnn.evaluation.evaluate import Evaluation, evaluate, image_record
@@ -21,6 +21,9 @@ from cnnrnn.evaluation.report import worst_mistakes
 from cnnrnn.inference.predictor import Predictor
 from views import error_analysis, training
 from views.style import CHART, markdown
+
+if TYPE_CHECKING:
+    from streamlit.delta_generator import DeltaGenerator
 
 _GALLERY_SIZE = 12
 _ALL_LABELS = "all labels"
@@ -32,8 +35,8 @@ def page() -> None:
     chosen = st.session_state.get("records")
     if chosen is None:
         st.info(
-            "No evaluation is open. Write one with `cnnrnn evaluate --dataset … --root … --per-image FILE` and open "
-            "FILE above.",
+            "No evaluation is open. Evaluate the sample photographs above, or write an evaluation with "
+            "`cnnrnn evaluate --dataset … --root … --per-image FILE` and open FILE.",
             icon=":material/rule:",
         )
         return
@@ -62,21 +65,26 @@ def _choose_evaluation() -> None:
 
 
 def _run_evaluation() -> None:
-    root = state.data_root()
-    if root is None:
-        st.markdown("**Evaluate here**")
+    """Buttons that evaluate the chosen checkpoint on the samples, or on a split of a data set."""
+    st.markdown("**Evaluate here**")
+    bar = st.container()
+    if st.button("Evaluate the sample photographs", icon=":material/play_arrow:", key="run_samples"):
+        _evaluate(state.sample_split(), bar)
+    if state.data_root() is None:
         st.caption(
-            "Start the dashboard with `CNNRNN_DATA=DIR streamlit run dashboard/app.py`, where DIR is the folder of a "
-            "data set."
+            "For a data set, start the dashboard with `CNNRNN_DATA=DIR streamlit run dashboard/app.py`, where DIR is "
+            "its folder."
         )
         return
     dataset, split_name = controls.choose_split("evaluated")
+    if st.button("Evaluate", icon=":material/play_arrow:", key="run"):
+        _evaluate(state.split(dataset, split_name), bar)
+
+
+def _evaluate(split: Split, bar: DeltaGenerator) -> None:
+    """Evaluate image by image. Any click ends this run; the finished images are kept."""
     _, checkpoint = controls.chosen_checkpoint()
-    bar, button = st.container(), st.empty()
-    if not button.button("Evaluate", icon=":material/play_arrow:", key="run"):
-        return
-    split = state.split(dataset, split_name)
-    button.button("Stop", icon=":material/stop:", key="stop")  # any click ends this run; the finished images are kept
+    bar.button("Stop", icon=":material/stop:", key="stop")
     progress, lines = bar.progress(0.0, f"{split.name}: 0 of {len(split.samples)}"), list[str]()
     st.session_state.records = (f"{split.name}, {st.session_state.checkpoint}", lines)
     last = time.monotonic()
@@ -177,7 +185,8 @@ def _gallery(evaluation: Evaluation) -> None:
             hidden += not _wrong_image(evaluation, row)
     if hidden:
         st.caption(
-            f"{hidden} of these images can't be shown: the dashboard opens only those in the folder `CNNRNN_DATA`."
+            f"{hidden} of these images can't be shown: the dashboard opens only its samples and images in the folder "
+            "`CNNRNN_DATA`."
         )
 
 
@@ -196,14 +205,15 @@ def _wrong_image(evaluation: Evaluation, row: int) -> bool:
         return False
     if st.button("Open in Decode", key=f"open_{row}"):
         controls.select_image(image)
-        st.switch_page("app_pages/decode.py")
+        # An empty query: without one, streamlit refuses to leave a page whose URL names the checkpoint.
+        st.switch_page("app_pages/decode.py", query_params={})
     return True
 
 
 def _image(sample: Sample) -> state.InputImage | None:
-    """The image of a record, if it lies in the folder of data sets: the path comes from an uploaded file."""
+    """The image of a record, if it may be shown: the path can come from an uploaded file."""
     try:
-        return state.open_data_image(sample) if state.in_data_root(sample) else None
+        return state.open_data_image(sample) if state.may_be_shown(sample) else None
     except (ImageError, OSError):
         return None
 

@@ -255,7 +255,7 @@ def test_class_activation_maps_are_the_gradient_at_the_logits_times_their_contri
 ) -> None:
     """Written out for one step, location by location."""
     torch.manual_seed(8)
-    config = ModelConfig(num_labels=LABELS, embedding_dim=16, hidden_dim=12, spatial=True)
+    config = ModelConfig(num_labels=LABELS, embedding_dim=16, hidden_dim=12, spatial=True, temperature=0.6)
     model = CNNRNN(config, Backbone(BackboneConfig.of("test_byobnet", 64))).eval()
     feature_map = torch.randn(model.backbone.channels, 2, 3, generator=torch.Generator().manual_seed(6))
     tokens, step = [2, 0], 1
@@ -270,7 +270,7 @@ def test_class_activation_maps_are_the_gradient_at_the_logits_times_their_contri
         ]
         logits = torch.stack(by_location)  # (location, L+1)
         attention = (model.spatial_pool.sharpness * logits).softmax(dim=0)
-        contributions = logits * (1 / 6 + model.spatial_pool.peak * attention)
+        contributions = logits * (1 / 6 + model.spatial_pool.peak * attention) / 0.6
     allowed = torch.ones(LABELS + 1, dtype=torch.bool)
     allowed[2] = False  # emitted at the step before
     total = contributions.sum(dim=0).masked_fill(~allowed, -torch.inf)

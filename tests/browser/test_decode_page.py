@@ -7,7 +7,7 @@ import re
 import time
 from pathlib import Path
 
-from browser_server import PATIENCE, ROOT, Server, answered_in, idle, settle
+from browser_server import CAT, DOG, PATIENCE, Server, answered_in, best_path, idle, settle
 from PIL import Image
 from playwright.sync_api import Page, expect
 
@@ -28,14 +28,16 @@ def test_upload_an_image_and_choose_another_path(page: Page, server: Server) -> 
     expect(page.get_by_text("Table of the steps")).to_be_visible(timeout=PATIENCE)  # the first sample is there already
     print(f"streamlit run to a decoded sample: {time.perf_counter() - server.started:.2f} s")
     started = time.perf_counter()
-    page.locator("input[type=file]").set_input_files(ROOT / "dashboard" / "samples" / "cat.jpg")
-    expect(page.get_by_alt_text("The image cat.jpg")).to_be_visible(timeout=PATIENCE)
+    page.locator("input[type=file]").set_input_files(CAT)
+    expect(page.get_by_alt_text(f"The image {CAT.name}")).to_be_visible(timeout=PATIENCE)
     settle(page)
-    expect(page.locator(".stMarkdownBadge")).to_have_text(["cat"], timeout=PATIENCE)
+    labels, _ = best_path(CAT.read_bytes())
+    expect(page.locator(".stMarkdownBadge")).to_have_text(labels, timeout=PATIENCE)
     print(f"upload to labels: {time.perf_counter() - started:.2f} s")
-    assert steps(page) == ["1 · cat", "2 · END"]
+    expected = [f"{number} · {name}" for number, name in enumerate([*labels, "END"], start=1)]
+    assert steps(page) == expected
     before = maps(page)
-    assert len(before) == 2
+    assert len(before) == len(expected)
     assert "cat" in page.locator(".js-plotly-plot").first.inner_text()
 
     tree = page.locator(".js-plotly-plot").nth(1)
@@ -46,7 +48,7 @@ def test_upload_an_image_and_choose_another_path(page: Page, server: Server) -> 
     expect(page.get_by_text("Labels of the chosen path")).to_be_visible(timeout=PATIENCE)
     settle(page)
     print(f"click to another path's maps: {time.perf_counter() - started:.2f} s")
-    assert steps(page) != ["1 · cat", "2 · END"]
+    assert steps(page) != expected
     assert maps(page) != before
 
     page.get_by_role("combobox", name=re.compile("Path")).click()  # the select box does the same
@@ -56,30 +58,32 @@ def test_upload_an_image_and_choose_another_path(page: Page, server: Server) -> 
     seconds = answered_in(best, '!document.body.innerText.includes("Labels of the chosen path")')
     print(f"another path: {seconds:.2f} s")
     settle(page)
-    assert steps(page) == ["1 · cat", "2 · END"]
+    assert steps(page) == expected
 
 
 def test_later_uploads_are_decoded(page: Page) -> None:
     page.get_by_text("Table of the steps").wait_for(timeout=PATIENCE)
-    for number, (name, label) in enumerate([("astronaut", "person"), ("cat", "cat"), ("astronaut", "person")]):
-        with Image.open(ROOT / "dashboard" / "samples" / f"{name}.jpg") as sample:
+    for number, path in enumerate((DOG, CAT, DOG)):
+        with Image.open(path) as sample:
             sample.crop((number, number, *sample.size)).save(file := io.BytesIO(), "JPEG")  # seen by no test before
         upload = {"name": f"{number}.jpg", "mimeType": "image/jpeg", "buffer": file.getvalue()}
         idle(page)
         started = time.perf_counter()
         page.locator("input[type=file]").set_input_files(upload)
         expect(page.get_by_alt_text(f"The image {number}.jpg")).to_be_visible(timeout=PATIENCE)
-        expect(page.locator(".stMarkdownBadge").first).to_have_text(label, timeout=PATIENCE)
+        expect(page.locator(".stMarkdownBadge")).to_have_text(best_path(file.getvalue())[0], timeout=PATIENCE)
         print(f"\nthe next upload's labels: {time.perf_counter() - started:.2f} s")
 
 
 def test_arrow_keys_change_the_step_and_another_target_changes_the_maps(page: Page, server: Server) -> None:
-    page.goto(f"{server.address}/?sample=cat")
-    expect(page.get_by_alt_text("The image cat")).to_be_visible(timeout=PATIENCE)
+    page.goto(f"{server.address}/?sample=cat+and+parakeet")
+    expect(page.get_by_alt_text("The image cat and parakeet")).to_be_visible(timeout=PATIENCE)
     settle(page)
     page.locator("h1").click()  # nothing that takes the keys itself is focused
     page.keyboard.press("ArrowRight")
-    expect(page.get_by_alt_text("The image cat with the evidence of step 1")).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_alt_text("The image cat and parakeet with the evidence of step 1")).to_be_visible(
+        timeout=PATIENCE
+    )
     settle(page)
     on = page.get_by_role("button", name=re.compile("Next step"))
     seconds = answered_in(on, "!!document.querySelector('img[alt$=\"evidence of step 2\"]')")
@@ -87,7 +91,9 @@ def test_arrow_keys_change_the_step_and_another_target_changes_the_maps(page: Pa
     settle(page)
     assert "step=2" in page.url
     page.keyboard.press("ArrowLeft")
-    expect(page.get_by_alt_text("The image cat with the evidence of step 1")).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_alt_text("The image cat and parakeet with the evidence of step 1")).to_be_visible(
+        timeout=PATIENCE
+    )
     settle(page)
     page.locator("[data-testid=stPopover] button").filter(has_text="Maps").click()
     for target in ("log-probability", "logit"):
@@ -115,25 +121,27 @@ def test_a_pasted_image_is_decoded(page: Page) -> None:
     expect(page.get_by_text("Decoding steps")).to_be_visible(timeout=PATIENCE)
     settle(page)
     page.locator("body[data-paste]").wait_for(state="attached")
-    page.evaluate(_PASTE, list((ROOT / "dashboard" / "samples" / "cat.jpg").read_bytes()))
+    page.evaluate(_PASTE, list(CAT.read_bytes()))
     expect(page.get_by_alt_text("The image image.png")).to_be_visible(timeout=PATIENCE)
-    expect(page.locator(".stMarkdownBadge")).to_have_text(["cat"], timeout=PATIENCE)
+    expect(page.locator(".stMarkdownBadge")).to_have_text(best_path(CAT.read_bytes())[0], timeout=PATIENCE)
 
 
 def test_a_bad_upload_is_an_error_message_without_a_traceback(page: Page, tmp_path: Path) -> None:
     broken = tmp_path / "<img src=x onerror=alert(1)>.jpg"
-    broken.write_bytes((ROOT / "dashboard" / "samples" / "cat.jpg").read_bytes()[:5000])
+    broken.write_bytes(CAT.read_bytes()[:5000])
     expect(page.get_by_text("Decoding steps")).to_be_visible(timeout=PATIENCE)
     page.locator("input[type=file]").set_input_files(broken)
     expect(page.get_by_text("damaged or cut off")).to_be_visible(timeout=PATIENCE)
     assert "Traceback" not in page.locator("body").inner_text()
-    page.get_by_text("astronaut", exact=True).click()  # the page still works
-    expect(page.get_by_alt_text("The image astronaut")).to_be_visible(timeout=PATIENCE)
+    page.get_by_role("button", name="Samples").click()
+    page.get_by_role("button", name="dog at a laptop").click()  # the page still works
+    expect(page.get_by_alt_text("The image dog at a laptop")).to_be_visible(timeout=PATIENCE)
+    assert "sample=dog+at+a+laptop" in page.url
 
 
 def test_a_link_reopens_the_view(page: Page, server: Server) -> None:
-    page.goto(f"{server.address}/?sample=cat&beam=3")
-    expect(page.get_by_alt_text("The image cat")).to_be_visible(timeout=PATIENCE)
+    page.goto(f"{server.address}/?sample=cat+and+parakeet&beam=3")
+    expect(page.get_by_alt_text("The image cat and parakeet")).to_be_visible(timeout=PATIENCE)
     settle(page)
     page.get_by_role("combobox", name=re.compile("Path")).click()
     expect(page.get_by_role("option")).to_have_count(3)

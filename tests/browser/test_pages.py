@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from browser_server import PATIENCE, Server, answered_in, settle
+from browser_server import CAT, PATIENCE, Server, answered_in, best_path, settle
 from playwright.sync_api import Page, expect
 
 WIDTHS = [pytest.param(1300, id="desktop"), pytest.param(390, id="phone")]
@@ -23,7 +23,7 @@ def opened(page: Page, server: Server, path: str, width: int, title: str) -> Non
 
 @pytest.mark.parametrize("width", WIDTHS)
 def test_an_excluded_label_changes_the_best_path(page: Page, server: Server, width: int) -> None:
-    opened(page, server, "what_if?sample=astronaut", width, "What does the prediction depend on?")
+    opened(page, server, "what_if?sample=skateboarder", width, "What does the prediction depend on?")
     page.get_by_role("combobox", name=re.compile("Excluded labels")).click()
     page.keyboard.type("person")  # a long list shows its first entries only
     person = page.get_by_role("option", name="person", exact=True)
@@ -41,38 +41,37 @@ def test_an_excluded_label_changes_the_best_path(page: Page, server: Server, wid
 
 @pytest.mark.parametrize("width", WIDTHS)
 def test_the_map_has_labels_and_decoding_steps(page: Page, server: Server, width: int) -> None:
-    opened(page, server, "label_space?sample=cat", width, "Which labels are similar?")
+    opened(page, server, "label_space?sample=cat+and+parakeet", width, "Which labels are similar?")
     expect(page.locator(".js-plotly-plot")).to_have_count(2, timeout=PATIENCE)  # the map and the matrix
     chart = page.locator(".js-plotly-plot").first
-    expect(chart.get_by_text("aeroplane")).to_be_visible(timeout=PATIENCE)
-    expect(page.get_by_text("1 cat")).to_be_visible(timeout=PATIENCE)
+    expect(chart.get_by_text("airplane")).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_text(f"1 {best_path(CAT.read_bytes())[0][0]}")).to_be_visible(timeout=PATIENCE)
 
 
 @pytest.mark.parametrize("width", WIDTHS)
 def test_the_model_page_has_metrics_settings_and_files(page: Page, server: Server, width: int) -> None:
     opened(page, server, "model", width, "What is this model?")
     expect(page.get_by_text("mAP", exact=True).first).to_be_visible(timeout=PATIENCE)
-    expect(page.get_by_text(re.compile("cnnrnn train .*--dataset voc0712"))).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_text(re.compile("cnnrnn train .*--dataset table"))).to_be_visible(timeout=PATIENCE)
     assert page.locator("[data-testid=stDataFrame]").count() >= 2  # its settings and its files
 
 
 def test_an_upload_stays_chosen_on_the_next_page(page: Page, server: Server) -> None:
     opened(page, server, "", 1300, "Why these labels?")
-    page.locator("input[type=file]").set_input_files("dashboard/samples/cat.jpg")
-    expect(page.get_by_alt_text("The image cat.jpg")).to_be_visible(timeout=PATIENCE)
+    page.locator("input[type=file]").set_input_files(CAT)
+    expect(page.get_by_alt_text(f"The image {CAT.name}")).to_be_visible(timeout=PATIENCE)
     settle(page)
     page.get_by_role("link", name="What if?").click()
     expect(page.get_by_role("heading", name="Constrained decoding")).to_be_visible(timeout=PATIENCE)
-    expect(page.get_by_alt_text("The image cat.jpg")).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_alt_text(f"The image {CAT.name}")).to_be_visible(timeout=PATIENCE)
 
 
 @pytest.mark.parametrize("width", WIDTHS)
 def test_two_models_are_compared_on_one_image(page: Page, server: Server, width: int) -> None:
-    opened(page, server, "compare?sample=cat&other_model=voc-sigmoid", width, "What is different?")
-    expect(page.get_by_role("heading", name="voc-sigmoid")).to_be_visible(timeout=PATIENCE)
-    expect(page.get_by_alt_text("The image cat")).to_have_count(2, timeout=PATIENCE)
-    badges = page.locator(".stMarkdownBadge")
-    expect(badges).to_have_text(["cat", "cat"], timeout=PATIENCE)  # they agree: none is marked as "only here"
+    opened(page, server, "compare?sample=cat+and+parakeet&other_model=coco-sigmoid", width, "What is different?")
+    expect(page.get_by_role("heading", name="coco-sigmoid")).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_alt_text("The image cat and parakeet")).to_have_count(2, timeout=PATIENCE)
+    assert "cat" in page.locator(".stMarkdownBadge").all_inner_texts()
     expect(page.get_by_text("predict no sequence")).to_be_visible(timeout=PATIENCE)
 
 
@@ -80,11 +79,11 @@ def test_two_models_are_compared_on_one_image(page: Page, server: Server, width:
 def test_an_evaluation_is_stopped_and_an_error_opens_in_decode(
     page: Page, server: Server, width: int, shared_data: Path
 ) -> None:
-    opened(page, server, "evaluate", width, "How good is the model, and where does it fail?")
+    opened(page, server, "evaluate?checkpoint=voc", width, "How good is the model, and where does it fail?")
     page.get_by_role("combobox", name=re.compile("Split")).click()
     page.get_by_role("option", name="test", exact=True).click()
     settle(page)
-    page.get_by_role("button", name="Evaluate").click()
+    page.get_by_role("button", name="Evaluate", exact=True).click()
     expect(page.get_by_text(re.compile("(6[4-9]|[7-9][0-9]) of 1136 images"))).to_be_visible(timeout=PATIENCE)
     page.get_by_role("button", name="Stop").click()
     expect(page.get_by_role("heading", name="voc0712 test, voc")).to_be_visible(timeout=PATIENCE)
@@ -94,6 +93,17 @@ def test_an_evaluation_is_stopped_and_an_error_opens_in_decode(
     assert 64 <= int(count[1]) < 1136  # the finished images are kept
     wide = page.evaluate("document.documentElement.scrollWidth")
     assert wide <= width
+    page.get_by_role("button", name="Open in Decode").first.click()
+    expect(page.get_by_role("heading", name="Why these labels?")).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_text("Ground truth:")).to_be_visible(timeout=PATIENCE)
+
+
+def test_the_samples_are_evaluated_and_one_opens_in_decode(page: Page, server: Server) -> None:
+    opened(page, server, "evaluate", 1300, "How good is the model, and where does it fail?")
+    page.get_by_role("button", name="Evaluate the sample photographs").click()
+    expect(page.get_by_role("heading", name="the sample photographs, coco")).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_text("32 images, coverage")).to_be_visible(timeout=PATIENCE)
+    settle(page)
     page.get_by_role("button", name="Open in Decode").first.click()
     expect(page.get_by_role("heading", name="Why these labels?")).to_be_visible(timeout=PATIENCE)
     expect(page.get_by_text("Ground truth:")).to_be_visible(timeout=PATIENCE)

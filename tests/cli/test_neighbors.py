@@ -11,5 +11,5 @@ def test_neighbors_of_the_embedded_checkpoint() -> None:
     done = run_command("neighbors", "-k", 2, "--json", "-")
     assert done.returncode == 0
     found = json.loads(done.stdout)
-    assert len(found) == 20
+    assert len(found) == 80
     assert all(len(near) == 2 for near in found.values())

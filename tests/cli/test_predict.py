@@ -49,11 +49,11 @@ def test_unreadable_images_are_reported_and_the_others_are_labelled(
 
 
 def test_the_embedded_checkpoint_on_real_photographs(shared_data: Path) -> None:
-    """A hundred of the test split: enough to see a broken preprocessing, too few to be a figure."""
-    split = load_split("voc0712", shared_data, "test")
-    samples = split.samples[::12]
+    """Fifty of the test split: enough to see a broken preprocessing, too few to be a figure."""
+    samples = load_split("table", shared_data / "coco80" / "labels.csv", "test").samples[::20]
     done = run_command("predict", *(sample.image for sample in samples), "--json", "-")
     assert done.returncode == 0
     predicted = [set(entry["labels"]) for entry in json.loads(done.stdout)]
-    exact = sum(labels == sample.labels for labels, sample in zip(predicted, samples, strict=True))
-    assert exact / len(samples) > 0.6
+    truth = [sample.labels for sample in samples]
+    hits = sum(len(labels & right) for labels, right in zip(predicted, truth, strict=True))
+    assert 2 * hits / sum(map(len, [*predicted, *truth])) > 0.6  # O-F1

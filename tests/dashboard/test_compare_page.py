@@ -53,8 +53,8 @@ def test_labels_of_two_models_are_matched_by_name(app: AppTest, scenes_root: Pat
     rare.model.eval()
     rare.save(state.CHECKPOINTS / "rare", {}, card="")
     page = opened(app)
-    image = state.open_sample(state.sample_names()[0])
-    both = [Checkpoint.load(state.CHECKPOINTS / name) for name in ("voc", "rare")]
+    image = state.open_sample(next(iter(state.samples())))
+    both = [Checkpoint.load(state.CHECKPOINTS / name) for name in ("coco", "rare")]
     assert both[0].vocabulary.labels != both[1].vocabulary.labels  # another order
     left, right = (state.predict(checkpoint, image, 8) for checkpoint in both)
     for label, pair in table(page).items():
@@ -77,16 +77,16 @@ def test_two_images_are_compared_with_one_model(app: AppTest) -> None:
     page = opened(app)
     page.segmented_control(key="compare").set_value("two images").run()
     assert not page.exception
-    first, last = state.sample_names()[0], state.sample_names()[-1]
-    page.pills(key="second_sample").set_value(last).run()
-    checkpoint = Checkpoint.load(state.CHECKPOINTS / "voc")
+    first, last = next(iter(state.samples())), list(state.samples())[-1]
+    page.selectbox(key="second_sample").set_value(last).run()
+    checkpoint = Checkpoint.load(state.CHECKPOINTS / "coco")
     traces = [state.predict(checkpoint, state.open_sample(name), 8) for name in (first, last)]
     expected = {change.label: (change.before, change.after) for change in compare_marginals(*traces)}
     assert table(page) == {label: pytest.approx(pair) for label, pair in expected.items()}
 
 
 def test_a_broken_second_model_is_one_error_message(app: AppTest) -> None:
-    shutil.copytree(state.CHECKPOINTS / "voc", state.CHECKPOINTS / "broken")
+    shutil.copytree(state.CHECKPOINTS / "coco", state.CHECKPOINTS / "broken")
     (state.CHECKPOINTS / "broken" / "model.safetensors").write_bytes(b"x")
     app.run()
     app.switch_page(PAGE).run()
@@ -98,11 +98,11 @@ def test_each_side_has_its_own_labels_search_and_maps(
     app: AppTest, chart_data: Chart, figure_data: Data, displayed_images: Images
 ) -> None:
     page = opened(app)
-    names = state.sample_names()[0], state.sample_names()[-1]
+    names = next(iter(state.samples())), list(state.samples())[-1]
     page.segmented_control(key="compare").set_value("two images").run()
-    page.pills(key="second_sample").set_value(names[1]).run()
+    page.selectbox(key="second_sample").set_value(names[1]).run()
     assert not page.exception
-    checkpoint = Checkpoint.load(state.CHECKPOINTS / "voc")
+    checkpoint = Checkpoint.load(state.CHECKPOINTS / "coco")
     images = [state.open_sample(name) for name in names]
     traces = [state.predict(checkpoint, image, 8) for image in images]
     found = compare_marginals(*traces)
@@ -142,7 +142,7 @@ def test_labels_of_only_one_model_are_listed(app: AppTest) -> None:
     other.save(state.CHECKPOINTS / "zoo", {}, card="")
     page = opened(app)
     assert list(table(page)) == ["circle"]
-    known = Checkpoint.load(state.CHECKPOINTS / "voc").vocabulary.labels
+    known = Checkpoint.load(state.CHECKPOINTS / "coco").vocabulary.labels
     captions = [caption.value for caption in page.caption]
     assert "Only zoo has the labels: zebra" in captions
-    assert f"Only voc has the labels: {', '.join(label for label in known if label != 'circle')}" in captions
+    assert f"Only coco has the labels: {', '.join(label for label in known if label != 'circle')}" in captions

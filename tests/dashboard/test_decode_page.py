@@ -41,7 +41,7 @@ def texts(app: AppTest) -> str:
 def test_a_first_visit_shows_a_decoded_sample(app: AppTest) -> None:
     app.run()
     assert not app.exception
-    assert app.pills(key="sample").value == state.sample_names()[0]
+    assert app.session_state.sample == next(iter(state.samples()))
     assert [metric.label for metric in app.metric] == ["Probability of this path", "Search coverage"]
     assert not app.dataframe
     app.session_state["tree_table"] = app.session_state["steps_table"] = True  # opened
@@ -58,11 +58,11 @@ def test_an_upload_is_decoded_and_another_path_can_be_chosen(app: AppTest, scene
     app.file_uploader(key="upload").upload("scene.png", scene.image.read_bytes())
     app.run()
     assert not app.exception
-    assert app.pills(key="sample").value is None
+    assert app.session_state.sample is None
     for label in scene.labels:
         assert f"orange-badge[{label}]" in texts(app)
 
-    checkpoint = Checkpoint.load(state.CHECKPOINTS / "voc")
+    checkpoint = Checkpoint.load(state.CHECKPOINTS / "coco")
     image = open_image(scene.image, state.MAX_SIDE)
     trace = decode_image(checkpoint, encode_image(checkpoint, image)[1], beam=8)
     app.selectbox(key="path").set_value(1).run()
@@ -165,7 +165,7 @@ def test_a_bad_upload_is_one_error_message(
 
 
 def test_a_broken_checkpoint_is_one_error_message(app: AppTest) -> None:
-    weights = state.CHECKPOINTS / "voc" / "model.safetensors"
+    weights = state.CHECKPOINTS / "coco" / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1])
     app.run()
     assert not app.exception
@@ -173,7 +173,7 @@ def test_a_broken_checkpoint_is_one_error_message(app: AppTest) -> None:
 
 
 def test_without_a_checkpoint_the_page_says_how_to_train_one(app: AppTest) -> None:
-    shutil.rmtree(state.CHECKPOINTS / "voc")
+    shutil.rmtree(state.CHECKPOINTS / "coco")
     app.run()
     assert not app.exception
     assert "cnnrnn train" in texts(app)
@@ -181,8 +181,8 @@ def test_without_a_checkpoint_the_page_says_how_to_train_one(app: AppTest) -> No
 
 def test_displayed_maps_follow_the_chosen_path_and_settings(app: AppTest, displayed_images: Images) -> None:
     app.run()
-    checkpoint = Checkpoint.load(state.CHECKPOINTS / "voc")
-    image = state.open_sample(state.sample_names()[0])
+    checkpoint = Checkpoint.load(state.CHECKPOINTS / "coco")
+    image = state.open_sample(next(iter(state.samples())))
     trace = state.trace(checkpoint, image, 8)
 
     def check(path: int, maps: state.MapSettings) -> list[bytes]:
@@ -225,8 +225,8 @@ def test_displayed_maps_follow_the_chosen_path_and_settings(app: AppTest, displa
 
 def test_the_map_of_the_chosen_step_lies_over_the_image(app: AppTest, displayed_images: Images, pixels: Pixels) -> None:
     app.run()
-    checkpoint = Checkpoint.load(state.CHECKPOINTS / "voc")
-    image = state.open_sample(state.sample_names()[0])
+    checkpoint = Checkpoint.load(state.CHECKPOINTS / "coco")
+    image = state.open_sample(next(iter(state.samples())))
     path = state.trace(checkpoint, image, 8).paths[0]
     explained = state.explanation(checkpoint, image, path.tokens, state.MapSettings())
     displayed = dict(displayed_images(app))
@@ -254,8 +254,8 @@ def test_charts_and_tables_are_those_of_the_chosen_path(app: AppTest, chart_data
     app.session_state["tree_table"] = app.session_state["steps_table"] = True  # opened
     app.run()
     app.selectbox(key="path").set_value(1).run()
-    checkpoint = Checkpoint.load(state.CHECKPOINTS / "voc")
-    image = state.open_sample(state.sample_names()[0])
+    checkpoint = Checkpoint.load(state.CHECKPOINTS / "coco")
+    image = state.open_sample(next(iter(state.samples())))
     trace = state.trace(checkpoint, image, 8)
     path = trace.paths[1]
     assert {metric.label: metric.value for metric in app.metric} == {

@@ -98,8 +98,14 @@ def test_an_evaluation_runs_on_the_page(page: AppTest, scenes_root: Path, monkey
     page.button(key="run").click().run()
     assert not page.exception
     split = load_split("scenes", scenes_root, "val")
-    expected = evaluate(Predictor(Checkpoint.load(state.CHECKPOINTS / "voc")), split).metrics
+    expected = evaluate(Predictor(Checkpoint.load(state.CHECKPOINTS / "coco")), split).metrics
     assert {m.label: m.value for m in page.metric}["mAP"] == f"{expected['mAP']:.1f} %"
+
+
+def test_a_model_with_other_labels_is_not_evaluated_on_the_samples(page: AppTest) -> None:
+    page.button(key="run_samples").click().run()
+    assert not page.exception
+    assert "the model doesn't know these labels of the sample photographs" in page.error[0].value
 
 
 def test_a_file_that_is_no_evaluation_is_one_error_message(page: AppTest) -> None:

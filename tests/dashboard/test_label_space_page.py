@@ -27,6 +27,10 @@ Data = Callable[[go.Figure], list[dict[str, Any]]]
 PAGE = "app_pages/label_space.py"
 
 
+def captions(app: AppTest) -> str:
+    return "\n".join(caption.value for caption in app.caption)
+
+
 @pytest.fixture
 def page(app: AppTest) -> AppTest:
     app.run()
@@ -37,7 +41,7 @@ def page(app: AppTest) -> AppTest:
 
 def test_without_a_stored_projection_the_map_is_pca(page: AppTest) -> None:
     assert page.segmented_control(key="map").options == ["PCA"]
-    checkpoint = Checkpoint.load(state.CHECKPOINTS / "voc")
+    checkpoint = Checkpoint.load(state.CHECKPOINTS / "coco")
     expected = compute(checkpoint.rnn.label_vectors(), methods=("PCA",))["maps"]["PCA"]["coordinates"]
     table = next(frame.value for frame in page.dataframe if "x" in frame.value)
     assert np.array(table[["x", "y"]]) == pytest.approx(np.array(expected)[:, :2])
@@ -48,18 +52,18 @@ def test_without_a_stored_projection_the_map_is_pca(page: AppTest) -> None:
 
 
 def test_stored_projections_can_be_chosen(app: AppTest) -> None:
-    folder = state.CHECKPOINTS / "voc"
+    folder = state.CHECKPOINTS / "coco"
     checkpoint = Checkpoint.load(folder)
     record(folder, checkpoint.rnn.label_vectors(), checkpoint.weights_hash)
     app.run()
     app.switch_page(PAGE).run()
     assert not app.exception
     assert app.segmented_control(key="map").options == ["UMAP", "PCA"]
-    assert "n\\_neighbors" in app.caption[0].value
+    assert "n\\_neighbors" in captions(app)
 
 
 def test_nearest_neighbors_are_those_of_the_label_embedding(page: AppTest) -> None:
-    checkpoint = Checkpoint.load(state.CHECKPOINTS / "voc")
+    checkpoint = Checkpoint.load(state.CHECKPOINTS / "coco")
     labels = checkpoint.vocabulary.labels
     table = next(frame.value for frame in page.dataframe if "by angle (cosine)" in frame.value).set_index("label")
     for label, near in nearest(checkpoint.rnn.label_vectors(), labels, 3).items():
@@ -78,11 +82,11 @@ def test_unreadable_images_are_reported_and_the_others_placed(page: AppTest, sce
 
 
 def test_the_caption_describes_the_chosen_lines(page: AppTest) -> None:
-    assert "two nearest by angle" in page.caption[0].value
+    assert "two nearest by angle" in captions(page)
     page.segmented_control(key="lines").set_value("co-occurring").run()
     assert not page.exception
-    assert "most often predicts with it" in page.caption[0].value
-    (state.CHECKPOINTS / "voc" / "metrics.json").write_text("{}")  # without a co-occurrence table
+    assert "most often predicts with it" in captions(page)
+    (state.CHECKPOINTS / "coco" / "metrics.json").write_text("{}")  # without a co-occurrence table
     page.run()
     assert not page.exception
     assert not any(control.key == "lines" for control in page.segmented_control)
@@ -107,7 +111,7 @@ def values_of(stored: Any) -> list[Any]:
 
 
 def test_lines_join_the_nearest_or_the_most_cooccurring_labels(page: AppTest, chart_data: Chart) -> None:
-    checkpoint = Checkpoint.load(state.CHECKPOINTS / "voc")
+    checkpoint = Checkpoint.load(state.CHECKPOINTS / "coco")
     labels = checkpoint.vocabulary.labels
     points = checkpoint.rnn.label_vectors()
     coordinates = np.array(compute(points, methods=("PCA",))["maps"]["PCA"]["coordinates"])
@@ -121,7 +125,7 @@ def test_lines_join_the_nearest_or_the_most_cooccurring_labels(page: AppTest, ch
     table[first] |= {second: [0.0, 0.3], third: [0.0, 0.2], fourth: [0.0, 0.1]}  # the two strongest of three
     table[second] |= {fourth: [0.0, 0.05]}  # just often enough
     table[third] |= {fourth: [0.0, 0.049]}
-    (state.CHECKPOINTS / "voc" / "metrics.json").write_text(json.dumps({"cooccurrence": table}))
+    (state.CHECKPOINTS / "coco" / "metrics.json").write_text(json.dumps({"cooccurrence": table}))
     page.segmented_control(key="lines").set_value("co-occurring").run()
     assert not page.exception
     joined = lines_of(chart_data(page, "space"), coordinates)
@@ -129,10 +133,10 @@ def test_lines_join_the_nearest_or_the_most_cooccurring_labels(page: AppTest, ch
 
 
 def test_labels_and_steps_are_at_their_positions_in_the_map(page: AppTest, chart_data: Chart) -> None:
-    checkpoint = Checkpoint.load(state.CHECKPOINTS / "voc")
+    checkpoint = Checkpoint.load(state.CHECKPOINTS / "coco")
     labels, points = checkpoint.vocabulary.labels, checkpoint.rnn.label_vectors()
     entry = compute(points, methods=("PCA",))["maps"]["PCA"]
-    image = state.open_sample(state.sample_names()[0])
+    image = state.open_sample(next(iter(state.samples())))
     path = state.trace(checkpoint, image, 8).paths[0]
     step_positions = place(
         entry, points, step_embeddings(checkpoint.rnn, state.feature(checkpoint, image), path.tokens)
@@ -163,7 +167,7 @@ def test_more_images_are_placed_where_their_decoding_starts(
         page.file_uploader(key="others images").upload(scene.name, scene.read_bytes())
     page.run()
     assert not page.exception
-    checkpoint = Checkpoint.load(state.CHECKPOINTS / "voc")
+    checkpoint = Checkpoint.load(state.CHECKPOINTS / "coco")
     points = checkpoint.rnn.label_vectors()
     entry = compute(points, methods=("PCA",))["maps"]["PCA"]
     images = chart_data(page, "space")[-1]
@@ -175,7 +179,7 @@ def test_more_images_are_placed_where_their_decoding_starts(
 
 
 def test_the_similarity_matrix_is_that_of_the_labels(page: AppTest, chart_data: Chart, figure_data: Data) -> None:
-    checkpoint = Checkpoint.load(state.CHECKPOINTS / "voc")
+    checkpoint = Checkpoint.load(state.CHECKPOINTS / "coco")
     labels = checkpoint.vocabulary.labels
     matrix = similarities(checkpoint.rnn.label_vectors(), "cosine").double().numpy()
     assert chart_data(page, "similarity") == figure_data(space.similarity_matrix(matrix, labels, False))

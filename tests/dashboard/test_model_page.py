@@ -22,7 +22,7 @@ PAGE = "app_pages/model.py"
 
 
 def test_metrics_settings_and_files_are_those_of_the_checkpoint(app: AppTest) -> None:
-    folder = state.CHECKPOINTS / "voc"
+    folder = state.CHECKPOINTS / "coco"
     metrics = json.loads((folder / "metrics.json").read_text())
     app.run()
     app.switch_page(PAGE).run()
@@ -47,7 +47,7 @@ def test_metrics_settings_and_files_are_those_of_the_checkpoint(app: AppTest) ->
 
 
 def test_a_checkpoint_without_metrics_says_how_to_record_them(app: AppTest) -> None:
-    (state.CHECKPOINTS / "voc" / "metrics.json").write_text("{}")
+    (state.CHECKPOINTS / "coco" / "metrics.json").write_text("{}")
     app.run()
     app.switch_page(PAGE).run()
     assert not app.exception
@@ -55,7 +55,7 @@ def test_a_checkpoint_without_metrics_says_how_to_record_them(app: AppTest) -> N
 
 
 def test_charts_and_tables_are_those_of_the_recorded_report(app: AppTest, chart_data: Chart, figure_data: Data) -> None:
-    folder = state.CHECKPOINTS / "voc"
+    folder = state.CHECKPOINTS / "coco"
     results = json.loads((folder / "metrics.json").read_text())
     report, vocabulary = results["val"], Checkpoint.load(folder).vocabulary
     counts = dict(zip(vocabulary.labels, vocabulary.counts, strict=True))
@@ -76,7 +76,7 @@ def test_charts_and_tables_are_those_of_the_recorded_report(app: AppTest, chart_
 
 
 def test_every_metric_of_the_maps_has_its_value(app: AppTest) -> None:
-    folder = state.CHECKPOINTS / "voc"
+    folder = state.CHECKPOINTS / "coco"
     results = json.loads((folder / "metrics.json").read_text())
     metrics = {
         "pointing": 61.0,

@@ -27,6 +27,7 @@ from cnnrnn.inference.predictor import decode_batch, decode_image, encode_image
 from cnnrnn.label_space.projection import compute
 from cnnrnn.training.initialize import new_checkpoint
 from cnnrnn.utils.files import json_text
+from cnnrnn.utils.resources import embedded_checkpoint
 
 LABELS = ("ant", "bee", "cat", "dog", "elk")
 
@@ -64,25 +65,51 @@ def turned(encoded: Callable[..., bytes], gradient_image: Image.Image) -> state.
 
 
 def test_checkpoint_names_are_folders_with_a_config_default_first(checkpoints: Path) -> None:
-    for name in ("zebra", "voc", "ant"):
+    for name in ("zebra", "coco", "ant"):
         (checkpoints / name).mkdir()
         (checkpoints / name / "config.json").write_text("{}")
     (checkpoints / "empty").mkdir()
-    assert state.checkpoint_names() == ["voc", "ant", "zebra"]
+    assert state.checkpoint_names() == ["coco", "ant", "zebra"]
 
 
-def test_sample_names_are_the_jpegs_of_the_folder(
+def test_samples_with_a_title_are_offered_in_the_tables_order(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, encoded: Callable[..., bytes]
 ) -> None:
-    for name in ("two.jpg", "one.jpg"):
+    for name in ("1.jpg", "2.jpg", "3.jpg"):
         (tmp_path / name).write_bytes(encoded("JPEG"))
-    (tmp_path / "CREDITS.md").write_text("mine")
+    (tmp_path / "labels.csv").write_text(
+        "image,labels,split,title,licence,credit\n"
+        "3.jpg,dog;cat,test,two pets,CC0,Ann\n"
+        "1.jpg,cat,test,,CC0,Ann\n"
+        "2.jpg,cat,test,a cat,CC BY 2.0,Bob\n"
+    )
     monkeypatch.setattr(state, "SAMPLES", tmp_path)
-    assert state.sample_names() == ["one", "two"]
-    sample = state.open_sample("two")
-    assert (sample.name, sample.truth) == ("two", None)
+    state.samples.clear()
+    state.sample_split.clear()
+    assert list(state.samples()) == ["two pets", "a cat"]
+    assert state.samples()["a cat"].credit == "CC BY 2.0, Bob"
+    sample = state.open_sample("two pets")
+    assert (sample.name, sample.truth) == ("two pets", ("cat", "dog"))
     assert sample.digest == hashlib.sha256(encoded("JPEG")).hexdigest()
     assert sample.pixels.size == (96, 64)
+    with Image.open(io.BytesIO(state.sample_thumbnail("two pets"))) as thumbnail:
+        assert thumbnail.size == (state.THUMBNAIL, state.THUMBNAIL)
+        middle = Image.open(io.BytesIO(encoded("JPEG"))).crop((16, 0, 80, 64)).resize(thumbnail.size)
+        assert np.abs(np.asarray(thumbnail, float) - np.asarray(middle, float)).mean() < 4
+    split = state.sample_split()
+    assert [image.image.name for image in split.samples] == ["3.jpg", "1.jpg", "2.jpg"]
+    assert state.may_be_shown(split.samples[1])
+    state.samples.clear()
+    state.sample_split.clear()
+
+
+def test_the_shipped_samples_are_complete_and_known_to_the_shipped_model() -> None:
+    split = state.sample_split()
+    assert len(split.samples) == 32
+    assert len(state.samples()) == 10
+    assert split.warnings == ()
+    assert all("CC BY" in sample.credit for sample in state.samples().values())
+    assert set(split.labels) <= set(Checkpoint.load(embedded_checkpoint()).vocabulary.labels)
 
 
 def test_a_checkpoint_is_cached_until_its_folder_changes(checkpoints: Path, checkpoint: Checkpoint) -> None:
@@ -169,14 +196,14 @@ def test_only_images_in_the_data_root_are_accepted(
     sample = Sample(inside / "one.png", ("cat", "ant"))
     monkeypatch.delenv("CNNRNN_DATA", raising=False)
     assert state.data_root() is None
-    assert not state.in_data_root(sample)
+    assert not state.may_be_shown(sample)
     monkeypatch.setenv("CNNRNN_DATA", "")
     assert state.data_root() is None
     monkeypatch.setenv("CNNRNN_DATA", str(inside / ".." / "data"))
     assert state.data_root() == inside.resolve()
-    assert state.in_data_root(sample)
+    assert state.may_be_shown(sample)
     for other in (outside / "one.png", inside / ".." / "elsewhere" / "one.png", inside / "link.png"):
-        assert not state.in_data_root(Sample(other, ()))
+        assert not state.may_be_shown(Sample(other, ()))
     opened = state.open_data_image(sample)
     assert (opened.name, opened.truth) == ("one.png", ("ant", "cat"))
     assert opened.digest == hashlib.sha256(encoded("PNG")).hexdigest()

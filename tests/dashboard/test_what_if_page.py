@@ -53,7 +53,7 @@ def page(app: AppTest, scene: Path) -> AppTest:
 
 
 def decoded(scene: Path, constraints: Constraints) -> Trace:
-    checkpoint = Checkpoint.load(state.CHECKPOINTS / "voc")
+    checkpoint = Checkpoint.load(state.CHECKPOINTS / "coco")
     return decode_image(checkpoint, encode_image(checkpoint, open_image(scene, state.MAX_SIDE))[1], 8, constraints)
 
 
@@ -118,7 +118,7 @@ def test_the_strongest_pixels_turn_grey() -> None:
 
 
 def test_the_cooccurrence_table_has_training_and_model_probabilities(page: AppTest) -> None:
-    metrics = state.CHECKPOINTS / "voc" / "metrics.json"
+    metrics = state.CHECKPOINTS / "coco" / "metrics.json"
     cooccurrence = json.loads(metrics.read_text())["cooccurrence"]
     label = "circle"
     page.selectbox[next(i for i, box in enumerate(page.selectbox) if box.label == "In images with")].set_value(label)
@@ -170,7 +170,7 @@ def test_the_evidence_of_a_step_is_occluded_and_the_image_decoded_again(
     assert not page.exception
     plain = decoded(scene, Constraints())
     path = plain.paths[0]
-    checkpoint, image = Checkpoint.load(state.CHECKPOINTS / "voc"), open_image(scene, state.MAX_SIDE)
+    checkpoint, image = Checkpoint.load(state.CHECKPOINTS / "coco"), open_image(scene, state.MAX_SIDE)
     values = explain(checkpoint.rnn, encode_image(checkpoint, image)[0], path.tokens).maps[1].numpy()
     occluded = grey_out(np.asarray(image), resize_map(values, image.size), 0.4)
     displayed = dict(displayed_images(page))
@@ -214,6 +214,6 @@ def test_cooccurrence_starts_with_the_most_probable_label(
     plain = decoded(scene, Constraints())
     label = plain.labels[int(plain.marginals.argmax())]
     assert next(box for box in page.selectbox if box.label == "In images with").value == label
-    cooccurrence = json.loads((state.CHECKPOINTS / "voc" / "metrics.json").read_text())["cooccurrence"]
+    cooccurrence = json.loads((state.CHECKPOINTS / "coco" / "metrics.json").read_text())["cooccurrence"]
     expected = figure(cooccurring_labels(cooccurrence[label]), False, ("in the training images", "by the model"))
     assert chart_data(page, "cooccurrence") == figure_data(expected)

@@ -49,6 +49,16 @@ def test_a_csv_with_invalid_rows(folder: Path) -> None:
     assert val.warnings == ("1 with a label that no row of 'train' has; that label is ignored (mine.csv, line 7)",)
 
 
+def test_a_table_without_train_rows_has_the_labels_of_all_rows(folder: Path) -> None:
+    path = write(folder, "evaluate.csv", "image,labels,split\na.jpg,cat,test\ne.jpg,cat;yak,val\n")
+    test = load_split("table", path, "test")
+    assert test.labels == ("cat", "yak")
+    assert [sample.labels for sample in test.samples] == [{"cat"}]
+    assert test.warnings == ()
+    with pytest.raises(DataError, match="holds no images"):
+        load_split("table", path, "train")
+
+
 def test_separator_and_jsonl(folder: Path) -> None:
     path = write(folder, "pipes.csv", "image,labels\na.jpg,cat|dog; big\n")
     assert load_split("table", path, "train", Options(separator="|")).samples[0].labels == {"cat", "dog; big"}
@@ -64,6 +74,7 @@ def test_separator_and_jsonl(folder: Path) -> None:
         ("a.jsonl", '{"image": "a.jpg", "labels": ["x"]}\nnonsense\n', "line 2: expected an object"),
         ("a.jsonl", '{"image": "a.jpg", "labels": [1]}\n', "line 1: image must be text"),
         ("a.csv", "image,labels\na.jpg,\n", "no row of the split 'train' has a label"),
+        ("a.csv", "image,labels,split\na.jpg,,test\n", "no row has a label"),
     ],
 )
 def test_what_cannot_be_read_is_named_with_its_line(name: str, text: str, message: str, folder: Path) -> None:

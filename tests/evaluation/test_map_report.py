@@ -48,6 +48,16 @@ def test_the_table_has_the_centre_every_method_and_every_target() -> None:
     ]  # a metric of 0 is written, one that is missing is not
 
 
+def test_the_table_ends_with_every_present_label_if_they_were_evaluated() -> None:
+    present = {"labels": 9, "pointing": 57.06, "pointing_difficult": 52.0}
+    centre = {"pointing": 30.0, "pointing_difficult": 20.0}
+    _, rows = table(report(present={**present, "centre": centre}))
+    assert rows[-2:] == [
+        ["every present label, image centre", "30.0", "20.0", *[""] * 10],
+        ["every present label, cam", "57.1", "52.0", *[""] * 10],
+    ]
+
+
 def test_the_legend_explains_the_table() -> None:
     for term in ("Pointing", "Difficult", "Swapped", "Energy", "Step-shift", "Mosaics", "Deletion", "Random head"):
         assert term in LEGEND

@@ -25,6 +25,7 @@ from cnnrnn.evaluation.maps import (
     MapEvaluator,
     Maps,
     PrefixEvaluator,
+    PresentLabelEvaluator,
     StepRecords,
     decode_with_boxes,
     evaluate_maps,
@@ -465,6 +466,33 @@ def test_the_eight_most_frequent_pairs_are_reported(checkpoint: Checkpoint, monk
     assert all(pairs[pair]["peak_moved"] == 0 for pair in pairs)
 
 
+# Every label that is present
+
+
+def test_every_present_label_is_pointed_at_whatever_the_path_is(
+    checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The path has the circle only; as first steps, the circle's and the cross's maps hit, and the star's misses."""
+    of = {name: box_mask(boxes, SIZE).astype(np.float32) for name, boxes in BOXES.items()}
+    end = np.zeros_like(of["circle"])
+    first = {"circle": of["circle"], "star": of["circle"], "cross": of["cross"]}
+    paths = {(LABELS.index(name),): np.stack([values, end]) for name, values in first.items()}
+    monkeypatch.setattr(map_evaluation, "explain", explained_by(paths))
+    evaluator = PresentLabelEvaluator(checkpoint)
+    evaluator.evaluate(decoded(("circle",)))
+    report = evaluator.report()
+    assert report["labels"] == 3
+    assert report["pointing"] == pytest.approx(200 / 3)
+    assert report["pointing_difficult"] == pytest.approx(200 / 3)
+    assert report["centre"] == {"pointing": 0.0, "pointing_difficult": 0.0}
+    big = {**BOXES, "star": [(10.0, 5.0, 50.0, 40.0)]}  # no longer difficult, and around the centre
+    evaluator.evaluate(decoded(("circle",), boxes=big))
+    report = evaluator.report()
+    assert report["labels"] == 6
+    assert report["centre"]["pointing"] == pytest.approx(100 / 6)
+    assert report["centre"]["pointing_difficult"] == 0.0
+
+
 # A whole data set
 
 
@@ -500,6 +528,7 @@ class Stub:
         self.perturbed: list[tuple[int, str]] = []  # width, method
         self.on_mosaics: list[tuple[int, str]] = []
         self.prefixes: list[int] = []
+        self.present: list[int] = []
         self.mosaics: list[tuple[list[tuple[Sample, str]], int, int]] = []
         ticks = iter(range(10_000))
         monkeypatch.setattr("cnnrnn.evaluation.maps.time.perf_counter", lambda: next(ticks))  # a second each
@@ -513,6 +542,7 @@ class Stub:
             MapEvaluator, "evaluate_mosaic", lambda e, image: self.on_mosaics.append((image.size[0], e.method))
         )
         monkeypatch.setattr(PrefixEvaluator, "evaluate", lambda e, image: self.prefixes.append(image.size[0]))
+        monkeypatch.setattr(PresentLabelEvaluator, "evaluate", lambda e, image: self.present.append(image.size[0]))
 
     def decode(self, checkpoint: Checkpoint, image: Image.Image, boxes: Boxes, beam: int) -> DecodedImage:
         self.beams.add(beam)
@@ -570,7 +600,8 @@ def test_a_data_set_is_evaluated_image_by_image(
     assert (report["few"], report["default"]) == (3, "cam")
     assert report["seconds_to_decode"] == 1
     assert stub.beams == {5}
-    assert stub.prefixes == readable
+    assert stub.prefixes == stub.present == readable
+    assert report["present"]["labels"] == 0
     assert report["prefix"]["steps"] == 0
     # Every image is explained by every method, and by the default one for every target.
     expected = [("cam", map_evaluation.log_odds), ("occlusion", map_evaluation.log_odds)]

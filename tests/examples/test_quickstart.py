@@ -34,7 +34,7 @@ def test_the_notebook_is_kept_without_outputs() -> None:
 
 
 def test_every_cell_runs_and_shows_what_it_says(cells: list[Any]) -> None:
-    assert "voc" in output(cells, "list_checkpoints").data["text/plain"]
+    assert "coco" in output(cells, "list_checkpoints").data["text/plain"]
     assert "END" in output(cells, "result.paths").text
     plotly = "application/vnd.plotly.v1+json"
     assert output(cells, "result.tree()").data[plotly]["data"]

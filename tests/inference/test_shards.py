@@ -132,6 +132,7 @@ def test_an_output_folder_of_other_settings_is_refused(tmp_path: Path) -> None:
         (images, shards.Settings("12ab", 4, "torch", 1), "beam: 8 → 4"),
         (images, shards.Settings("34cd", 8, "openvino", 1), "12ab → 34cd; engine: torch → openvino"),
         (images, shards.Settings("12ab", 8, "torch", 2), "shard_size: 1 → 2"),
+        (images, shards.Settings("12ab", 8, "torch", 1, temperature=0.5), "temperature: 1.0 → 0.5"),
         (["/a.jpg", "/c.jpg"], settings, "list_sha256"),
         ([*images, "/c.jpg"], settings, "images: 2 → 3"),
     ):

@@ -121,6 +121,7 @@ def test_a_run_is_identified_by_its_model_settings_labels_and_images(small_split
         "dropout": 0.0,
         "auxiliary": False,
         "auxiliary weight": 0.5,
+        "free order": False,
         "backbone": "test_byobnet",
         "image_size": 64,
         "labels": list(checkpoint.vocabulary.labels),
@@ -169,6 +170,7 @@ def test_a_run_is_resumed_only_with_the_same_settings_labels_and_images(small_sp
     assert resume(split=mixed_up).history == first.history  # a set has no order
     for checkpoint, key in (
         (untrained(small_split, activation="relu"), r"activation: tanh → relu\)"),
+        (untrained(small_split, order="free"), r"free order: False → True\)"),
         (untrained(small_split, "sigmoid"), r"head: CNNRNN → SigmoidClassifier\)"),
         (
             new_checkpoint(
@@ -187,7 +189,7 @@ def test_an_older_run_without_a_setting_resumes_with_its_default(small_split: Sp
     train_small(small_split, config, tmp_path)
     older = torch.load(state, weights_only=True)
     assert len(older["history"]) == 1
-    del older["run"]["mixup"], older["run"]["auxiliary weight"]
+    del older["run"]["mixup"], older["run"]["auxiliary weight"], older["run"]["free order"]
     torch.save(older, state)
     run = train_small(small_split, config, tmp_path, resume=True)
     assert len(run.history) == 1

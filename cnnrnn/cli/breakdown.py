@@ -1,0 +1,50 @@
+"""The command `cnnrnn breakdown`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cnnrnn.cli.output import user_errors
+from cnnrnn.utils.errors import UserError
+from cnnrnn.utils.files import markdown_table
+
+
+def breakdown(
+    files: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="FILE...", show_default=False, help="JSONL files of `evaluate --per-image`, of one split."
+        ),
+    ],
+) -> None:
+    """Where predictors differ: by the number of labels in an image, and for pairs of labels, as Markdown tables."""
+    with user_errors():
+        from cnnrnn.evaluation.breakdown import by_number_of_labels, check_same_images, strongest_pairs
+        from cnnrnn.evaluation.evaluate import read_records
+
+        evaluations = {}
+        for file in files:
+            try:
+                evaluations[file.stem] = read_records(file.read_text(encoding="utf-8").splitlines(), file.name)
+            except (OSError, UnicodeDecodeError) as error:
+                raise UserError(f"{file} can't be read: {error}") from None
+        check_same_images(evaluations)
+        names = list(evaluations)
+        by_count = [by_number_of_labels(evaluation) for evaluation in evaluations.values()]
+        heads = [f"{name}: {column}" for name in names for column in ("predicted", "O-F1", "exact match")]
+        rows = [
+            [str(count), str(by_count[0][count].images)]
+            + [f"{value:.1f}" for found in by_count for value in found[count][1:]]
+            for count in by_count[0]
+        ]
+        sys.stdout.write(markdown_table(["labels", "images", *heads], rows) + "\n")
+        pairs = strongest_pairs(evaluations)
+        rows = [[" + ".join(p.labels), str(p.images), *(f"{p.f1[name]:.1f}" for name in names)] for p in pairs]
+        if pairs:
+            mean = [f"{sum(pair.f1[name] for pair in pairs) / len(pairs):.1f}" for name in names]
+            rows.append(["mean", "", *mean])
+        sys.stdout.write(markdown_table(["pair", "images with both", *(f"{name}: F1" for name in names)], rows))

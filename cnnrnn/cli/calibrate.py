@@ -1,0 +1,67 @@
+"""The command `cnnrnn calibrate`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from cnnrnn.cli.options import (
+    ENGINE_HELP,
+    HARDWARE,
+    BatchSizeOption,
+    BeamOption,
+    CheckpointOption,
+    DatasetOption,
+    DeviceOption,
+    Engine,
+    PrecisionOption,
+    RootOption,
+    SeparatorOption,
+)
+from cnnrnn.cli.output import console, load_and_describe, user_errors
+from cnnrnn.utils.progress import image_progress
+
+COLUMNS = {"OF1": "O-F1", "CF1": "C-F1", "exact_match": "exact match", "mAP": "mAP", "coverage": "coverage"}
+
+
+def calibrate(
+    checkpoint: CheckpointOption,
+    dataset: DatasetOption,
+    root: RootOption,
+    split: Annotated[str, typer.Option("--split", help="The split to choose on; not the one to report.")] = "val",
+    beam: BeamOption = 8,
+    batch_size: BatchSizeOption = 32,
+    separator: SeparatorOption = ";",
+    engine: Annotated[Engine, typer.Option(help=ENGINE_HELP, rich_help_panel=HARDWARE)] = "torch",
+    precision: PrecisionOption = "float32",
+    device: DeviceOption = None,
+) -> None:
+    """Choose the temperature of decoding on a validation split, and write it into the checkpoint."""
+    with user_errors():
+        from cnnrnn.data import Options
+        from cnnrnn.evaluation.record import record_temperature
+        from cnnrnn.evaluation.temperature import TOLERANCE, best_temperature, evaluate_temperatures
+        from cnnrnn.inference.predictor import Predictor
+
+        predictor = Predictor(
+            checkpoint, beam=beam, batch_size=batch_size, engine=engine, precision=precision, device=device
+        )
+        data = load_and_describe(dataset, root, split, Options(separator=separator))
+        with image_progress() as bar:
+            task = bar.add_task(escape(data.name), total=len(data.samples), remark="")
+            reports = evaluate_temperatures(predictor, data, on_images=lambda images: bar.advance(task, images))
+        chosen = best_temperature(reports)
+        record_temperature(checkpoint, chosen, reports)
+        table = Table("temperature", *COLUMNS.values(), "ECE ≥ 10 %", title=escape(data.name))
+        for temperature, report in reports.items():
+            values = [report[column] for column in COLUMNS]  # type: ignore[literal-required]
+            values.append(report["calibration"]["ece_likely"])
+            table.add_row(f"{temperature:g}", *(f"{value:.1f}" for value in values))
+        console.print(table)
+        console.print(
+            f"The checkpoint's temperature is now {chosen:g}, the highest whose mean of O-F1 and exact match is within "
+            f"{TOLERANCE} points of the best."
+        )
