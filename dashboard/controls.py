@@ -104,16 +104,16 @@ def _samples() -> None:
     """Thumbnails of the samples, each with a button that selects it."""
     with st.popover("Samples", icon=":material/photo_library:"):
         with st.container(horizontal=True):
-            for number, sample in enumerate(state.samples().values()):
+            for number, (title, sample) in enumerate(state.samples().items()):
                 with st.container(width=state.THUMBNAIL // 2, gap="xsmall"):
-                    st.image(state.sample_thumbnail(sample.title), width="stretch", alt=f"Sample: {sample.title}")
+                    st.image(state.sample_thumbnail(title), width="stretch", alt=f"Sample: {title}")
                     st.button(
-                        sample.title,
+                        title,
                         key=f"sample_{number}",
                         help=sample.credit,
                         width="stretch",
                         on_click=_select_sample,
-                        args=(sample.title,),
+                        args=(title,),
                     )
         st.caption("Photographs of COCO whose authors chose CC BY 2.0. No model here was trained on them.")
 

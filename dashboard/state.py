@@ -81,34 +81,28 @@ def checkpoint_names() -> list[str]:
 
 @dataclass(frozen=True)
 class SamplePhotograph:
-    """A photograph to begin with, from the table of the samples."""
+    """A photograph to begin with."""
 
-    title: str  # what is seen
-    path: Path
-    labels: tuple[str, ...]
+    photograph: Sample
     credit: str  # its license and source
-
-
-@st.cache_resource(max_entries=1, show_spinner=False)
-def samples() -> dict[str, SamplePhotograph]:
-    """The samples that are offered, by their titles; the table's other rows are only evaluated on."""
-    with (SAMPLES / "labels.csv").open(encoding="utf-8", newline="") as file:
-        return {
-            row["title"]: SamplePhotograph(
-                row["title"],
-                SAMPLES / row["image"],
-                tuple(sorted(row["labels"].split(";"))),
-                f"{row['licence']}, {row['credit']}",
-            )
-            for row in csv.DictReader(file)
-            if row["title"]
-        }
 
 
 @st.cache_resource(max_entries=1, show_spinner=False)
 def sample_split() -> Split:
     """All photographs of the samples' table, with their labels."""
     return replace(load_split("table", SAMPLES / "labels.csv", "test"), name="the sample photographs")
+
+
+@st.cache_resource(max_entries=1, show_spinner=False)
+def samples() -> dict[str, SamplePhotograph]:
+    """The samples that are offered, by titles that say what is seen; the table's other rows are only evaluated on."""
+    by_name = {photograph.image.name: photograph for photograph in sample_split().samples}
+    with (SAMPLES / "labels.csv").open(encoding="utf-8", newline="") as file:
+        return {
+            row["title"]: SamplePhotograph(by_name[row["image"]], f"{row['licence']}, {row['credit']}")
+            for row in csv.DictReader(file)
+            if row["title"]
+        }
 
 
 def load_checkpoint(name: str) -> Checkpoint:
@@ -160,15 +154,14 @@ def _hash(path: str, size: int, modified: int) -> str:
 
 def open_sample(title: str) -> InputImage:
     """One of `samples`, with its labels."""
-    sample = samples()[title]
-    return read_image(title, sample.path.read_bytes(), sample.labels)
+    return replace(open_data_image(samples()[title].photograph), name=title)
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
 def sample_thumbnail(title: str) -> bytes:
     """A square from the middle of a sample, as a JPEG."""
-    thumbnail = ImageOps.fit(open_sample(title).pixels, (THUMBNAIL, THUMBNAIL))
-    thumbnail.save(file := io.BytesIO(), "JPEG", quality=85)
+    image = open_image(samples()[title].photograph.image, 2 * THUMBNAIL)
+    ImageOps.fit(image, (THUMBNAIL, THUMBNAIL)).save(file := io.BytesIO(), "JPEG", quality=85)
     return file.getvalue()
 
 

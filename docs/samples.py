@@ -1,6 +1,6 @@
 """Draws docs/samples.jpg: the ten samples with the labels that the embedded checkpoint predicts for them.
 
-python docs/samples.py
+Usage: python docs/samples.py
 """
 
 from __future__ import annotations

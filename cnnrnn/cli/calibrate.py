@@ -9,14 +9,12 @@ from rich.markup import escape
 from rich.table import Table
 
 from cnnrnn.cli.options import (
-    ENGINE_HELP,
-    HARDWARE,
     BatchSizeOption,
     BeamOption,
     CheckpointOption,
     DatasetOption,
     DeviceOption,
-    Engine,
+    ExactEngineOption,
     PrecisionOption,
     RootOption,
     SeparatorOption,
@@ -35,7 +33,7 @@ def calibrate(
     beam: BeamOption = 8,
     batch_size: BatchSizeOption = 32,
     separator: SeparatorOption = ";",
-    engine: Annotated[Engine, typer.Option(help=ENGINE_HELP, rich_help_panel=HARDWARE)] = "torch",
+    engine: ExactEngineOption = "torch",
     precision: PrecisionOption = "float32",
     device: DeviceOption = None,
 ) -> None:

@@ -12,8 +12,6 @@ from rich.markup import escape
 from rich.table import Table
 
 from cnnrnn.cli.options import (
-    ENGINE_HELP,
-    HARDWARE,
     METRICS,
     OUTPUT,
     BatchSizeOption,
@@ -22,7 +20,7 @@ from cnnrnn.cli.options import (
     DatasetOption,
     DeviceOption,
     DownloadOption,
-    Engine,
+    ExactEngineOption,
     JsonOption,
     PrecisionOption,
     RootOption,
@@ -90,7 +88,7 @@ def evaluate(
     ] = False,
     download: DownloadOption = False,
     separator: SeparatorOption = ";",
-    engine: Annotated[Engine, typer.Option(help=ENGINE_HELP, rich_help_panel=HARDWARE)] = "torch",
+    engine: ExactEngineOption = "torch",
     precision: PrecisionOption = "float32",
     device: DeviceOption = None,
 ) -> None:

@@ -61,6 +61,7 @@ EngineOption = Annotated[
         help=ENGINE_HELP, show_default="the fastest that is installed; torch on a GPU", rich_help_panel=HARDWARE
     ),
 ]
+ExactEngineOption = Annotated[Engine, typer.Option(help=ENGINE_HELP, rich_help_panel=HARDWARE)]  # default: torch
 PrecisionOption = Annotated[
     Literal["float32", "bfloat16"],
     typer.Option(

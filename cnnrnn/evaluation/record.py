@@ -44,13 +44,17 @@ def record_temperature(folder: Path, temperature: float, reports: Mapping[float,
     results["val"] = reports[temperature]
     results["temperatures"] = {f"{value:g}": report for value, report in reports.items()}
     write_text(folder / CONFIG, json_text(config))
-    write_text(folder / METRICS, json_text(results))
-    write_text(folder / CARD, model_card(checkpoint, results))
+    _write_results(checkpoint, folder, results)
 
 
 def _record(folder: Path, kind: str, split: str, report: Mapping[str, Any]) -> None:
     checkpoint = Checkpoint.load(folder)
     results = json.loads((folder / METRICS).read_text(encoding="utf-8"))
     results.setdefault(kind, {})[split] = report
+    _write_results(checkpoint, folder, results)
+
+
+def _write_results(checkpoint: Checkpoint, folder: Path, results: Mapping[str, Any]) -> None:
+    """The metrics and the card; the weights are not rewritten."""
     write_text(folder / METRICS, json_text(results))
     write_text(folder / CARD, model_card(checkpoint, results))

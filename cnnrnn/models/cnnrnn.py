@@ -205,14 +205,14 @@ class CNNRNN(nn.Module):
         recurrent = self.U_o(output).unflatten(0, (len(image), -1))  # (batch, n, embedding)
         return self.logits(recurrent, image).flatten(0, 1), state
 
-    def forward(self, feature: Tensor, recurrent: Tensor, inputs: Tensor, channel_mask: Tensor | None = None) -> Tensor:
+    def forward(self, feature: Tensor, recurrent: Tensor, inputs: Tensor) -> Tensor:
         """Teacher forcing: I (batch, location, feature), U_o o(t) of the label sequences (batch, step, embedding), the
         sequences themselves, START first (batch, step) -> logits (batch, step, L+1).
 
         `recurrent` comes from `cnnrnn.decoding.prefix_cache.unroll`. A label already in the sequence has logit -inf,
         as in decoding: the model is one distribution over sequences without repeats, in training and in decoding.
         """
-        logits = self.logits(recurrent, self.project_image(feature, channel_mask))
+        logits = self.logits(recurrent, self.project_image(feature))
         return logits.masked_fill(emitted_before(inputs, self.config.num_labels), float("-inf"))
 
 

@@ -29,9 +29,8 @@ def own_order(model: CNNRNN, feature: Tensor, present: Tensor) -> Tensor:
     for step in range(steps - 1):
         choice = counts[rows] > step + 1  # images with two labels left or more
         rows, tokens, state = rows[choice], tokens[choice], tuple(part[choice] for part in state)
-        output, state = model.rnn_step(tokens, state)
-        logits = model.logits(model.U_o(output).unsqueeze(1), image[rows])[:, 0, : model.end]  # (row, label)
-        tokens = logits.masked_fill(~remaining[rows], float("-inf")).argmax(dim=1)
+        logits, state = model.step(tokens, image[rows], state)  # (row, L+1)
+        tokens = logits[:, : model.end].masked_fill(~remaining[rows], float("-inf")).argmax(dim=1)
         sequences[rows, step] = tokens
         remaining[rows, tokens] = False
     model.dropout.train(dropout)
