@@ -95,24 +95,24 @@ def _map_quality(reports: dict[str, Any]) -> None:
     name, report = list(reports.items())[-1]
     default = report["methods"].get(report["default"])
     if default is not None:
-        centre, columns = report["baselines"]["centre"], st.columns(4)
-        columns[0].metric(
-            "pointing game",
-            f"{default['pointing']:.1f} %",
-            help=f"The image's centre scores {centre['pointing']:.1f} %.",
-        )
-        columns[1].metric(
-            "pointing game, difficult",
-            f"{default['pointing_difficult']:.1f} %",
-            help=f"The label's boxes are small and another label is present. The image's centre scores "
-            f"{centre['pointing_difficult']:.1f} %.",
-        )
-        columns[2].metric("another step's map, difficult", f"{default['swap_pointing_difficult']:.1f} %")
-        columns[3].metric(
-            "correlation with random weights",
-            f"{default['sanity_all']:.2f}",
-            help="Rank correlation of the maps with those of a model with random weights.",
-        )
+        centre = report["baselines"]["centre"]
+        shown = [
+            ("pointing game", _formatted(default["pointing"]), f"The image's centre: {_formatted(centre['pointing'])}."),
+            (
+                "pointing game, difficult",
+                _formatted(default["pointing_difficult"]),
+                "The label's boxes are small and another label is present. The image's centre: "
+                f"{_formatted(centre['pointing_difficult'])}.",
+            ),
+            ("another step's map, difficult", _formatted(default["swap_pointing_difficult"]), None),
+            (
+                "correlation with random weights",
+                _formatted(default["sanity_all"], "{:.2f}"),
+                "Rank correlation of the maps with those of a model with random weights.",
+            ),
+        ]
+        for column, (heading, value, explanation) in zip(st.columns(len(shown)), shown, strict=True):
+            column.metric(heading, value, help=explanation)
     headings, rows = table(report)
     st.dataframe(pd.DataFrame(rows, columns=headings), hide_index=True)
     st.caption(
@@ -120,6 +120,11 @@ def _map_quality(reports: dict[str, Any]) -> None:
         f"{prefix_sentence(report)}"
     )
     st.code(report["command"], language=None, wrap_lines=True)
+
+
+def _formatted(value: float | None, pattern: str = "{:.1f} %") -> str:
+    """A metric that was not measured is None: perturbations are optional, and some metrics need difficult steps."""
+    return "not measured" if value is None else pattern.format(value)
 
 
 def _training(checkpoint: Checkpoint, history: list[dict[str, Any]], dark: bool) -> None:
@@ -141,7 +146,7 @@ def _training(checkpoint: Checkpoint, history: list[dict[str, Any]], dark: bool)
         settings = {
             "data": f"{recorded.get('train_split', '?')}, {recorded.get('train_images', '?')} images",
             "backbone": f"{checkpoint.model.backbone.config.name}, {checkpoint.model.backbone.config.image_size} px",
-            "label order": f"{recorded.get('order', 'frequent')} first",
+            "label order": recorded.get("order", "frequent"),
             **checkpoint.model.config.to_dict(),
             **recorded.get("config", {}),
         }

@@ -75,40 +75,56 @@ def test_charts_and_tables_are_those_of_the_recorded_report(app: AppTest, chart_
     assert history["val_mAP"].tolist() == [record["val_mAP"] for record in results["history"]]
 
 
+def record_maps(metrics: dict[str, float | None], centre: dict[str, float | None]) -> None:
+    """Write the report of an evaluation of the maps to the checkpoint, as `evaluate-maps --record` does."""
+    file = state.CHECKPOINTS / "coco" / "metrics.json"
+    report = {
+        "default": "cam",
+        "methods": {"occlusion": {**metrics, "pointing": 11.0}, "cam": metrics},
+        "targets": {},
+        "baselines": {"centre": centre},
+        "prefix": {"steps": 0},
+        "steps": 7,
+        "steps_difficult": 5,
+        "command": "cnnrnn evaluate-maps",
+    }
+    file.write_text(json.dumps({**json.loads(file.read_text()), "maps": {"older": {}, "scenes test": report}}))
+
+
+MAP_METRICS = {
+    "pointing": 61.0,
+    "pointing_difficult": 52.0,
+    "swap_pointing_difficult": 43.0,
+    "sanity_all": 0.34,
+    "energy": 70.0,
+}
+
+
 def test_every_metric_of_the_maps_has_its_value(app: AppTest) -> None:
-    folder = state.CHECKPOINTS / "coco"
-    results = json.loads((folder / "metrics.json").read_text())
-    metrics = {
-        "pointing": 61.0,
-        "pointing_difficult": 52.0,
-        "swap_pointing_difficult": 43.0,
-        "sanity_all": 0.34,
-        "energy": 70.0,
-    }
-    results["maps"] = {
-        "older": {},
-        "scenes test": {
-            "default": "cam",
-            "methods": {"occlusion": {**metrics, "pointing": 11.0}, "cam": metrics},
-            "targets": {},
-            "baselines": {"centre": {"pointing": 31.0, "pointing_difficult": 22.0}},
-            "prefix": {"steps": 0},
-            "steps": 7,
-            "steps_difficult": 5,
-            "command": "cnnrnn evaluate-maps",
-        },
-    }
-    (folder / "metrics.json").write_text(json.dumps(results))
+    record_maps(MAP_METRICS, {"pointing": 31.0, "pointing_difficult": 22.0})
     app.run()
     app.switch_page(PAGE).run()
     assert not app.exception
     displayed = {metric.label: (metric.value, metric.help) for metric in app.metric}
-    assert displayed["pointing game"] == ("61.0 %", "The image's centre scores 31.0 %.")
+    assert displayed["pointing game"] == ("61.0 %", "The image's centre: 31.0 %.")
     value, explanation = displayed["pointing game, difficult"]
     assert value == "52.0 %"
-    assert explanation.endswith("The image's centre scores 22.0 %.")
+    assert explanation.endswith("The image's centre: 22.0 %.")
     assert displayed["another step's map, difficult"][0] == "43.0 %"
     assert displayed["correlation with random weights"][0] == "0.34"
     methods = next(frame.value for frame in app.dataframe if "pointing" in frame.value).set_index("method")
     assert methods["pointing"].to_dict() == {"image centre": "31.0", "occlusion": "11.0", "cam": "61.0"}
     assert any("7 steps on scenes test, 5 of them difficult" in caption.value for caption in app.caption)
+
+
+def test_metrics_of_the_maps_that_were_not_measured_are_said_to_be(app: AppTest) -> None:
+    """Without perturbations there is no sanity check, and without difficult steps nothing is measured on them."""
+    unmeasured = dict.fromkeys(("pointing_difficult", "swap_pointing_difficult", "sanity_all"))
+    record_maps({**MAP_METRICS, **unmeasured}, {"pointing": 31.0, "pointing_difficult": None})
+    app.run()
+    app.switch_page(PAGE).run()
+    assert not app.exception
+    displayed = {metric.label: metric.value for metric in app.metric}
+    assert displayed["pointing game"] == "61.0 %"
+    names = ("pointing game, difficult", "another step's map, difficult", "correlation with random weights")
+    assert [displayed[name] for name in names] == ["not measured"] * 3
