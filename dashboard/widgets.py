@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 # a key of the report: name, explanation
 _METRICS = {
-    "mAP": ("mAP", "Mean average precision over the labels, from the marginal probabilities."),
+    "mAP": ("mAP", "Mean average precision over the labels, from the labels' probabilities."),
     "OF1": ("O-F1", "F1 over all pairs of an image and a label."),
     "CF1": ("C-F1", "F1 of the precision and the recall averaged over the labels."),
     "exact_match": ("exact match", "Exact match (subset accuracy): images whose label set is right as a whole."),

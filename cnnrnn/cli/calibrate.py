@@ -37,11 +37,14 @@ def calibrate(
     precision: PrecisionOption = "float32",
     device: DeviceOption = None,
 ) -> None:
-    """Choose the temperature of decoding on a validation split, and write it into the checkpoint."""
+    """Choose the temperature of decoding and fit the calibration of the probabilities, on a validation split.
+
+    Both are written into the checkpoint.
+    """
     with user_errors():
         from cnnrnn.data import Options
-        from cnnrnn.evaluation.record import record_temperature
-        from cnnrnn.evaluation.temperature import TOLERANCE, best_temperature, evaluate_temperatures
+        from cnnrnn.evaluation.record import record_choice
+        from cnnrnn.evaluation.temperature import TOLERANCE, choose
         from cnnrnn.inference.predictor import Predictor
 
         predictor = Predictor(
@@ -50,16 +53,16 @@ def calibrate(
         data = load_and_describe(dataset, root, split, Options(separator=separator))
         with image_progress() as bar:
             task = bar.add_task(escape(data.name), total=len(data.samples), remark="")
-            reports = evaluate_temperatures(predictor, data, on_images=lambda images: bar.advance(task, images))
-        chosen = best_temperature(reports)
-        record_temperature(checkpoint, chosen, reports)
+            choice = choose(predictor, data, on_images=lambda images: bar.advance(task, images))
+        record_choice(checkpoint, choice)
         table = Table("temperature", *COLUMNS.values(), "ECE ≥ 10 %", title=escape(data.name))
-        for temperature, report in reports.items():
+        rows = {f"{temperature:g}": report for temperature, report in choice.at_temperatures.items()}
+        for name, report in {**rows, f"{choice.temperature:g}, calibrated": choice.report}.items():
             values = [report[column] for column in COLUMNS]  # type: ignore[literal-required]
             values.append(report["calibration"]["ece_likely"])
-            table.add_row(f"{temperature:g}", *(f"{value:.1f}" for value in values))
+            table.add_row(name, *(f"{value:.1f}" for value in values))
         console.print(table)
         console.print(
-            f"The checkpoint's temperature is now {chosen:g}, the highest whose mean of O-F1 and exact match is within "
-            f"{TOLERANCE} points of the best."
+            f"The checkpoint's temperature is now {choice.temperature:g}, the highest whose mean of O-F1 and exact "
+            f"match is within {TOLERANCE} points of the best. Its labels' probabilities are now calibrated."
         )

@@ -65,7 +65,7 @@ def evaluate(
     per_image: Annotated[
         Path | None,
         typer.Option(
-            "--per-image", help="JSONL with every image's truth, paths and marginals.", rich_help_panel=OUTPUT
+            "--per-image", help="JSONL with every image's truth, paths and probabilities.", rich_help_panel=OUTPUT
         ),
     ] = None,
     html: Annotated[
@@ -139,7 +139,8 @@ def _print_report(name: str, report: Mapping[str, Any]) -> None:
 
     from cnnrnn.evaluation.paper import MEASURED, QUOTED
 
-    heads = {"auxiliary": "auxiliary head", "mix": "mean of both"} if "auxiliary" in report else {}
+    heads = {"marginals": "marginals", "auxiliary": "auxiliary head", "mix": "mean of both"}
+    heads = {key: head for key, head in heads.items() if key in report}
     quoted = QUOTED.get(name, {})
     console.print(_label_set_table(name, report, heads, quoted))
     console.print(_summary(report))
@@ -157,9 +158,9 @@ def _label_set_table(name: str, report: Mapping[str, Any], heads: dict[str, str]
     table = Table("", *SET_METRICS, title=f"{escape(name)}: {report['images']} images, {report['seconds']:.0f} s")
     for row, metrics in (
         ("best path", report),
-        ("three best marginals", report["top3"]),
+        ("three most probable", report["top3"]),
         (f"of these, ≥ {report['threshold']:.2g}", report["top3_at_most"]),
-        (f"marginals ≥ {report['threshold']:.2g}", report["above_threshold"]),
+        (f"probabilities ≥ {report['threshold']:.2g}", report["above_threshold"]),
         *((f"{head} ≥ {report['threshold']:.2g}", report[key]) for key, head in heads.items()),
     ):
         table.add_row(row, *(f"{metrics[metric]:.1f}" for metric in SET_METRICS))
@@ -175,5 +176,5 @@ def _summary(report: Mapping[str, Any]) -> str:
         f"MAP@10 {report['MAP@10']:.1f}; exact match (subset accuracy) {report['exact_match']:.1f} %, Hamming loss "
         f"{report['hamming_loss']:.2f} %, coverage {report['coverage']:.1f} %, "
         f"calibration error {report['calibration']['ece']:.2f} % "
-        f"({report['calibration']['ece_likely']:.1f} % of marginals ≥ 10 %)"
+        f"({report['calibration']['ece_likely']:.1f} % of probabilities ≥ 10 %)"
     )

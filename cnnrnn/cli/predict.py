@@ -84,9 +84,7 @@ def predict(
         )
         results: list[dict[str, Any]] = []
         errors: dict[str, str] = {}
-        table = Table(
-            Column("image", overflow="fold"), "best path", "p(path)", "labels, by marginal probability", "coverage"
-        )
+        table = Table(Column("image", overflow="fold"), "best path", "p(path)", "labels, by probability", "coverage")
         with image_progress() as bar:
             task = bar.add_task("predicting", total=len(paths), remark="")
             for path, result in predictor.predict(paths):
@@ -139,7 +137,7 @@ def _predict_with_ray(
 
 def _table_row(path: Path, trace: Trace) -> tuple[str, ...]:
     best = trace.paths[0]
-    likely = [(p, label) for label, p in zip(trace.labels, trace.marginals.tolist(), strict=True) if p >= 0.01]
-    marginals = ", ".join(f"{label} {p:.0%}" for p, label in sorted(likely, reverse=True)[:5])
+    likely = [(p, label) for label, p in zip(trace.labels, trace.probabilities.tolist(), strict=True) if p >= 0.01]
+    probable = ", ".join(f"{label} {p:.0%}" for p, label in sorted(likely, reverse=True)[:5])
     names = " → ".join(trace.choices(best))
-    return escape(str(path)), escape(names), f"{best.prob:.0%}", escape(marginals), f"{trace.coverage:.0%}"
+    return escape(str(path)), escape(names), f"{best.prob:.0%}", escape(probable), f"{trace.coverage:.0%}"

@@ -17,6 +17,7 @@ from cnnrnn.decoding.constraints import NO_CONSTRAINTS, Constraints
 from cnnrnn.decoding.prefix_cache import PrefixCache, teacher_forced_logits
 from cnnrnn.decoding.trace import ROOT, Path, Trace, TraceStep
 from cnnrnn.models.cnnrnn import CNNRNN, State
+from cnnrnn.utils.calibration import calibrate
 from cnnrnn.utils.errors import UserError
 
 # tokens (row,), indices of the images (live,), state -> logits over labels and END (row, L+1), next state.
@@ -230,7 +231,15 @@ def decode(
     if model.config.auxiliary:
         probs = model.auxiliary_logits(feature).sigmoid().cpu().numpy()  # (batch, label)
         traces = [replace(trace, auxiliary=row) for trace, row in zip(traces, probs, strict=True)]
+    parameters = model.config.calibration
+    if parameters is not None and recurrence and constraints == NO_CONSTRAINTS:
+        traces = [replace(trace, calibrated=calibrate(ensemble(trace), parameters)) for trace in traces]
     return traces
+
+
+def ensemble(trace: Trace) -> np.ndarray:
+    """The mean of the marginals and the auxiliary head's probabilities, where there is one: (L,)."""
+    return trace.marginals if trace.auxiliary is None else (trace.marginals + trace.auxiliary) / 2
 
 
 @torch.no_grad()

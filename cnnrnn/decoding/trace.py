@@ -54,6 +54,16 @@ class Trace:
     coverage: float  # total probability of all finished paths, kept or not, 0 to 1
     constraints: Constraints = NO_CONSTRAINTS
     auxiliary: np.ndarray | None = None  # (L,) P(label | image) by the auxiliary head, if the model has one
+    calibrated: np.ndarray | None = None  # (L,) see `probabilities`
+
+    @property
+    def probabilities(self) -> np.ndarray:
+        """P(label | image), (L,): what the labels are ranked by.
+
+        These are the marginals, or for a calibrated checkpoint their mean with the auxiliary head's probabilities
+        (where there is one), calibrated. A search with constraints or without the recurrence has no calibration.
+        """
+        return self.marginals if self.calibrated is None else self.calibrated
 
     @property
     def end(self) -> int:
@@ -95,6 +105,7 @@ class Trace:
             "marginals": self._by_label(self.marginals),
             "coverage": self.coverage,
             **({} if self.auxiliary is None else {"auxiliary": self._by_label(self.auxiliary)}),
+            **({} if self.calibrated is None else {"probabilities": self._by_label(self.calibrated)}),
         }
 
     def _by_label(self, values: np.ndarray) -> dict[str, float]:
@@ -125,6 +136,10 @@ class Trace:
     def from_json(cls, data: dict[str, Any]) -> Trace:
         labels = tuple(data["vocabulary"])
         rank = {label: index for index, label in enumerate(labels)}
+
+        def by_label(key: str) -> np.ndarray:
+            return np.array([data[key][label] for label in labels], dtype=np.float32)
+
         return cls(
             labels=labels,
             beam=data["beam"],
@@ -141,14 +156,11 @@ class Trace:
                 Path(tuple(rank[name] for name in path["labels"]), path["log_prob"], tuple(path["rows"]))
                 for path in data["paths"]
             ),
-            marginals=np.array([data["marginals"][label] for label in labels], dtype=np.float32),
+            marginals=by_label("marginals"),
             coverage=data["coverage"],
             constraints=Constraints.from_json(data.get("constraints", {}), rank),
-            auxiliary=(
-                np.array([data["auxiliary"][label] for label in labels], dtype=np.float32)
-                if "auxiliary" in data
-                else None
-            ),
+            auxiliary=by_label("auxiliary") if "auxiliary" in data else None,
+            calibrated=by_label("probabilities") if "probabilities" in data else None,
         )
 
 

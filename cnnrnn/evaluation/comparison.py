@@ -64,7 +64,9 @@ def read_run(folder: Path) -> Run:
 
 def _model_settings(config: dict[str, Any]) -> dict[str, Any]:
     """The fields of the model's config. A run that is older than an option gets the option's default."""
-    return CONFIGS[config["head"]](**config["model"]).to_dict()
+    settings = CONFIGS[config["head"]](**config["model"]).to_dict()
+    settings.pop("calibration", None)  # fitted after training, and another for each seed
+    return settings
 
 
 def _metrics(report: dict[str, Any]) -> dict[str, float]:

@@ -33,12 +33,14 @@ class Predictions:
     """The arrays that the metrics are computed from. The rows of an image without a trace are zeros."""
 
     def __init__(self, images: int, num_labels: int) -> None:
+        self.probabilities = np.zeros((images, num_labels), dtype=np.float32)  # (image, label) what ranks the labels
         self.marginals = np.zeros((images, num_labels), dtype=np.float32)  # (image, label)
         self.best_path = np.zeros((images, num_labels), dtype=bool)  # (image, label) the best path's label set
         self.coverage = np.zeros(images)  # (image,) 0 to 1
         self.auxiliary: np.ndarray | None = None  # (image, label) of the auxiliary head, if there is one
 
     def put(self, image: int, trace: Trace) -> None:
+        self.probabilities[image] = trace.probabilities
         self.marginals[image] = trace.marginals
         self.best_path[image, list(trace.paths[0].tokens)] = True
         self.coverage[image] = trace.coverage
@@ -52,7 +54,8 @@ class Predictions:
 
         `total` sums an array over the processes. A row is zeros in every process but the one that decoded its image.
         """
-        self.marginals, self.coverage = total(self.marginals), total(self.coverage)
+        self.probabilities, self.marginals = total(self.probabilities), total(self.marginals)
+        self.coverage = total(self.coverage)
         self.best_path = total(self.best_path.astype(np.uint8)).astype(bool)
         # A process that decoded no image has no auxiliary array yet.
         if total(np.array([self.auxiliary is not None], dtype=np.uint8)).any():
@@ -128,9 +131,11 @@ def read_records(lines: Iterable[str], name: str, min_positives: int = 5, thresh
         samples.append(sample)
         if "error" in record:
             errors[record["image"]] = record["error"]
-        elif record["marginals"].keys() != rank.keys():
+        elif any(values.keys() != rank.keys() for values in _by_label(record)):
             raise UserError(f"{name}: image {row + 1} has marginals for other labels than the images before it")
         else:
+            probabilities = record.get("probabilities", record["marginals"])
+            predictions.probabilities[row] = [probabilities[label] for label in labels]
             predictions.marginals[row] = [record["marginals"][label] for label in labels]
             predictions.best_path[row, [rank[label] for label in record["labels"]]] = True
             predictions.coverage[row] = record["coverage"]
@@ -139,6 +144,11 @@ def read_records(lines: Iterable[str], name: str, min_positives: int = 5, thresh
     metrics = report(truth, ignored, predictions, labels, min_positives, threshold)
     metrics["errors"] = errors
     return Evaluation(split, labels, truth, ignored, predictions, metrics)
+
+
+def _by_label(record: ImageRecord) -> list[dict[str, float]]:
+    """The marginals of a record, and the probabilities that a calibrated checkpoint has besides."""
+    return [record["marginals"], *([record["probabilities"]] if "probabilities" in record else [])]
 
 
 def _parse_record(line: str, number: int) -> ImageRecord:
@@ -156,7 +166,7 @@ def _parse_record(line: str, number: int) -> ImageRecord:
         valid &= isinstance(record["error"], str) if "error" in record else (
             is_names(record["labels"])
             and is_probability(record["coverage"])
-            and all(is_probability(value) for value in record["marginals"].values())
+            and all(is_probability(value) for values in _by_label(record) for value in values.values())
         )  # fmt: skip
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         valid = False
@@ -177,17 +187,18 @@ def report(
 
     mAP and the per-label means CP, CR and CF1 are means over the labels with at least `min_positives` positives,
     which are the keys of AP. AP is non-interpolated; AP_eleven_point and AP_area follow VOC's two rules. OP … CF1,
-    exact_match and hamming_loss evaluate the label set of the best path. Three reports evaluate label sets that are
-    chosen by the marginals: top3 takes the three most probable labels of every image, as the paper's tables do;
-    top3_at_most takes those of the three that reach `threshold`; above_threshold takes every label that reaches it.
-    coverage is the mean probability of the paths that the search finished. calibration is that of the marginals.
-    best_threshold is the threshold with the highest O-F1 here, for use on another split. For a model with an
-    auxiliary head, auxiliary has the metrics of its probabilities and mix those of their mean with the marginals.
+    exact_match and hamming_loss evaluate the label set of the best path. Everything else is computed from the labels'
+    probabilities (`Trace.probabilities`). top3 evaluates the three most probable labels of every image, as the paper's
+    tables do; top3_at_most those of the three that reach `threshold`; above_threshold every label that reaches it.
+    coverage is the mean probability of the paths that the search finished. best_threshold is the threshold with the
+    highest O-F1 here, for use on another split. For a model with an auxiliary head, auxiliary has the metrics of its
+    probabilities and mix those of their mean with the marginals; for a calibrated one, marginals has the metrics of
+    the marginals.
     """
     positives = (truth & ~ignored).sum(axis=0)  # (label,)
     scored = positives >= min_positives  # (label,)
-    best_path, marginals = predictions.best_path, predictions.marginals
-    reaches_threshold, top3 = marginals >= threshold, top_k(marginals, 3)  # (image, label)
+    best_path, probabilities = predictions.best_path, predictions.probabilities
+    reaches_threshold, top3 = probabilities >= threshold, top_k(probabilities, 3)  # (image, label)
 
     def set_metrics(predicted: np.ndarray) -> PrecisionRecallF1:
         return precision_recall_f1(truth, predicted, ignored, scored)
@@ -205,35 +216,37 @@ def report(
         "labels_scored": int(scored.sum()),
         "min_positives": min_positives,
         "threshold": threshold,
-        "best_threshold": choose_threshold(truth, marginals, ignored),
-        **_ranking_metrics(truth, marginals, ignored, labels, scored),
+        "best_threshold": choose_threshold(truth, probabilities, ignored),
+        **_ranking_metrics(truth, probabilities, ignored, labels, scored),
         "positives": dict(zip(labels, positives.tolist(), strict=True)),
         **set_metrics(best_path),
         "top3": set_metrics(top3),
         "top3_at_most": set_metrics(top3 & reaches_threshold),
-        "above_threshold": score_metrics(marginals),
+        "above_threshold": score_metrics(probabilities),
         "exact_match": exact_match(truth, best_path, ignored),
         "hamming_loss": hamming_loss(truth, best_path, ignored),
         "coverage": 100 * _mean(predictions.coverage),
-        "calibration": calibration(truth, marginals, ignored),
+        "calibration": calibration(truth, probabilities, ignored),
     }
     if predictions.auxiliary is not None:
         result["auxiliary"] = score_metrics(predictions.auxiliary)
-        result["mix"] = score_metrics((predictions.auxiliary + marginals) / 2)
+        result["mix"] = score_metrics((predictions.auxiliary + predictions.marginals) / 2)
+    if not np.array_equal(probabilities, predictions.marginals):
+        result["marginals"] = score_metrics(predictions.marginals)
     return result
 
 
 def _ranking_metrics(
-    truth: np.ndarray, marginals: np.ndarray, ignored: np.ndarray, labels: Sequence[str], scored: np.ndarray
+    truth: np.ndarray, scores: np.ndarray, ignored: np.ndarray, labels: Sequence[str], scored: np.ndarray
 ) -> RankingMetrics:
     """AP by every rule, of the labels that are `scored`, bool (label,), and MAP@10; arrays are (image, label)."""
-    ap = {rule: average_precisions(truth, marginals, ignored, rule)[scored] for rule in AP_RULES}
+    ap = {rule: average_precisions(truth, scores, ignored, rule)[scored] for rule in AP_RULES}
     names = [label for label, keep in zip(labels, scored, strict=True) if keep]
     return {
         "mAP": _mean(ap["non_interpolated"]),
         "mAP_eleven_point": _mean(ap["eleven_point"]),
         "mAP_area": _mean(ap["area"]),
-        "MAP@10": map_at_k(truth & ~ignored, marginals),
+        "MAP@10": map_at_k(truth & ~ignored, scores),
         "AP": dict(zip(names, ap["non_interpolated"].tolist(), strict=True)),
         "AP_eleven_point": dict(zip(names, ap["eleven_point"].tolist(), strict=True)),
         "AP_area": dict(zip(names, ap["area"].tolist(), strict=True)),

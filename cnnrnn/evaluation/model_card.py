@@ -37,7 +37,8 @@ def model_card(checkpoint: Checkpoint, results: Mapping[str, Any]) -> str:
         "",
         "## Evaluation\n",
         "All values are percentages. OP … CF1 and exact_match (subset accuracy) evaluate the best path, mAP the "
-        "marginals. mAP, CP, CR and CF1 are means over the labels with at least 5 positives in the split.\n",
+        "labels' probabilities. mAP, CP, CR and CF1 are means over the labels with at least 5 positives in the "
+        "split.\n",
         _table(results),
         *_auxiliary(results),
         *_per_label(results),
@@ -66,7 +67,11 @@ def _head(model: ModelConfig | SigmoidConfig) -> str:
         spatial = ", at every location of the feature map" if model.spatial else ""
         auxiliary = ", auxiliary sigmoid head" if model.auxiliary else ""
         temperature = f", temperature {model.temperature:g}" if model.temperature != 1 else ""
-        return f"embedding {model.embedding_dim}, {recurrence}, h = {model.activation}{spatial}{auxiliary}{temperature}"
+        calibrated = ", probabilities calibrated" if model.calibration else ""
+        return (
+            f"embedding {model.embedding_dim}, {recurrence}, h = {model.activation}{spatial}{auxiliary}{temperature}"
+            f"{calibrated}"
+        )
     return "one sigmoid per label, threshold chosen on the validation split"
 
 
@@ -110,7 +115,7 @@ def _per_label(results: Mapping[str, Any]) -> list[str]:
 
 
 def _calibration(results: Mapping[str, Any]) -> list[str]:
-    """The calibration of the marginals on the first split that was evaluated, or on the validation split."""
+    """The calibration of the probabilities on the first split that was evaluated, or on the validation split."""
     name, metrics = next(iter(results.get("evaluations", {}).items()), ("validation", results.get("val") or {}))
     if "calibration" not in metrics:
         return []
@@ -118,9 +123,9 @@ def _calibration(results: Mapping[str, Any]) -> list[str]:
     bins = [entry for entry in calibration["bins"] if entry["pairs"]]
     return [
         "## Calibration\n",
-        f"The table has the percentage of right labels among those with a marginal of about p, on {name}. The expected "
-        f"calibration error is {calibration['ece']:.2f} %, and {calibration['ece_likely']:.1f} % for marginals of at "
-        "least 10 %.\n",
+        f"The table has the percentage of right labels among those with a probability of about p, on {name}. The "
+        f"expected calibration error is {calibration['ece']:.2f} %, and {calibration['ece_likely']:.1f} % for "
+        "probabilities of at least 10 %.\n",
         markdown_table(
             ["p", *(f"{entry['predicted']:.0f} %" for entry in bins)],
             [

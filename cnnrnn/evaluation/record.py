@@ -11,6 +11,7 @@ from typing import Any
 from cnnrnn.checkpoint import CARD, CONFIG, METRICS, Checkpoint
 from cnnrnn.evaluation.model_card import model_card
 from cnnrnn.evaluation.reports import EvaluationReport, MapsReport
+from cnnrnn.evaluation.temperature import Choice
 from cnnrnn.utils.files import json_text, write_text
 
 
@@ -29,20 +30,23 @@ def record_maps(folder: Path, split: str, report: MapsReport) -> None:
     _record(folder, "maps", split, report)
 
 
-def record_temperature(folder: Path, temperature: float, reports: Mapping[float, EvaluationReport]) -> None:
-    """Set a checkpoint's temperature, and its validation metrics to those at that temperature.
+def record_choice(folder: Path, choice: Choice) -> None:
+    """Set a checkpoint's temperature and calibration, and its validation metrics to those with both.
 
-    Evaluations and maps at another temperature are dropped, since they are not this model's any more.
+    Evaluations are dropped if either changes, and maps if the temperature does: they are not this model's any more.
     """
     checkpoint = Checkpoint.load(folder)
     config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
     results = json.loads((folder / METRICS).read_text(encoding="utf-8"))
-    if checkpoint.rnn.config.temperature != temperature:
-        results = {key: value for key, value in results.items() if key not in ("evaluations", "maps")}
-    checkpoint.rnn.config = replace(checkpoint.rnn.config, temperature=temperature)
+    before = checkpoint.rnn.config
+    checkpoint.rnn.config = replace(before, temperature=choice.temperature, calibration=choice.calibration)
     config["model"] = checkpoint.rnn.config.to_dict()
-    results["val"] = reports[temperature]
-    results["temperatures"] = {f"{value:g}": report for value, report in reports.items()}
+    if before != checkpoint.rnn.config:
+        results.pop("evaluations", None)
+    if before.temperature != choice.temperature:
+        results.pop("maps", None)
+    results["val"] = choice.report
+    results["temperatures"] = {f"{value:g}": report for value, report in choice.at_temperatures.items()}
     write_text(folder / CONFIG, json_text(config))
     _write_results(checkpoint, folder, results)
 

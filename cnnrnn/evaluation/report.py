@@ -32,7 +32,7 @@ def render_html(evaluation: Evaluation) -> str:
     sections = [
         ("", _summary(evaluation)),
         ("Average precision by label", webpage.figure(_ap_bars(evaluation), script=True)),
-        ("Precision and recall of the marginals", webpage.figure(_precision_recall(evaluation))),
+        ("Precision and recall of the probabilities", webpage.figure(_precision_recall(evaluation))),
         ("Label co-occurrence", webpage.figure(_cooccurrence(evaluation))),
         ("Worst errors", _worst_errors(evaluation)),
     ]
@@ -44,9 +44,9 @@ def _summary(evaluation: Evaluation) -> str:
     metrics = evaluation.metrics
     rows: list[tuple[str, Mapping[str, Any]]] = [
         ("best path", metrics),
-        ("three highest marginals", metrics["top3"]),
+        ("three most probable labels", metrics["top3"]),
         (f"of these, at least {metrics['threshold']:g}", metrics["top3_at_most"]),
-        (f"marginals of at least {metrics['threshold']:g}", metrics["above_threshold"]),
+        (f"probabilities of at least {metrics['threshold']:g}", metrics["above_threshold"]),
     ]
     quoted = QUOTED.get(evaluation.split.name, {})
     if "CF1" in quoted:
@@ -92,13 +92,13 @@ def _precision_recall(evaluation: Evaluation) -> go.Figure:
     """The curve of all pairs of image and label, and one for each scored label, which a click in the legend shows."""
     import plotly.graph_objects as go
 
-    counted, truth, marginals = ~evaluation.ignored, evaluation.truth, evaluation.predictions.marginals
+    counted, truth, probs = ~evaluation.ignored, evaluation.truth, evaluation.predictions.probabilities
     fig = go.Figure()
-    curves = [("all labels", truth[counted], marginals[counted])]
+    curves = [("all labels", truth[counted], probs[counted])]
     for label in evaluation.metrics["AP"]:
         column = evaluation.labels.index(label)
         rows = counted[:, column]
-        curves.append((label, truth[rows, column], marginals[rows, column]))
+        curves.append((label, truth[rows, column], probs[rows, column]))
     for name, positive, scores in curves:
         precision, recall, _ = precision_recall_curve(positive, scores, drop_intermediate=True)
         visible = True if name == "all labels" else "legendonly"
@@ -140,7 +140,7 @@ def conditional(label_sets: np.ndarray) -> np.ndarray:
 def worst_mistakes(evaluation: Evaluation, most: int = _MAX_ERRORS) -> list[int]:
     """Indices of the images whose best path is wrong, the most confidently wrong first."""
     wrong = (evaluation.truth != evaluation.predictions.best_path) & ~evaluation.ignored
-    distance = np.abs(evaluation.truth - evaluation.predictions.marginals) * wrong
+    distance = np.abs(evaluation.truth - evaluation.predictions.probabilities) * wrong
     order = np.argsort(-distance.sum(axis=1), kind="stable")
     return [int(row) for row in order[:most] if wrong[row].any()]
 

@@ -65,6 +65,7 @@ class EvaluationReport(PrecisionRecallF1, RankingMetrics):
     calibration: Calibration
     auxiliary: NotRequired[ThresholdMetrics]  # only if the model has an auxiliary head
     mix: NotRequired[ThresholdMetrics]  # of the ensemble: the mean of the auxiliary head and the marginals
+    marginals: NotRequired[ThresholdMetrics]  # only if the checkpoint is calibrated: its labels are ranked otherwise
     errors: NotRequired[dict[str, str]]  # image -> why it could not be read
     seconds: NotRequired[float]
     command: NotRequired[str]  # the command line that made the report
@@ -82,6 +83,7 @@ class ImageRecord(TypedDict):
     marginals: NotRequired[dict[str, float]]  # 0 to 1
     coverage: NotRequired[float]  # 0 to 1
     auxiliary: NotRequired[dict[str, float]]  # 0 to 1
+    probabilities: NotRequired[dict[str, float]]  # 0 to 1; of a calibrated checkpoint
 
 
 class PointingMetrics(TypedDict):

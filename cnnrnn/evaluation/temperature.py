@@ -1,39 +1,69 @@
-"""The temperature of decoding, which is chosen on a validation split."""
+"""What is chosen on a validation split after training: decoding's temperature and the probabilities' calibration."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
 
 from cnnrnn.data import Split
 from cnnrnn.data.loader import batches
 from cnnrnn.evaluation.evaluate import Predictions, report
 from cnnrnn.evaluation.reports import EvaluationReport
 from cnnrnn.inference.predictor import Predictor
+from cnnrnn.utils.calibration import calibrate, features
 from cnnrnn.utils.errors import UserError
 
 TEMPERATURES = (1.0, 0.8, 0.65, 0.5, 0.35, 0.25)
 TOLERANCE = 0.3  # points, less than what another seed changes
+_UNREGULARIZED = 1e6  # scikit-learn's C
 
 
-def evaluate_temperatures(
+@dataclass(frozen=True)
+class Choice:
+    """A temperature and a calibration, and the reports of the split that they were chosen on."""
+
+    temperature: float
+    calibration: tuple[float, float, float]  # a, b and c of `utils.calibration`
+    report: EvaluationReport  # with both
+    at_temperatures: dict[float, EvaluationReport]  # without a calibration
+
+
+def choose(
     predictor: Predictor,
     split: Split,
     temperatures: Sequence[float] = TEMPERATURES,
     on_images: Callable[[int], None] = lambda images: None,
-) -> dict[float, EvaluationReport]:
-    """The report of a split at each temperature; every image is encoded once.
+) -> Choice:
+    """Choose the temperature, then fit the calibration to the predictions at this temperature.
 
     Beam search returns the most probable path, which leaves out every label that the model is not sure of: it is
     shorter than the true label set. Below 1, a temperature makes each step's likely choices more likely, END only where
     it is one of them.
 
-    `on_images` hears how many images were done. Raises UserError for an image that can't be read, CheckpointError for
-    the sigmoid baseline.
+    `on_images` hears how many images were done. Raises UserError for an image that can't be read and for predictions
+    that can't be calibrated, CheckpointError for the sigmoid baseline.
     """
-    model, labels = predictor.checkpoint.rnn, predictor.labels
+    labels = predictor.labels
     truth, ignored = split.truth(labels)
-    found = {temperature: Predictions(len(truth), len(labels)) for temperature in temperatures}
+    found = _predictions(predictor, split, temperatures, on_images)
+    reports = {temperature: report(truth, ignored, predictions, labels) for temperature, predictions in found.items()}
+    temperature = best_temperature(reports)
+    predictions = found[temperature]
+    heads = [scores for scores in (predictions.marginals, predictions.auxiliary) if scores is not None]
+    probs = np.mean(heads, axis=0)  # (image, label), as `beam_search.ensemble` has it
+    calibration = fit_calibration(truth[~ignored], probs[~ignored])
+    predictions.probabilities = calibrate(probs, calibration)
+    return Choice(temperature, calibration, report(truth, ignored, predictions, labels), reports)
+
+
+def _predictions(
+    predictor: Predictor, split: Split, temperatures: Sequence[float], on_images: Callable[[int], None]
+) -> dict[float, Predictions]:
+    """The uncalibrated predictions at each temperature; every image is encoded once."""
+    model = predictor.checkpoint.rnn
+    found = {temperature: Predictions(len(split.samples), len(predictor.labels)) for temperature in temperatures}
     paths, backbone, config = [sample.image for sample in split.samples], model.backbone, model.config
     read_batches = batches(
         paths, backbone.preprocess, backbone.config.image_size, predictor.config.batch_size, device=backbone.device
@@ -44,22 +74,40 @@ def evaluate_temperatures(
                 raise UserError(f"{paths[index]}: {reason}; mend or remove it and start again")
             feature = predictor.encode(images)[1]  # (batch, location, feature)
             for temperature, predictions in found.items():
-                model.config = replace(config, temperature=temperature)
+                model.config = replace(config, temperature=temperature, calibration=None)
                 for index, trace in zip(read, predictor.decode(feature), strict=True):
                     predictions.put(index, trace)
             on_images(len(read))
     finally:
         model.config = config
-    return {
-        temperature: report(truth, ignored, predictions, labels, threshold=0.5)
-        for temperature, predictions in found.items()
-    }
+    return found
 
 
-def best_temperature(reports: dict[float, EvaluationReport]) -> float:
+def best_temperature(reports: Mapping[float, EvaluationReport]) -> float:
     """The highest whose mean of the best path's O-F1 and exact match is at most `TOLERANCE` below the best one's.
 
     Lower ones make the probabilities more extreme than they should be, for no gain that is more than noise.
     """
     score = {value: (report["OF1"] + report["exact_match"]) / 2 for value, report in reports.items()}
     return max(value for value in score if score[value] >= max(score.values()) - TOLERANCE)
+
+
+def fit_calibration(truth: np.ndarray, probs: np.ndarray) -> tuple[float, float, float]:
+    """a, b and c of the beta calibration (Kull et al., 2017): truth bool (pair,), probs (pair,).
+
+    It is a logistic regression whose weights must not be negative, or the order of the probabilities would change; a
+    feature with a negative weight is left out, as the paper does. Raises UserError if nothing can be fitted.
+    """
+    from sklearn.linear_model import LogisticRegression
+
+    if truth.all() or not truth.any():
+        raise UserError("the calibration needs labels that are present and labels that are not; choose another split")
+    inputs, used = features(probs), [0, 1]
+    while used:
+        fitted = LogisticRegression(C=_UNREGULARIZED, max_iter=1000).fit(inputs[:, used], truth)
+        weights = np.zeros(2)
+        weights[used] = fitted.coef_[0]
+        if (weights >= 0).all():
+            return float(weights[0]), float(weights[1]), float(fitted.intercept_[0])
+        used.remove(int(weights.argmin()))
+    raise UserError("the probabilities don't rank present labels above absent ones; there is nothing to calibrate")

@@ -121,9 +121,16 @@ def prepare(
     engine = config.engine or (None if device == "cpu" else "torch")
     local = Predictor(checkpoint, replace(config, engine=engine, device="cpu"))
     config = replace(config, engine=local.engine, device=device)
-    temperature = getattr(local.model.config, "temperature", 1.0)  # the sigmoid baseline has none
+    model = local.model.config  # the sigmoid baseline has neither a temperature nor a calibration
+    calibration = getattr(model, "calibration", None)
     settings = Settings(
-        local.checkpoint.weights_hash, config.beam, local.engine, shard_size, config.precision, temperature
+        local.checkpoint.weights_hash,
+        config.beam,
+        local.engine,
+        shard_size,
+        config.precision,
+        getattr(model, "temperature", 1.0),
+        calibration and list(calibration),
     )
     parts = begin(folder, images, settings)
     cores = int(resources["CPU"])

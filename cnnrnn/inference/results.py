@@ -46,9 +46,9 @@ class Prediction:
 
     @property
     def probabilities(self) -> dict[str, float]:
-        """P(label | image) of every label, the most probable first: the probability that it is emitted at any step."""
-        order = np.argsort(-self.trace.marginals, kind="stable")
-        return {self.trace.labels[label]: float(self.trace.marginals[label]) for label in order}
+        """P(label | image) of every label, the most probable first; see `Trace.probabilities`."""
+        probs = self.trace.probabilities
+        return {self.trace.labels[label]: float(probs[label]) for label in np.argsort(-probs, kind="stable")}
 
     @property
     def paths(self) -> tuple[LabelPath, ...]:

@@ -44,6 +44,7 @@ class Settings:
     shard_size: int
     precision: str = "float32"
     temperature: float = 1.0  # of decoding; the checkpoint's, beside its weights
+    calibration: list[float] | None = None  # the checkpoint's; a list as in JSON
 
 
 def part(number: int) -> str:
@@ -120,7 +121,7 @@ def _count_try(folder: str, number: int) -> None:
 
 
 def _row(source: str, result: Trace | str) -> dict[str, Any]:
-    """The names are those of `cnnrnn predict --json`, but the marginals come without their labels."""
+    """The names are those of `cnnrnn predict --json`, but what is by label comes without the labels."""
     if isinstance(result, str):
         return {"image": source, "error": result}
     paths = [
@@ -135,11 +136,12 @@ def _row(source: str, result: Trace | str) -> dict[str, Any]:
         "paths": paths,
         "coverage": result.coverage,
         "auxiliary": result.auxiliary,
+        "probabilities": result.calibrated,
     }
 
 
 def _schema(checkpoint: Checkpoint, beam: int) -> pyarrow.Schema:
-    """Missing values are null. The labels of `marginals` and `auxiliary` are in the metadata, as JSON."""
+    """Missing values are null. The labels of lists of numbers are in the metadata, as JSON."""
     text, number, labels = pyarrow.string(), pyarrow.float64(), pyarrow.list_(pyarrow.string())
     by_label = pyarrow.list_(pyarrow.float32())
     path = pyarrow.struct({"labels": labels, "probability": number, "log_prob": number})
@@ -151,6 +153,7 @@ def _schema(checkpoint: Checkpoint, beam: int) -> pyarrow.Schema:
         "paths": pyarrow.list_(path),
         "coverage": number,
         "auxiliary": by_label,
+        "probabilities": by_label,
         "error": text,
     }
     known = {"vocabulary": checkpoint.vocabulary.labels, "weights_sha256": checkpoint.weights_hash, "beam": beam}
@@ -162,7 +165,7 @@ def _compare(folder: str, wanted: dict[str, Any]) -> None:
     with filesystem.open_input_file(f"{base}/{MANIFEST}") as file:
         try:
             # Older runs don't know of these.
-            defaults = {"precision": Settings.precision, "temperature": Settings.temperature}
+            defaults = {name: getattr(Settings, name) for name in ("precision", "temperature", "calibration")}
             found = {**defaults, **json.loads(file.read())}
             changes = [f"{key}: {found.get(key)} → {value}" for key, value in wanted.items() if found.get(key) != value]
         except (ValueError, TypeError):

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from cnnrnn.models.backbone import Backbone
 from cnnrnn.models.pooling import GlobalPool, SpatialAttentionPool, image_feature
+from cnnrnn.utils.calibration import checked_parameters
 
 State = tuple[Tensor, ...]  # r(t) of equation 2; each tensor is (row, hidden)
 
@@ -32,8 +33,12 @@ class ModelConfig:
     dropout: float = 0.0  # on o(t), I and the label embedding, before their projections; training only
     # Divides the logits of equation 4. 1 in training; below 1 the softmax is sharper and the best path longer.
     temperature: float = 1.0
+    # (a, b, c) of the beta calibration of the labels' probabilities; see `utils.calibration`
+    calibration: tuple[float, float, float] | None = None
 
     def __post_init__(self) -> None:
+        if self.calibration is not None:
+            object.__setattr__(self, "calibration", checked_parameters(self.calibration))  # JSON has lists
         if not 0 < self.temperature < math.inf:
             raise ValueError(f"the temperature must be positive, not {self.temperature}")
 

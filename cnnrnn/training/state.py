@@ -108,7 +108,8 @@ def run_identity(checkpoint: Checkpoint, train_split: Split, val_split: Split, c
     """The settings that must not change when a run is resumed."""
     model = checkpoint.model
     settings = model.config.to_dict()  # with an `auxiliary` of its own: whether there is such a head
-    settings.pop("temperature", None)  # chosen after training
+    for name in ("temperature", "calibration"):  # chosen after training
+        settings.pop(name, None)
     return {
         "head": type(model).__name__,
         **asdict(config),

@@ -184,11 +184,11 @@ def _predicted_labels(
             percent(trace.coverage),
             help="The total probability of all sequences that the search finished.",
         )
-        st.markdown("**Marginal probability of each label** (✓ on the chosen path)")
+        st.markdown("**Probability of each label** (✓ on the chosen path)")
         st.plotly_chart(
-            bars.marginals(trace, path, dark),
+            bars.label_probabilities(trace, path, dark),
             config=CHART,
-            key="marginals",
+            key="probabilities",
             alt="Bars: the most probable labels of the image; the table below has the numbers",
         )
 
@@ -304,13 +304,13 @@ def _steps(
 
 
 def _distributions(trace: Trace, path: Path) -> Styler:
-    """The distribution of every step, and the marginals."""
+    """The distribution of every step, and the labels' probabilities."""
     names = trace.choices(path)
     probs = np.stack([trace.distribution(path, step) for step in range(len(names))], axis=1)  # (L+1, step)
     columns = [f"{step + 1}: {name}" for step, name in enumerate(names)]
     table = pd.DataFrame(100 * probs, index=[*trace.labels, trace.name(trace.end)], columns=columns)
-    table.insert(0, "marginal", [*(100 * trace.marginals), 100 * trace.coverage])
-    return table.sort_values("marginal", ascending=False).style.format("{:.2f} %")
+    table.insert(0, "probability", [*(100 * trace.probabilities), 100 * trace.coverage])
+    return table.sort_values("probability", ascending=False).style.format("{:.2f} %")
 
 
 def _step(

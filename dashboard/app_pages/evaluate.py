@@ -106,9 +106,9 @@ def _metrics(evaluation: Evaluation) -> None:
     metrics = evaluation.metrics
     widgets.metrics(metrics)
     st.caption(
-        f"{metrics['images']} images, coverage {metrics['coverage']:.1f} %. mAP is computed from the marginals, over "
-        f"the {metrics['labels_scored']} labels with at least {metrics['min_positives']} positives; O-F1, C-F1 and "
-        "exact match (subset accuracy) are those of the best paths."
+        f"{metrics['images']} images, coverage {metrics['coverage']:.1f} %. mAP is computed from the labels' "
+        f"probabilities, over the {metrics['labels_scored']} labels with at least {metrics['min_positives']} "
+        "positives; O-F1, C-F1 and exact match (subset accuracy) are those of the best paths."
     )
     if metrics["errors"]:
         st.warning(f"{len(metrics['errors'])} images could not be read.", icon=":material/warning:")
@@ -120,7 +120,7 @@ def _threshold(evaluation: Evaluation, dark: bool) -> None:
     one, two = st.columns([1, 2], gap="large")
     with one:
         label = st.selectbox("Label", [_ALL_LABELS, *evaluation.labels], key="curve")
-        threshold = st.slider("Threshold on the marginal probability", 0.0, 1.0, 0.5, 0.01, key="threshold")
+        threshold = st.slider("Threshold on the label's probability", 0.0, 1.0, 0.5, 0.01, key="threshold")
         only = None if label == _ALL_LABELS else label
         for name, value in error_analysis.metrics_at_threshold(evaluation, only, threshold).items():
             st.metric(name, f"{value:.1f} %")

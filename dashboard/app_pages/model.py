@@ -36,7 +36,7 @@ def page() -> None:
 def _metrics(report: dict[str, Any]) -> None:
     widgets.metrics(report)
     st.caption(
-        f"{report['images']} images. mAP is computed from the marginals, mAP and C-F1 over the "
+        f"{report['images']} images. mAP is computed from the labels' probabilities, mAP and C-F1 over the "
         f"{report['labels_scored']} labels with at least {report['min_positives']} positives; O-F1, C-F1 and exact "
         "match (subset accuracy) are those of the best paths."
     )
@@ -97,7 +97,11 @@ def _map_quality(reports: dict[str, Any]) -> None:
     if default is not None:
         centre = report["baselines"]["centre"]
         shown = [
-            ("pointing game", _formatted(default["pointing"]), f"The image's centre: {_formatted(centre['pointing'])}."),
+            (
+                "pointing game",
+                _formatted(default["pointing"]),
+                f"The image's centre: {_formatted(centre['pointing'])}.",
+            ),
             (
                 "pointing game, difficult",
                 _formatted(default["pointing_difficult"]),

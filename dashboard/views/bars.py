@@ -1,4 +1,4 @@
-"""Probabilities as horizontal bars: the marginals of an image, and the distribution of one step."""
+"""Probabilities as horizontal bars: those of an image's labels, and the distribution of one step."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from views.style import name_rows
 _BAR = 26  # pixels
 
 
-def marginals(trace: Trace, chosen: Path, dark: bool, most: int = 8) -> go.Figure:
+def label_probabilities(trace: Trace, chosen: Path, dark: bool, most: int = 8) -> go.Figure:
     """P(label | image) of the most probable labels; those on the chosen path are coloured and ticked."""
-    order = np.argsort(-trace.marginals, kind="stable")
+    order = np.argsort(-trace.probabilities, kind="stable")
     labels = [int(label) for rank, label in enumerate(order) if rank < most or int(label) in chosen.tokens]
     return _bars(
         names=[trace.labels[label] for label in labels],
-        probs=[float(trace.marginals[label]) for label in labels],
+        probs=[float(trace.probabilities[label]) for label in labels],
         marked=[label in chosen.tokens for label in labels],
         dark=dark,
     )

@@ -39,8 +39,8 @@ def report(
         f'<div class="images"><figure>{webpage.image(image, 2 * _SIDE)}</figure></div>',
         f"<p>{html.escape(' → '.join(choices))}: probability {percent(path.prob)}; the search with a "
         f"beam of {trace.beam} covers {percent(trace.coverage)} of the probability.</p>",
-        "<h2>Marginal probability of each label</h2>",
-        webpage.figure(bars.marginals(trace, path, dark=False), script=True),
+        "<h2>Probability of each label</h2>",
+        webpage.figure(bars.label_probabilities(trace, path, dark=False), script=True),
         "<h2>Beam search</h2>",
         webpage.figure(tree.figure(trace, chosen, dark=False, min_prob=0.01)),
         f"<h2>Decoding steps</h2><p>{html.escape(explained)}</p>",
@@ -53,10 +53,10 @@ def report(
 
 def _table(trace: Trace) -> str:
     rows = "".join(
-        f"<tr><td>{html.escape(trace.labels[label])}</td><td>{100 * trace.marginals[label]:.2f} %</td></tr>"
-        for label in np.argsort(-trace.marginals, kind="stable")
+        f"<tr><td>{html.escape(trace.labels[label])}</td><td>{100 * trace.probabilities[label]:.2f} %</td></tr>"
+        for label in np.argsort(-trace.probabilities, kind="stable")
     )
-    return f"<table><tr><th>label</th><th>marginal probability</th></tr>{rows}</table>"
+    return f"<table><tr><th>label</th><th>probability</th></tr>{rows}</table>"
 
 
 def map_strip(maps: Sequence[Image.Image], captions: Sequence[str]) -> Image.Image:

@@ -18,11 +18,11 @@ _POINTS = 400  # of a curve; more can't be distinguished
 
 
 def metrics_at_threshold(evaluation: Evaluation, label: str | None, threshold: float) -> dict[str, float]:
-    """Precision, recall and F1, in percent, of predicting the labels whose marginal is at least `threshold`.
+    """Precision, recall and F1, in percent, of predicting the labels whose probability is at least `threshold`.
 
     They are computed over all labels, or for one.
     """
-    return _precision_recall_f1(evaluation, label, evaluation.predictions.marginals >= threshold)
+    return _precision_recall_f1(evaluation, label, evaluation.predictions.probabilities >= threshold)
 
 
 def _precision_recall_f1(evaluation: Evaluation, label: str | None, predicted: np.ndarray) -> dict[str, float]:
@@ -36,23 +36,23 @@ def _columns(evaluation: Evaluation, label: str | None) -> slice | list[int]:
 
 
 def precision_recall(evaluation: Evaluation, label: str | None, threshold: float, dark: bool) -> go.Figure:
-    """The curve over all thresholds of the marginals, the chosen threshold on it, and the best paths beside it."""
+    """The curve over all thresholds of the probabilities, the chosen threshold on it, and the best paths beside it."""
     columns = _columns(evaluation, label)
     counted = ~evaluation.ignored[:, columns]
-    truth, marginals = evaluation.truth[:, columns][counted], evaluation.predictions.marginals[:, columns][counted]
-    precision, recall, thresholds = precision_recall_curve(truth, marginals, drop_intermediate=True)
+    truth, probs = evaluation.truth[:, columns][counted], evaluation.predictions.probabilities[:, columns][counted]
+    precision, recall, thresholds = precision_recall_curve(truth, probs, drop_intermediate=True)
     thin = np.unique(np.linspace(0, len(thresholds) - 1, min(_POINTS, len(thresholds))).astype(int))
     colours, text = palette(dark), {"color": palette(dark).text}
     chosen = metrics_at_threshold(evaluation, label, threshold)
     paths = _precision_recall_f1(evaluation, label, evaluation.predictions.best_path)
     fig = go.Figure()
     fig.add_scatter(
-        x=100 * recall[thin], y=100 * precision[thin], mode="lines", name="marginals, all thresholds",
+        x=100 * recall[thin], y=100 * precision[thin], mode="lines", name="probabilities, all thresholds",
         line={"color": colours.kept, "width": 2}, customdata=thresholds[thin],
         hovertemplate="threshold %{customdata:.2f}: precision %{y:.1f} %, recall %{x:.1f} %<extra></extra>",
     )  # fmt: skip
     for name, x, y, symbol, colour in (
-        (f"marginals, threshold {threshold:.2f}", chosen["recall"], chosen["precision"], "circle", colours.chosen),
+        (f"probabilities, threshold {threshold:.2f}", chosen["recall"], chosen["precision"], "circle", colours.chosen),
         ("best paths", paths["recall"], paths["precision"], "square", colours.finished),
     ):
         fig.add_scatter(

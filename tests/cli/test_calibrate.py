@@ -15,7 +15,9 @@ def test_calibrate_chooses_a_temperature_of_its_table(
     folder = shutil.copytree(scenes_checkpoint, tmp_path / "model")
     done = run_command("calibrate", "--checkpoint", folder, "--dataset", "scenes", "--root", scenes_root)
     assert done.returncode == 0, done.stderr
-    chosen = json.loads((tmp_path / "model" / "config.json").read_text())["model"]["temperature"]
+    model = json.loads((tmp_path / "model" / "config.json").read_text())["model"]
+    chosen = model["temperature"]
+    assert len(model["calibration"]) == 3
     assert f"temperature is now {chosen:g}" in done.stdout
     reports = json.loads((tmp_path / "model" / "metrics.json").read_text())["temperatures"]
     assert {"1", "0.5", "0.25"} < set(reports)

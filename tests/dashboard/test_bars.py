@@ -27,7 +27,7 @@ def trace() -> Trace:
 
 
 def test_marginals_are_sorted_and_the_labels_of_the_path_are_marked() -> None:
-    figure = bars.marginals(trace(), PATH, dark=False, most=2)
+    figure = bars.label_probabilities(trace(), PATH, dark=False, most=2)
     bar = figure.data[0]
     assert bar.orientation == "h"
     assert list(bar.x) == [0.7, 0.6, 0.05]  # cat is on the path, though it is not among the two most probable
@@ -57,7 +57,7 @@ def test_step_distribution_is_conditional_on_the_prefix() -> None:
 
 
 def test_every_row_has_the_same_height() -> None:
-    layouts = [bars.marginals(trace(), Path((), -1.0, (0,)), False, most).layout for most in (1, 2, 3)]
+    layouts = [bars.label_probabilities(trace(), Path((), -1.0, (0,)), False, most).layout for most in (1, 2, 3)]
     heights = [layout.height for layout in layouts]
     assert heights[2] - heights[1] == heights[1] - heights[0]
     assert 20 <= heights[1] - heights[0] <= 40
@@ -66,14 +66,14 @@ def test_every_row_has_the_same_height() -> None:
 
 
 def test_bars_start_at_zero_and_a_bar_of_one_fits_with_its_text() -> None:
-    axis = bars.marginals(trace(), PATH, dark=False).layout.xaxis
+    axis = bars.label_probabilities(trace(), PATH, dark=False).layout.xaxis
     assert axis.range[0] == 0
     assert 1.1 < axis.range[1] < 1.5
     assert not axis.visible
 
 
 def test_a_hand_that_slips_does_not_zoom() -> None:
-    layout = bars.marginals(trace(), PATH, dark=False).layout
+    layout = bars.label_probabilities(trace(), PATH, dark=False).layout
     assert layout.dragmode is False
     assert layout.xaxis.fixedrange is True
     assert layout.yaxis.fixedrange is True
@@ -85,7 +85,7 @@ def test_at_most_eight_marginals_and_six_choices_are_drawn(count: int, rows: int
     step = TraceStep(np.array([-1]), np.array([count + 1]), np.zeros(1), probs[None])
     empty = Path((), float(np.log(probs[-1])), (0,))
     many = Trace(tuple(f"label {i}" for i in range(count)), 1, (step,), (empty,), np.linspace(0.1, 0.9, count), 1.0)
-    marginals = bars.marginals(many, empty, dark=False)
+    marginals = bars.label_probabilities(many, empty, dark=False)
     assert len(marginals.data[0].x) == rows
     assert marginals.layout.yaxis.ticktext[0] == f"label {count - 1}"
     choices = bars.step_distribution(many, empty, 0, dark=False)

@@ -48,7 +48,7 @@ def test_a_first_visit_shows_a_decoded_sample(app: AppTest) -> None:
     app.run()
     branches, steps = (frame.value for frame in app.dataframe)
     assert branches.columns.tolist() == list(COLUMNS)
-    assert steps.columns[0] == "marginal"
+    assert steps.columns[0] == "probability"
     first = branches["path"][0]  # the most probable prefix has one label
     assert steps.loc[first, f"1: {first}"] == pytest.approx(100 * branches["this choice"][0])
 
@@ -262,20 +262,20 @@ def test_charts_and_tables_are_those_of_the_chosen_path(app: AppTest, chart_data
         "Probability of this path": percent(path.prob),
         "Search coverage": percent(trace.coverage),
     }
-    assert chart_data(app, "marginals") == figure_data(bars.marginals(trace, path, False))
+    assert chart_data(app, "probabilities") == figure_data(bars.label_probabilities(trace, path, False))
     assert chart_data(app, "tree") == figure_data(tree.figure(trace, 1, False, 0.01))
     for step in range(len(path.tokens) + 1):
         assert chart_data(app, f"step-{step}") == figure_data(bars.step_distribution(trace, path, step, False))
     branches, steps = (frame.value for frame in app.dataframe)
     assert branches["whole path"].tolist() == [row["whole path"] for row in tree.rows(trace, 0.01)]
     choices = trace.choices(path)
-    assert list(steps.columns) == ["marginal", *(f"{n}: {name}" for n, name in enumerate(choices, start=1))]
+    assert list(steps.columns) == ["probability", *(f"{n}: {name}" for n, name in enumerate(choices, start=1))]
     for step, column in enumerate(steps.columns[1:]):
         expected = 100 * trace.distribution(path, step)
         assert steps[column].to_dict() == pytest.approx(dict(zip([*trace.labels, "END"], expected, strict=True)))
     marginals = dict(zip([*trace.labels, "END"], [*(100 * trace.marginals), 100 * trace.coverage], strict=True))
-    assert steps["marginal"].to_dict() == pytest.approx(marginals)
-    assert steps["marginal"].is_monotonic_decreasing
+    assert steps["probability"].to_dict() == pytest.approx(marginals)
+    assert steps["probability"].is_monotonic_decreasing
 
     explained = state.explanation(checkpoint, image, path.tokens, state.MapSettings())
     contributions = state.prefix_contribution(checkpoint, image, path.tokens)

@@ -93,7 +93,7 @@ def test_the_report_has_the_chosen_path_and_a_caption_for_each_map() -> None:
     table = re.findall(r"<tr><td>(.*?)</td><td>(.*?)</td></tr>", page)
     assert table == [("dog", "90.00 %"), ("cat", "40.00 %")]
     found, expected = figures_in(page), [
-        bars.marginals(searched, paths[1], dark=False), tree.figure(searched, 1, dark=False, min_prob=0.01),
+        bars.label_probabilities(searched, paths[1], dark=False), tree.figure(searched, 1, dark=False, min_prob=0.01),
     ]  # fmt: skip
     assert found == [json.loads(figure.to_json())["data"] for figure in expected]
 

@@ -21,11 +21,9 @@ MARGINALS = np.array(
 IGNORED = np.array([[0, 0, 0], [0, 0, 0], [0, 0, 0], [0, 1, 0], [0, 0, 0]], dtype=bool)  # bee of the fourth
 
 
-def made(
-    truth: np.ndarray, predicted: np.ndarray, ignored: np.ndarray, marginals: np.ndarray, labels: tuple
-) -> Evaluation:
+def made(truth: np.ndarray, predicted: np.ndarray, ignored: np.ndarray, probs: np.ndarray, labels: tuple) -> Evaluation:
     predictions = Predictions(*truth.shape)
-    predictions.best_path, predictions.marginals = predicted, marginals
+    predictions.best_path, predictions.probabilities = predicted, probs
     samples = tuple(Sample(Path(f"{row}.jpg"), (), ()) for row in range(len(truth)))
     metrics = report(truth, ignored, predictions, labels, min_positives=2)
     return Evaluation(Split("toy", labels, samples), labels, truth, ignored, predictions, metrics)
@@ -63,7 +61,7 @@ def test_the_curve_has_recall_as_x_and_precision_as_y(evaluation: Evaluation) ->
     assert points[0.9] == pytest.approx((100 / 3, 100.0))
     assert "precision %{y:.1f} %, recall %{x:.1f} %" in curve.hovertemplate
     assert (chosen.name, list(chosen.x), list(chosen.y)) == (
-        "marginals, threshold 0.65", [pytest.approx(100 / 3)], [pytest.approx(50.0)],
+        "probabilities, threshold 0.65", [pytest.approx(100 / 3)], [pytest.approx(50.0)],
     )  # fmt: skip
     assert (paths.name, list(paths.x), list(paths.y)) == ("best paths", [0.0], [0.0])
     assert (curve.mode, chosen.mode, paths.mode) == ("lines", "markers", "markers")
@@ -96,14 +94,14 @@ def test_the_curve_of_all_labels_excludes_ignored_pairs(evaluation: Evaluation) 
 
 def test_a_long_curve_is_thinned_and_keeps_its_ends() -> None:
     rng = np.random.default_rng(0)
-    marginals = rng.random((5000, 1)).astype(np.float32)
-    truth = rng.random((5000, 1)) < marginals
-    many = made(truth, truth, np.zeros_like(truth), marginals, ("ant",))
+    probs = rng.random((5000, 1)).astype(np.float32)
+    truth = rng.random((5000, 1)) < probs
+    many = made(truth, truth, np.zeros_like(truth), probs, ("ant",))
     curve = error_analysis.precision_recall(many, "ant", 0.5, dark=False).data[0]
     assert 390 <= len(curve.x) <= 400
     assert curve.x[0] == 100.0
-    assert curve.customdata[0] == marginals.min()
-    assert curve.customdata[-1] == marginals.max()
+    assert curve.customdata[0] == probs.min()
+    assert curve.customdata[-1] == probs.max()
     assert curve.x[-1] < 0.1
 
 

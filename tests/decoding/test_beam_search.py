@@ -233,6 +233,31 @@ def test_without_recurrence_every_step_is_the_first_one(loaded: Checkpoint) -> N
         assert not np.allclose(with_memory.steps[1].probs, trace.steps[1].probs, atol=1e-3)
 
 
+@pytest.mark.parametrize("auxiliary", [False, True])
+def test_calibrated_probabilities_are_of_the_mean_of_both_heads(auxiliary: bool) -> None:
+    torch.manual_seed(0)
+    config = ModelConfig(num_labels=L, embedding_dim=8, hidden_dim=6, auxiliary=auxiliary, calibration=(0.7, 0.4, 0.2))
+    model = CNNRNN(config, Backbone(BackboneConfig.of("test_byobnet", 32))).eval()
+    feature = torch.randn(3, 1, model.backbone.feature_dim)
+    aux = model.auxiliary_logits(feature).sigmoid().detach().numpy() if auxiliary else None
+    for row, trace in enumerate(decode(model, feature, LABELS, beam=4)):
+        p = trace.marginals if aux is None else (trace.marginals + aux[row]) / 2
+        log_odds = 0.7 * np.log(p) - 0.4 * np.log(1 - p) + 0.2
+        np.testing.assert_allclose(trace.probabilities, 1 / (1 + np.exp(-log_odds)), rtol=1e-4)
+        assert list(trace.summary()["probabilities"].values()) == pytest.approx(trace.probabilities.tolist())
+        again = Trace.from_json(json.loads(json.dumps(trace.to_json())))
+        np.testing.assert_array_equal(again.probabilities, trace.probabilities)
+    # The calibration was fitted to the free search: what a constraint or the missing recurrence changes stays visible.
+    constraints = Constraints(forced=(1,))
+    others = [
+        *decode(model, feature, LABELS, constraints=constraints),
+        *decode(model, feature, LABELS, recurrence=False),
+    ]
+    for trace in others:
+        assert trace.probabilities is trace.marginals
+        assert "probabilities" not in trace.summary()
+
+
 @pytest.mark.parametrize("spatial", [False, True])
 def test_a_path_of_the_search_has_the_probability_of_teacher_forcing(spatial: bool) -> None:
     torch.manual_seed(0)

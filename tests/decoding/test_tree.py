@@ -67,7 +67,7 @@ def test_the_three_most_probable_dropped_branches_are_always_drawn(trace: Trace)
 def test_figures_escape_labels(trace: Trace) -> None:
     figures = [
         tree.figure(trace, 0, dark=False, min_prob=0.0),
-        bars.marginals(trace, trace.paths[0], dark=True),
+        bars.label_probabilities(trace, trace.paths[0], dark=True),
         bars.step_distribution(trace, trace.paths[0], 0, dark=True),
     ]
     for figure in figures:

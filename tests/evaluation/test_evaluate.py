@@ -84,7 +84,8 @@ def random_report(
     rng = np.random.default_rng(3)
     truth, ignored = rng.random((40, 5)) < [0.6, 0.4, 0.3, 0.2, 0.05], rng.random((40, 5)) < 0.15
     predictions = Predictions(40, 5)
-    predictions.marginals[:] = np.round(0.4 * truth + 0.6 * rng.random((40, 5)), 2)
+    predictions.probabilities[:] = np.round(0.4 * truth + 0.6 * rng.random((40, 5)), 2)
+    predictions.marginals[:] = np.round(rng.random((40, 5)), 2)
     predictions.best_path[:] = truth ^ (rng.random((40, 5)) < 0.2)
     predictions.coverage[:] = rng.random(40)
     if auxiliary:
@@ -98,21 +99,21 @@ def test_a_report_judges_each_prediction_by_its_own_rule(min_positives: int, thr
     positives = (truth & ~ignored).sum(axis=0)
     scored = positives >= min_positives
     names = [label for label, keep in zip(LABELS, scored, strict=True) if keep]
-    marginals, best_path = predictions.marginals, predictions.best_path
+    probs, best_path = predictions.probabilities, predictions.best_path
     assert (found["images"], found["labels_scored"], found["min_positives"]) == (40, len(names), min_positives)
     assert found["threshold"] == threshold
     assert found["positives"] == dict(zip(LABELS, positives.tolist(), strict=True))
     for rule, suffix in (("non_interpolated", ""), ("eleven_point", "_eleven_point"), ("area", "_area")):
-        values = average_precisions(truth, marginals, ignored, rule)[scored]
+        values = average_precisions(truth, probs, ignored, rule)[scored]
         assert found[f"AP{suffix}"] == dict(zip(names, values.tolist(), strict=True))
         assert found[f"mAP{suffix}"] == pytest.approx(values.mean() if names else 0)
-    assert found["MAP@10"] == map_at_k(truth & ~ignored, marginals, 10)
-    assert found["best_threshold"] == choose_threshold(truth, marginals, ignored)
+    assert found["MAP@10"] == map_at_k(truth & ~ignored, probs, 10)
+    assert found["best_threshold"] == choose_threshold(truth, probs, ignored)
 
     def six(predicted: np.ndarray) -> dict[str, float]:
         return precision_recall_f1(truth, predicted, ignored, scored)
 
-    likely, three = marginals >= threshold, top_k(marginals, 3)
+    likely, three = probs >= threshold, top_k(probs, 3)
     assert six(best_path).items() <= found.items()
     assert found["top3"] == six(three)
     assert found["top3_at_most"] == six(three & likely)
@@ -121,9 +122,14 @@ def test_a_report_judges_each_prediction_by_its_own_rule(min_positives: int, thr
     assert found["exact_match"] == exact_match(truth, best_path, ignored)
     assert found["hamming_loss"] == hamming_loss(truth, best_path, ignored)
     assert found["coverage"] == pytest.approx(100 * predictions.coverage.mean())
-    assert found["calibration"] == calibration(truth, marginals, ignored)
+    assert found["calibration"] == calibration(truth, probs, ignored)
     assert found.keys().isdisjoint({"auxiliary", "mix"})
+    assert found["marginals"]["mAP"] == pytest.approx(
+        average_precisions(truth, predictions.marginals, ignored)[scored].mean() if names else 0
+    )
     json.dumps(found)
+    predictions.probabilities = predictions.marginals
+    assert "marginals" not in report(truth, ignored, predictions, LABELS)
 
 
 def test_a_report_has_its_documented_defaults_and_counts_a_label_from_exactly_enough_positives() -> None:
@@ -159,6 +165,9 @@ def test_predictions_take_the_best_path_the_marginals_and_the_coverage_of_each_t
     assert predictions.auxiliary is None
     assert predictions.best_path.tolist() == [[False] * 3, [True, True, False], [False] * 3]
     assert predictions.marginals.tolist() == [[0, 0, 0], [0.5, 0.25, 0.125], [0, 0, 0]]
+    assert predictions.probabilities.tolist() == predictions.marginals.tolist()
+    predictions.put(1, replace(trace((1, 0), [0.5, 0.25, 0.125]), calibrated=np.array([0.75, 0.5, 0.25])))
+    assert predictions.probabilities[1].tolist() == [0.75, 0.5, 0.25]
     assert predictions.coverage.tolist() == [0, 0.75, 0]
     predictions.put(0, trace((), [0, 0, 0], [0.5, 0, 0.25]))
     predictions.put(2, trace((2,), [0, 0, 1], [0, 0.75, 0]))
@@ -181,12 +190,14 @@ def test_predictions_of_several_processes_are_put_together(mine: int, auxiliary:
     def values(predictions: Predictions) -> list[np.ndarray]:
         has = np.array([predictions.auxiliary is not None], dtype=np.uint8)
         beside = np.zeros_like(predictions.marginals) if predictions.auxiliary is None else predictions.auxiliary
-        return [predictions.marginals, predictions.coverage, predictions.best_path.astype(np.uint8), has, beside]
+        probs, best_path = predictions.probabilities, predictions.best_path.astype(np.uint8)
+        return [probs, predictions.marginals, predictions.coverage, best_path, has, beside]
 
     for here, there in ((parts[0], parts[1]), (parts[1], parts[0])):
         arrays = iter([one.copy() for one in values(there)])
         copy = Predictions(2, 3)
-        copy.marginals, copy.coverage, copy.best_path = here.marginals, here.coverage, here.best_path
+        copy.probabilities, copy.marginals = here.probabilities, here.marginals
+        copy.coverage, copy.best_path = here.coverage, here.best_path
         copy.auxiliary = here.auxiliary
         copy.all_reduce(lambda array, arrays=arrays: array + next(arrays))
         assert copy.best_path.dtype == bool
@@ -194,6 +205,7 @@ def test_predictions_of_several_processes_are_put_together(mine: int, auxiliary:
         assert copy.best_path[1].tolist() == ([True, False, True] if mine == 0 else [False] * 3)
         assert copy.marginals[0].tolist() == [0.5, 0.25, 0]
         assert copy.marginals[1].tolist() == ([0.125, 0, 1] if mine == 0 else [0, 0, 0])
+        assert copy.probabilities.tolist() == copy.marginals.tolist()  # these traces are not calibrated
         assert copy.coverage.tolist() == ([0.75, 0.75] if mine == 0 else [0.75, 0])
         if auxiliary is None:
             assert copy.auxiliary is None
@@ -320,6 +332,7 @@ def test_records_are_read_with_their_own_labels_order_and_settings() -> None:
     [
         {"image": 3}, {"truth": "cat"}, {"truth": [1]}, {"ignored": None}, {"labels": "cat"}, {"labels": [2]},
         {"coverage": 1.01}, {"coverage": -0.01}, {"coverage": None}, {"marginals": ["cat"]}, {"error": 5},
+        {"probabilities": {"cat": 0.5, "dog": 2}}, {"probabilities": 0.5},
         {"marginals": {"cat": "0.5"}}, {"marginals": {"cat": -0.1}}, {"marginals": {"cat": 0.5, "dog": 1.01}},
     ],
 )  # fmt: skip

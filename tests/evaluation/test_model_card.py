@@ -117,8 +117,8 @@ def test_calibration_has_a_column_for_every_bin_that_is_not_empty(card: Callable
     validated = {**METRICS, "calibration": CALIBRATION}
     text, *rows = section(card({"val": validated}), "Calibration")
     assert text == (
-        "The table has the percentage of right labels among those with a marginal of about p, on validation. The "
-        "expected calibration error is 1.23 %, and 5.7 % for marginals of at least 10 %."
+        "The table has the percentage of right labels among those with a probability of about p, on validation. The "
+        "expected calibration error is 1.23 %, and 5.7 % for probabilities of at least 10 %."
     )
     assert rows == ["| p | 4 % | 95 % |", "|---|---|---|", "| right | 2 % | 70 % |", "| labels | 90 | 10 |"]
 

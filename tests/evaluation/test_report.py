@@ -31,8 +31,8 @@ def evaluation(tmp_path: Path) -> Evaluation:
     predictions.best_path[:] = truth
     predictions.best_path[1] = [True, False, False]  # forgets the dog, which it thought unlikely
     predictions.best_path[2] = [False, True, False]  # forgets the other, which it nearly said
-    predictions.marginals[:] = np.where(truth, 0.9, 0.1)
-    predictions.marginals[1, 1], predictions.marginals[2, 2] = 0.05, 0.45
+    predictions.probabilities[:] = np.where(truth, 0.9, 0.1)
+    predictions.probabilities[1, 1], predictions.probabilities[2, 2] = 0.05, 0.45
     metrics = report(truth, ignored, predictions, LABELS, min_positives=1)
     return Evaluation(split, LABELS, truth, ignored, predictions, metrics)
 

@@ -4,7 +4,9 @@ import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -12,8 +14,8 @@ from cnnrnn.checkpoint import Checkpoint, CheckpointError, read_results
 from cnnrnn.data import Sample, Split, load_split
 from cnnrnn.decoding.prefix_cache import teacher_forced_logits
 from cnnrnn.evaluation.evaluate import evaluate
-from cnnrnn.evaluation.record import record_evaluation, record_temperature
-from cnnrnn.evaluation.temperature import best_temperature, evaluate_temperatures
+from cnnrnn.evaluation.record import record_choice, record_evaluation
+from cnnrnn.evaluation.temperature import best_temperature, choose, fit_calibration
 from cnnrnn.inference.predictor import Predictor
 from cnnrnn.utils.errors import UserError
 
@@ -40,19 +42,29 @@ def test_an_impossible_temperature_is_refused(value: float, scenes_checkpoint: P
     (folder / "config.json").write_text(json.dumps(config))
     with pytest.raises(CheckpointError, match="temperature must be positive"):
         Checkpoint.load(folder)
+    config["model"] |= {"temperature": 1.0, "calibration": [1, "high", 0]}
+    (folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(CheckpointError, match="calibration must be three numbers"):
+        Checkpoint.load(folder)
 
 
-def test_reports_are_those_of_evaluations_at_each_temperature(loaded: Checkpoint, scenes_root: Path) -> None:
+def test_reports_are_those_of_evaluations_with_each_setting(loaded: Checkpoint, scenes_root: Path) -> None:
     split, predictor = first(scenes_root, 40), Predictor(loaded, batch_size=16)
     done: list[int] = []
-    found = evaluate_temperatures(predictor, split, (1.0, 3.0), done.append)
+    choice = choose(predictor, split, (1.0, 3.0), done.append)
     assert done == [16, 16, 8]
-    assert loaded.rnn.config.temperature == 1.0
-    for temperature, report in found.items():
-        loaded.rnn.config = replace(loaded.rnn.config, temperature=temperature)
+    untouched = loaded.rnn.config
+    assert (untouched.temperature, untouched.calibration) == (1.0, None)
+    for temperature, report in choice.at_temperatures.items():
+        loaded.rnn.config = replace(untouched, temperature=temperature)
         expected = evaluate(predictor, split).metrics
         assert {key: expected[key] for key in report} == report  # type: ignore[literal-required]
-    assert found[1.0]["coverage"] > found[3.0]["coverage"] + 1
+    assert choice.at_temperatures[1.0]["coverage"] > choice.at_temperatures[3.0]["coverage"] + 1
+    loaded.rnn.config = replace(untouched, temperature=choice.temperature, calibration=choice.calibration)
+    expected = evaluate(predictor, split).metrics
+    assert {key: expected[key] for key in choice.report} == choice.report  # type: ignore[literal-required]
+    # A second choice does not build on the first one's calibration.
+    assert choose(predictor, split, (1.0, 3.0)) == choice
 
 
 def test_an_unreadable_image_ends_the_choice_and_leaves_the_model_as_it_was(
@@ -62,30 +74,57 @@ def test_an_unreadable_image_ends_the_choice_and_leaves_the_model_as_it_was(
     (tmp_path / "bad.png").write_bytes(b"no image")
     split = replace(split, samples=(*split.samples, Sample(tmp_path / "bad.png", ())))
     with pytest.raises(UserError, match=r"bad\.png"):
-        evaluate_temperatures(Predictor(loaded), split, (0.5,))
+        choose(Predictor(loaded), split, (0.5,))
     assert loaded.rnn.config.temperature == 1.0
 
 
-def test_the_chosen_temperature_is_recorded_and_older_evaluations_are_dropped(
+def test_a_calibration_is_fitted_to_the_observed_frequencies() -> None:
+    rng = np.random.default_rng(0)
+    right = rng.random(200_000)
+    truth = rng.random(200_000) < right
+    overconfident = right**2 / (right**2 + (1 - right) ** 2)  # log-odds twice what they should be
+    a, b, c = fit_calibration(truth, overconfident)
+    assert (a, b, c) == pytest.approx((0.5, 0.5, 0.0), abs=0.02)
+    # Of the lowest probabilities more are right than of the middle ones: a would be negative, and is left out.
+    truth = np.concatenate([np.arange(1000) % 10 < tenths for tenths in (3, 1, 9)])
+    a, b, _ = fit_calibration(truth, np.repeat([0.001, 0.5, 0.999], 1000))
+    assert a == 0
+    assert b > 0
+
+
+@pytest.mark.parametrize(
+    "truth", [np.zeros(4, dtype=bool), np.ones(4, dtype=bool), np.array([True, True, False, False])]
+)
+def test_what_cant_be_calibrated_is_refused(truth: np.ndarray) -> None:
+    with pytest.raises(UserError, match="calibrat"):
+        fit_calibration(truth, np.array([0.1, 0.2, 0.8, 0.9]))
+
+
+def test_the_best_temperature_is_the_highest_within_the_tolerance() -> None:
+    reports: dict[float, Any] = {1.0: {"OF1": 50.0, "exact_match": 30.0}, 2.0: {"OF1": 50.0, "exact_match": 31.0}}
+    assert best_temperature(reports) == 2.0
+    reports[1.0]["exact_match"] = 31.5
+    assert best_temperature(reports) == 2.0  # 0.25 below the best, but higher
+    reports[1.0]["exact_match"] = 31.7
+    assert best_temperature(reports) == 1.0
+
+
+def test_the_choice_is_recorded_and_older_evaluations_are_dropped(
     scenes_checkpoint: Path, scenes_root: Path, tmp_path: Path
 ) -> None:
     folder = Path(shutil.copytree(scenes_checkpoint, tmp_path / "model"))
-    predictor, split = Predictor(folder), first(scenes_root, 20)
-    record_evaluation(folder, "scenes val", {**evaluate(predictor, split).metrics, "command": "x"})
-    reports = evaluate_temperatures(predictor, split, (1.0, 2.0))
-    reports[2.0]["exact_match"] = 101.0
-    reports[2.0]["OF1"] = reports[1.0]["OF1"]
-    assert best_temperature(reports) == 2.0
-    reports[1.0]["exact_match"] = 101.5
-    assert best_temperature(reports) == 2.0  # 0.25 below the best, but higher
-    reports[1.0]["exact_match"] = 101.7
-    assert best_temperature(reports) == 1.0
-    record_temperature(folder, 2.0, reports)
-    assert Checkpoint.load(folder).rnn.config.temperature == 2.0
-    results = read_results(folder)
-    assert results["val"] == reports[2.0]
-    assert results["evaluations"] == {}
-    assert "temperature 2" in (folder / "README.md").read_text()
+    split = first(scenes_root, 20)
+    choice = choose(Predictor(folder), split, (1.0, 2.0))
     record_evaluation(folder, "scenes val", {**evaluate(Predictor(folder), split).metrics, "command": "x"})
-    record_temperature(folder, 2.0, reports)  # the same again: the evaluation still holds
+    record_choice(folder, replace(choice, temperature=2.0))
+    config = Checkpoint.load(folder).rnn.config
+    assert (config.temperature, config.calibration) == (2.0, choice.calibration)
+    results = read_results(folder)
+    assert results["val"] == choice.report
+    assert results["evaluations"] == {}
+    assert "temperature 2, probabilities calibrated" in (folder / "README.md").read_text()
+    record_evaluation(folder, "scenes val", {**evaluate(Predictor(folder), split).metrics, "command": "x"})
+    record_choice(folder, replace(choice, temperature=2.0))  # the same again: the evaluation still holds
     assert list(read_results(folder)["evaluations"]) == ["scenes val"]
+    record_choice(folder, replace(choice, temperature=2.0, calibration=(1.0, 1.0, 0.0)))
+    assert read_results(folder)["evaluations"] == {}

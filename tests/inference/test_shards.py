@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow
@@ -92,7 +93,8 @@ def test_reading_from_a_store_is_retried_twice(folder: Path, monkeypatch: pytest
 def test_shards_equal_the_predictions_of_predict(folder: Path, tmp_path: Path, loaded: Checkpoint) -> None:
     out = f"file://{tmp_path}/out"
     places = list_images([str(folder)])
-    settings = shards.Settings(loaded.weights_hash, 3, "torch", 3)
+    loaded.rnn.config = replace(loaded.rnn.config, calibration=(0.5, 0.5, 0.0))
+    settings = shards.Settings(loaded.weights_hash, 3, "torch", 3, calibration=[0.5, 0.5, 0.0])
     assert shards.begin(out, places, settings) == [0, 1, 2]
     counts = [shards.predict_part(out, number, Predictor(loaded, beam=3, batch_size=2), 1) for number in (2, 0, 1)]
     assert counts == [(2, 1), (3, 0), (3, 0)]
@@ -116,7 +118,8 @@ def test_shards_equal_the_predictions_of_predict(folder: Path, tmp_path: Path, l
         assert row["labels"] == expected["labels"]
         assert [path["labels"] for path in row["paths"]] == [path["labels"] for path in expected["paths"]]
         assert row["probability"] == pytest.approx(expected["paths"][0]["probability"], rel=1e-3)
-        assert dict(zip(vocabulary, row["marginals"], strict=True)) == pytest.approx(expected["marginals"], abs=1e-4)
+        for key in ("marginals", "probabilities"):
+            assert dict(zip(vocabulary, row[key], strict=True)) == pytest.approx(expected[key], abs=1e-4)
         assert row["coverage"] == pytest.approx(expected["coverage"], abs=1e-4)
 
 
@@ -133,6 +136,7 @@ def test_an_output_folder_of_other_settings_is_refused(tmp_path: Path) -> None:
         (images, shards.Settings("34cd", 8, "openvino", 1), "12ab → 34cd; engine: torch → openvino"),
         (images, shards.Settings("12ab", 8, "torch", 2), "shard_size: 1 → 2"),
         (images, shards.Settings("12ab", 8, "torch", 1, temperature=0.5), "temperature: 1.0 → 0.5"),
+        (images, shards.Settings("12ab", 8, "torch", 1, calibration=[1.0, 1.0, 0.5]), "calibration: None → "),
         (["/a.jpg", "/c.jpg"], settings, "list_sha256"),
         ([*images, "/c.jpg"], settings, "images: 2 → 3"),
     ):
