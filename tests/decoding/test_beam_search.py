@@ -248,7 +248,7 @@ def test_calibrated_probabilities_are_of_the_mean_of_both_heads(auxiliary: bool)
         again = Trace.from_json(json.loads(json.dumps(trace.to_json())))
         np.testing.assert_array_equal(again.probabilities, trace.probabilities)
     # The calibration was fitted to the free search: what a constraint or the missing recurrence changes stays visible.
-    constraints = Constraints(forced=(1,))
+    constraints = Constraints(forced=((0, 1),))
     others = [
         *decode(model, feature, LABELS, constraints=constraints),
         *decode(model, feature, LABELS, recurrence=False),
