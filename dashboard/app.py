@@ -11,6 +11,7 @@ from cnnrnn.utils.errors import UserError
 from views.style import markdown
 
 ICON = Path(__file__).with_name("icon.png")  # a file: streamlit would fetch an emoji or a symbol from the network
+STYLE = Path(__file__).with_name("style.css")
 
 
 class Page(NamedTuple):
@@ -80,9 +81,11 @@ def show() -> None:
     st.set_page_config(page_title="cnnrnn", page_icon=str(ICON), layout="wide")
     pages = {st.Page(f"app_pages/{page.file}.py", title=page.name, icon=page.icon): page for page in PAGES}
     chosen = st.navigation(list(pages))
+    st.html(STYLE)
     # Shown before the libraries are imported, which takes seconds once after the server's start.
-    st.title(pages[chosen].question)
-    st.markdown(pages[chosen].answer)
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+        st.title(pages[chosen].name, help=pages[chosen].answer, width="content")
+        st.markdown(f"**{pages[chosen].question}**", width="content")
     with st.spinner("Starting: loading the libraries …"):
         controls = importlib.import_module("controls")
     controls.choose_checkpoint()

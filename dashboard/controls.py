@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import streamlit as st
@@ -67,6 +68,12 @@ def beam() -> int:
     )
 
 
+def chosen_maps() -> state.MapSettings:
+    """As they were chosen on Decode, for pages without a choice of their own; a contrast holds for one vocabulary."""
+    maps: state.MapSettings = st.session_state.get("maps", state.MapSettings())
+    return replace(maps, target="log-odds") if isinstance(maps.target, int) else maps
+
+
 def image() -> state.InputImage:
     """The image that was chosen last, on this page or another: an upload, a photo, a sample or one of a data set."""
     session = st.session_state
@@ -76,11 +83,11 @@ def image() -> state.InputImage:
         type=IMAGE_TYPES,
         accept_multiple_files=True,
         key="upload",
+        label_visibility="collapsed",
         on_change=_select_newest_upload,
         help="Drop images here, or paste one. They stay in the memory of this machine and are not sent elsewhere. You "
         f"can choose among the newest {_MAX_UPLOADS}.",
     )
-    paste.listen()
     if "sample" not in session:
         # A first visit shows a decoded sample, not an empty page.
         linked, titles = st.query_params.get("sample"), list(state.samples())
@@ -89,6 +96,7 @@ def image() -> state.InputImage:
         _samples()
         _camera()
         _data_set_image()
+        paste.listen()
     _choose_upload()
     if session.sample is not None:
         select_image(state.open_sample(session.sample), session.sample)

@@ -20,10 +20,10 @@ import streamlit as st
 import torch
 from PIL import Image, ImageOps
 
-from cnnrnn.attribution.explain import Explanation, explain
+from cnnrnn.attribution.explain import Explanation, explain, location_contributions
 from cnnrnn.attribution.explain import prefix_contribution as compute_prefix_contribution
 from cnnrnn.attribution.methods import DEFAULT_METHOD, PIXEL_METHODS
-from cnnrnn.attribution.overlay import OPACITY, overlay
+from cnnrnn.attribution.overlay import COLORMAPS, OPACITY, overlay
 from cnnrnn.attribution.targets import TARGETS, against
 from cnnrnn.checkpoint import CONFIG, Checkpoint, Results, file_hash, read_results
 from cnnrnn.data import Sample, Split, load_split
@@ -54,6 +54,8 @@ class MapSettings:
     opacity: float = OPACITY
     floor: float = 0.0  # fraction of the scale below which evidence is left out
     common_scale: bool = False  # of all steps; otherwise each map fills its own
+    colormap: str = COLORMAPS[0]
+    contour: bool = True
 
 
 @dataclass(frozen=True)
@@ -263,11 +265,20 @@ def overlays(checkpoint: Checkpoint, image: InputImage, tokens: tuple[int, ...],
     return [render_overlay(image, values, scale, maps) for values, scale in zip(explained.maps, scales, strict=True)]
 
 
-def render_overlay(image: InputImage, values: torch.Tensor, scale: float, maps: MapSettings) -> bytes:
+def render_overlay(
+    image: InputImage, values: torch.Tensor, scale: float, maps: MapSettings, signed: bool = False
+) -> bytes:
     """One map (height, width) over the image, as a JPEG file."""
-    buffer = io.BytesIO()
-    overlay(image.pixels, values.cpu().numpy(), scale, maps.opacity, maps.floor).save(buffer, "JPEG", quality=90)
+    drawn = overlay(
+        image.pixels, values.cpu().numpy(), scale, maps.opacity, maps.floor, maps.colormap, maps.contour, signed
+    )
+    drawn.save(buffer := io.BytesIO(), "JPEG", quality=90)
     return buffer.getvalue()
+
+
+def location_support(checkpoint: Checkpoint, image: InputImage, tokens: tuple[int, ...], step: int) -> torch.Tensor:
+    """What each location adds to the logits of a step of the path, of a model with spatial scoring: (location, L+1)."""
+    return location_contributions(checkpoint.rnn, _encode(checkpoint, image)[0], tokens)[step].cpu()
 
 
 def read_evaluation(name: str, lines: list[str]) -> Evaluation:

@@ -84,16 +84,23 @@ def class_activation_map(
     with respect to the logits, are the contributions to the score, to first order. For a label's own logit they are
     exact: the class activation map (Zhou et al., CVPR 2016), through equations 3 and 4.
     """
-    recurrent, emitted, choices = _path_steps(model, tokens)
-    with torch.no_grad():
-        image = model.project_image(model.image_feature(feature_map.unsqueeze(0)))
-        location_logits = model.location_logits(recurrent.unsqueeze(0), image)[0]  # (step, location, L+1)
-        contributions = model.spatial_pool.weights(location_logits) * location_logits / model.config.temperature
+    _, emitted, choices = _path_steps(model, tokens)
+    contributions = location_contributions(model, feature_map, tokens)
     with torch.enable_grad():
         logits = contributions.sum(dim=1).requires_grad_(True)  # (step, L+1)
         step_values = target(logits.masked_fill(emitted, -torch.inf), choices)
         weights = torch.autograd.grad(step_values.sum(), logits)[0]
     return (weights.unsqueeze(1) * contributions).sum(dim=-1).unflatten(1, feature_map.shape[-2:])
+
+
+@torch.no_grad()
+def location_contributions(model: CNNRNN, feature_map: Tensor, tokens: Sequence[int]) -> Tensor:
+    """What each location adds to each logit of each step, of a model that scores labels at every location (`spatial`):
+    feature map (channel, height, width) -> (step, location, L+1). Their sum over the locations is the logit."""
+    recurrent, _, _ = _path_steps(model, tokens)
+    image = model.project_image(model.image_feature(feature_map.unsqueeze(0)))
+    location_logits = model.location_logits(recurrent.unsqueeze(0), image)[0]  # (step, location, L+1)
+    return model.spatial_pool.weights(location_logits) * location_logits / model.config.temperature
 
 
 @torch.no_grad()

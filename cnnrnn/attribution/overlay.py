@@ -3,37 +3,70 @@
 from __future__ import annotations
 
 import numpy as np
-from PIL import Image, ImageFilter
+from PIL import Image, ImageColor, ImageFilter
 
 OPACITY = 0.7  # of the strongest evidence
 _CONTOUR = 0.5  # a line surrounds evidence of at least this fraction of the scale
 _FAINT, _FULL = 0.08, 0.58  # fractions of the scale below which nothing is drawn and from which opacity is full
 
-# Violet over red to yellow: light grows with the evidence, so it reads without color vision, and even the weakest
-# color differs from a dark and from a bright image. fraction of the scale: (red, green, blue)
-_STOPS = {0.0: (48, 18, 130), 0.35: (190, 30, 120), 0.7: (255, 90, 40), 1.0: (255, 225, 60)}
-_COLORS = np.stack(
-    [np.interp(np.linspace(0, 1, 256), list(_STOPS), channel) for channel in zip(*_STOPS.values(), strict=True)],
-    axis=-1,
-).astype(np.uint8)  # (level, 3)
+# Perceptually uniform color maps of matplotlib, from weak to strong evidence, at evenly spaced fractions of the scale.
+# Their lightness grows with the evidence, so they read without color vision; cividis looks nearly the same with it.
+_STOPS = {
+    "plasma": ("#0d0887", "#6a00a8", "#b12a90", "#e16462", "#fca636", "#f0f921"),
+    "viridis": ("#440154", "#414487", "#2a788e", "#22a884", "#7ad151", "#fde725"),
+    "cividis": ("#00224e", "#35456c", "#666970", "#948e77", "#c8b866", "#fee838"),
+}
+COLORMAPS = tuple(_STOPS)
+_AGAINST = ("#b3d9ff", "#2166ac")  # evidence against, of a signed map, from weak to strong
+_FOR = ("#ffd9b3", "#d95f02")
+
+
+def _gradient(stops: tuple[str, ...]) -> np.ndarray:
+    """(256, 3) uint8, with straight lines between the stops."""
+    channels = np.array([ImageColor.getrgb(stop) for stop in stops]).T  # (3, stop)
+    positions = np.linspace(0, 1, len(stops))
+    return np.stack([np.interp(np.linspace(0, 1, 256), positions, channel) for channel in channels], axis=-1).astype(
+        np.uint8
+    )
+
+
+_COLORS = {name: _gradient(stops) for name, stops in _STOPS.items()}
+_SIGNED = {sign: _gradient(stops) for sign, stops in ((1, _FOR), (-1, _AGAINST))}
 
 
 def overlay(
-    image: Image.Image, values: np.ndarray, scale: float, opacity: float = OPACITY, floor: float = 0.0
+    image: Image.Image,
+    values: np.ndarray,
+    scale: float,
+    opacity: float = OPACITY,
+    floor: float = 0.0,
+    colormap: str = COLORMAPS[0],
+    contour: bool = True,
+    signed: bool = False,
 ) -> Image.Image:
-    """Positive evidence over an RGB image: values (height, width) on any grid -> an image of the same size.
+    """Evidence over an RGB image: values (height, width) on any grid -> an image of the same size.
 
-    A value of `scale` or more is drawn in the brightest color with `opacity` (0 to 1), and a line surrounds all
-    values of at least half of it. Where there is no evidence, the image is unchanged. Values below the fraction `floor`
-    of the scale are left out.
+    A value of `scale` or more is drawn in the last color of the `colormap` with `opacity` (0 to 1), and a line, unless
+    there is to be no `contour`, surrounds all values of at least half of it. Where there is no evidence, the image is
+    unchanged. Values below the fraction `floor` of the scale are left out. Negative values are as well, unless the map
+    is `signed`: then evidence for and against has two colors of its own.
     """
     strength = resize_map(values, image.size) / scale if scale > 0 else np.zeros(image.size[::-1], np.float32)
+    against = strength < 0 if signed else np.zeros(strength.shape, dtype=bool)
+    strength = np.abs(strength) if signed else strength
     strength[strength < floor] = 0
     strength = strength.clip(0, 1)  # (height, width)
     levels = (strength * 255).round().astype(np.uint8)
+    colors = np.where(against[..., None], _SIGNED[-1][levels], (_SIGNED[1] if signed else _COLORS[colormap])[levels])
     opacities = 255 * opacity * ((strength - _FAINT) / (_FULL - _FAINT)).clip(0, 1)
-    heat = Image.composite(Image.fromarray(_COLORS[levels]), image, Image.fromarray(opacities.round().astype(np.uint8)))
-    return _with_contour(heat, strength >= _CONTOUR)
+    heat = Image.composite(Image.fromarray(colors), image, Image.fromarray(opacities.round().astype(np.uint8)))
+    return _with_contour(heat, strength >= _CONTOUR) if contour else heat
+
+
+def color_bar(colormap: str = COLORMAPS[0], signed: bool = False, size: tuple[int, int] = (256, 8)) -> Image.Image:
+    """The colors of a map from no evidence to the full scale, of a signed map from evidence against to evidence for."""
+    colors = np.concatenate([_SIGNED[-1][::-1], _SIGNED[1]]) if signed else _COLORS[colormap]
+    return Image.fromarray(colors[None]).resize(size, Image.Resampling.BILINEAR)
 
 
 def _with_contour(image: Image.Image, inside: np.ndarray) -> Image.Image:

@@ -6,7 +6,7 @@ import itertools
 import math
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,9 @@ KEPT, FINISHED, DROPPED = "kept in the beam", "finished path", "dropped"
 _SYMBOLS = {KEPT: "circle", FINISHED: "square", DROPPED: "x-thin"}
 _SIZES = {KEPT: 11, FINISHED: 12, DROPPED: 8}
 _MIN_DROPPED = 3  # dropped branches that are always shown, even if they are improbable
-_ROW_HEIGHT = 36  # pixels between neighboring leaves
+_ROW_HEIGHT = 26  # pixels between neighboring leaves
+_SHARES = (0.01, 0.02, 0.05, 0.1, 0.2)  # from which on branches are drawn, if that leaves few enough
+_FEW_LEAVES = 9
 _EDGE_WIDTHS = (1.0, 2.0, 3.5, 5.5, 8.0)  # pixels; an edge's probability selects its width
 
 
@@ -61,6 +63,24 @@ def build(trace: Trace, min_prob: float) -> Node:
     root = _build_node(trace, 0, 0, min_prob, min(min_prob, _dropped_threshold(trace)))
     _set_positions(root, itertools.count())
     return root
+
+
+def fold(root: Node, path: Path, index: int) -> tuple[Node, float]:
+    """A tree that is seen at a glance: without the branches below a share of the probability, and that share.
+
+    The share is the lowest of a few that leaves a handful of leaves. `path`, number `index` of the trace, stays.
+    """
+
+    def folded(node: Node, share: float) -> Node:
+        kept = [child for child in node.children if math.exp(child.log_prob) >= share or child.is_on(path, index)]
+        return replace(node, children=[folded(child, share) for child in kept])
+
+    for share in _SHARES:
+        small = folded(root, share)
+        if sum(not node.children for node in small.walk()) <= _FEW_LEAVES:
+            break
+    _set_positions(small, itertools.count())
+    return small, share
 
 
 def _dropped_threshold(trace: Trace) -> float:
@@ -158,12 +178,12 @@ def rows(trace: Trace, min_prob: float) -> list[dict[str, Any]]:
     ]
 
 
-def figure(trace: Trace, chosen: int, dark: bool, min_prob: float) -> go.Figure:
-    """The tree with one finished path highlighted, by its index in `trace.paths`.
+def figure(trace: Trace, chosen: int, dark: bool, min_prob: float, root: Node | None = None) -> go.Figure:
+    """The tree with one finished path highlighted, by its index in `trace.paths`: `root`, or what `build` returns.
 
     A point's customdata is the index of the best finished path through it, or -1.
     """
-    root = build(trace, min_prob)
+    root = root or build(trace, min_prob)
     nodes = list(root.walk())
     on_path = {id(node) for node in nodes if node.is_on(trace.paths[chosen], chosen)}
     colors = palette(dark)
@@ -173,9 +193,17 @@ def figure(trace: Trace, chosen: int, dark: bool, min_prob: float) -> go.Figure:
     _draw_legend(fig, colors)
     rows, columns = 1 + max(node.y for node in nodes), max(node.step for node in nodes)
     fig.update_layout(
-        height=int(90 + _ROW_HEIGHT * rows),
-        margin={"l": 8, "r": 8, "t": 34, "b": 26},
-        legend={"orientation": "h", "x": 0, "y": 1, "yanchor": "bottom", "itemclick": False, "itemdoubleclick": False},
+        height=int(80 + _ROW_HEIGHT * rows),
+        margin={"l": 8, "r": 8, "t": 4, "b": 50},
+        legend={  # below the steps' names
+            "orientation": "h",
+            "x": 0,
+            "yref": "container",
+            "y": 0,
+            "yanchor": "bottom",
+            "itemclick": False,
+            "itemdoubleclick": False,
+        },
         hoverlabel={"align": "left"},
         dragmode=False,
     )

@@ -141,13 +141,14 @@ def _beam_searches(left: Side, right: Side) -> None:
 
 def _evidence(left: Side, right: Side) -> None:
     st.subheader("Evidence for each step")
+    maps = controls.chosen_maps()
     for column, side in zip(st.columns(2, gap="large"), (left, right), strict=True):
         with column:
             if not side.trace.steps:
                 st.caption("Independent sigmoids have no decoding steps.")
                 continue
             path = side.trace.paths[0]
-            overlays = state.overlays(side.checkpoint, side.image, path.tokens, state.MapSettings())
+            overlays = state.overlays(side.checkpoint, side.image, path.tokens, maps)
             with st.container(horizontal=True):
                 for step, name in enumerate(side.trace.choices(path)):
                     st.image(
@@ -157,7 +158,7 @@ def _evidence(left: Side, right: Side) -> None:
                         output_format="JPEG",
                         alt=f"Evidence for {name} at step {step + 1}, over the image",
                     )
-    st.caption("Each map fills its own scale.")
+    st.caption("The maps of a path have one scale." if maps.common_scale else "Each map fills its own scale.")
 
 
 page()

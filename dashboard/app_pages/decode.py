@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import math
 from collections.abc import Sequence
+from dataclasses import asdict
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -18,20 +20,30 @@ import state
 import widgets
 from cnnrnn.attribution.explain import Explanation
 from cnnrnn.attribution.methods import METHODS
-from cnnrnn.attribution.overlay import OPACITY
+from cnnrnn.attribution.overlay import COLORMAPS, OPACITY, color_bar, resize_map
 from cnnrnn.attribution.targets import TARGETS
 from cnnrnn.checkpoint import Checkpoint
 from cnnrnn.decoding import tree
 from cnnrnn.decoding.trace import Path, Trace
 from cnnrnn.models.vocabulary import END_NAME
 from cnnrnn.utils.style import percent
-from views import bars, decode_report
+from views import bars, decode_report, location_chart, strip
 from views.style import CHART, badge, markdown
 
 if TYPE_CHECKING:
     from pandas.io.formats.style import Styler
 
 _CONTRAST = "contrast"
+METHOD_NAMES = {
+    "cam": "class activation map",
+    "grad-cam": "Grad-CAM",
+    "hires-cam": "HiResCAM",
+    "occlusion": "occlusion",
+    "integrated-gradients": "integrated gradients",
+    "smoothgrad": "SmoothGrad",
+    "input-x-gradient": "input × gradient",
+    "guided-grad-cam": "guided Grad-CAM",
+}
 _TARGET_MEANINGS = {
     "log-odds": "evidence for the step's choice against all alternatives: its log-odds",
     "log-probability": "evidence that raises the log-probability of the step's choice; it vanishes as the choice "
@@ -45,18 +57,20 @@ def page() -> None:
     _, checkpoint = controls.chosen_sequence_model()
     beam = controls.beam()
     image = controls.image()
-    trace = state.trace(checkpoint, image, beam)
-    _decoded_image(checkpoint, image, trace)
+    _decoded_image(checkpoint, image, state.trace(checkpoint, image, beam))
 
 
 def _choose_maps(checkpoint: Checkpoint) -> tuple[state.MapSettings, str]:
     """How the maps are computed and drawn, and a description of what they show."""
+    if "method" not in st.session_state and "maps" in st.session_state:  # streamlit forgets widgets of other pages
+        st.session_state.update(asdict(controls.chosen_maps()))
     with st.popover("Maps", icon=":material/tune:"):
         method = st.selectbox(
             "Map method",
             list(METHODS),
             key="method",
             bind="query-params",
+            format_func=lambda name: METHOD_NAMES.get(name, name),
             help="The method that attributes a step's choice to locations of the image.",
         )
         target: str | int = st.selectbox(
@@ -71,6 +85,13 @@ def _choose_maps(checkpoint: Checkpoint) -> tuple[state.MapSettings, str]:
             names = [*checkpoint.vocabulary.labels, END_NAME]
             target = st.selectbox("Contrast with", range(len(names)), key="rival", format_func=names.__getitem__)
             meaning = f"evidence for the step's choice and against {names[target]}"
+        colormap = st.selectbox(
+            "Colors",
+            COLORMAPS,
+            key="colormap",
+            bind="query-params",
+            help="All three grow lighter with the evidence; cividis looks nearly the same to color-blind people.",
+        )
         opacity = st.slider("Opacity of the maps", 0.1, 1.0, OPACITY, 0.05, key="opacity")
         floor = st.slider(
             "Hide evidence below",
@@ -82,13 +103,16 @@ def _choose_maps(checkpoint: Checkpoint) -> tuple[state.MapSettings, str]:
             format="percent",
             help="Fraction of a map's scale.",
         )
+        contour = st.toggle("Contour at half of the scale", True, key="contour")
         common_scale = st.toggle(
             "One scale for all steps",
             key="common_scale",
             help="Compares the steps' evidence. Without it each map fills its own scale, so that weak evidence can be "
-            "seen as well; the number at each map says how strong it is.",
+            "seen as well; the bar under each small map says how strong it is.",
         )
-    return state.MapSettings(str(method), target, opacity, floor, common_scale), meaning
+    maps = state.MapSettings(str(method), target, opacity, floor, common_scale, str(colormap), contour)
+    st.session_state.maps = maps  # for the other pages
+    return maps, meaning
 
 
 def _scale_meaning(maps: state.MapSettings) -> str:
@@ -101,17 +125,24 @@ def _scale_meaning(maps: state.MapSettings) -> str:
 def _decoded_image(checkpoint: Checkpoint, image: state.InputImage, trace: Trace) -> None:
     """Everything that depends on the chosen path, step and maps; choosing others reruns only this."""
     chosen = _chosen_path(trace)
-    maps, meaning = _choose_maps(checkpoint)
-    path = trace.paths[chosen]
-    explanation = state.explanation(checkpoint, image, path.tokens, maps)
-    dark = controls.dark()
+    toolbar = st.container(horizontal=True, key="toolbar")
+    with toolbar:
+        st.selectbox(
+            "Path",
+            range(len(trace.paths)),
+            key="path",
+            format_func=lambda index: _path_name(trace, trace.paths[index]),
+            label_visibility="collapsed",
+        )
+        maps, meaning = _choose_maps(checkpoint)
+    path, dark = trace.paths[chosen], controls.dark()
     overlays = state.overlays(checkpoint, image, path.tokens, maps)
-    _predicted_labels(image, trace, path, explanation, maps, overlays, dark)
+    explained = f"The maps ({METHOD_NAMES.get(maps.method, maps.method)}) show {meaning}. {_scale_meaning(maps)}"
+    with toolbar:
+        _downloads(image, trace, chosen, explained, overlays)
+    _step_by_step(checkpoint, image, trace, path, maps, overlays)
     _beam_search(trace, chosen, dark)
-    contributions = state.prefix_contribution(checkpoint, image, path.tokens)
-    _steps(trace, path, explanation, f"{meaning}. {_scale_meaning(maps)}", overlays, contributions, dark)
-    explained = f"The maps ({maps.method}) show {meaning}. {_scale_meaning(maps)}"
-    _export(image, trace, chosen, explained, overlays)
+    _distributions(trace, path, state.prefix_contribution(checkpoint, image, path.tokens), explained, dark)
 
 
 def _chosen_path(trace: Trace) -> int:
@@ -150,89 +181,197 @@ def _read_query_param(name: str, below: int) -> int:
     return int(value) if value.isascii() and value.isdigit() and int(value) < below else 0
 
 
-def _predicted_labels(
+@st.fragment
+def _step_by_step(
+    checkpoint: Checkpoint,
     image: state.InputImage,
     trace: Trace,
     path: Path,
-    explanation: Explanation,
     maps: state.MapSettings,
     overlays: list[bytes],
-    dark: bool,
 ) -> None:
-    left, right = st.columns([2, 3], gap="large")
-    with left:
-        _image(image, trace.choices(path), explanation, maps, overlays)
+    """The image with the map of the chosen step over it, the labels, and the steps to choose from, which rerun only
+    this."""
+    explanation = state.explanation(checkpoint, image, path.tokens, maps)
+    step = _chosen_step(len(overlays))
+    left, right = st.columns([2, 3], gap="medium")
+    with left.container(key="picture", gap="small"):
+        _image(checkpoint, image, trace.choices(path), step, explanation, maps, overlays)
     with right:
-        best = path is trace.paths[0]
-        st.subheader("Predicted labels" if best else "Labels of the chosen path")
-        if path.tokens:
-            with st.container(horizontal=True):
-                for name in trace.names(path.tokens):
-                    st.badge(badge(name), color="orange", width="content")
-        else:
-            st.markdown("*No label: END is predicted first.*")
-        if image.truth is not None:
-            st.markdown(f"Ground truth: **{markdown(', '.join(image.truth) or 'no label')}**")
-        one, two = st.columns(2)
-        one.metric(
-            "Probability of this path",
-            percent(path.prob),
-            help="The probability of this label sequence followed by END.",
-        )
-        two.metric(
-            "Search coverage",
-            percent(trace.coverage),
-            help="The total probability of all sequences that the search finished.",
-        )
-        st.markdown("**Probability of each label** (✓ on the chosen path)")
-        st.plotly_chart(
-            bars.label_probabilities(trace, path, dark),
-            config=CHART,
-            key="probabilities",
-            alt="Bars: the most probable labels of the image; the table below has the numbers",
-        )
+        _predicted_labels(image, trace, path)
+        _strip(image, trace, path, step, explanation.strengths, overlays)
 
 
-@st.fragment
+def _predicted_labels(image: state.InputImage, trace: Trace, path: Path) -> None:
+    best = path is trace.paths[0]
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.subheader("Predicted labels" if best else "Labels of the chosen path", width="content")
+        for name in trace.names(path.tokens):
+            st.badge(badge(name), color="orange", width="content")
+    if not path.tokens:
+        st.markdown(
+            "*No label: END is predicted first.* A label below may still be probable: its probability is that of all "
+            "sequences with it, and each of them alone is less probable than the empty one."
+        )
+    facts = [
+        f"this sequence **{markdown(percent(path.prob))}**",
+        f"search coverage **{markdown(percent(trace.coverage))}**",
+        *([] if image.truth is None else [f"ground truth **{markdown(', '.join(image.truth) or 'no label')}**"]),
+    ]
+    st.markdown(
+        " · ".join(facts),
+        help="The probability of this label sequence followed by END, and the total probability of all sequences that "
+        "the search finished.",
+    )
+    st.plotly_chart(
+        bars.label_probabilities(trace, path, controls.dark()),
+        config=CHART,
+        key="probabilities",
+        alt="Bars: the most probable labels of the image; the table below has the numbers",
+    )
+
+
+def _strip(
+    image: state.InputImage, trace: Trace, path: Path, chosen: int, strengths: list[float], overlays: list[bytes]
+) -> None:
+    """A small map for every step, with a bar for the strength of its evidence, and a button that chooses the step."""
+    choices = trace.choices(path)
+    with st.container(horizontal=True, gap="small", key="strip"):
+        for number in range(len(overlays) + 1):
+            with st.container(width=strip.SIDE, gap="xsmall"):
+                if number:
+                    small = strip.thumbnail(Image.open(io.BytesIO(overlays[number - 1])), strengths[number - 1])
+                    alt = f"Evidence for {choices[number - 1]} at step {number}, {percent(strengths[number - 1])}"
+                else:
+                    small, alt = strip.thumbnail(image.pixels), "The image without a map"
+                st.image(small, width="stretch", output_format="JPEG", alt=alt)
+                st.button(
+                    f"{number} · {markdown(choices[number - 1])}" if number else "image",
+                    key=f"step_{number}",
+                    type="primary" if number == chosen else "secondary",
+                    width="stretch",
+                    on_click=_set_step,
+                    args=(number,),
+                    help=_step_facts(trace, path, number - 1, strengths[number - 1]) if number else None,
+                )
+
+
+def _step_facts(trace: Trace, path: Path, step: int, strength: float) -> str:
+    chosen = float(trace.distribution(path, step)[path.token(step, trace.end)])
+    evidence = f"{percent(strength)} of the strongest step's evidence" if strength > 0 else "no positive evidence"
+    return f"{percent(chosen)} given the labels before it; {evidence} (the bar)"
+
+
 def _image(
+    checkpoint: Checkpoint,
     image: state.InputImage,
     choices: list[str],
+    step: int,
     explanation: Explanation,
     maps: state.MapSettings,
     overlays: list[bytes],
 ) -> None:
-    """The image with the map of the chosen step over it, and the controls of the step, which rerun only this."""
-    step = _chosen_step(len(choices))
+    """The image with the map of the chosen step over it, as large as the screen allows."""
+    width, height = image.pixels.size
+    shown_width = round(min(strip.PICTURE[0], strip.PICTURE[1] * width / height))
+    # The width is the container's: streamlit would scale the file down to that of an image, for full screen as well.
+    placeholder = st.container(width=shown_width).empty()
     displayed: Image.Image | bytes = image.pixels
     alt = f"The image {image.name}"
-    placeholder = st.empty()
-    st.segmented_control(
-        "Show the map of step",
-        range(len(choices) + 1),
-        key="step",
-        required=True,
-        wrap=True,
-        format_func=lambda number: f"{number} · {choices[number - 1]}" if number else "image",
-        help="The arrow keys ← and → change the step.",
-    )
+    asking = False
     if step:
-        others = [None, *(number for number in range(1, len(choices) + 1) if number != step)]
-        subtracted = st.selectbox(
-            "Subtract the map of step",
-            others,
-            key=f"subtract_{step}",
-            format_func=lambda number: f"{number} · {choices[number - 1]}" if number else "none",
-            help="Shows where this step has more evidence than the other one.",
-        )
-        displayed = overlays[step - 1]
+        displayed, alt = overlays[step - 1], f"The image {image.name} with the evidence of step {step}"
+        subtracted = st.session_state.get(f"subtract_{step}")
+        scale = explanation.scales(maps.common_scale)[step - 1]
         if subtracted:
-            values = explanation.maps[step - 1] - explanation.maps[subtracted - 1].clamp(min=0)
-            displayed = state.render_overlay(image, values, explanation.scales(maps.common_scale)[step - 1], maps)
-        alt = f"The image {image.name} with the evidence of step {step}"
-    placeholder.image(displayed, width="stretch", alt=alt, output_format="JPEG")
-    previous, following = st.columns(2)
-    previous.button("Previous step", shortcut="Left", on_click=_change_step, args=(-1, len(choices)), width="stretch")
-    following.button("Next step", shortcut="Right", on_click=_change_step, args=(1, len(choices)), width="stretch")
+            values = explanation.maps[step - 1] - explanation.maps[subtracted - 1]
+            displayed = state.render_overlay(image, values, scale, maps, signed=True)
+        _color_scale(maps.colormap, bool(subtracted), scale)
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        for name, by, key in (("Previous step", -1, "Left"), ("Next step", 1, "Right")):
+            st.button(name, key=f"{key}_step", shortcut=key, on_click=_change_step, args=(by, len(choices)))
+        if step:
+            with st.popover("More"):
+                others = [None, *(number for number in range(1, len(choices) + 1) if number != step)]
+                st.selectbox(
+                    "Subtract the map of step",
+                    others,
+                    key=f"subtract_{step}",
+                    format_func=lambda number: f"{number} · {choices[number - 1]}" if number else "none",
+                    help="Shows where this step has more evidence than the other one, in orange, and less, in blue.",
+                )
+                if checkpoint.rnn.config.spatial:
+                    asking = st.toggle(
+                        "Ask a location",
+                        key="ask_location",
+                        help="Hover over the image for the map's values; click a location for the labels it supports.",
+                    )
+    if asking and isinstance(displayed, bytes):
+        with placeholder.container():
+            _ask_location(checkpoint, image, step - 1, explanation, displayed, shown_width)
+    else:
+        placeholder.image(displayed, width="stretch", alt=alt, output_format="JPEG")
+
+
+def _ask_location(
+    checkpoint: Checkpoint,
+    image: state.InputImage,
+    step: int,
+    explanation: Explanation,
+    displayed: bytes,
+    width: int,
+) -> None:
+    """The image as a chart whose locations can be clicked, and what the clicked one contributes to the step's logits.
+
+    The contributions are exact: a logit is their sum over all locations.
+    """
+    support = state.location_support(checkpoint, image, explanation.tokens, step)  # (location, L+1)
+    grid = (
+        explanation.maps.shape[1:] if explanation.maps[0].numel() == len(support) else (math.isqrt(len(support)),) * 2
+    )
+    values = resize_map(explanation.maps[step].cpu().numpy(), (grid[1], grid[0]))
+    figure = location_chart.figure(displayed, image.pixels.size, values, width)
+    event = st.plotly_chart(
+        figure,
+        config=CHART,
+        key=f"locations_{step}",
+        width="content",
+        on_select="rerun",
+        selection_mode="points",
+        alt=f"The image {image.name} with the evidence of step {step + 1}; choose a location below or click one",
+    )
+    clicked = [point["customdata"] for point in event["selection"]["points"]]
+    location = st.number_input(
+        "Location (row by row from the top left)",
+        1,
+        len(support),
+        1 + int(clicked[0] if clicked else values.argmax()),
+        key=f"location_{step}_{clicked[0] if clicked else 'strongest'}",
+    )
+    names = [*checkpoint.vocabulary.labels, END_NAME]
+    contributions = support[int(location) - 1]
+    best = contributions.argsort(descending=True)[:4].tolist()
+    row, column = divmod(int(location) - 1, grid[1])
+    st.markdown(
+        f"Row {row + 1}, column {column + 1} adds most to the logits of "
+        + ", ".join(
+            f"**{markdown(names[token])}** ({markdown(f'{float(contributions[token]):+.2f}')})" for token in best
+        )
+        + "."
+    )
+
+
+def _color_scale(colormap: str, signed: bool, scale: float) -> None:
+    """What the colors stand for, below the image."""
+    low, high = (f"−{scale:.2f}" if signed else "0"), f"{scale:.2f} nats"
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.caption(low, width="content")
+        st.image(color_bar(colormap, signed), width=200, alt=f"Color scale from {low} to {high}")
+        st.caption(high, width="content")
+
+
+def _set_step(step: int) -> None:
+    st.session_state.step = step
 
 
 def _change_step(by: int, last: int) -> None:
@@ -240,35 +379,33 @@ def _change_step(by: int, last: int) -> None:
 
 
 def _beam_search(trace: Trace, chosen: int, dark: bool) -> None:
-    st.subheader("Beam search")
-    left, right = st.columns([3, 1], vertical_alignment="bottom")
-    left.selectbox(
-        "Path",
-        range(len(trace.paths)),
-        key="path",
-        format_func=lambda index: _path_name(trace, trace.paths[index]),
-        help="The finished paths that the search kept, best first. A click on a point of the tree chooses one as well.",
-    )
-    rare = right.toggle("Show branches below 1 %", key="rare")
-    min_prob = 0.0005 if rare else 0.01
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.subheader("Beam search", width="content")
+        everything = st.toggle("Unfold all branches", key="rare", help="From a probability of 0.05 % on.")
+    min_prob = 0.0005 if everything else 0.01
+    root, remark = tree.build(trace, min_prob), ""
+    if not everything:
+        root, share = tree.fold(root, trace.paths[chosen], chosen)
+        remark = f"Branches below {percent(share)} are folded. "
 
     def follow_click() -> None:
         points = st.session_state.tree["selection"]["points"]
         if points and points[0]["customdata"] >= 0:
             st.session_state.path = points[0]["customdata"]
 
-    st.plotly_chart(
-        tree.figure(trace, chosen, dark, min_prob),
-        config=CHART,
-        key="tree",
-        on_select=follow_click,
-        selection_mode="points",
-        alt="Tree of the label sequences that were kept, finished and dropped; the table below has the numbers",
-    )
+    with st.container(key="tree_box"):  # scrolls sideways on a narrow screen
+        st.plotly_chart(
+            tree.figure(trace, chosen, dark, min_prob, root),
+            config=CHART,
+            key="tree",
+            on_select=follow_click,
+            selection_mode="points",
+            alt="Tree of the label sequences that were kept, finished and dropped; the table below has the numbers",
+        )
     st.caption(
-        "● kept in the beam · ■ finished with END · ✕ dropped. A thicker line is a more probable choice. Hover over a "
-        "point for its probabilities and the reason why it was dropped; click a point to choose the best finished path "
-        "through it."
+        f"{remark}● kept in the beam · ■ finished with END · ✕ dropped. A thicker line is a more probable choice. "
+        "Hover over a point for its probabilities and the reason why it was dropped; click a point to choose the best "
+        "finished path through it."
     )
 
     def rows() -> Styler:
@@ -278,32 +415,39 @@ def _beam_search(trace: Trace, chosen: int, dark: bool) -> None:
     widgets.table("Table of the tree", "tree_table", rows)
 
 
-def _steps(
-    trace: Trace,
-    path: Path,
-    explanation: Explanation,
-    meaning: str,
-    overlays: list[bytes],
-    contributions: Sequence[float],
-    dark: bool,
-) -> None:
+def _distributions(trace: Trace, path: Path, contributions: Sequence[float], explained: str, dark: bool) -> None:
+    """What each step chose from."""
     st.subheader("Decoding steps")
-    strengths = explanation.strengths
-    per_row = min(max(len(overlays), 3), 4)
-    for start in range(0, len(overlays), per_row):
+    names = trace.choices(path)
+    per_row = min(max(len(names), 3), 4)
+    for start in range(0, len(names), per_row):
         for step, column in enumerate(st.columns(per_row), start=start):
-            if step < len(overlays):
+            if step < len(names):
                 with column:
-                    _step(trace, path, step, overlays[step], strengths[step], contributions[step], dark)
+                    _distribution(trace, path, step, contributions[step], dark)
     st.caption(
-        f"The maps ({explanation.method}) show {markdown(meaning)} The bars show the step's distribution given the "
-        "labels before it (✓ its choice). The prefix contribution is what the labels before it add to the log-odds of "
-        "the choice, compared with choosing it first."
+        f"{markdown(explained)} The bars show the step's distribution given the labels before it (✓ its choice). The "
+        "prefix contribution is what the labels before it add to the log-odds of the choice, compared with choosing it "
+        "first."
     )
-    widgets.table("Table of the steps", "steps_table", lambda: _distributions(trace, path), hide_index=False)
+    widgets.table("Table of the steps", "steps_table", lambda: _distribution_table(trace, path), hide_index=False)
 
 
-def _distributions(trace: Trace, path: Path) -> Styler:
+def _distribution(trace: Trace, path: Path, step: int, contribution: float, dark: bool) -> None:
+    name = trace.name(path.token(step, trace.end))
+    st.markdown(f"**{step + 1} · {markdown(name)}**")
+    end = float(trace.distribution(path, step)[trace.end])
+    facts = [f"the whole sequence {percent(path.prob)}" if step == len(path.tokens) else f"END {percent(end)}"]
+    st.caption(" · ".join([*facts, *([f"prefix contribution {contribution:+.1f} nats"] if step else [])]))
+    st.plotly_chart(
+        bars.step_distribution(trace, path, step, dark),
+        config=CHART,
+        key=f"step-{step}",
+        alt=f"Bars: the distribution of step {step + 1}; the table below has the numbers",
+    )
+
+
+def _distribution_table(trace: Trace, path: Path) -> Styler:
     """The distribution of every step, and the labels' probabilities."""
     names = trace.choices(path)
     probs = np.stack([trace.distribution(path, step) for step in range(len(names))], axis=1)  # (L+1, step)
@@ -313,36 +457,8 @@ def _distributions(trace: Trace, path: Path) -> Styler:
     return table.sort_values("probability", ascending=False).style.format("{:.2f} %")
 
 
-def _step(
-    trace: Trace, path: Path, step: int, overlay: bytes, strength: float, contribution: float, dark: bool
-) -> None:
-    """`strength` is the step's strongest evidence, as a fraction of the strongest step's."""
-    name = trace.name(path.token(step, trace.end))
-    st.markdown(f"**{step + 1} · {markdown(name)}**")
-    st.image(
-        overlay,
-        width="stretch",
-        output_format="JPEG",
-        alt=f"Evidence for {name} at step {step + 1}, over the image",
-    )
-    evidence = f"{percent(strength)} of the strongest step's evidence" if strength > 0 else "no positive evidence"
-    end = float(trace.distribution(path, step)[trace.end])
-    st.caption(
-        " · ".join(
-            [evidence, f"END {percent(end)}", *([f"prefix contribution {contribution:+.1f} nats"] if step else [])]
-        )
-    )
-    st.plotly_chart(
-        bars.step_distribution(trace, path, step, dark),
-        config=CHART,
-        key=f"step-{step}",
-        alt=f"Bars: the distribution of step {step + 1}; the table below has the numbers",
-    )
-
-
-def _export(image: state.InputImage, trace: Trace, chosen: int, explained: str, overlays: list[bytes]) -> None:
+def _downloads(image: state.InputImage, trace: Trace, chosen: int, explained: str, overlays: list[bytes]) -> None:
     """Downloads, each computed when it is clicked; `explained` says what the maps show."""
-    st.subheader("Export")
     stem = image.name.rsplit(".", 1)[0]
     captions = [f"{step} · {name}" for step, name in enumerate(trace.choices(trace.paths[chosen]), start=1)]
 
@@ -357,8 +473,8 @@ def _export(image: state.InputImage, trace: Trace, chosen: int, explained: str, 
         decode_report.map_strip(maps(), captions).save(buffer, "PNG")
         return buffer.getvalue()
 
-    button = partial(st.download_button, on_click="ignore", icon=":material/download:")
-    with st.container(horizontal=True):
+    button = partial(st.download_button, on_click="ignore", icon=":material/download:", width="stretch")
+    with st.popover("Export", icon=":material/download:"):
         button("Report (HTML)", report, f"{stem}.html", "text/html", help="One file that opens offline.")
         button("Maps (PNG)", map_strip, f"{stem}-maps.png", "image/png")
         button(

@@ -9,10 +9,10 @@ from cnnrnn.decoding.trace import Path, Trace
 from cnnrnn.utils.style import palette, percent, plain
 from views.style import name_rows
 
-_BAR = 26  # pixels
+_BAR = 22  # pixels
 
 
-def label_probabilities(trace: Trace, chosen: Path, dark: bool, most: int = 8) -> go.Figure:
+def label_probabilities(trace: Trace, chosen: Path, dark: bool, most: int = 6) -> go.Figure:
     """P(label | image) of the most probable labels; those on the chosen path are coloured and ticked."""
     order = np.argsort(-trace.probabilities, kind="stable")
     labels = [int(label) for rank, label in enumerate(order) if rank < most or int(label) in chosen.tokens]

@@ -15,7 +15,14 @@ from PIL import Image
 from torch import Tensor, nn
 from typer.testing import CliRunner
 
-from cnnrnn.attribution.explain import Explanation, class_activation_map, explain, prefix_contribution, step_scores
+from cnnrnn.attribution.explain import (
+    Explanation,
+    class_activation_map,
+    explain,
+    location_contributions,
+    prefix_contribution,
+    step_scores,
+)
 from cnnrnn.attribution.methods import METHODS, PIXEL_METHODS, with_hookable_relus
 from cnnrnn.attribution.overlay import overlay
 from cnnrnn.attribution.targets import TARGETS, against, log_odds, log_probability, logit
@@ -85,6 +92,17 @@ def test_hires_cam_equals_captums_input_times_gradient_and_grad_cam_under_global
     grad_cam = explain(model, feature_map, tokens, "grad-cam").maps
     alike = not model.config.spatial
     assert torch.allclose(maps, grad_cam, rtol=1e-3, atol=1e-5) == alike
+
+
+def test_the_contributions_of_the_locations_add_up_to_the_logits(model: CNNRNN, images: Tensor) -> None:
+    if not model.config.spatial:
+        return  # a pooled model has one location
+    feature_map, tokens = encode(model, images[:1])[0][0], [2, 0, 3]
+    found = location_contributions(model, feature_map, tokens)  # (step, location, L+1)
+    feature = model.image_feature(feature_map.unsqueeze(0))
+    expected = teacher_forced_logits(model, feature, torch.tensor([[model.start, *tokens]]))[0]
+    possible = expected.isfinite()  # a label that was emitted has none
+    torch.testing.assert_close(found.sum(dim=1)[possible], expected[possible], rtol=1e-4, atol=1e-5)
 
 
 def test_class_activation_maps_add_up_to_the_score(model: CNNRNN, images: Tensor) -> None:

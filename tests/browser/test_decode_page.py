@@ -13,7 +13,7 @@ from playwright.sync_api import Page, expect
 
 
 def steps(page: Page) -> list[str]:
-    """The headings above the maps."""
+    """The headings above the distributions."""
     page.get_by_text("Table of the steps").wait_for(timeout=PATIENCE)
     return [text for text in page.locator("strong").all_inner_texts() if re.match(r"\d+ · ", text)]
 
@@ -23,7 +23,7 @@ def maps(page: Page) -> list[str]:
 
 
 def test_upload_an_image_and_choose_another_path(page: Page, server: Server) -> None:
-    expect(page.get_by_role("heading", name="Why these labels?")).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_text("Why these labels?")).to_be_visible(timeout=PATIENCE)
     print(f"\nstreamlit run to the page: {time.perf_counter() - server.started:.2f} s")
     expect(page.get_by_text("Table of the steps")).to_be_visible(timeout=PATIENCE)  # the first sample is there already
     print(f"streamlit run to a decoded sample: {time.perf_counter() - server.started:.2f} s")

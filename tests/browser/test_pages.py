@@ -15,7 +15,7 @@ WIDTHS = [pytest.param(1300, id="desktop"), pytest.param(390, id="phone")]
 def opened(page: Page, server: Server, path: str, width: int, title: str) -> None:
     page.set_viewport_size({"width": width, "height": 1800})
     page.goto(f"{server.address}/{path}")
-    expect(page.get_by_role("heading", name=title)).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_text(title, exact=True)).to_be_visible(timeout=PATIENCE)
     settle(page)
     wide = page.evaluate("document.documentElement.scrollWidth")
     assert wide <= width  # no horizontal overflow
@@ -94,7 +94,7 @@ def test_an_evaluation_is_stopped_and_an_error_opens_in_decode(
     wide = page.evaluate("document.documentElement.scrollWidth")
     assert wide <= width
     page.get_by_role("button", name="Open in Decode").first.click()
-    expect(page.get_by_role("heading", name="Why these labels?")).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_text("Why these labels?")).to_be_visible(timeout=PATIENCE)
     expect(page.get_by_text("Ground truth:")).to_be_visible(timeout=PATIENCE)
 
 
@@ -105,5 +105,5 @@ def test_the_samples_are_evaluated_and_one_opens_in_decode(page: Page, server: S
     expect(page.get_by_text("32 images, coverage")).to_be_visible(timeout=PATIENCE)
     settle(page)
     page.get_by_role("button", name="Open in Decode").first.click()
-    expect(page.get_by_role("heading", name="Why these labels?")).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_text("Why these labels?")).to_be_visible(timeout=PATIENCE)
     expect(page.get_by_text("Ground truth:")).to_be_visible(timeout=PATIENCE)

@@ -89,7 +89,7 @@ def assert_untouched(page: Page) -> None:
 
 def go(page: Page, title: str, question: str) -> None:
     page.get_by_role("link", name=title, exact=True).click()
-    expect(page.get_by_role("heading", name=question)).to_be_visible()
+    expect(page.get_by_text(question, exact=True)).to_be_visible()
 
 
 def test_the_decode_page_escapes_file_names_and_labels(visit: Page, evil: Path) -> None:

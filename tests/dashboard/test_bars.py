@@ -79,8 +79,8 @@ def test_a_hand_that_slips_does_not_zoom() -> None:
     assert layout.yaxis.fixedrange is True
 
 
-@pytest.mark.parametrize(("count", "rows"), [(20, 8), (3, 3)])
-def test_at_most_eight_marginals_and_six_choices_are_drawn(count: int, rows: int) -> None:
+@pytest.mark.parametrize(("count", "rows"), [(20, 6), (3, 3)])
+def test_at_most_six_labels_and_choices_are_drawn(count: int, rows: int) -> None:
     probs = np.linspace(1, 2, count + 1) / np.linspace(1, 2, count + 1).sum()
     step = TraceStep(np.array([-1]), np.array([count + 1]), np.zeros(1), probs[None])
     empty = Path((), float(np.log(probs[-1])), (0,))

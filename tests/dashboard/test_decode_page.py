@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 import pytest
+from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 import state
@@ -19,7 +21,7 @@ from cnnrnn.data.images import open_image
 from cnnrnn.decoding import tree
 from cnnrnn.inference.predictor import decode_image, encode_image
 from cnnrnn.utils.style import percent
-from views import bars
+from views import bars, strip
 
 Images = Callable[[AppTest], list[tuple[str, bytes]]]
 Chart = Callable[[AppTest, str], list[dict[str, Any]]]
@@ -42,7 +44,7 @@ def test_a_first_visit_shows_a_decoded_sample(app: AppTest) -> None:
     app.run()
     assert not app.exception
     assert app.session_state.sample == next(iter(state.samples()))
-    assert [metric.label for metric in app.metric] == ["Probability of this path", "Search coverage"]
+    assert "search coverage" in texts(app)
     assert not app.dataframe
     app.session_state["tree_table"] = app.session_state["steps_table"] = True  # opened
     app.run()
@@ -81,8 +83,8 @@ def test_a_link_reopens_a_path_and_a_step(app: AppTest) -> None:
     app.run()
     assert not app.exception
     assert app.selectbox(key="path").value == 1
-    assert app.segmented_control(key="step").value == 1
-    app.segmented_control(key="step").set_value(0).run()
+    assert app.session_state.step == 1
+    app.button(key="step_0").click().run()
     assert "step" not in app.query_params
     app.query_params["path"] = "99; drop"
     app.run()
@@ -91,10 +93,10 @@ def test_a_link_reopens_a_path_and_a_step(app: AppTest) -> None:
 
 def test_buttons_change_the_step_and_a_map_can_be_subtracted(app: AppTest) -> None:
     app.run()
-    last = len(app.segmented_control(key="step").options) - 1
+    last = len([button for button in app.button if (button.key or "").startswith("step_")]) - 1
     for expected in [*range(1, last + 1), last]:
-        next(button for button in app.button if button.label == "Next step").click().run()
-        assert app.segmented_control(key="step").value == expected
+        app.button(key="Right_step").click().run()
+        assert app.session_state.step == expected
     subtract = app.selectbox(key=f"subtract_{last}")
     assert len(subtract.options) == last  # every other step, or none
     subtract.set_value(1).run()
@@ -103,10 +105,14 @@ def test_buttons_change_the_step_and_a_map_can_be_subtracted(app: AppTest) -> No
 
 def test_the_caption_describes_the_chosen_maps(app: AppTest) -> None:
     app.run()
-    for method in ("occlusion", "smoothgrad", "integrated-gradients"):
+    for method, name in (
+        ("occlusion", "occlusion"),
+        ("smoothgrad", "SmoothGrad"),
+        ("integrated-gradients", "integrated gradients"),
+    ):
         app.selectbox(key="method").set_value(method).run()
         assert not app.exception
-        assert f"The maps ({method}) show evidence for" in texts(app)
+        assert f"The maps \\({name}\\) show evidence for" in texts(app)
     app.selectbox(key="target").set_value("contrast").run()
     rival = app.selectbox(key="rival").options[2]
     app.selectbox(key="rival").set_value(2).run()
@@ -138,7 +144,7 @@ def test_a_data_set_image_has_its_ground_truth(
     app.button(key="data_show").click().run()
     assert not app.exception
     labels = load_split("scenes", scenes_root, "val").samples[2].labels
-    assert f"Ground truth: **{', '.join(sorted(labels))}**" in texts(app)
+    assert f"ground truth **{', '.join(sorted(labels))}**" in texts(app)
     app.selectbox(key="browse_dataset").set_value("voc2007")  # not there
     app.button(key="data_show").click().run()
     assert not app.exception
@@ -179,7 +185,7 @@ def test_without_a_checkpoint_the_page_says_how_to_train_one(app: AppTest) -> No
     assert "cnnrnn train" in texts(app)
 
 
-def test_displayed_maps_follow_the_chosen_path_and_settings(app: AppTest, displayed_images: Images) -> None:
+def test_the_strip_follows_the_chosen_path_and_settings(app: AppTest, displayed_images: Images, pixels: Pixels) -> None:
     app.run()
     checkpoint = Checkpoint.load(state.CHECKPOINTS / "coco")
     image = state.open_sample(next(iter(state.samples())))
@@ -189,17 +195,13 @@ def test_displayed_maps_follow_the_chosen_path_and_settings(app: AppTest, displa
         assert not app.exception
         choices = trace.choices(trace.paths[path])
         explained = state.explanation(checkpoint, image, trace.paths[path].tokens, maps)
-        expected = [
-            (
-                f"Evidence for {name} at step {step}, over the image",
-                state.render_overlay(
-                    image, values, float((explained.maps if maps.common_scale else values).max()), maps
-                ),
-            )
-            for step, (name, values) in enumerate(zip(choices, explained.maps, strict=True), start=1)
-        ]
+        scales = [float((explained.maps if maps.common_scale else values).max()) for values in explained.maps]
         found = [(alt, data) for alt, data in displayed_images(app) if alt.startswith("Evidence")]
-        assert found == expected
+        names = [f"Evidence for {name} at step {step}, " for step, name in enumerate(choices, start=1)]
+        assert all(alt.startswith(name) for (alt, _), name in zip(found, names, strict=True))
+        for (_, data), values, scale, strength in zip(found, explained.maps, scales, explained.strengths, strict=True):
+            large = Image.open(io.BytesIO(state.render_overlay(image, values, scale, maps)))
+            assert np.abs(pixels(data) - np.asarray(strip.thumbnail(large, strength))).mean() < 3
         return [data for _, data in found]
 
     plain = check(0, state.MapSettings())
@@ -233,21 +235,21 @@ def test_the_map_of_the_chosen_step_lies_over_the_image(app: AppTest, displayed_
     assert np.abs(pixels(displayed[f"The image {image.name}"]) - np.asarray(image.pixels)).mean() < 4
     app.slider(key="opacity").set_value(0.9)
     app.slider(key="floor").set_value(0.1)
-    app.segmented_control(key="step").set_value(1).run()
+    app.button(key="step_1").click().run()
     maps = state.MapSettings(opacity=0.9, floor=0.1)
     alt = f"The image {image.name} with the evidence of step 1"
     first = dict(displayed_images(app))[alt]
     assert first == state.render_overlay(image, explained.maps[0], explained.peaks[0], maps)
     app.selectbox(key="subtract_1").set_value(2).run()
-    difference = explained.maps[0] - explained.maps[1].clamp(min=0)  # evidence against step 2 is not added
+    difference = explained.maps[0] - explained.maps[1]
     subtracted = dict(displayed_images(app))[alt]
-    assert subtracted == state.render_overlay(image, difference, explained.peaks[0], maps)
+    assert subtracted == state.render_overlay(image, difference, explained.peaks[0], maps, signed=True)
     assert subtracted != first
     choices = state.trace(checkpoint, image, 8).choices(path)
     others = [f"{number} · {name}" for number, name in enumerate(choices, start=1)][1:]
     assert app.selectbox(key="subtract_1").options == ["none", *others]
-    next(button for button in app.button if button.label == "Previous step").click().run()
-    assert app.segmented_control(key="step").value == 0
+    app.button(key="Left_step").click().run()
+    assert app.session_state.step == 0
 
 
 def test_charts_and_tables_are_those_of_the_chosen_path(app: AppTest, chart_data: Chart, figure_data: Data) -> None:
@@ -258,12 +260,12 @@ def test_charts_and_tables_are_those_of_the_chosen_path(app: AppTest, chart_data
     image = state.open_sample(next(iter(state.samples())))
     trace = state.trace(checkpoint, image, 8)
     path = trace.paths[1]
-    assert {metric.label: metric.value for metric in app.metric} == {
-        "Probability of this path": percent(path.prob),
-        "Search coverage": percent(trace.coverage),
-    }
+    facts = next(block.value for block in app.markdown if "search coverage" in block.value).replace("\\", "")
+    assert facts.startswith(f"this sequence **{percent(path.prob)}** · search coverage **{percent(trace.coverage)}**")
     assert chart_data(app, "probabilities") == figure_data(bars.label_probabilities(trace, path, False))
-    assert chart_data(app, "tree") == figure_data(tree.figure(trace, 1, False, 0.01))
+    folded, share = tree.fold(tree.build(trace, 0.01), path, 1)
+    assert chart_data(app, "tree") == figure_data(tree.figure(trace, 1, False, 0.01, folded))
+    assert any(f"Branches below {percent(share)} are folded." in caption.value for caption in app.caption)
     for step in range(len(path.tokens) + 1):
         assert chart_data(app, f"step-{step}") == figure_data(bars.step_distribution(trace, path, step, False))
     branches, steps = (frame.value for frame in app.dataframe)
@@ -279,12 +281,46 @@ def test_charts_and_tables_are_those_of_the_chosen_path(app: AppTest, chart_data
 
     explained = state.explanation(checkpoint, image, path.tokens, state.MapSettings())
     contributions = state.prefix_contribution(checkpoint, image, path.tokens)
-    captions = [caption.value for caption in app.caption if "END " in caption.value and " · " in caption.value]
-    for step, caption in enumerate(captions[-len(choices) :]):
-        strength = float(explained.maps[step].max() / explained.maps.max())
-        found = f"{percent(strength)} of the strongest step's evidence" if strength > 0 else "no positive evidence"
-        end = f"END {percent(float(trace.distribution(path, step)[trace.end]))}"
+    captions = [caption.value for caption in app.caption if caption.value.startswith(("END ", "the whole sequence "))]
+    for step, caption in enumerate(captions):
+        last = step == len(path.tokens)
+        end = percent(float(trace.distribution(path, step)[trace.end]))
         before = [f"prefix contribution {contributions[step]:+.1f} nats"] if step else []
-        assert caption == " · ".join([found, end, *before])
+        assert caption == " · ".join([f"the whole sequence {percent(path.prob)}" if last else f"END {end}", *before])
+        strength = float(explained.maps[step].max() / explained.maps.max())
+        evidence = f"{percent(strength)} of the strongest step's evidence" if strength > 0 else "no positive evidence"
+        assert evidence in app.button(key=f"step_{step + 1}").help
+    assert len(captions) == len(choices)
     app.toggle(key="rare").set_value(True).run()
     assert chart_data(app, "tree") == figure_data(tree.figure(trace, 1, False, 0.0005))
+
+
+def test_a_location_says_which_labels_it_supports(chart_data: Chart) -> None:
+    """With the shipped checkpoint, which scores labels at every location."""
+    app = AppTest.from_file(str(state.HERE / "app.py"), default_timeout=60).run()
+    checkpoint = state.load_checkpoint("coco")
+    app.button(key="step_1").click().run()
+    app.toggle(key="ask_location").set_value(True).run()
+    assert not app.exception
+    image = state.open_sample(next(iter(state.samples())))
+    path = state.trace(checkpoint, image, 8).paths[0]
+    support = state.location_support(checkpoint, image, path.tokens, 0)
+    values = state.explanation(checkpoint, image, path.tokens, state.MapSettings()).maps[0]
+    names = [*checkpoint.vocabulary.labels, "END"]
+
+    def said(location: int) -> str:
+        best = support[location].argsort(descending=True)[:4].tolist()
+        return ", ".join(f"**{names[token]}** ({float(support[location, token]):+.2f})" for token in best)
+
+    def answer() -> str:
+        return next(block.value for block in app.markdown if "adds most" in block.value).replace("\\", "")
+
+    assert said(int(values.argmax())) in answer()  # at first the strongest location
+    app.number_input[0].set_value(2).run()
+    assert answer().startswith("Row 1, column 2 adds most")
+    assert said(1) in answer()
+    points = chart_data(app, "locations_0")[0]
+    assert len(points["customdata"]) == values.numel() == len(support)
+    app.session_state["locations_0"] = {"selection": {"points": [{"customdata": 5}]}}  # a click
+    app.run()
+    assert said(5) in answer()

@@ -147,6 +147,30 @@ def test_branches_are_drawn_from_the_minimum_probability_on() -> None:
     assert prefixes(0.9) == {"", "ant", "bee", "cat", "ant→bee", "ant→cat", "bee→ant"}
 
 
+def test_folding_leaves_a_handful_of_leaves_and_the_chosen_path() -> None:
+    """Forty labels that are equally probable, of which the search finished all."""
+    logits = torch.zeros(1, 41).repeat(42, 1)
+    logits[:, 40] = 4.0  # END
+
+    def step(tokens: Tensor, images: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, tuple[Tensor, ...]]:
+        return logits[tokens], state
+
+    many = beam_search(step, (torch.zeros(1, 1),), tuple(f"label {n}" for n in range(40)), 16)[0]
+    root = tree.build(many, 0.001)
+    assert sum(not node.children for node in root.walk()) > 9
+    for index, path in enumerate(many.paths):
+        folded, share = tree.fold(root, path, index)
+        nodes = list(folded.walk())
+        leaves = [node for node in nodes if not node.children]
+        assert len(leaves) <= 9
+        assert sorted(node.y for node in leaves) == list(range(len(leaves)))
+        assert any(node.kind == tree.FINISHED and node.path == index for node in leaves)
+        assert all(math.exp(node.log_prob) >= share or node.is_on(path, index) for node in nodes)
+    all_of_it, share = tree.fold(tree.build(small_trace := small(), 0.03), small_trace.paths[0], 0)
+    assert share == 0.01
+    assert [node.prefix for node in all_of_it.walk()] == [n.prefix for n in tree.build(small_trace, 0.03).walk()]
+
+
 def test_table_rows_are_sorted_by_path_probability() -> None:
     rows = tree.rows(small(), 0.03)
     nodes = [(row["path"], row["step"], round(row["this choice"], 4), round(row["whole path"], 4)) for row in rows]
@@ -254,7 +278,7 @@ def test_axes_cover_the_tree_and_the_legend_names_every_kind() -> None:
     assert figure.layout.xaxis.fixedrange is figure.layout.yaxis.fixedrange is True
     legend = figure.layout.legend
     assert legend.itemclick is legend.itemdoubleclick is False
-    assert (legend.orientation, legend.x, legend.y, legend.yanchor) == ("h", 0, 1, "bottom")  # above the tree
+    assert (legend.orientation, legend.x, legend.y, legend.yanchor) == ("h", 0, 0, "bottom")  # below the tree
     bottom, top = figure.layout.yaxis.range  # row 0 is on top
     assert -1 < top < 0 < 6 < bottom < 7
     assert figure.layout.yaxis.visible is False
@@ -272,5 +296,5 @@ def test_axes_cover_the_tree_and_the_legend_names_every_kind() -> None:
     larger = tree.figure(small(), 0, dark=False, min_prob=0.0)  # one leaf more
     assert 20 <= larger.layout.height - figure.layout.height <= 60
     margin = figure.layout.margin
-    assert 30 <= (figure.layout.height - margin.t - margin.b) / (bottom - top) <= 60  # pixels between two leaves
-    assert 30 <= margin.t <= 60  # room for the legend
+    assert 20 <= (figure.layout.height - margin.t - margin.b) / (bottom - top) <= 40  # pixels between two leaves
+    assert 30 <= margin.b <= 60  # room for the steps' names and the legend

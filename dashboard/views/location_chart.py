@@ -1,0 +1,48 @@
+"""An image whose locations can be hovered over and clicked: a chart with a point at each location of the grid."""
+
+from __future__ import annotations
+
+import base64
+
+import numpy as np
+import plotly.graph_objects as go
+
+
+def figure(image: bytes, size: tuple[int, int], values: np.ndarray, width: int) -> go.Figure:
+    """A JPEG file of `size` (width, height), drawn `width` pixels wide, with the map's values (row, column) on hover.
+
+    A point's customdata is its index, row by row.
+    """
+    rows, columns = values.shape
+    height = round(width * size[1] / size[0])
+    y, x = np.mgrid[:rows, :columns]
+    fig = go.Figure(
+        go.Scatter(
+            x=((x.ravel() + 0.5) / columns).tolist(),
+            y=((y.ravel() + 0.5) / rows).tolist(),
+            mode="markers",
+            # As large as a location, so that a click anywhere in it hits its point.
+            marker={"symbol": "square-open", "size": max(4, min(width / columns, height / rows)), "color": "white"},
+            selected={"marker": {"opacity": 1}},
+            unselected={"marker": {"opacity": 0}},
+            opacity=1,
+            customdata=list(range(rows * columns)),
+            hovertext=[f"{value:+.3f} nats" for value in values.ravel()],
+            hoverinfo="text",
+        )
+    )
+    fig.data[0].marker.opacity = 0
+    fig.add_layout_image(
+        source="data:image/jpeg;base64," + base64.b64encode(image).decode(),
+        xref="x", yref="y", x=0, y=0, sizex=1, sizey=1, sizing="stretch", layer="below",
+    )  # fmt: skip
+    fig.update_xaxes(visible=False, range=[0, 1], fixedrange=True)
+    fig.update_yaxes(visible=False, range=[1, 0], fixedrange=True)
+    fig.update_layout(
+        width=width,
+        height=height,
+        margin={"l": 0, "r": 0, "t": 0, "b": 0},
+        dragmode=False,
+        plot_bgcolor="rgba(0,0,0,0)",
+    )
+    return fig

@@ -1,0 +1,23 @@
+"""The steps as a strip of small maps, each with a bar for the strength of its evidence."""
+
+from __future__ import annotations
+
+from PIL import Image, ImageOps
+
+SIDE = 104  # pixels, of a small map on the page
+PICTURE = (560, 280)  # pixels, the largest width and height of the image on the page: the rest of it stays in sight
+_DENSITY = 2  # pixels of the file for one on the page
+_BAR = 5  # pixels
+_FILLED, _EMPTY = (200, 80, 15), (190, 190, 190)
+
+
+def thumbnail(image: Image.Image, strength: float | None = None) -> Image.Image:
+    """The middle of an image, and below it a bar that `strength` (0 to 1) fills from the left, if it has one."""
+    width, bar = SIDE * _DENSITY, _BAR * _DENSITY
+    height = width * 3 // 4
+    if strength is None:
+        return ImageOps.fit(image, (width, height + bar))
+    sheet = Image.new("RGB", (width, height + bar), _EMPTY)
+    sheet.paste(ImageOps.fit(image, (width, height)))
+    sheet.paste(_FILLED, (0, height, round(width * strength), height + bar))
+    return sheet

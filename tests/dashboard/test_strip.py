@@ -1,0 +1,45 @@
+"""The strip of small maps, and the image whose locations can be clicked."""
+
+from __future__ import annotations
+
+import base64
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from views import location_chart, strip
+
+
+@pytest.mark.parametrize("size", [(640, 480), (300, 3000), (1024, 40)])
+def test_a_bar_below_the_image_is_filled_by_the_strength(size: tuple[int, int]) -> None:
+    image = Image.new("RGB", size, (10, 200, 30))
+    shapes = set()
+    for strength in (0.0, 0.25, 1.0):
+        pixels = np.asarray(strip.thumbnail(image, strength)).astype(int)
+        shapes.add(pixels.shape)
+        bar = pixels[-1]
+        filled = (bar == bar[0]).all(axis=-1) if strength else np.zeros(len(bar), dtype=bool)
+        assert filled.mean() == pytest.approx(strength, abs=0.01)
+        assert (filled[:-1] >= filled[1:]).all()  # from the left
+        assert (pixels[0] == (10, 200, 30)).all()
+    plain = np.asarray(strip.thumbnail(image))
+    assert (plain == (10, 200, 30)).all()
+    shapes.add(plain.shape)
+    assert len(shapes) == 1  # the buttons below stand in one line
+
+
+def test_every_location_has_a_point_with_its_value_on_the_image() -> None:
+    Image.new("RGB", (200, 100), (1, 2, 3)).save(file := io.BytesIO(), "JPEG")
+    values = np.array([[0.5, -1.0, 0.0, 2.0], [1.0, 0.25, 0.0, 0.0]])
+    figure = location_chart.figure(file.getvalue(), (200, 100), values, 400)
+    assert (figure.layout.width, figure.layout.height) == (400, 200)
+    points = figure.data[0]
+    assert list(points.customdata) == list(range(8))
+    assert [text.split()[0] for text in points.hovertext[:2]] == ["+0.500", "-1.000"]
+    assert (points.x[3], points.y[3]) == (0.875, 0.25)  # the last of the upper row
+    assert list(figure.layout.yaxis.range) == [1, 0]  # row 0 is on top
+    assert points.marker.size == 100  # as wide and high as a location
+    source = figure.layout.images[0].source
+    assert base64.b64decode(source.removeprefix("data:image/jpeg;base64,")) == file.getvalue()
