@@ -12,13 +12,11 @@ import paste
 import state
 from cnnrnn.checkpoint import Checkpoint
 from cnnrnn.data import DATASETS
-from cnnrnn.data.images import SUFFIXES
 from cnnrnn.utils.errors import UserError
 
 if TYPE_CHECKING:
     from streamlit.runtime.uploaded_file_manager import UploadedFile
 
-IMAGE_TYPES = [suffix[1:] for suffix in SUFFIXES]  # without the dot, for uploaders
 _MAX_UPLOADS = 20  # images to choose from
 BEAM = 8  # default beam width
 
@@ -80,8 +78,7 @@ def image() -> state.InputImage:
     left, right = st.columns([3, 2], vertical_alignment="bottom")
     left.file_uploader(
         "Your images",
-        type=IMAGE_TYPES,
-        accept_multiple_files=True,
+        accept_multiple_files=True,  # of any type: `open_image` judges by the content, and the page says what it is
         key="upload",
         label_visibility="collapsed",
         on_change=_select_newest_upload,
@@ -217,7 +214,7 @@ def choose_split(key: str) -> tuple[str, str]:
 def second_image() -> state.InputImage:
     """Another image to compare with: an upload if there is one, or a sample."""
     left, right = st.columns([3, 2], vertical_alignment="bottom")
-    upload = left.file_uploader("Another image", type=IMAGE_TYPES, key="second_upload")
+    upload = left.file_uploader("Another image", key="second_upload")
     titles = list(state.samples())
     sample = right.selectbox("or another sample", titles, index=len(titles) - 1, key="second_sample")
     if upload is not None:

@@ -27,7 +27,7 @@ from cnnrnn.attribution.overlay import COLORMAPS, OPACITY, overlay
 from cnnrnn.attribution.targets import TARGETS, against
 from cnnrnn.checkpoint import CONFIG, Checkpoint, Results, file_hash, read_results
 from cnnrnn.data import Sample, Split, load_split
-from cnnrnn.data.images import open_image
+from cnnrnn.data.images import MAX_SIDE, open_image
 from cnnrnn.decoding.constraints import NO_CONSTRAINTS, Constraints
 from cnnrnn.decoding.trace import Trace
 from cnnrnn.evaluation.evaluate import Evaluation, read_records
@@ -42,7 +42,6 @@ HERE = Path(__file__).resolve().parent
 CHECKPOINTS = HERE.parent / "checkpoints"
 SAMPLES = HERE / "samples"
 THUMBNAIL = 224  # pixels; twice the width at which a sample is offered
-MAX_SIDE = 1024  # pixels; larger uploads are shown, and explained, at this size
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from helpers import is_healthy
 from playwright.sync_api import Locator, Page, expect
 
 from cnnrnn.checkpoint import Checkpoint
-from cnnrnn.data.images import open_image
+from cnnrnn.data.images import MAX_SIDE, open_image
 from cnnrnn.inference.predictor import decode_image, encode_image
 from cnnrnn.utils.resources import embedded_checkpoint
 from cnnrnn.utils.style import percent
@@ -42,7 +42,7 @@ def default_checkpoint() -> Checkpoint:
 def best_path(image: bytes) -> tuple[list[str], str]:
     """The labels of the best path that the dashboard must find, and its probability as the page displays it."""
     checkpoint = default_checkpoint()
-    trace = decode_image(checkpoint, encode_image(checkpoint, open_image(image, 1024))[1], 8)
+    trace = decode_image(checkpoint, encode_image(checkpoint, open_image(image, MAX_SIDE))[1], 8)
     return trace.names(trace.paths[0].tokens), percent(trace.paths[0].prob)
 
 

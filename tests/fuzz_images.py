@@ -24,9 +24,12 @@ from pathlib import Path
 from typing import Any
 
 from helpers import ExtraMemory
-from PIL import Image, PngImagePlugin
+from PIL import Image, ImageCms, PngImagePlugin
+from pillow_heif import register_heif_opener
 
-from cnnrnn.data.images import ImageError, open_image
+from cnnrnn.data.images import MAX_SIDE, ImageError, open_image
+
+register_heif_opener()  # to write such files
 
 PHOTOGRAPH = Path(__file__).resolve().parent.parent / "dashboard" / "samples" / "000000196393.jpg"
 SECONDS = 2.0  # that opening may take, of the processor
@@ -49,6 +52,7 @@ def originals() -> dict[str, bytes]:
     alpha.putalpha(rgb.convert("L"))
     grey, palette = rgb.convert("L"), rgb.quantize(64)
     deep = grey.convert("I").point(lambda value: value * 257).convert("I;16")
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes().replace(b"s\0R\0G\0B", b"x\0R\0G\0B")
     exif = Image.Exif()
     exif[0x0112], exif[0x010F] = 6, "a camera"
     text = PngImagePlugin.PngInfo()
@@ -59,6 +63,7 @@ def originals() -> dict[str, bytes]:
 
     made: dict[str, tuple[Image.Image, str, dict[str, Any]]] = {
         "jpeg": (rgb, "JPEG", {"exif": exif, "icc_profile": b"profile" * 40}),
+        "jpeg of another color space": (rgb, "JPEG", {"icc_profile": profile}),
         "jpeg progressive": (rgb, "JPEG", {"progressive": True, "subsampling": 0}),
         "jpeg grey": (grey, "JPEG", {"restart_marker_blocks": 4}),
         "jpeg cmyk": (rgb.convert("CMYK"), "JPEG", {}),
@@ -84,6 +89,11 @@ def originals() -> dict[str, bytes]:
         **{f"tiff {name}": (rgb.convert("1"), "TIFF", {"compression": name}) for name in ("group3", "group4")},
         "tiff cmyk": (rgb.convert("CMYK"), "TIFF", {"compression": "tiff_lzw"}),
         "tiff lab": (rgb.convert("LAB"), "TIFF", {}),
+        "avif": (rgb, "AVIF", {"exif": exif}),
+        "avif alpha": (alpha, "AVIF", {"icc_profile": profile}),
+        "heif": (rgb, "HEIF", {"exif": exif}),
+        "heif alpha": (alpha, "HEIF", {"icc_profile": profile}),
+        "heif of many": (rgb, "HEIF", many()),
         "bmp": (rgb, "BMP", {}),
         "bmp palette": (palette, "BMP", {}),
         "bmp alpha": (alpha, "BMP", {}),
@@ -290,7 +300,7 @@ def child(first: int, last: int) -> None:
     originals()
     for number in range(first, last):
         name, how, data = mutant(number)
-        line = {"number": number, "file": name, "how": how, **answer(data, (None, 1024)[number % 2])}
+        line = {"number": number, "file": name, "how": how, **answer(data, (None, MAX_SIDE)[number % 2])}
         print(json.dumps(line), flush=True)
 
 

@@ -4,24 +4,49 @@ from __future__ import annotations
 
 import io
 import os
+import struct
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from cnnrnn.utils.errors import UserError, summarize_error
 
 # An explicit list instead of all of Pillow's formats: EPS starts Ghostscript, PSD and others are rarely fuzzed.
-FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "TIFF", "BMP")
-SUFFIXES = (".jpg", ".jpeg", ".png", ".gif", ".webp", ".tif", ".tiff", ".bmp")
+FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "TIFF", "BMP", "AVIF", "HEIF")
+SUFFIXES = (
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".gif", ".webp", ".tif", ".tiff", ".bmp"),
+    *(".avif", ".heic", ".heif"),
+)  # of the files that are taken from a folder; a file that is named is judged by its content
+MAX_SIDE = 1000  # pixels of the longer side at which images are predicted, explained and shown everywhere
 # Whatever a file says it is, opening it takes less than 500 MB: all pixels are in memory, of a WebP four times, except
 # of a JPEG that is decoded at a smaller scale.
 MAX_PIXELS = 24_000_000
 MAX_PIXELS_SCALED = 65_000_000
+MAX_PIXELS_HEIF = 50_000_000  # telephones have 48
 LONGEST = 65_535  # pixels of a side, as long as a JPEG's can be; Pillow keeps as much for a row as for three pixels
 LIMIT = "CNNRNN_MAX_MEGAPIXELS"  # environment variable that overrides both limits
-_SIXTEEN_BIT = 257.0  # 65535 / 255
+_HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
+_AVIF_BRANDS = (b"avif", b"avis")
+_MOST_TAGS = 10_000  # of a TIFF file; cameras and microscopes write a hundred
+_DAMAGED = "the image is damaged or cut off{}; save or download it again"
+# What people drop by mistake, by the first bytes of the file.
+_OTHER_FORMATS = {
+    b"%PDF": "a PDF document",
+    b"\xff\x0a": "a JPEG XL image",
+    b"\0\0\0\x0cJXL ": "a JPEG XL image",
+    b"\0\0\0\x0cjP  ": "a JPEG 2000 image",
+    b"8BPS": "a Photoshop file",
+    b"%!PS": "a PostScript file",
+    b"<svg": "an SVG drawing",
+    b"<?xml": "an XML file, such as an SVG drawing",
+    b"<!DOC": "a web page",
+    b"<html": "a web page",
+    b"PK\x03\x04": "a ZIP archive or an office document",
+}
+_SRGB = ImageCms.createProfile("sRGB")
+_MODES = {"RGB": "RGB", "CMYK": "CMYK", "GRAY": "L"}  # color space of a profile: mode of the images it describes
 _STRIP = 256  # rows converted at a time
 
 
@@ -33,19 +58,22 @@ def open_image(source: bytes | Path, max_side: int | None = None) -> Image.Image
     """Read an untrusted image.
 
     Upright (EXIF rotation applied), first frame of an animation, transparency laid on white, 16-bit and
-    floating-point gray rescaled to 8 bits, CMYK converted. With ``max_side`` the longer side comes out no
-    larger than that many pixels, which is much faster for large JPEGs.
+    floating-point gray rescaled to 8 bits, CMYK and embedded color profiles converted to sRGB. With ``max_side`` the
+    longer side comes out no larger than that many pixels, which is much faster for large JPEGs.
 
-    Raises ImageError for anything that is not an image in one of ``FORMATS``, is cut off or damaged, or has
-    more pixels than `max_pixels`.
+    The content decides what a file is, not its name. Raises ImageError for anything that is not an image in one of
+    ``FORMATS``, is cut off or damaged, or has more pixels than `max_pixels`.
     """
     try:
-        with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=FORMATS) as im:
+        head = _head(source)
+        _check_tags(source, head)
+        formats = FORMATS if _register_heif(head) else FORMATS[:-1]
+        with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=formats) as im:
             _check_size(im, max_side)
             if max_side is not None:
                 im.draft(None, (max_side, max_side))  # a JPEG is decoded at the nearest larger scale
             im.load()
-            rgb = _to_rgb(ImageOps.exif_transpose(_reduce(im, max_side)))
+            rgb = _to_rgb(_in_srgb(ImageOps.exif_transpose(_reduce(im, max_side))))
             if max_side is not None:
                 rgb.thumbnail((max_side, max_side))
             return rgb
@@ -58,18 +86,61 @@ def open_image(source: bytes | Path, max_side: int | None = None) -> Image.Image
     except PermissionError:
         raise ImageError("the file may not be read; check its permissions") from None
     except UnidentifiedImageError:
-        raise ImageError(f"not an image we can read; save it as one of {', '.join(FORMATS)}") from None
+        if head[4:8] == b"ftyp" and head[8:12] in (*_HEIF_BRANDS, *_AVIF_BRANDS):
+            raise ImageError(_DAMAGED.format("")) from None
+        raise ImageError(f"{_description(head)}; save it as one of {', '.join(FORMATS)}") from None
     except Image.DecompressionBombError:
         raise ImageError("far more megapixels than can be opened; scale it down first") from None
     except Exception as error:  # hostile bytes make Pillow's decoders raise almost anything
         reason = summarize_error(error)
-        raise ImageError(f"the image is damaged or cut off ({reason}); save or download it again") from None
+        raise ImageError(_DAMAGED.format(f" ({reason})")) from None
+
+
+def _head(source: bytes | Path) -> bytes:
+    if isinstance(source, bytes):
+        return source[:32]
+    with source.open("rb") as file:
+        return file.read(32)
+
+
+def _check_tags(source: bytes | Path, head: bytes) -> None:
+    """A BigTIFF file may have as many tags as it has room for; Pillow reads them all, which takes seconds."""
+    order = {b"II+\0": "<", b"MM\0+": ">"}.get(head[:4])
+    if order is None or len(head) < 16:
+        return
+    (offset,) = struct.unpack(f"{order}Q", head[8:16])
+    with io.BytesIO(source) if isinstance(source, bytes) else source.open("rb") as file:
+        file.seek(min(offset, 2**62))
+        count = file.read(8)
+    if len(count) == 8 and struct.unpack(f"{order}Q", count)[0] > _MOST_TAGS:
+        raise ImageError(_DAMAGED.format(" (it has too many tags)"))
+
+
+def _register_heif(head: bytes) -> bool:
+    """Whether the file is one of HEIF, by its first bytes; only then its library is loaded."""
+    found = head[4:8] == b"ftyp" and head[8:12] in _HEIF_BRANDS
+    if found:
+        from pillow_heif import register_heif_opener
+
+        register_heif_opener(thumbnails=False)
+    return found
+
+
+def _description(head: bytes) -> str:
+    for magic, name in _OTHER_FORMATS.items():
+        if head.lstrip(b"\xef\xbb\xbf \r\n\t").lower().startswith(magic.lower()) or head.startswith(magic):
+            return f"this is {name}"
+    if head[4:8] == b"ftyp":
+        return "this is a video or an image of a kind that we can't read"
+    return "not an image we can read"
 
 
 def max_pixels(im: Image.Image, max_side: int | None) -> int:
     """The pixel limit for this image. Raises UserError if the environment variable is not a number."""
     megapixels = os.environ.get(LIMIT)
     if megapixels is None:
+        if im.format == "HEIF":
+            return MAX_PIXELS_HEIF
         scaled = max_side is not None and im.format in ("JPEG", "MPO") and im.mode != "CMYK"
         return MAX_PIXELS_SCALED if scaled else MAX_PIXELS
     if not megapixels.isascii() or not megapixels.isdigit():
@@ -101,6 +172,23 @@ def _reduce(im: Image.Image, max_side: int | None) -> Image.Image:
     return im.reduce(factor)
 
 
+def _in_srgb(im: Image.Image) -> Image.Image:
+    """Colors converted from the image's embedded profile. Telephones write Display P3, programs Adobe RGB."""
+    profile = im.info.get("icc_profile")
+    if not profile:
+        return im
+    try:
+        source = ImageCms.getOpenProfile(io.BytesIO(profile))
+        mode = _MODES.get(source.profile.xcolor_space.strip())
+        if mode == "RGB" and im.mode in ("P", "PA", "RGBA"):
+            im = _on_white(im) if im.has_transparency_data else im.convert("RGB")
+        if mode != im.mode or (source.profile.profile_description or "").startswith("sRGB"):
+            return im
+        return ImageCms.profileToProfile(im, source, _SRGB, outputMode="RGB") or im
+    except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
+        return im  # a damaged profile: the colors as they are
+
+
 def _to_rgb(im: Image.Image) -> Image.Image:
     if im.mode == "RGB" and not im.has_transparency_data:
         return im
@@ -109,7 +197,10 @@ def _to_rgb(im: Image.Image) -> Image.Image:
         scale = 255 / (high - low) if high > low else 0.0
         return _by_strips(im, lambda strip: _gray((_finite(strip) - low) * scale))
     if im.mode.startswith("I;16"):
-        return _by_strips(im, lambda strip: _gray(np.asarray(strip) / _SIXTEEN_BIT))
+        # Scanners and microscopes keep 10, 12 or 14 bits in 16: the fewest that hold the image's values are its range.
+        highest = int(max(np.asarray(strip).max() for _, strip in _strips(im)))
+        scale = 255 / (2 ** max(8, highest.bit_length()) - 1)
+        return _by_strips(im, lambda strip: _gray(np.asarray(strip) * scale))
     if im.has_transparency_data:
         return _by_strips(im, _on_white)
     return im.convert("RGB")

@@ -14,7 +14,7 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from cnnrnn.data.images import ImageError, open_image
+from cnnrnn.data.images import MAX_SIDE, ImageError, open_image
 
 _MIN_IMAGES_FOR_WORKERS = 64  # for so few images, starting worker processes costs more than it saves
 
@@ -40,11 +40,10 @@ class Images(Dataset[Item], Generic[Source]):
         self,
         paths: Sequence[Source],
         transform: Callable[[Image.Image], Tensor],
-        max_side: int,
         open_image: Callable[[Source, int], Image.Image],
         seed: int | None = None,
     ) -> None:
-        self.paths, self.transform, self.max_side, self.seed = paths, transform, max_side, seed
+        self.paths, self.transform, self.seed = paths, transform, seed
         self.open_image = open_image
 
     def __len__(self) -> int:
@@ -52,7 +51,7 @@ class Images(Dataset[Item], Generic[Source]):
 
     def __getitem__(self, index: int) -> Item:
         try:
-            image = self.open_image(self.paths[index], self.max_side)
+            image = self.open_image(self.paths[index], MAX_SIDE)
         except ImageError as error:
             return index, None, str(error)
         if self.seed is None:
@@ -75,14 +74,13 @@ def _collate(items: Sequence[Item]) -> Batch:
 def batches(
     paths: Sequence[Path],
     transform: Callable[[Image.Image], Tensor],
-    image_size: int,
     batch_size: int,
     order: Sequence[int] | None = None,
     shard: slice = slice(None),
     seed: int | None = None,
     device: torch.device = CPU,
 ) -> Iterator[Batch]:
-    """Batches in the given order (default: as listed). Images are read at up to twice `image_size`. For a GPU they
+    """Batches in the given order (default: as listed). Images are read at up to `MAX_SIDE`. For a GPU they
     lie in pinned memory, from which `to_device` takes them without waiting.
 
     `shard` selects which images of every batch are read, by default all; a shard may be empty. With a `seed`, the
@@ -97,7 +95,7 @@ def batches(
     ]
     return iter(
         DataLoader(
-            Images(paths, transform, 2 * image_size, open_image, seed),
+            Images(paths, transform, open_image, seed),
             batch_sampler=shards,  # type: ignore[arg-type]  # torch wants lists; ranges are smaller
             collate_fn=_collate,
             num_workers=workers,
@@ -115,12 +113,11 @@ def batches_by_threads(
     sources: Sequence[Source],
     open_image: Callable[[Source, int], Image.Image],
     transform: Callable[[Image.Image], Tensor],
-    image_size: int,
     batch_size: int,
     threads: int,
 ) -> Iterator[Batch]:
     """Like `batches`, for a process that can't start worker processes; at most `threads` images are open at once."""
-    images = Images(sources, transform, 2 * image_size, open_image)
+    images = Images(sources, transform, open_image)
     pending: deque[list[Future[Item]]] = deque()
     with ThreadPoolExecutor(threads) as pool:
         for first in range(0, len(sources), batch_size):

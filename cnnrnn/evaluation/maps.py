@@ -22,7 +22,7 @@ from cnnrnn.attribution.overlay import resize_map
 from cnnrnn.attribution.targets import TARGETS, log_odds
 from cnnrnn.checkpoint import Checkpoint
 from cnnrnn.data import Box, Boxes, DataError, Sample, Split
-from cnnrnn.data.images import ImageError, open_image
+from cnnrnn.data.images import MAX_SIDE, ImageError, open_image
 from cnnrnn.evaluation.map_metrics import (
     TOLERANCE,
     box_mask,
@@ -144,7 +144,7 @@ def evaluate_maps(
     errors: dict[str, str] = {}
     for row, sample in enumerate(split.samples):
         try:
-            image = open_image(sample.image)
+            image = open_image(sample.image, MAX_SIDE)
         except ImageError as error:
             errors[str(sample.image)] = str(error)
             continue

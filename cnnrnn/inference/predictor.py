@@ -18,7 +18,7 @@ from cnnrnn.attribution.explain import explain
 from cnnrnn.attribution.methods import DEFAULT_METHOD
 from cnnrnn.attribution.targets import DEFAULT_TARGET, TARGETS
 from cnnrnn.checkpoint import Checkpoint
-from cnnrnn.data.images import SUFFIXES, ImageError, open_image
+from cnnrnn.data.images import MAX_SIDE, SUFFIXES, ImageError, open_image
 from cnnrnn.data.loader import Batch, batches, to_device
 from cnnrnn.decoding.beam_search import decode
 from cnnrnn.decoding.constraints import NO_CONSTRAINTS, Constraints
@@ -89,8 +89,7 @@ class Predictor:
     def predict(self, paths: Sequence[Path]) -> Iterator[tuple[Path, Trace | str]]:
         """Every image file in order with its trace, or with the reason why it can't be read."""
         backbone = self.model.backbone
-        size, batch_size = backbone.config.image_size, self.config.batch_size
-        found = batches(paths, backbone.preprocess, size, batch_size, device=backbone.device)
+        found = batches(paths, backbone.preprocess, self.config.batch_size, device=backbone.device)
         for index, result in self.predict_batches(found):
             yield paths[index], result
 
@@ -118,8 +117,7 @@ class Predictor:
         return self._predict_images([images])[0]
 
     def _predict_images(self, images: Sequence[ImageLike]) -> list[Prediction]:
-        max_side = 2 * self.model.backbone.config.image_size  # as files are read for `predict`: the same answer
-        opened = [_open(image, max_side) for image in images]
+        opened = [_open(image) for image in images]
         feature_maps, features = self.encode(self.model.backbone.batch(opened))
         names = [str(image) if isinstance(image, str | Path) else None for image in images]
         rows = zip(names, opened, self.decode(features), feature_maps, features, strict=True)
@@ -147,19 +145,19 @@ class Predictor:
         return LabelSpace(self.labels, self.checkpoint.rnn.label_vectors())
 
 
-def _open(image: ImageLike, max_side: int) -> Image.Image:
-    """RGB, upright, and at most `max_side` pixels long. Raises ImageError."""
+def _open(image: ImageLike) -> Image.Image:
+    """RGB, upright, and at most `MAX_SIDE` pixels long. Raises ImageError."""
     if isinstance(image, str):
         image = Path(image)
     if isinstance(image, bytes | Path):
-        return open_image(image, max_side)
+        return open_image(image, MAX_SIDE)
     try:
         pil = Image.fromarray(image) if isinstance(image, np.ndarray) else ImageOps.exif_transpose(image)
         buffer = BytesIO()  # a file in memory, so that `open_image` treats every mode as it treats files
         pil.save(buffer, "TIFF")
     except (TypeError, ValueError, KeyError, OSError) as error:
         raise ImageError(f"this is not an image: {summarize_error(error)}") from error
-    return open_image(buffer.getvalue(), max_side)
+    return open_image(buffer.getvalue(), MAX_SIDE)
 
 
 @torch.no_grad()  # not inference_mode: attribution needs to differentiate with respect to the feature map later

@@ -20,7 +20,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from torch import Tensor
 
-from cnnrnn.data.images import ImageError, open_image
+from cnnrnn.data.images import MAX_SIDE, ImageError, open_image
 from cnnrnn.decoding.trace import Trace
 from cnnrnn.inference.predictor import Predictor
 from cnnrnn.utils.errors import UserError
@@ -67,8 +67,7 @@ class Batcher:
                     future.set_result(trace)
 
     def _open(self, data: bytes) -> Tensor:
-        backbone = self.predictor.model.backbone
-        return backbone.preprocess(open_image(data, 2 * backbone.config.image_size))
+        return self.predictor.model.backbone.preprocess(open_image(data, MAX_SIDE))
 
     def _label(self, images: tuple[Tensor, ...]) -> Sequence[Trace | Exception]:
         return self.predictor.decode(self.predictor.encode(torch.stack(images))[1])

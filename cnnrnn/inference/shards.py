@@ -100,9 +100,7 @@ def predict_part(
     with filesystem.open_input_file(f"{base}/{LIST}") as file:
         sources = pyarrow.parquet.ParquetFile(file).read_row_group(number)[COLUMN].to_pylist()
     backbone, config = predictor.model.backbone, predictor.config
-    image_batches = batches_by_threads(
-        sources, open_source, backbone.preprocess, backbone.config.image_size, config.batch_size, _READERS * cores
-    )
+    image_batches = batches_by_threads(sources, open_source, backbone.preprocess, config.batch_size, _READERS * cores)
     results = predictor.predict_batches(image_batches)
     rows = [_row(sources[index], result) for index, result in results]
     assert len(rows) == len(sources)

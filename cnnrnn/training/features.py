@@ -222,7 +222,7 @@ def _images(
 ) -> Iterator[tuple[list[int], Tensor]]:
     """Indices and pixels (shard, 3, size, size); raises UserError for an image that can't be read."""
     paths, size = [sample.image for sample in split.samples], backbone.config.image_size
-    for indices, images, failed in batches(paths, transform, size, batch_size, order, shard, seed, backbone.device):
+    for indices, images, failed in batches(paths, transform, batch_size, order, shard, seed, backbone.device):
         for index, reason in failed.items():
             raise UserError(f"{paths[index]}: {reason}; mend it and go on with --resume, or remove it and start again")
         yield indices, to_device(backbone.device, images.view(-1, 3, size, size))

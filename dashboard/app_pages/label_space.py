@@ -146,7 +146,6 @@ def _others() -> list[state.InputImage]:
         kind = st.segmented_control("Place", ["images", "a folder"], default="images", required=True, key="others_kind")
         uploads = st.file_uploader(
             f"Images to place where their decoding starts, at most {_MAX_IMAGES}",
-            type=controls.IMAGE_TYPES,
             accept_multiple_files="directory" if kind == "a folder" else True,
             key=f"others {kind}",
         )

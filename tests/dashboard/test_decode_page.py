@@ -17,7 +17,7 @@ from streamlit.testing.v1 import AppTest
 import state
 from cnnrnn.checkpoint import Checkpoint
 from cnnrnn.data import Sample, load_split
-from cnnrnn.data.images import open_image
+from cnnrnn.data.images import MAX_SIDE, open_image
 from cnnrnn.decoding import tree
 from cnnrnn.inference.predictor import decode_image, encode_image
 from cnnrnn.utils.style import percent
@@ -65,7 +65,7 @@ def test_an_upload_is_decoded_and_another_path_can_be_chosen(app: AppTest, scene
         assert f"orange-badge[{label}]" in texts(app)
 
     checkpoint = Checkpoint.load(state.CHECKPOINTS / "coco")
-    image = open_image(scene.image, state.MAX_SIDE)
+    image = open_image(scene.image, MAX_SIDE)
     trace = decode_image(checkpoint, encode_image(checkpoint, image)[1], beam=8)
     app.selectbox(key="path").set_value(1).run()
     assert not app.exception

@@ -15,7 +15,7 @@ from streamlit.testing.v1 import AppTest
 import state
 from cnnrnn.checkpoint import Checkpoint
 from cnnrnn.data import load_split
-from cnnrnn.data.images import open_image
+from cnnrnn.data.images import MAX_SIDE, open_image
 from cnnrnn.evaluation.evaluate import Evaluation, evaluate, image_record, read_records
 from cnnrnn.evaluation.report import worst_mistakes
 from cnnrnn.inference.predictor import Predictor
@@ -173,7 +173,7 @@ def test_charts_tables_and_images_are_those_of_the_evaluation(
     texts = [block.value.replace("\\", "") for block in page.markdown]
     for row in worst:
         sample = evaluation.split.samples[row]
-        image = open_image(sample.image, state.MAX_SIDE)
+        image = open_image(sample.image, MAX_SIDE)
         assert np.abs(pixels(displayed[f"The image {sample.image.name}"]) - np.asarray(image)).mean() < 4
         predicted = [evaluation.labels[column] for column in np.flatnonzero(evaluation.predictions.best_path[row])]
         assert (

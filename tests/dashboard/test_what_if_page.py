@@ -19,7 +19,7 @@ from cnnrnn.attribution.explain import explain
 from cnnrnn.attribution.overlay import resize_map
 from cnnrnn.checkpoint import Checkpoint
 from cnnrnn.data import load_split
-from cnnrnn.data.images import open_image
+from cnnrnn.data.images import MAX_SIDE, open_image
 from cnnrnn.decoding import tree
 from cnnrnn.decoding.constraints import Constraints
 from cnnrnn.decoding.trace import Trace
@@ -54,7 +54,7 @@ def page(app: AppTest, scene: Path) -> AppTest:
 
 def decoded(scene: Path, constraints: Constraints) -> Trace:
     checkpoint = Checkpoint.load(state.CHECKPOINTS / "coco")
-    return decode_image(checkpoint, encode_image(checkpoint, open_image(scene, state.MAX_SIDE))[1], 8, constraints)
+    return decode_image(checkpoint, encode_image(checkpoint, open_image(scene, MAX_SIDE))[1], 8, constraints)
 
 
 def table(page: AppTest, column: str) -> dict[str, float]:
@@ -170,7 +170,7 @@ def test_the_evidence_of_a_step_is_occluded_and_the_image_decoded_again(
     assert not page.exception
     plain = decoded(scene, Constraints())
     path = plain.paths[0]
-    checkpoint, image = Checkpoint.load(state.CHECKPOINTS / "coco"), open_image(scene, state.MAX_SIDE)
+    checkpoint, image = Checkpoint.load(state.CHECKPOINTS / "coco"), open_image(scene, MAX_SIDE)
     values = explain(checkpoint.rnn, encode_image(checkpoint, image)[0], path.tokens).maps[1].numpy()
     occluded = grey_out(np.asarray(image), resize_map(values, image.size), 0.4)
     displayed = dict(displayed_images(page))

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from fuzz_images import MEGABYTES, SECONDS, answers, broken, open_alone
 from PIL import Image
+from pillow_heif import register_heif_opener
 
-from cnnrnn.data.images import MAX_PIXELS, MAX_PIXELS_SCALED
+from cnnrnn.data.images import MAX_PIXELS, MAX_PIXELS_HEIF, MAX_PIXELS_SCALED, MAX_SIDE
 
-pytestmark = pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="memory is told by Linux's /proc")
-
+register_heif_opener()  # to write such files
 pytestmark = pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="memory is told by Linux's /proc")
 
 COUNT = int(os.environ.get("CNNRNN_MUTANTS", "3000"))  # the CI has 20,000 made
@@ -33,9 +33,11 @@ TURNED[0x0112] = 6
 
 # What took more than 500 MB, or came near it, in its format and mode.
 LARGEST: dict[str, tuple[str, int, int | None, dict[str, Any]]] = {
-    "JPEG": ("RGB", MAX_PIXELS_SCALED, 1024, {"progressive": True, "subsampling": 0}),
+    "JPEG": ("RGB", MAX_PIXELS_SCALED, MAX_SIDE, {"progressive": True, "subsampling": 0}),
     "PNG": ("LA", MAX_PIXELS, None, {"compress_level": 1, "exif": TURNED}),
     "TIFF": ("F", MAX_PIXELS, None, {"compression": "tiff_lzw", "exif": TURNED}),
+    "AVIF": ("RGBA", MAX_PIXELS, MAX_SIDE, {"speed": 10, "exif": TURNED}),
+    "HEIF": ("RGB", MAX_PIXELS_HEIF, MAX_SIDE, {"exif": TURNED}),
     "WEBP": ("RGBA", MAX_PIXELS, None, {"lossless": True, "method": 0, "exif": TURNED}),
 }
 

@@ -25,7 +25,7 @@ def test_batches_for_a_gpu_lie_in_pinned_memory(device: str, tmp_path: Path, mon
     monkeypatch.setattr(loader, "DataLoader", Watched)
     paths = [tmp_path / "black.png", tmp_path / "missing.png"]
     transform = lambda image: torch.zeros(3, *image.size)  # noqa: E731
-    ((read, images, failed),) = loader.batches(paths, transform, 8, 2, device=torch.device(device))
+    ((read, images, failed),) = loader.batches(paths, transform, 2, device=torch.device(device))
     assert asked == [device == "cuda"]
     assert read == [0]
     assert images.shape == (1, 3, 8, 8)
