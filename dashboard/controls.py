@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -10,14 +9,14 @@ import streamlit as st
 
 import paste
 import state
+import tray
 from cnnrnn.checkpoint import Checkpoint
 from cnnrnn.data import DATASETS
-from cnnrnn.utils.errors import UserError
+from views.style import markdown
 
 if TYPE_CHECKING:
-    from streamlit.runtime.uploaded_file_manager import UploadedFile
+    pass
 
-_MAX_UPLOADS = 20  # images to choose from
 BEAM = 8  # default beam width
 
 
@@ -27,8 +26,11 @@ def choose_checkpoint() -> None:
         st.header("Settings")
         name = st.selectbox("Checkpoint", state.checkpoint_names(), key="checkpoint", bind="query-params")
         if name is None:
-            st.info("There is no trained model in `checkpoints/`. Train one: `cnnrnn train --help`.")
-            st.stop()
+            st.info("There is no trained model.")
+    if name is None:  # on a phone the sidebar is hidden
+        st.info("There is no trained model in `checkpoints/`. Train one: `cnnrnn train --help`.")
+        st.stop()
+    tray.show()
 
 
 def chosen_checkpoint() -> tuple[str, Checkpoint]:
@@ -73,36 +75,49 @@ def chosen_maps() -> state.MapSettings:
 
 
 def image() -> state.InputImage:
-    """The image that was chosen last, on this page or another: an upload, a photo, a sample or one of a data set."""
+    """The image that was chosen last, on this page or another: one of the tray or a sample.
+
+    The URL names a sample; it can't carry an image of one's own, and says so when it is opened by somebody else.
+    """
     session = st.session_state
     left, right = st.columns([3, 2], vertical_alignment="bottom")
-    left.file_uploader(
-        "Your images",
-        accept_multiple_files=True,  # of any type: `open_image` judges by the content, and the page says what it is
-        key="upload",
-        label_visibility="collapsed",
-        on_change=_select_newest_upload,
-        help="Drop images here, or paste one. They stay in the memory of this machine and are not sent elsewhere. You "
-        f"can choose among the newest {_MAX_UPLOADS}.",
-    )
+    with left:
+        tray.uploader()
     if "sample" not in session:
-        # A first visit shows a decoded sample, not an empty page.
-        linked, titles = st.query_params.get("sample"), list(state.samples())
-        session.sample = linked if linked in titles else titles[0]
+        _follow_link()
     with right, st.container(horizontal=True):
         _samples()
         _camera()
         _data_set_image()
         paste.listen()
-    _choose_upload()
+    if "lost_image" in session:
+        st.info(
+            "This link is of an image that somebody opened in a session of their own, and no link can carry it. Here "
+            "is a sample instead; upload the image to see it.",
+            icon=":material/link_off:",
+        )
+    for error in session.get("image_errors", []):
+        st.error(markdown(error), icon=":material/error:")
+    if session.last_image is None:
+        st.stop()
     if session.sample is not None:
-        select_image(state.open_sample(session.sample), session.sample)
         st.query_params["sample"] = session.sample
+        st.query_params.pop("image", None)
     else:
+        st.query_params["image"] = "own"
         st.query_params.pop("sample", None)
-        if "image_error" in session:
-            raise UserError(session.image_error)
     return session.last_image
+
+
+def _follow_link() -> None:
+    """A first visit shows a decoded sample, not an empty page: that of the link, or the first one."""
+    linked, titles = st.query_params.get("sample"), list(state.samples())
+    title = linked if linked in titles else titles[0]
+    tray.select(state.open_sample(title), title)
+    if "image" in st.query_params:
+        st.session_state.lost_image = True
+        for name in ("image", "path", "step"):
+            st.query_params.pop(name, None)
 
 
 def _samples() -> None:
@@ -124,56 +139,7 @@ def _samples() -> None:
 
 
 def _select_sample(title: str) -> None:
-    _forget_error()
-    st.session_state.sample = title
-
-
-def select_image(image: state.InputImage, sample: str | None = None) -> None:
-    """Make this the image of all pages; `sample` is its name if it is a sample."""
-    _forget_error()
-    st.session_state.last_image = image
-    if sample is None:
-        st.session_state.sample = None
-
-
-def _forget_error() -> None:
-    st.session_state.pop("image_error", None)
-
-
-def _select_readable(read: Callable[[], state.InputImage]) -> None:
-    """Select the image, or keep the error for the page to show."""
-    try:
-        select_image(read())
-    except (UserError, OSError) as error:
-        st.session_state.update(sample=None, image_error=str(error))
-
-
-def _select_upload(upload: UploadedFile) -> None:
-    _select_readable(lambda: state.read_image(upload.name, upload.getvalue()))
-
-
-def _select_newest_upload() -> None:
-    if uploads := st.session_state.upload[-_MAX_UPLOADS:]:
-        _select_upload(uploads[-1])
-        st.session_state.pop("which", None)
-
-
-def _choose_upload() -> None:
-    uploads = (st.session_state.get("upload") or [])[-_MAX_UPLOADS:]
-    if len(uploads) < 2:
-        return
-
-    def chosen() -> None:
-        _select_upload(uploads[st.session_state.which])
-
-    st.selectbox(
-        "Which of your images",
-        range(len(uploads)),
-        index=len(uploads) - 1,
-        key="which",
-        format_func=lambda index: uploads[index].name,
-        on_change=chosen,
-    )
+    tray.select(state.open_sample(title), title)
 
 
 def _camera() -> None:
@@ -182,7 +148,8 @@ def _camera() -> None:
 
             def taken() -> None:
                 if (photo := st.session_state.photo) is not None:
-                    _select_readable(lambda: state.read_image("photo.jpg", photo.getvalue()))
+                    name = f"photo {len(tray.images()) + 1}.jpg"
+                    tray.read([(name, lambda: state.read_image(name, photo.getvalue()))])
 
             st.camera_input("Take a photo", key="photo", on_change=taken)
 
@@ -200,7 +167,7 @@ def _data_set_image() -> None:
             samples = state.split(session.browse_dataset, session.browse_split).samples
             return state.open_data_image(samples[min(int(session.data_number), len(samples)) - 1])
 
-        st.button("Show image", key="data_show", on_click=_select_readable, args=(numbered,))
+        st.button("Show image", key="data_show", on_click=tray.read, args=([("the data set", numbered)],))
 
 
 def choose_split(key: str) -> tuple[str, str]:

@@ -166,6 +166,15 @@ def sample_thumbnail(title: str) -> bytes:
     return file.getvalue()
 
 
+@st.cache_data(max_entries=256, show_spinner=False, hash_funcs=_HASH_FUNCS)
+def thumbnail(image: InputImage) -> bytes:
+    """A small copy of the whole image, as a JPEG."""
+    small = image.pixels.copy()
+    small.thumbnail((THUMBNAIL, THUMBNAIL))
+    small.save(buffer := io.BytesIO(), "JPEG", quality=85)
+    return buffer.getvalue()
+
+
 def read_image(name: str, data: bytes, truth: tuple[str, ...] | None = None) -> InputImage:
     """Raises ImageError for bytes that are no image."""
     digest = hashlib.sha256(data).hexdigest()

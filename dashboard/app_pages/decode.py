@@ -17,6 +17,7 @@ from PIL import Image
 
 import controls
 import state
+import tray
 import widgets
 from cnnrnn.attribution.explain import Explanation
 from cnnrnn.attribution.methods import METHODS
@@ -57,7 +58,9 @@ def page() -> None:
     _, checkpoint = controls.chosen_sequence_model()
     beam = controls.beam()
     image = controls.image()
-    _decoded_image(checkpoint, image, state.trace(checkpoint, image, beam))
+    trace = state.trace(checkpoint, image, beam)
+    tray.remember_labels(image, trace.names(trace.paths[0].tokens))
+    _decoded_image(checkpoint, image, trace)
 
 
 def _choose_maps(checkpoint: Checkpoint) -> tuple[state.MapSettings, str]:
@@ -149,11 +152,14 @@ def _chosen_path(trace: Trace) -> int:
     """Index of the chosen path, which the URL contains. A new image, model or beam resets it to the best path."""
     session = st.session_state
     search = (trace.beam, trace.labels, trace.paths)
-    if session.get("search") != search or "path" not in session:
-        linked = "search" not in session  # a session's first run follows its link
-        session.path = _read_query_param("path", len(trace.paths)) if linked else 0
-        session.step = _read_query_param("step", len(trace.paths[session.path].tokens) + 2) if linked else 0
-        session.search = search
+    if "search" not in session:  # a session's first run follows its link
+        session.path = _read_query_param("path", len(trace.paths))
+        session.step = _read_query_param("step", len(trace.paths[session.path].tokens) + 2)
+    elif session.search != search:
+        session.path = session.step = 0
+    elif "path" not in session:  # back from another page: streamlit forgets a widget that isn't drawn
+        session.path = session.kept_path
+    session.search, session.kept_path = search, session.path
     _write_query_param("path")
     return int(session.path)
 

@@ -12,6 +12,7 @@ import streamlit as st
 
 import controls
 import state
+import tray
 import widgets
 from cnnrnn.data import Sample, Split
 from cnnrnn.data.images import ImageError
@@ -204,7 +205,7 @@ def _wrong_image(evaluation: Evaluation, row: int) -> bool:
     if image is None:
         return False
     if st.button("Open in Decode", key=f"open_{row}"):
-        controls.select_image(image)
+        tray.add(image)
         # An empty query: without one, streamlit refuses to leave a page whose URL names the checkpoint.
         st.switch_page("app_pages/decode.py", query_params={})
     return True

@@ -57,7 +57,7 @@ def test_a_first_visit_shows_a_decoded_sample(app: AppTest) -> None:
 
 def test_an_upload_is_decoded_and_another_path_can_be_chosen(app: AppTest, scene: Sample) -> None:
     app.run()
-    app.file_uploader(key="upload").upload("scene.png", scene.image.read_bytes())
+    app.file_uploader(key="upload_0").upload("scene.png", scene.image.read_bytes())
     app.run()
     assert not app.exception
     assert app.session_state.sample is None
@@ -123,15 +123,62 @@ def test_the_caption_describes_the_chosen_maps(app: AppTest) -> None:
 def test_one_of_several_uploads_can_be_chosen(app: AppTest, scenes_root: Path) -> None:
     app.run()
     samples = load_split("scenes", scenes_root, "test").samples[:3]
-    uploader = app.file_uploader(key="upload")
+    uploader = app.file_uploader(key="upload_0")
     for number, sample in enumerate(samples):
         uploader.upload(f"{number}.png", sample.image.read_bytes())
     uploader.run()
     assert not app.exception
     assert app.session_state.last_image.name == "2.png"  # the newest
-    app.selectbox(key="which").set_value(0).run()
+    tray_buttons = [button for button in app.button if (button.key or "").startswith("tray_")]
+    assert [button.label.replace("\\", "") for button in tray_buttons] == ["2.png", "1.png", "0.png"]
+    tray_buttons[2].click().run()
     assert not app.exception
     assert app.session_state.last_image.name == "0.png"
+    app.button(key="previous_image").click().run()
+    assert app.session_state.last_image.name == "1.png"
+    app.file_uploader(key="upload_1").upload("3.png", samples[0].image.read_bytes()[:200]).run()
+    assert "3.png" in app.error[0].value.replace("\\", "")  # and no other image's labels stand below
+    assert "search coverage" not in texts(app)
+    app.button(key=tray_buttons[0].key).click().run()
+    assert app.session_state.last_image.name == "2.png"
+    app.button(key="remove_image").click().run()
+    assert app.session_state.last_image.name == "1.png"
+    for _ in range(2):
+        app.button(key="remove_image").click().run()
+    assert not app.exception
+    assert app.session_state.sample == next(iter(state.samples()))  # the tray is empty
+
+
+def test_images_path_and_maps_survive_a_visit_to_another_page(app: AppTest, scene: Sample) -> None:
+    app.run()
+    app.file_uploader(key="upload_0").upload("scene.png", scene.image.read_bytes()).run()
+    app.selectbox(key="path").set_value(1).run()
+    app.button(key="step_1").click().run()
+    app.selectbox(key="colormap").set_value("cividis").run()
+    app.switch_page("app_pages/model.py").run()
+    assert [button.label for button in app.button if (button.key or "").startswith("tray_")] == ["scene\\.png"]
+    app.switch_page("app_pages/decode.py").run()
+    assert not app.exception
+    assert app.session_state.last_image.name == "scene.png"
+    assert (app.selectbox(key="path").value, app.session_state.step) == (1, 1)
+    assert app.selectbox(key="colormap").value == "cividis"
+
+
+def test_a_link_to_an_image_of_ones_own_says_that_it_is_lost(app: AppTest, scene: Sample) -> None:
+    app.run()
+    app.file_uploader(key="upload_0").upload("scene.png", scene.image.read_bytes()).run()
+    assert "own" in app.query_params["image"]
+    assert "sample" not in app.query_params
+    visitor = AppTest.from_file(str(state.HERE / "app.py"), default_timeout=60)
+    visitor.query_params["image"] = "own"
+    visitor.query_params["path"] = "1"
+    visitor.run()
+    assert not visitor.exception
+    assert "no link can carry it" in visitor.info[0].value
+    assert visitor.selectbox(key="path").value == 0
+    visitor.button(key="sample_1").click().run()
+    assert not visitor.info
+    assert "image" not in visitor.query_params
 
 
 def test_a_data_set_image_has_its_ground_truth(
@@ -162,7 +209,7 @@ def test_a_bad_upload_is_one_error_message(
     name: str, make: Callable[..., bytes], message: str, app: AppTest, encoded: Callable[..., bytes]
 ) -> None:
     app.run()
-    app.file_uploader(key="upload").upload(name, make(encoded))
+    app.file_uploader(key="upload_0").upload(name, make(encoded))
     app.run()
     assert not app.exception
     assert [error.value for error in app.error] != []

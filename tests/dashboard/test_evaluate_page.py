@@ -75,7 +75,7 @@ def test_an_uploaded_evaluation_is_displayed_and_an_error_opens_in_decode(
     row = int(wrong[0].key.removeprefix("open_"))
     wrong[0].click().run()
     assert not page.exception
-    assert page.title[0].value == "Why these labels?"
+    assert page.title[0].value == "Decode"
     assert page.session_state.last_image.name == evaluation.split.samples[row].image.name
 
 

@@ -44,7 +44,7 @@ def scene(scenes_root: Path) -> Path:
 def page(app: AppTest, scene: Path) -> AppTest:
     """The page with a scene that was uploaded on the page Decode."""
     app.run()
-    app.file_uploader(key="upload").upload("scene.png", scene.read_bytes())
+    app.file_uploader(key="upload_0").upload("scene.png", scene.read_bytes())
     app.run()
     app.session_state["constrained_table"] = app.session_state["cooccurrence_table"] = True  # the tables are open
     app.switch_page(PAGE).run()

@@ -1,0 +1,140 @@
+"""The session's own images: uploaded, pasted, photographed or taken from a data set, and kept on all pages.
+
+An uploader is only the way in: its files go into the tray at once, and it is empty again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+import state
+from cnnrnn.utils.errors import UserError
+from views.style import markdown
+
+if TYPE_CHECKING:
+    from streamlit.runtime.uploaded_file_manager import UploadedFile
+
+MAX_IMAGES = 60  # of a session; the oldest are dropped
+_HEIGHT = 300  # pixels of the list in the sidebar
+
+
+def images() -> list[state.InputImage]:
+    """All images of the session, the newest first."""
+    return list(reversed(st.session_state.get("tray", {}).values()))
+
+
+def add(image: state.InputImage) -> None:
+    """Put an image on top, where it is chosen; one with the same content is replaced."""
+    tray = st.session_state.setdefault("tray", {})  # digest -> image
+    tray.pop(image.digest, None)
+    tray[image.digest] = image
+    for digest in list(tray)[:-MAX_IMAGES]:
+        del tray[digest]
+    select(image)
+
+
+def select(image: state.InputImage, sample: str | None = None) -> None:
+    """Make this the image of all pages; `sample` is its name if it is a sample."""
+    for remark in ("image_errors", "lost_image"):
+        st.session_state.pop(remark, None)
+    st.session_state.update(last_image=image, sample=sample)
+
+
+def read(sources: Sequence[tuple[str, Callable[[], state.InputImage]]]) -> None:
+    """Open images by name and add them; what can't be opened is kept for the page to name."""
+    errors = []
+    for name, source in sources:
+        try:
+            add(source())
+        except (UserError, OSError) as error:
+            errors.append(f"{name}: {error}")
+    if errors:
+        st.session_state.image_errors = errors
+    if len(errors) == len(sources):
+        st.session_state.update(sample=None, last_image=None)
+
+
+def uploader() -> None:
+    """An uploader for any number of files of any type: `open_image` judges by the content, and the page names it."""
+    key = f"upload_{st.session_state.setdefault('uploads', 0)}"
+
+    def take() -> None:
+        files: list[UploadedFile] = st.session_state[key] or []
+        read([(file.name, partial(state.read_image, file.name, file.getvalue())) for file in files])
+        st.session_state.uploads += 1  # an uploader with another key is an empty one
+
+    st.file_uploader(
+        "Your images",
+        accept_multiple_files=True,
+        key=key,
+        on_change=take,
+        label_visibility="collapsed",
+        help="Drop images here, or paste one. They stay in the memory of this machine and are not sent elsewhere. The "
+        f"newest {MAX_IMAGES} are kept until the page is closed.",
+    )
+
+
+def remember_labels(image: state.InputImage, labels: Sequence[str]) -> None:
+    """What was predicted for an image, to be read in the strip."""
+    st.session_state.setdefault("tray_labels", {})[image.digest, st.session_state.checkpoint] = labels
+
+
+def show() -> None:
+    """The images as a list in the sidebar, from which one is chosen."""
+    found = images()
+    if not found:
+        return
+    chosen = st.session_state.get("last_image")
+    position = next((n for n, image in enumerate(found) if chosen and image.digest == chosen.digest), None)
+    with st.sidebar:
+        st.subheader("Your images")
+        with st.container(horizontal=True, gap="xsmall"):
+            newer, older = (None, 0) if position is None else (position - 1, position + 1)
+            _step("Previous", found, newer)
+            _step("Next", found, older)
+            st.button("Remove", key="remove_image", disabled=position is None, on_click=_remove, args=(chosen,))
+        with st.container(height=_HEIGHT if len(found) > 4 else "content", key="tray_list", gap="small"):
+            for number, image in enumerate(found):
+                _row(image, number == position)
+
+
+def _step(name: str, found: list[state.InputImage], position: int | None) -> None:
+    there = position is not None and 0 <= position < len(found)
+    st.button(
+        name,
+        key=f"{name.lower()}_image",
+        disabled=not there,
+        on_click=select,
+        args=(found[position],) if there and position is not None else (),
+    )
+
+
+def _row(image: state.InputImage, chosen: bool) -> None:
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.image(state.thumbnail(image), width=52, alt=f"Thumbnail of {image.name}")
+        with st.container(gap=None):
+            st.button(
+                markdown(image.name),
+                key=f"tray_{image.digest}",
+                type="primary" if chosen else "tertiary",
+                on_click=select,
+                args=(image,),
+            )
+            labels = st.session_state.get("tray_labels", {}).get((image.digest, st.session_state.checkpoint))
+            if labels is not None:
+                st.caption(markdown(", ".join(labels) or "no label"))
+
+
+def _remove(image: state.InputImage) -> None:
+    found = images()
+    position = next(number for number, other in enumerate(found) if other.digest == image.digest)
+    del st.session_state.tray[image.digest]
+    if left := [other for other in found if other.digest != image.digest]:
+        select(left[min(position, len(left) - 1)])
+    else:
+        first = next(iter(state.samples()))
+        select(state.open_sample(first), first)
