@@ -34,6 +34,14 @@ PAGES = [
         "sequences that the beam search considered, the distribution at each step, and the evidence in the image.",
     ),
     Page(
+        "images",
+        "Images",
+        ":material/photo_library:",
+        "What is in many images?",
+        "Drop up to 60 images to get a table of their labels, to sort and to download. Open one of them in *Decode* to "
+        "see why it has these labels.",
+    ),
+    Page(
         "what_if",
         "What if?",
         ":material/alt_route:",

@@ -1,0 +1,103 @@
+"""Images: all images of the session with their predicted labels, as a table to sort, download and open from."""
+
+from __future__ import annotations
+
+import base64
+import json
+
+import pandas as pd
+import streamlit as st
+
+import controls
+import state
+import tray
+from cnnrnn.checkpoint import Checkpoint
+from cnnrnn.decoding.trace import Trace
+from views.style import markdown, spreadsheet
+
+_MOST = 5  # labels that are listed with their probabilities
+_LIKELY = 0.01
+
+
+def page() -> None:
+    name, checkpoint = controls.chosen_checkpoint()
+    beam = controls.beam()
+    tray.uploader()
+    for error in st.session_state.get("image_errors", []):
+        st.error(markdown(error), icon=":material/error:")
+    images = tray.images()
+    if not images:
+        st.info(
+            "Drop images here: each gets a row with its labels. One that was uploaded on another page is here as well.",
+            icon=":material/photo_library:",
+        )
+        return
+    traces = _predict(checkpoint, images, beam)
+    rows = [_row(image, trace) for image, trace in zip(images, traces, strict=True)]
+    for image, trace in zip(images, traces, strict=True):
+        tray.remember_labels(image, trace.names(trace.paths[0].tokens))
+    table = pd.DataFrame(rows)
+    _downloads(name, images, traces, table)
+    event = st.dataframe(
+        table.assign(image=[_data_uri(state.thumbnail(image)) for image in images])[["image", *table.columns]],
+        hide_index=True,
+        row_height=72,
+        on_select="rerun",
+        selection_mode="single-row",
+        key="images_table",
+        column_config={
+            "image": st.column_config.ImageColumn(width="small"),
+            "labels": st.column_config.TextColumn(width="medium"),
+            "probability": st.column_config.ProgressColumn(
+                "probability of the labels", format="percent", min_value=0, max_value=1, width="small"
+            ),
+            "most probable": st.column_config.TextColumn("most probable labels", width="large"),
+        },
+    )
+    st.caption("A click on the box before a row chooses its image; a click on a heading sorts.")
+    if chosen := event["selection"]["rows"]:
+        image = images[chosen[0]]
+        if st.button(f"Open {markdown(image.name)} in Decode", type="primary"):
+            tray.select(image)
+            st.switch_page("app_pages/decode.py", query_params={})
+
+
+def _predict(checkpoint: Checkpoint, images: list[state.InputImage], beam: int) -> list[Trace]:
+    with st.empty():
+        traces = []
+        for number, image in enumerate(images):
+            st.progress(number / len(images), f"{number} of {len(images)} images")
+            traces.append(state.predict(checkpoint, image, beam))
+        st.markdown("")
+    return traces
+
+
+def _row(image: state.InputImage, trace: Trace) -> dict[str, object]:
+    ranked = sorted(zip(trace.probabilities.tolist(), trace.labels, strict=True), reverse=True)[:_MOST]
+    return {
+        "name": image.name,
+        "labels": ", ".join(trace.names(trace.paths[0].tokens)) or "no label",
+        "probability": trace.paths[0].prob,
+        "most probable": ", ".join(f"{label} {prob:.0%}" for prob, label in ranked if prob >= _LIKELY),
+    }
+
+
+def _downloads(name: str, images: list[state.InputImage], traces: list[Trace], table: pd.DataFrame) -> None:
+    def as_json() -> str:
+        found = [{"image": image.name, **trace.summary()} for image, trace in zip(images, traces, strict=True)]
+        return json.dumps({"checkpoint": name, "images": found}, ensure_ascii=False, indent=1)
+
+    with st.container(horizontal=True):
+        st.download_button(
+            "CSV", lambda: spreadsheet(table), "labels.csv", "text/csv", icon=":material/download:", on_click="ignore"
+        )
+        st.download_button(
+            "JSON", as_json, "labels.json", "application/json", icon=":material/download:", on_click="ignore"
+        )
+
+
+def _data_uri(jpeg: bytes) -> str:
+    return "data:image/jpeg;base64," + base64.b64encode(jpeg).decode()
+
+
+page()
