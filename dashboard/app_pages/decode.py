@@ -242,7 +242,7 @@ def _strip(
 ) -> None:
     """A small map for every step, with a bar for the strength of its evidence, and a button that chooses the step."""
     choices = trace.choices(path)
-    with st.container(horizontal=True, gap="small", key="strip"):
+    with st.container(horizontal=True, gap="xsmall", key="strip"):
         for number in range(len(overlays) + 1):
             with st.container(width=strip.SIDE, gap="xsmall"):
                 if number:
@@ -284,7 +284,7 @@ def _image(
     placeholder = st.container(width=shown_width).empty()
     displayed: Image.Image | bytes = image.pixels
     alt = f"The image {image.name}"
-    asking = False
+    asking, subtracted, scale = False, None, None
     if step:
         displayed, alt = overlays[step - 1], f"The image {image.name} with the evidence of step {step}"
         subtracted = st.session_state.get(f"subtract_{step}")
@@ -292,7 +292,10 @@ def _image(
         if subtracted:
             values = explanation.maps[step - 1] - explanation.maps[subtracted - 1]
             displayed = state.render_overlay(image, values, scale, maps, signed=True)
-        _color_scale(maps.colormap, bool(subtracted), scale)
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.caption(markdown(image.name))
+        if scale is not None:
+            _color_scale(maps.colormap, bool(subtracted), scale)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         for name, by, key in (("Previous step", -1, "Left"), ("Next step", 1, "Right")):
             st.button(name, key=f"{key}_step", shortcut=key, on_click=_change_step, args=(by, len(choices)))
@@ -370,10 +373,9 @@ def _ask_location(
 def _color_scale(colormap: str, signed: bool, scale: float) -> None:
     """What the colors stand for, below the image."""
     low, high = (f"−{scale:.2f}" if signed else "0"), f"{scale:.2f} nats"
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.caption(low, width="content")
-        st.image(color_bar(colormap, signed), width=200, alt=f"Color scale from {low} to {high}")
-        st.caption(high, width="content")
+    st.caption(low, width="content")
+    st.image(color_bar(colormap, signed), width=110, alt=f"Color scale from {low} to {high}")
+    st.caption(high, width="content")
 
 
 def _set_step(step: int) -> None:

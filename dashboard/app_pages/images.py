@@ -17,6 +17,7 @@ from views.style import markdown, spreadsheet
 
 _MOST = 5  # labels that are listed with their probabilities
 _LIKELY = 0.01
+_ROW = 72  # pixels
 
 
 def page() -> None:
@@ -41,7 +42,8 @@ def page() -> None:
     event = st.dataframe(
         table.assign(image=[_data_uri(state.thumbnail(image)) for image in images])[["image", *table.columns]],
         hide_index=True,
-        row_height=72,
+        row_height=_ROW,
+        height=min(_ROW * len(images) + 40, 10 * _ROW),
         on_select="rerun",
         selection_mode="single-row",
         key="images_table",
@@ -49,7 +51,7 @@ def page() -> None:
             "image": st.column_config.ImageColumn(width="small"),
             "labels": st.column_config.TextColumn(width="medium"),
             "probability": st.column_config.ProgressColumn(
-                "probability of the labels", format="percent", min_value=0, max_value=1, width="small"
+                "these labels", format="percent", min_value=0, max_value=1, width="small"
             ),
             "most probable": st.column_config.TextColumn("most probable labels", width="large"),
         },
