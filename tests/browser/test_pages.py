@@ -95,7 +95,7 @@ def test_an_evaluation_is_stopped_and_an_error_opens_in_decode(
     assert wide <= width
     page.get_by_role("button", name="Open in Decode").first.click()
     expect(page.get_by_text("Why these labels?")).to_be_visible(timeout=PATIENCE)
-    expect(page.get_by_text("Ground truth:")).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_text("ground truth")).to_be_visible(timeout=PATIENCE)
 
 
 def test_the_samples_are_evaluated_and_one_opens_in_decode(page: Page, server: Server) -> None:
@@ -106,4 +106,4 @@ def test_the_samples_are_evaluated_and_one_opens_in_decode(page: Page, server: S
     settle(page)
     page.get_by_role("button", name="Open in Decode").first.click()
     expect(page.get_by_text("Why these labels?")).to_be_visible(timeout=PATIENCE)
-    expect(page.get_by_text("Ground truth:")).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_text("ground truth")).to_be_visible(timeout=PATIENCE)

@@ -104,6 +104,7 @@ def test_the_decode_page_escapes_file_names_and_labels(visit: Page, evil: Path) 
 
 
 def test_the_exported_report_escapes_labels(visit: Page, evil: Path, browser: Browser, tmp_path: Path) -> None:
+    visit.get_by_role("button", name="Export").click()
     with visit.expect_download() as download:
         visit.get_by_role("button", name="Report (HTML)").click()
     download.value.save_as(tmp_path / "decoded.html")
