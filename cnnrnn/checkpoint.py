@@ -62,7 +62,7 @@ class Checkpoint:
         if not isinstance(self.model, CNNRNN):
             raise CheckpointError(
                 "this checkpoint is the sigmoid baseline, which has no label sequences and no label space; "
-                "use it with `cnnrnn evaluate` or `cnnrnn predict`"
+                "predict and evaluate work with it, and of the dashboard Decode, Images, Compare, Evaluate and Model"
             )
         return self.model
 

@@ -20,7 +20,7 @@ import streamlit as st
 import torch
 from PIL import Image, ImageOps
 
-from cnnrnn.attribution.explain import Explanation, explain, location_contributions
+from cnnrnn.attribution.explain import Explanation, explain, label_maps, location_contributions
 from cnnrnn.attribution.explain import prefix_contribution as compute_prefix_contribution
 from cnnrnn.attribution.methods import DEFAULT_METHOD, PIXEL_METHODS
 from cnnrnn.attribution.overlay import COLORMAPS, OPACITY, overlay
@@ -282,6 +282,19 @@ def render_overlay(
     )
     drawn.save(buffer := io.BytesIO(), "JPEG", quality=90)
     return buffer.getvalue()
+
+
+@st.cache_data(max_entries=128, show_spinner=False, hash_funcs=_HASH_FUNCS)
+def label_overlays(
+    checkpoint: Checkpoint, image: InputImage, tokens: tuple[int, ...], maps: MapSettings
+) -> list[bytes]:
+    """The sigmoid baseline's maps of some labels over the image, as JPEG files; none if it scores no locations."""
+    assert isinstance(checkpoint.model, SigmoidClassifier)
+    explained = label_maps(checkpoint.model, _encode(checkpoint, image)[0], tokens) if tokens else None
+    if explained is None:
+        return []
+    scales = explained.scales(maps.common_scale)
+    return [render_overlay(image, values, scale, maps) for values, scale in zip(explained.maps, scales, strict=True)]
 
 
 def location_support(checkpoint: Checkpoint, image: InputImage, tokens: tuple[int, ...], step: int) -> torch.Tensor:

@@ -23,6 +23,7 @@ from cnnrnn.attribution.methods import DEFAULT_METHOD, METHODS, PIXEL_METHODS, P
 from cnnrnn.attribution.targets import Target, log_odds
 from cnnrnn.decoding.prefix_cache import unroll
 from cnnrnn.models.cnnrnn import CNNRNN, emitted_before
+from cnnrnn.models.sigmoid import SigmoidClassifier
 from cnnrnn.utils.errors import UserError
 
 
@@ -101,6 +102,20 @@ def location_contributions(model: CNNRNN, feature_map: Tensor, tokens: Sequence[
     image = model.project_image(model.image_feature(feature_map.unsqueeze(0)))
     location_logits = model.location_logits(recurrent.unsqueeze(0), image)[0]  # (step, location, L+1)
     return model.spatial_pool.weights(location_logits) * location_logits / model.config.temperature
+
+
+@torch.no_grad()
+def label_maps(model: SigmoidClassifier, feature_map: Tensor, tokens: Sequence[int]) -> Explanation | None:
+    """The sigmoid baseline's class activation maps: what each location adds to the logits of the labels `tokens`.
+
+    Feature map (channel, height, width) -> one map per label, exact; None for a model that scores no locations.
+    """
+    if not model.config.spatial:
+        return None
+    location_logits = model.classifier(model.image_feature(feature_map.unsqueeze(0)))[0]  # (location, label)
+    contributions = (model.spatial_pool.weights(location_logits) * location_logits)[:, list(tokens)]
+    maps = contributions.T.unflatten(1, feature_map.shape[-2:])  # (label, height, width)
+    return Explanation(tuple(tokens), maps, contributions.sum(dim=0), DEFAULT_METHOD)
 
 
 @torch.no_grad()

@@ -153,11 +153,13 @@ def beam_search(
     of every expanded prefix is counted.
 
     `state` holds the recurrence's initial state, one row per image of the batch. `constraints` holds for all of them.
-    Raises ValueError for a beam below 1 and UserError for logits that are not finite.
+    Raises ValueError for a beam below 1, and UserError for logits that are not finite and for constraints that no
+    sequence satisfies.
     """
     if beam < 1:
         raise ValueError(f"beam must be at least 1, not {beam}")
     num_labels = len(labels)
+    constraints.check(num_labels)
     batch, device = len(state[0]), state[0].device
     live = _Beam.first(batch, num_labels, device)
     candidates = _Candidates(batch, beam, device)

@@ -25,6 +25,16 @@ class Constraints:
         if len(set(steps)) < len(steps) or len(set(labels)) < len(labels):
             raise UserError("a step can have only one label, and a label only one step; a forced label can't be banned")
 
+    def check(self, num_labels: int) -> None:
+        """Raises UserError if no sequence of so many labels satisfies them."""
+        last = max((step for step, _ in self.forced), default=-1)
+        needed = last + 1 - len(self.forced)  # steps up to the last forced one that any other label may take
+        free = num_labels - len(self.banned) - len(self.forced)
+        if needed > free:
+            raise UserError(
+                f"a label is forced at step {last + 1}, but {free} other labels are left for {needed} steps before it"
+            )
+
     def blocked(self, step: int, num_labels: int) -> Tensor:
         """Which tokens can't follow at `step`: bool (L+1,). No path ends before the last forced label."""
         at = dict(self.forced)

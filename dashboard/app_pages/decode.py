@@ -26,6 +26,7 @@ from cnnrnn.attribution.targets import TARGETS
 from cnnrnn.checkpoint import Checkpoint
 from cnnrnn.decoding import tree
 from cnnrnn.decoding.trace import Path, Trace
+from cnnrnn.models.sigmoid import SigmoidClassifier
 from cnnrnn.models.vocabulary import END_NAME
 from cnnrnn.utils.style import percent
 from views import bars, decode_report, location_chart, strip
@@ -55,12 +56,57 @@ _TARGET_MEANINGS = {
 
 
 def page() -> None:
-    _, checkpoint = controls.chosen_sequence_model()
+    _, checkpoint = controls.chosen_checkpoint()
+    if isinstance(checkpoint.model, SigmoidClassifier):
+        _independent_labels(checkpoint, controls.image())
+        return
     beam = controls.beam()
     image = controls.image()
     trace = state.trace(checkpoint, image, beam)
     tray.remember_labels(image, trace.names(trace.paths[0].tokens))
     _decoded_image(checkpoint, image, trace)
+
+
+def _independent_labels(checkpoint: Checkpoint, image: state.InputImage) -> None:
+    """The sigmoid baseline's labels and their class activation maps; it has no sequence to search."""
+    trace = state.predict(checkpoint, image, beam=1)
+    path, maps = trace.paths[0], controls.chosen_maps()
+    tray.remember_labels(image, trace.names(path.tokens))
+    left, right = st.columns([2, 3], gap="medium")
+    width, height = image.pixels.size
+    with left:
+        with st.container(width=round(min(strip.PICTURE[0], strip.PICTURE[1] * width / height))):
+            st.image(image.pixels, width="stretch", output_format="JPEG", alt=f"The image {image.name}")
+        st.caption(markdown(image.name))
+    with right:
+        _label_badges("Predicted labels", trace, path)
+        threshold = float(checkpoint.model.threshold)  # type: ignore[arg-type]
+        truth = "" if image.truth is None else f" Ground truth **{markdown(', '.join(image.truth) or 'no label')}**."
+        st.markdown(f"The labels with a probability of at least **{percent(threshold)}**.{truth}")
+        st.plotly_chart(
+            bars.label_probabilities(trace, path, controls.dark(), most=10),
+            config=CHART,
+            key="probabilities",
+            alt="Bars: the most probable labels of the image",
+        )
+    if overlays := state.label_overlays(checkpoint, image, path.tokens, maps):
+        st.subheader("Class activation maps")
+        with st.container(horizontal=True):
+            for name, overlay in zip(trace.names(path.tokens), overlays, strict=True):
+                with st.container(width=2 * strip.SIDE, gap="xsmall"):
+                    st.image(overlay, width="stretch", output_format="JPEG", alt=f"Evidence for {name}, over the image")
+                    st.caption(markdown(name))
+    st.caption(
+        "This checkpoint is the sigmoid baseline: it predicts every label on its own, so there is no beam search, no "
+        "label space and nothing to constrain. *Compare*, *Images*, *Evaluate* and *Model* work with it."
+    )
+
+
+def _label_badges(heading: str, trace: Trace, path: Path) -> None:
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.subheader(heading, width="content")
+        for name in trace.names(path.tokens):
+            st.badge(badge(name), color="orange", width="content")
 
 
 def _choose_maps(checkpoint: Checkpoint) -> tuple[state.MapSettings, str]:
@@ -209,11 +255,7 @@ def _step_by_step(
 
 
 def _predicted_labels(image: state.InputImage, trace: Trace, path: Path) -> None:
-    best = path is trace.paths[0]
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.subheader("Predicted labels" if best else "Labels of the chosen path", width="content")
-        for name in trace.names(path.tokens):
-            st.badge(badge(name), color="orange", width="content")
+    _label_badges("Predicted labels" if path is trace.paths[0] else "Labels of the chosen path", trace, path)
     if not path.tokens:
         st.markdown(
             "*No label: END is predicted first.* A label below may still be probable: its probability is that of all "

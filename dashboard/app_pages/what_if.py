@@ -89,23 +89,30 @@ def _choose_constraints(trace: Trace) -> Constraints | None:
         help="The sequence starts with these labels, in the order of choice.",
     )
     one, two = st.columns([2, 1])
+    full = len(first_labels) == len(trace.labels)  # no step is left for another label
     label = one.selectbox(
-        "Forced label", trace.labels, index=None, key="forced_label", placeholder="any label, at a step"
+        "Forced label", trace.labels, index=None, key="forced_label", placeholder="any label, at a step", disabled=full
     )
-    lowest = len(first_labels) + 1
-    step = two.number_input("at step", lowest, len(trace.labels), lowest, key=f"at_step_from_{lowest}")
+    lowest = min(len(first_labels) + 1, len(trace.labels))
+    step = two.number_input("at step", lowest, len(trace.labels), lowest, key=f"at_step_from_{lowest}", disabled=full)
     excluded = st.multiselect("Excluded labels", trace.labels, key="excluded")
     forced = [(position, rank[name]) for position, name in enumerate(first_labels)]
-    if label is not None:
+    if label is not None and not full:
         forced.append((int(step) - 1, rank[label]))
     try:
-        return Constraints(tuple(forced), tuple(rank[name] for name in excluded))
+        constraints = Constraints(tuple(forced), tuple(rank[name] for name in excluded))
     except UserError:
         st.warning(
             "The constraints contradict each other: force a label at one step, or exclude it.",
             icon=":material/warning:",
         )
         return None
+    try:
+        constraints.check(len(trace.labels))
+    except UserError as error:
+        st.warning(f"No label sequence is possible: {error}.", icon=":material/warning:")
+        return None
+    return constraints
 
 
 def _summary(before: Trace, after: Trace, found: list[marginal_diff.MarginalChange], constraints: Constraints) -> None:

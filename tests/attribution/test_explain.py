@@ -19,6 +19,7 @@ from cnnrnn.attribution.explain import (
     Explanation,
     class_activation_map,
     explain,
+    label_maps,
     location_contributions,
     prefix_contribution,
     step_scores,
@@ -32,6 +33,7 @@ from cnnrnn.decoding.prefix_cache import teacher_forced_logits, unroll
 from cnnrnn.inference.predictor import decode_image, encode, encode_image
 from cnnrnn.models.backbone import Backbone, BackboneConfig
 from cnnrnn.models.cnnrnn import CNNRNN, ModelConfig
+from cnnrnn.models.sigmoid import SigmoidClassifier, SigmoidConfig
 from cnnrnn.models.vocabulary import Vocabulary
 from cnnrnn.utils.errors import UserError
 
@@ -103,6 +105,24 @@ def test_the_contributions_of_the_locations_add_up_to_the_logits(model: CNNRNN, 
     expected = teacher_forced_logits(model, feature, torch.tensor([[model.start, *tokens]]))[0]
     possible = expected.isfinite()  # a label that was emitted has none
     torch.testing.assert_close(found.sum(dim=1)[possible], expected[possible], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("spatial", [True, False])
+def test_the_sigmoid_baselines_maps_add_up_to_its_logits(spatial: bool, images: Tensor) -> None:
+    backbone = Backbone(BackboneConfig.of("test_byobnet", 32))
+    classifier = SigmoidClassifier(SigmoidConfig(num_labels=5, spatial=spatial), backbone).eval()
+    with torch.no_grad():
+        feature_map = backbone(images[:1])[0]
+        logits = classifier(classifier.image_feature(feature_map.unsqueeze(0)))[0]
+    found = label_maps(classifier, feature_map, (3, 1))
+    if not spatial:
+        assert found is None
+        return
+    assert found is not None
+    assert found.maps.shape == (2, *feature_map.shape[-2:])
+    linear = found.maps.sum(dim=(1, 2))  # the bias is at every location, as the weights are
+    torch.testing.assert_close(linear, logits[[3, 1]], rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(found.scores, logits[[3, 1]], rtol=1e-4, atol=1e-5)
 
 
 def test_class_activation_maps_add_up_to_the_score(model: CNNRNN, images: Tensor) -> None:

@@ -342,6 +342,28 @@ def test_charts_and_tables_are_those_of_the_chosen_path(app: AppTest, chart_data
     assert chart_data(app, "tree") == figure_data(tree.figure(trace, 1, False, 0.0005))
 
 
+def test_the_sigmoid_baseline_has_probabilities_and_exact_maps(
+    chart_data: Chart, figure_data: Data, displayed_images: Images
+) -> None:
+    """With the shipped checkpoint."""
+    app = AppTest.from_file(str(state.HERE / "app.py"), default_timeout=60)
+    app.query_params["checkpoint"] = "coco-sigmoid"
+    app.run()
+    assert not app.exception
+    assert not app.error
+    checkpoint, image = state.load_checkpoint("coco-sigmoid"), state.open_sample(next(iter(state.samples())))
+    trace = state.predict(checkpoint, image, 1)
+    path = trace.paths[0]
+    assert path.tokens
+    assert chart_data(app, "probabilities") == figure_data(bars.label_probabilities(trace, path, False, most=10))
+    for name in trace.names(path.tokens):
+        assert f"orange-badge[{name}]" in texts(app)
+    found = [data for alt, data in displayed_images(app) if alt.startswith("Evidence for")]
+    assert found == state.label_overlays(checkpoint, image, path.tokens, state.MapSettings())
+    assert len(set(found)) == len(path.tokens)
+    assert "sigmoid baseline" in texts(app)
+
+
 def test_a_location_says_which_labels_it_supports(chart_data: Chart) -> None:
     """With the shipped checkpoint, which scores labels at every location."""
     app = AppTest.from_file(str(state.HERE / "app.py"), default_timeout=60).run()

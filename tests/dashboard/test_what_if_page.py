@@ -79,6 +79,19 @@ def test_constraints_are_decoded(page: AppTest, scene: Path) -> None:
     assert "contradict each other" in page.warning[0].value
 
 
+def test_every_label_may_be_a_first_one_and_impossible_steps_are_refused(page: AppTest, scene: Path) -> None:
+    labels = list(decoded(scene, Constraints()).labels)
+    page.multiselect(key="first_labels").set_value(labels).run()
+    assert not page.exception
+    assert any(f"Best path after: {' → '.join([*labels, 'END'])}" in block.value for block in page.markdown)
+    page.multiselect(key="first_labels").set_value([]).run()
+    page.multiselect(key="excluded").set_value(labels[:4])
+    page.selectbox(key="forced_label").set_value(labels[5]).run()
+    page.number_input(key="at_step_from_1").set_value(3).run()
+    assert not page.exception
+    assert "1 other labels are left for 2 steps" in page.warning[0].value
+
+
 def test_every_label_order_is_scored(page: AppTest, scene: Path) -> None:
     trace = decoded(scene, Constraints())
     names = trace.names(trace.paths[0].tokens)

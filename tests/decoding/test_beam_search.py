@@ -144,6 +144,22 @@ def test_constraints_condition_every_step(constraints: Constraints) -> None:
         assert Trace.from_json(json.loads(json.dumps(trace.to_json()))).constraints == constraints
 
 
+def test_constraints_that_no_sequence_satisfies_are_refused() -> None:
+    state = (torch.zeros(IMAGES, 1),)
+    step = step_function(make_logits())
+    for constraints in (
+        Constraints(forced=((3, 1),), banned=(0,)),  # two labels are left for three steps
+        Constraints(forced=((4, 1),)),  # of four labels
+    ):
+        with pytest.raises(UserError, match="are left for"):
+            beam_search(step, state, LABELS, 3, constraints)
+    possible = Constraints(forced=((2, 1),), banned=(0,))
+    for trace in beam_search(step, state, LABELS, 3, possible):
+        assert all(path.tokens[2] == 1 and 0 not in path.tokens for path in trace.paths)
+    every = Constraints(forced=tuple((position, label) for position, label in enumerate((2, 0, 3, 1))))
+    assert {trace.paths[0].tokens for trace in beam_search(step, state, LABELS, 3, every)} == {(2, 0, 3, 1)}
+
+
 def test_contradictory_constraints_are_refused() -> None:
     for forced, banned in (([(0, 1), (0, 2)], []), ([(0, 1), (1, 1)], []), ([(0, 1)], [1])):
         with pytest.raises(UserError, match="only one label"):
