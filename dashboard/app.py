@@ -86,9 +86,26 @@ PAGES = [
 
 def show() -> None:
     """One session's run: the chosen page in its frame."""
-    st.set_page_config(page_title="cnnrnn", page_icon=str(ICON), layout="wide")
-    pages = {st.Page(f"app_pages/{page.file}.py", title=page.name, icon=page.icon): page for page in PAGES}
-    chosen = st.navigation(list(pages))
+    # Before the pages, or the browser would fetch their icons from the network.
+    st.set_page_config(page_icon=str(ICON), layout="wide")
+    pages = {
+        st.Page(
+            f"app_pages/{page.file}.py", title=page.name, icon=page.icon, url_path=None if number else "start"
+        ): page
+        for number, page in enumerate(PAGES)
+    }
+    # The first page has the address /, and streamlit knows no other for it: its name leads there as well.
+    first = next(iter(pages))
+    alias = st.Page(
+        lambda: st.switch_page(first, query_params=st.query_params.to_dict()),
+        title=PAGES[0].name,
+        url_path=PAGES[0].file,
+        visibility="hidden",
+    )
+    chosen = st.navigation([*pages, alias])
+    st.set_page_config(page_title=f"{chosen.title} · cnnrnn")
+    if chosen == alias:
+        chosen.run()
     st.html(STYLE)
     # Shown before the libraries are imported, which takes seconds once after the server's start.
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):

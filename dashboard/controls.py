@@ -22,14 +22,23 @@ BEAM = 8  # default beam width
 
 def choose_checkpoint() -> None:
     """The sidebar's select box. app.py draws it outside the pages, so that all of them keep the choice."""
+    names = state.checkpoint_names()
+    linked = st.query_params.get("checkpoint")
+    if linked is not None and linked not in names:
+        st.session_state.lost_checkpoint = linked
     with st.sidebar:
         st.header("Settings")
-        name = st.selectbox("Checkpoint", state.checkpoint_names(), key="checkpoint", bind="query-params")
+        name = st.selectbox("Checkpoint", names, key="checkpoint", bind="query-params")
         if name is None:
             st.info("There is no trained model.")
     if name is None:  # on a phone the sidebar is hidden
         st.info("There is no trained model in `checkpoints/`. Train one: `cnnrnn train --help`.")
         st.stop()
+    if lost := st.session_state.pop("lost_checkpoint", None):
+        st.warning(
+            f"The link names the checkpoint {markdown(lost)}, which is not here any more. This is {markdown(name)}.",
+            icon=":material/link_off:",
+        )
     tray.show()
 
 

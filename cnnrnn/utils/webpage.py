@@ -22,11 +22,18 @@ _PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>{title}</title>
 <style>
-:root {{ color-scheme: light dark; }}
+/* Light in every browser: the figures in it are, and it is printed and sent by e-mail. */
+:root {{ color-scheme: light; background: #fff; color: #1f2328; }}
 body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 1100px; margin: 2rem auto; padding: 0 1rem; }}
 table {{ border-collapse: collapse; }} td, th {{ padding: .25rem .9rem .25rem 0; text-align: right; }}
 td:first-child, th:first-child {{ text-align: left; }} tr {{ border-bottom: 1px solid #8884; }}
 .images {{ display: grid; grid-template-columns: repeat(auto-fill, minmax(220px, 1fr)); gap: 1.2rem; }}
+@media print {{
+  @page {{ margin: 12mm; }}
+  body {{ max-width: none; margin: 0; font-size: 11px; }} h2 {{ break-after: avoid; }}
+  figure, tr, .plotly-graph-div {{ break-inside: avoid; }}
+  .images {{ grid-template-columns: repeat(4, 1fr); }}
+}}
 figure {{ margin: 0; }} figure img {{ width: 100%; border-radius: 6px; }} figcaption {{ font-size: .85rem; }}
 </style></head><body>
 <h1>{title}</h1>

@@ -8,6 +8,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import asdict
 from functools import partial
+from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -188,7 +189,8 @@ def _decoded_image(checkpoint: Checkpoint, image: state.InputImage, trace: Trace
     overlays = state.overlays(checkpoint, image, path.tokens, maps)
     explained = f"The maps ({METHOD_NAMES.get(maps.method, maps.method)}) show {meaning}. {_scale_meaning(maps)}"
     with toolbar:
-        _downloads(image, trace, chosen, explained, overlays)
+        strengths = state.explanation(checkpoint, image, path.tokens, maps).strengths
+        _downloads(checkpoint, image, trace, chosen, explained, strengths, overlays)
     _step_by_step(checkpoint, image, trace, path, maps, overlays)
     _beam_search(trace, chosen, dark)
     _distributions(trace, path, state.prefix_contribution(checkpoint, image, path.tokens), explained, dark)
@@ -507,7 +509,15 @@ def _distribution_table(trace: Trace, path: Path) -> Styler:
     return table.sort_values("probability", ascending=False).style.format("{:.2f} %")
 
 
-def _downloads(image: state.InputImage, trace: Trace, chosen: int, explained: str, overlays: list[bytes]) -> None:
+def _downloads(
+    checkpoint: Checkpoint,
+    image: state.InputImage,
+    trace: Trace,
+    chosen: int,
+    explained: str,
+    strengths: list[float],
+    overlays: list[bytes],
+) -> None:
     """Downloads, each computed when it is clicked; `explained` says what the maps show."""
     stem = image.name.rsplit(".", 1)[0]
     captions = [f"{step} · {name}" for step, name in enumerate(trace.choices(trace.paths[chosen]), start=1)]
@@ -516,7 +526,16 @@ def _downloads(image: state.InputImage, trace: Trace, chosen: int, explained: st
         return [Image.open(io.BytesIO(overlay)) for overlay in overlays]
 
     def report() -> str:
-        return decode_report.report(image.name, image.pixels, trace, chosen, maps(), explained)
+        facts = {
+            "checkpoint": str(st.session_state.checkpoint),
+            "weights, SHA-256": checkpoint.weights_hash,
+            "image, SHA-256": image.digest,
+            "beam width": str(trace.beam),
+            "temperature": f"{checkpoint.rnn.config.temperature:g}",
+            "evidence of each step, compared with the strongest": ", ".join(map(percent, strengths)),
+            "cnnrnn": version("cnnrnn"),
+        }
+        return decode_report.report(image.name, image.pixels, trace, chosen, maps(), explained, facts)
 
     def map_strip() -> bytes:
         buffer = io.BytesIO()

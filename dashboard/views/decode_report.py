@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -19,11 +19,17 @@ _CAPTION = 34  # pixels below it
 
 
 def report(
-    name: str, image: Image.Image, trace: Trace, chosen: int, maps: Sequence[Image.Image], explained: str
+    name: str,
+    image: Image.Image,
+    trace: Trace,
+    chosen: int,
+    maps: Sequence[Image.Image],
+    explained: str,
+    facts: Mapping[str, str] | None = None,
 ) -> str:
     """The labels, their probabilities, the tree and the maps of the chosen path; `explained` says what the maps show.
 
-    The figures use the light theme.
+    `facts` are what the result depends on, such as settings and hashes, by name. The figures use the light theme.
     """
     path = trace.paths[chosen]
     choices = trace.choices(path)
@@ -47,8 +53,14 @@ def report(
         f'<div class="images">{figures}</div>',
         "<h2>All labels</h2>",
         _table(trace),
+        *([] if facts is None else ["<h2>Made with</h2>", _rows(facts)]),
     ]
     return webpage.page(f"{name}, decoded", "\n".join(parts))
+
+
+def _rows(facts: Mapping[str, str]) -> str:
+    cells = (f"<tr><th>{html.escape(name)}</th><td>{html.escape(value)}</td></tr>" for name, value in facts.items())
+    return f"<table>{''.join(cells)}</table>"
 
 
 def _table(trace: Trace) -> str:

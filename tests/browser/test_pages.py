@@ -98,6 +98,22 @@ def test_an_evaluation_is_stopped_and_an_error_opens_in_decode(
     expect(page.get_by_text("ground truth")).to_be_visible(timeout=PATIENCE)
 
 
+def test_every_page_has_its_address_and_title_and_a_lost_checkpoint_is_named(page: Page, server: Server) -> None:
+    page.goto(f"{server.address}/decode?sample=cat+and+parakeet")
+    expect(page.get_by_alt_text("The image cat and parakeet", exact=True)).to_be_visible(timeout=PATIENCE)
+    expect(page).to_have_title("Decode · cnnrnn")
+    settle(page)
+    page.get_by_role("link", name="Model").click()
+    expect(page).to_have_title("Model · cnnrnn", timeout=PATIENCE)
+    settle(page)
+    page.go_back()  # once
+    expect(page.get_by_text("Why these labels?")).to_be_visible(timeout=PATIENCE)
+    page.goto(f"{server.address}/?checkpoint=gone%3Cb%3E")
+    expect(page.get_by_text("the checkpoint gone<b>, which is not here any more. This is coco.")).to_be_visible(
+        timeout=PATIENCE
+    )
+
+
 def test_the_samples_are_evaluated_and_one_opens_in_decode(page: Page, server: Server) -> None:
     opened(page, server, "evaluate", 1300, "How good is the model, and where does it fail?")
     page.get_by_role("button", name="Evaluate the sample photographs").click()

@@ -81,7 +81,10 @@ def test_the_report_has_the_chosen_path_and_a_caption_for_each_map() -> None:
     paths = (Path((1, 0), float(np.log(0.37)), (0, 0, 0)), Path((1,), float(np.log(0.13)), (0, 0)))
     searched = Trace(("cat", "dog"), 1, steps, paths, np.array([0.4, 0.9]), 0.8)
     red, green, blue = (Image.new("RGB", (16, 16), colour) for colour in ("red", "lime", "blue"))
-    page = decode_report.report("photo.jpg", blue, searched, 1, [red, green], "A & B")
+    facts = {"image, SHA-256": "12ab", EVIL: EVIL}
+    page = decode_report.report("photo.jpg", blue, searched, 1, [red, green], "A & B", facts)
+    assert "<th>image, SHA-256</th><td>12ab</td>" in page
+    assert EVIL not in page
     assert "photo.jpg, decoded" in page
     assert "dog → END: probability 13%; the search with a beam of 1 covers 80% of the probability." in page
     assert "A &amp; B" in page
