@@ -17,11 +17,13 @@ import widgets
 from cnnrnn.data import Sample, Split
 from cnnrnn.data.images import ImageError
 from cnnrnn.decoding.trace import Trace
+from cnnrnn.evaluation.breakdown import MOST_LABELS, by_number_of_labels
 from cnnrnn.evaluation.evaluate import Evaluation, evaluate, image_record
+from cnnrnn.evaluation.label_errors import likely_label_errors
 from cnnrnn.evaluation.report import worst_mistakes
 from cnnrnn.inference.predictor import Predictor
 from views import error_analysis, training
-from views.style import CHART, markdown
+from views.style import CHART, markdown, spreadsheet
 
 if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
@@ -48,6 +50,8 @@ def page() -> None:
     _threshold(evaluation, controls.dark())
     _errors_by_label(evaluation, controls.dark())
     _gallery(evaluation)
+    _by_number_of_labels(evaluation)
+    _label_errors(evaluation)
 
 
 def _choose_evaluation() -> None:
@@ -191,7 +195,54 @@ def _gallery(evaluation: Evaluation) -> None:
         )
 
 
-def _wrong_image(evaluation: Evaluation, row: int) -> bool:
+def _by_number_of_labels(evaluation: Evaluation) -> None:
+    st.subheader("By the number of labels in an image")
+    rows = [
+        {
+            "labels in the truth": f"{count}{' or more' if count == MOST_LABELS else ''}",
+            "images": group.images,
+            "predicted labels": f"{group.predicted:.1f}",
+            "O-F1, %": f"{group.of1:.1f}",
+            "exact match, %": f"{group.exact_match:.1f}",
+        }
+        for count, group in by_number_of_labels(evaluation).items()
+    ]
+    st.dataframe(pd.DataFrame(rows), hide_index=True)
+
+
+def _label_errors(evaluation: Evaluation) -> None:
+    st.subheader("Likely label errors")
+    found = likely_label_errors(evaluation)
+    if not found:
+        st.caption("No label of the truth is improbable enough, and none that it lacks is probable enough.")
+        return
+    table = pd.DataFrame(
+        {
+            "image": evaluation.split.samples[error.row].image.name,
+            "label": error.label,
+            "the label is": error.kind,
+            "probability": f"{error.probability:.1%}",
+        }
+        for error in found
+    )
+    st.caption(
+        "Labels that the truth lacks though the model is sure of them (missing), and labels that it has though the "
+        "model sees none of them (not there), by the thresholds of confident learning. Look at each before you change "
+        "it: the model may be wrong as well. On images that it was trained on, this finds little."
+    )
+    event = st.dataframe(table, hide_index=True, on_select="rerun", selection_mode="single-row", key="label_errors")
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        st.download_button(
+            "CSV", lambda: spreadsheet(table), "label-errors.csv", "text/csv", icon=":material/download:",
+            on_click="ignore", key="label_errors_csv",
+        )  # fmt: skip
+    if chosen := event["selection"]["rows"]:
+        with st.container(border=True, width=360):
+            if not _wrong_image(evaluation, found[chosen[0]].row, "label_error"):
+                st.caption("This image can't be shown: it is not in the folder `CNNRNN_DATA`.")
+
+
+def _wrong_image(evaluation: Evaluation, row: int, place: str = "open") -> bool:
     """An image whose label set is wrong, with a button that opens it in Decode; False if it can't be shown."""
     sample = evaluation.split.samples[row]
     predicted = [evaluation.labels[label] for label in np.flatnonzero(evaluation.predictions.best_path[row])]
@@ -204,7 +255,7 @@ def _wrong_image(evaluation: Evaluation, row: int) -> bool:
     )
     if image is None:
         return False
-    if st.button("Open in Decode", key=f"open_{row}"):
+    if st.button("Open in Decode", key=f"{place}_{row}"):
         tray.add(image)
         # An empty query: without one, streamlit refuses to leave a page whose URL names the checkpoint.
         st.switch_page("app_pages/decode.py", query_params={})

@@ -16,7 +16,9 @@ import state
 from cnnrnn.checkpoint import Checkpoint
 from cnnrnn.data import load_split
 from cnnrnn.data.images import MAX_SIDE, open_image
+from cnnrnn.evaluation.breakdown import by_number_of_labels
 from cnnrnn.evaluation.evaluate import Evaluation, evaluate, image_record, read_records
+from cnnrnn.evaluation.label_errors import likely_label_errors
 from cnnrnn.evaluation.report import worst_mistakes
 from cnnrnn.inference.predictor import Predictor
 from views import error_analysis, training
@@ -77,6 +79,32 @@ def test_an_uploaded_evaluation_is_displayed_and_an_error_opens_in_decode(
     assert not page.exception
     assert page.title[0].value == "Decode"
     assert page.session_state.last_image.name == evaluation.split.samples[row].image.name
+
+
+def test_likely_label_errors_and_slices_are_those_of_the_evaluation(
+    page: AppTest, lines: list[str], scenes_root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CNNRNN_DATA", str(scenes_root))
+    records = [json.loads(line) for line in lines]
+    for record in records[5:8]:  # the data lose their first label
+        record["truth"] = record["truth"][1:]
+    damaged = [json.dumps(record) for record in records]
+    page.file_uploader(key="jsonl").upload("val.jsonl", "\n".join(damaged).encode()).run()
+    assert not page.exception
+    evaluation = read_records(damaged, "val")
+    expected = likely_label_errors(evaluation)
+    assert {error.row for error in expected} & {5, 6, 7}
+    tables = [frame.value for frame in page.dataframe]
+    errors = next(table for table in tables if "the label is" in table)
+    assert errors["label"].tolist() == [error.label for error in expected]
+    assert errors["image"].tolist() == [evaluation.split.samples[error.row].image.name for error in expected]
+    slices = next(table for table in tables if "labels in the truth" in table)
+    assert slices["images"].tolist() == [group.images for group in by_number_of_labels(evaluation).values()]
+    page.session_state["label_errors"] = {"selection": {"rows": [0], "columns": []}}  # a click on a row
+    page.run()
+    page.button(key=f"label_error_{expected[0].row}").click().run()
+    assert not page.exception
+    assert page.session_state.last_image.name == errors["image"][0]
 
 
 def test_images_outside_the_data_folder_are_not_opened(
@@ -156,7 +184,7 @@ def test_charts_tables_and_images_are_those_of_the_evaluation(
     assert chart_data(page, "reliability") == figure_data(training.reliability(calibration, False))
 
     rows = error_analysis.errors_by_label(evaluation)
-    errors, matrix = (frame.value for frame in page.dataframe)
+    errors, matrix, *_ = (frame.value for frame in page.dataframe)
     assert errors["label"].tolist() == [row["label"] for row in rows]
     assert errors["missed"].tolist() == [row["missed"] for row in rows]
     assert list(matrix.index) == list(matrix.columns) == list(evaluation.labels)
