@@ -546,6 +546,8 @@ def _downloads(
     with st.popover("Export", icon=":material/download:"):
         button("Report (HTML)", report, f"{stem}.html", "text/html", help="One file that opens offline.")
         button("Maps (PNG)", map_strip, f"{stem}-maps.png", "image/png")
+        if missing := decode_report.missing_characters(captions):
+            st.caption(f"No font here has {markdown(missing)}; the PNG has ? instead. Install Noto Sans.")
         button(
             "Trace (JSON)",
             lambda: json.dumps(trace.to_json(), ensure_ascii=False),

@@ -6,16 +6,17 @@ import html
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from cnnrnn.decoding import tree
 from cnnrnn.decoding.trace import Trace
 from cnnrnn.utils import webpage
 from cnnrnn.utils.style import percent
-from views import bars
+from views import bars, fonts
 
 _SIDE = 360  # pixels of one map
 _CAPTION = 34  # pixels below it
+_FONT_SIZE = 18
 
 
 def report(
@@ -80,9 +81,16 @@ def map_strip(maps: Sequence[Image.Image], captions: Sequence[str]) -> Image.Ima
         thumbnails.append(thumbnail)
     height = max(thumbnail.height for thumbnail in thumbnails) + _CAPTION
     sheet = Image.new("RGB", (sum(thumbnail.width for thumbnail in thumbnails), height), "white")
-    draw, font, left = ImageDraw.Draw(sheet), ImageFont.load_default(size=18), 0
+    font, missing = fonts.font_for("".join(captions), _FONT_SIZE)
+    marks = str.maketrans(dict.fromkeys(missing, "?"))
+    draw, left = ImageDraw.Draw(sheet), 0
     for thumbnail, caption in zip(thumbnails, captions, strict=True):
         sheet.paste(thumbnail, (left, 0))
-        draw.text((left + 6, height - _CAPTION + 6), caption, fill="black", font=font)
+        draw.text((left + 6, height - _CAPTION + 6), caption.translate(marks), fill="black", font=font)
         left += thumbnail.width
     return sheet
+
+
+def missing_characters(captions: Sequence[str]) -> str:
+    """The characters of the captions that no font of this machine has; `map_strip` draws a question mark for each."""
+    return fonts.font_for("".join(captions), _FONT_SIZE)[1]
