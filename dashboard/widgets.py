@@ -10,6 +10,9 @@ import streamlit as st
 if TYPE_CHECKING:
     import pandas as pd
     from pandas.io.formats.style import Styler
+    from PIL import Image
+
+_PICTURE = (560, 280)  # pixels, the largest width and height of an image on a page
 
 # a key of the report: name, explanation
 _METRICS = {
@@ -25,6 +28,19 @@ def metrics(report: Mapping[str, Any]) -> None:
     """The main metrics of an evaluation's report, side by side."""
     for column, (key, (name, explanation)) in zip(st.columns(len(_METRICS)), _METRICS.items(), strict=True):
         column.metric(name, f"{report[key]:.1f} %", help=explanation)
+
+
+def picture_width(size: tuple[int, int]) -> int:
+    """The width in pixels at which an image of `size` (width, height) leaves room on the screen for the rest."""
+    width, height = size
+    return max(1, round(min(_PICTURE[0], _PICTURE[1] * width / height)))
+
+
+def picture(image: Image.Image, alt: str) -> None:
+    """An image, as large as `picture_width` allows. The width is a container's: streamlit would scale the file down to
+    that of an image, for full screen as well."""
+    with st.container(width=picture_width(image.size)):
+        st.image(image, width="stretch", alt=alt, output_format="JPEG")
 
 
 def table(label: str, key: str, make: Callable[[], Styler | pd.DataFrame], hide_index: bool = True) -> None:

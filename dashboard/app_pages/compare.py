@@ -21,7 +21,6 @@ from views.style import CHART, badge, markdown
 if TYPE_CHECKING:
     from pandas.io.formats.style import Styler
 
-_WIDTH = 360  # pixels of an image
 _MODELS, _IMAGES = "two models", "two images"
 
 
@@ -77,7 +76,7 @@ def _labels(left: Side, right: Side) -> None:
     for column, side, other in zip(st.columns(2, gap="large"), (left, right), (right, left), strict=True):
         with column:
             st.subheader(markdown(side.name))
-            st.image(side.image.pixels, width=_WIDTH, alt=f"The image {side.image.name}")
+            widgets.picture(side.image.pixels, f"The image {side.image.name}")
             with st.container(horizontal=True):
                 for label in side.predicted_labels:
                     same = label in other.predicted_labels

@@ -74,10 +74,8 @@ def _independent_labels(checkpoint: Checkpoint, image: state.InputImage) -> None
     path, maps = trace.paths[0], controls.chosen_maps()
     tray.remember_labels(image, trace.names(path.tokens))
     left, right = st.columns([2, 3], gap="medium")
-    width, height = image.pixels.size
     with left:
-        with st.container(width=round(min(strip.PICTURE[0], strip.PICTURE[1] * width / height))):
-            st.image(image.pixels, width="stretch", output_format="JPEG", alt=f"The image {image.name}")
+        widgets.picture(image.pixels, f"The image {image.name}")
         st.caption(markdown(image.name))
     with right:
         _label_badges("Predicted labels", trace, path)
@@ -322,9 +320,7 @@ def _image(
     overlays: list[bytes],
 ) -> None:
     """The image with the map of the chosen step over it, as large as the screen allows."""
-    width, height = image.pixels.size
-    shown_width = round(min(strip.PICTURE[0], strip.PICTURE[1] * width / height))
-    # The width is the container's: streamlit would scale the file down to that of an image, for full screen as well.
+    shown_width = widgets.picture_width(image.pixels.size)
     placeholder = st.container(width=shown_width).empty()
     displayed: Image.Image | bytes = image.pixels
     alt = f"The image {image.name}"

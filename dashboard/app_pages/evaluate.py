@@ -248,7 +248,7 @@ def _wrong_image(evaluation: Evaluation, row: int, place: str = "open") -> bool:
     predicted = [evaluation.labels[label] for label in np.flatnonzero(evaluation.predictions.best_path[row])]
     image = _image(sample)
     if image is not None:
-        st.image(image.pixels, width="stretch", alt=f"The image {sample.image.name}")
+        widgets.picture(image.pixels, f"The image {sample.image.name}")
     st.markdown(
         f"{markdown(sample.image.name)}  \npredicted: **{markdown(', '.join(predicted) or 'no label')}**  \n"
         f"truth: **{markdown(', '.join(sorted(sample.labels)) or 'no label')}**"

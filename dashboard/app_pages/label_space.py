@@ -59,7 +59,7 @@ def _map(name: str, checkpoint: Checkpoint, image: state.InputImage) -> None:
         fig, config=CHART, key="space", alt="Map of the labels, with the decoding steps of the image; tables are below"
     )
     with right:
-        st.image(image.pixels, width="stretch", alt=f"The image {image.name}")
+        widgets.picture(image.pixels, f"The image {image.name}")
         st.markdown("  \n".join(f"**{step}** *{markdown(label)}*" for step, label in enumerate(names, start=1)))
         trust = entry["trustworthiness"]
         st.metric(

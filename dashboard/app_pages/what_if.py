@@ -48,7 +48,7 @@ def _constrained_decoding(checkpoint: Checkpoint, image: state.InputImage, befor
     st.subheader("Constrained decoding")
     left, right = st.columns([2, 3], gap="large")
     with left:
-        st.image(image.pixels, width="stretch", alt=f"The image {image.name}")
+        widgets.picture(image.pixels, f"The image {image.name}")
     with right:
         constraints = _choose_constraints(before)
     if constraints is None:
@@ -195,7 +195,8 @@ def _occlusion(checkpoint: Checkpoint, image: state.InputImage, before: Trace, b
     occluded = state.derived_image(image, f"{step} {fraction} occluded", Image.fromarray(pixels))
     after = state.trace(checkpoint, occluded, beam)
     left, right = st.columns([2, 3], gap="large")
-    left.image(occluded.pixels, width="stretch", alt=f"The image with the evidence for {names[step]} in grey")
+    with left:
+        widgets.picture(occluded.pixels, f"The image with the evidence for {names[step]} in grey")
     with right:
         token = path.tokens[step]
         old, new = float(before.marginals[token]), float(after.marginals[token])

@@ -5,7 +5,6 @@ from __future__ import annotations
 from PIL import Image, ImageOps
 
 SIDE = 92  # pixels, of a small map on the page
-PICTURE = (560, 280)  # pixels, the largest width and height of the image on the page: the rest of it stays in sight
 _DENSITY = 2  # pixels of the file for one on the page
 _BAR = 5  # pixels
 _FILLED, _EMPTY = (200, 80, 15), (190, 190, 190)
