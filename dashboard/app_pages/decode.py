@@ -516,6 +516,7 @@ def _downloads(
 ) -> None:
     """Downloads, each computed when it is clicked; `explained` says what the maps show."""
     stem = image.name.rsplit(".", 1)[0]
+    checkpoint_name = str(st.session_state.checkpoint)  # a download is made outside the session
     captions = [f"{step} · {name}" for step, name in enumerate(trace.choices(trace.paths[chosen]), start=1)]
 
     def maps() -> list[Image.Image]:
@@ -523,7 +524,7 @@ def _downloads(
 
     def report() -> str:
         facts = {
-            "checkpoint": str(st.session_state.checkpoint),
+            "checkpoint": checkpoint_name,
             "weights, SHA-256": checkpoint.weights_hash,
             "image, SHA-256": image.digest,
             "beam width": str(trace.beam),
