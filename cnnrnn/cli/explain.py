@@ -35,6 +35,9 @@ def explain(
         bool,
         typer.Option("--common-scale", help="Draw all maps on the scale of the strongest step, not each on its own."),
     ] = False,
+    colormap: Annotated[
+        str, typer.Option("--colormap", help="plasma, viridis or cividis, which color-blind people see as others do.")
+    ] = "plasma",
     path_number: Annotated[int, typer.Option("--path", min=1, help="Which path: 1 is the best.")] = 1,
     beam: BeamOption = 8,
     device: DeviceOption = None,
@@ -49,7 +52,7 @@ def explain(
         if path_number > len(result.paths):
             raise UserError(f"the search kept {len(result.paths)} paths; choose --path up to that or a wider --beam")
         explanation = predictor.explain(result, path_number - 1, method or DEFAULT_METHOD)
-        files = explanation.save(out, common_scale)
+        files = explanation.save(out, common_scale, colormap)
         trace, chosen = result.trace, result.trace.paths[path_number - 1]
         table = Table(
             "step", "label", "p(label | path so far)", "strongest evidence", Column("overlay", overflow="fold")

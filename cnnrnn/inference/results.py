@@ -11,8 +11,9 @@ from PIL import Image
 from torch import Tensor
 
 from cnnrnn.attribution.explain import Explanation
-from cnnrnn.attribution.overlay import overlay
+from cnnrnn.attribution.overlay import COLORMAPS, overlay
 from cnnrnn.decoding.trace import Trace
+from cnnrnn.utils.errors import UserError
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -90,17 +91,24 @@ class PathExplanation:
         """The strongest positive evidence of every step, as a fraction of the strongest of the path: 0 to 1."""
         return self.explanation.strengths
 
-    def overlays(self, common_scale: bool = False) -> list[Image.Image]:
-        """Every step's map over the image, each on its own scale or all on the scale of the strongest step."""
+    def overlays(self, common_scale: bool = False, colormap: str = COLORMAPS[0]) -> list[Image.Image]:
+        """Every step's map over the image, each on its own scale or all on the scale of the strongest step, in one of
+        `attribution.overlay.COLORMAPS`. Raises UserError for another color map."""
+        if colormap not in COLORMAPS:
+            raise UserError(f"no color map '{colormap}'; choose one of {', '.join(COLORMAPS)}")
         scales = self.explanation.scales(common_scale)
-        return [overlay(self.result.image, values, scale) for values, scale in zip(self.maps, scales, strict=True)]
+        return [
+            overlay(self.result.image, values, scale, colormap=colormap)
+            for values, scale in zip(self.maps, scales, strict=True)
+        ]
 
-    def save(self, folder: Path | str, common_scale: bool = False) -> list[Path]:
+    def save(self, folder: Path | str, common_scale: bool = False, colormap: str = COLORMAPS[0]) -> list[Path]:
         """One PNG per step, such as 01-dog.png, in a folder that is made if needed. Returns their paths."""
+        overlays = self.overlays(common_scale, colormap)
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         files = []
-        for step, (name, image) in enumerate(zip(self.steps, self.overlays(common_scale), strict=True), start=1):
+        for step, (name, image) in enumerate(zip(self.steps, overlays, strict=True), start=1):
             files.append(folder / f"{step:02d}-{safe_name(name)}.png")
             image.save(files[-1])
         return files

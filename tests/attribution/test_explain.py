@@ -373,6 +373,7 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (["--method", "input-x-gradient"], "input-x-gradient", 8, 1),
         (["--path", "3"], "cam", 8, 3),
         (["--common-scale"], "cam", 8, 1),
+        (["--colormap", "cividis"], "cam", 8, 1),
         (["--beam", "2", "--path", "2"], "cam", 2, 2),
     ],
 )
@@ -396,7 +397,8 @@ def test_the_command_draws_the_maps_of_the_path_that_is_asked_for(
     for step, file in enumerate(files):
         peak = max(float(explanation.maps[step].max()), 0)
         scale = float(explanation.maps.max()) if "--common-scale" in options else peak
-        expected = overlay(image, explanation.maps[step].numpy(), scale)
+        colormap = "cividis" if "cividis" in options else "plasma"
+        expected = overlay(image, explanation.maps[step].numpy(), scale, colormap=colormap)
         assert np.abs(np.asarray(Image.open(file)).astype(int) - np.asarray(expected)).max() <= 1
         chance = trace.distribution(trace.paths[path - 1], step)[tokens[step] if step < len(tokens) else LABELS]
         assert f"{chance:.1%}" in done.output
@@ -411,6 +413,14 @@ def test_a_path_that_the_search_did_not_keep_is_refused(saved: Path, tmp_path: P
     done = CliRunner().invoke(app, ["explain", *map(str, arguments), "--beam", "2", "--path", "3"])
     assert done.exit_code != 0
     assert "kept 2 paths" in done.output
+    assert not (tmp_path / "maps").exists()
+
+
+def test_an_unknown_color_map_is_refused_before_anything_is_written(saved: Path, tmp_path: Path) -> None:
+    arguments = [saved / "image.png", "--checkpoint", saved / "model", "--out", tmp_path / "maps"]
+    done = CliRunner().invoke(app, ["explain", *map(str, arguments), "--colormap", "jet"])
+    assert done.exit_code != 0
+    assert "plasma, viridis, cividis" in done.output
     assert not (tmp_path / "maps").exists()
 
 
