@@ -105,8 +105,7 @@ def image() -> state.InputImage:
             "is a sample instead; upload the image to see it.",
             icon=":material/link_off:",
         )
-    for error in session.get("image_errors", []):
-        st.error(markdown(error), icon=":material/error:")
+    tray.show_errors()
     if session.last_image is None:
         st.stop()
     if session.sample is not None:

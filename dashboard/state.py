@@ -298,8 +298,11 @@ def label_overlays(
 
 
 def location_support(checkpoint: Checkpoint, image: InputImage, tokens: tuple[int, ...], step: int) -> torch.Tensor:
-    """What each location adds to the logits of a step of the path, of a model with spatial scoring: (location, L+1)."""
-    return location_contributions(checkpoint.rnn, _encode(checkpoint, image)[0], tokens)[step].cpu()
+    """What each location adds to the logits of a step of the path, of a model with spatial scoring:
+    (row, column, L+1)."""
+    feature_map = _encode(checkpoint, image)[0]
+    support = location_contributions(checkpoint.rnn, feature_map, tokens)[step]
+    return support.unflatten(0, feature_map.shape[-2:]).cpu()
 
 
 def read_evaluation(name: str, lines: list[str]) -> Evaluation:

@@ -78,6 +78,12 @@ def uploader() -> None:
     )
 
 
+def show_errors() -> None:
+    """What could not be opened of the newest images."""
+    for error in st.session_state.get("image_errors", []):
+        st.error(markdown(error), icon=":material/error:")
+
+
 def remember_labels(image: state.InputImage, labels: Sequence[str]) -> None:
     """What was predicted for an image, to be read in the strip."""
     st.session_state.setdefault("tray_labels", {})[image.digest, st.session_state.checkpoint] = labels

@@ -85,8 +85,8 @@ def class_activation_map(
     with respect to the logits, are the contributions to the score, to first order. For a label's own logit they are
     exact: the class activation map (Zhou et al., CVPR 2016), through equations 3 and 4.
     """
-    _, emitted, choices = _path_steps(model, tokens)
-    contributions = location_contributions(model, feature_map, tokens)
+    recurrent, emitted, choices = _path_steps(model, tokens)
+    contributions = _contributions(model, feature_map, recurrent)
     with torch.enable_grad():
         logits = contributions.sum(dim=1).requires_grad_(True)  # (step, L+1)
         step_values = target(logits.masked_fill(emitted, -torch.inf), choices)
@@ -98,7 +98,12 @@ def class_activation_map(
 def location_contributions(model: CNNRNN, feature_map: Tensor, tokens: Sequence[int]) -> Tensor:
     """What each location adds to each logit of each step, of a model that scores labels at every location (`spatial`):
     feature map (channel, height, width) -> (step, location, L+1). Their sum over the locations is the logit."""
-    recurrent, _, _ = _path_steps(model, tokens)
+    return _contributions(model, feature_map, _path_steps(model, tokens)[0])
+
+
+@torch.no_grad()
+def _contributions(model: CNNRNN, feature_map: Tensor, recurrent: Tensor) -> Tensor:
+    """As `location_contributions`, for U_o o(t) of the steps (step, embedding)."""
     image = model.project_image(model.image_feature(feature_map.unsqueeze(0)))
     location_logits = model.location_logits(recurrent.unsqueeze(0), image)[0]  # (step, location, L+1)
     return model.spatial_pool.weights(location_logits) * location_logits / model.config.temperature

@@ -235,13 +235,16 @@ def decode(
         traces = [replace(trace, auxiliary=row) for trace, row in zip(traces, probs, strict=True)]
     parameters = model.config.calibration
     if parameters is not None and recurrence and constraints == NO_CONSTRAINTS:
-        traces = [replace(trace, calibrated=calibrate(ensemble(trace), parameters)) for trace in traces]
+        traces = [
+            replace(trace, calibrated=calibrate(ensemble(trace.marginals, trace.auxiliary), parameters))
+            for trace in traces
+        ]
     return traces
 
 
-def ensemble(trace: Trace) -> np.ndarray:
-    """The mean of the marginals and the auxiliary head's probabilities, where there is one: (L,)."""
-    return trace.marginals if trace.auxiliary is None else (trace.marginals + trace.auxiliary) / 2
+def ensemble(marginals: np.ndarray, auxiliary: np.ndarray | None) -> np.ndarray:
+    """The mean of the marginals and the auxiliary head's probabilities, where there is one: (…, L) both."""
+    return marginals if auxiliary is None else (marginals + auxiliary) / 2
 
 
 @torch.no_grad()

@@ -12,6 +12,7 @@ from typing import cast
 import numpy as np
 
 from cnnrnn.data import Sample, Split
+from cnnrnn.decoding.beam_search import ensemble
 from cnnrnn.decoding.trace import Trace
 from cnnrnn.evaluation.metrics import (
     AP_RULES,
@@ -230,7 +231,7 @@ def report(
     }
     if predictions.auxiliary is not None:
         result["auxiliary"] = score_metrics(predictions.auxiliary)
-        result["mix"] = score_metrics((predictions.auxiliary + predictions.marginals) / 2)
+        result["mix"] = score_metrics(ensemble(predictions.marginals, predictions.auxiliary))
     if not np.array_equal(probabilities, predictions.marginals):
         result["marginals"] = score_metrics(predictions.marginals)
     return result

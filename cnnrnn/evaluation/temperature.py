@@ -9,6 +9,7 @@ import numpy as np
 
 from cnnrnn.data import Split
 from cnnrnn.data.loader import batches
+from cnnrnn.decoding.beam_search import ensemble
 from cnnrnn.evaluation.evaluate import Predictions, report
 from cnnrnn.evaluation.reports import EvaluationReport
 from cnnrnn.inference.predictor import Predictor
@@ -51,8 +52,7 @@ def choose(
     reports = {temperature: report(truth, ignored, predictions, labels) for temperature, predictions in found.items()}
     temperature = best_temperature(reports)
     predictions = found[temperature]
-    heads = [scores for scores in (predictions.marginals, predictions.auxiliary) if scores is not None]
-    probs = np.mean(heads, axis=0)  # (image, label), as `beam_search.ensemble` has it
+    probs = ensemble(predictions.marginals, predictions.auxiliary)  # (image, label)
     calibration = fit_calibration(truth[~ignored], probs[~ignored])
     predictions.probabilities = calibrate(probs, calibration)
     return Choice(temperature, calibration, report(truth, ignored, predictions, labels), reports)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import math
 from collections.abc import Sequence
 from dataclasses import asdict
 from functools import partial
@@ -374,11 +373,9 @@ def _ask_location(
 
     The contributions are exact: a logit is their sum over all locations.
     """
-    support = state.location_support(checkpoint, image, explanation.tokens, step)  # (location, L+1)
-    grid = (
-        explanation.maps.shape[1:] if explanation.maps[0].numel() == len(support) else (math.isqrt(len(support)),) * 2
-    )
-    values = resize_map(explanation.maps[step].cpu().numpy(), (grid[1], grid[0]))
+    support = state.location_support(checkpoint, image, explanation.tokens, step)  # (row, column, L+1)
+    rows, columns, _ = support.shape
+    values = resize_map(explanation.maps[step].cpu().numpy(), (columns, rows))
     figure = location_chart.figure(displayed, image.pixels.size, values, width)
     event = st.plotly_chart(
         figure,
@@ -393,14 +390,14 @@ def _ask_location(
     location = st.number_input(
         "Location (row by row from the top left)",
         1,
-        len(support),
+        rows * columns,
         1 + int(clicked[0] if clicked else values.argmax()),
         key=f"location_{step}_{clicked[0] if clicked else 'strongest'}",
     )
     names = [*checkpoint.vocabulary.labels, END_NAME]
-    contributions = support[int(location) - 1]
+    row, column = divmod(int(location) - 1, columns)
+    contributions = support[row, column]
     best = contributions.argsort(descending=True)[:4].tolist()
-    row, column = divmod(int(location) - 1, grid[1])
     st.markdown(
         f"Row {row + 1}, column {column + 1} adds most to the logits of "
         + ", ".join(

@@ -24,8 +24,7 @@ def page() -> None:
     name, checkpoint = controls.chosen_checkpoint()
     beam = controls.beam()
     tray.uploader()
-    for error in st.session_state.get("image_errors", []):
-        st.error(markdown(error), icon=":material/error:")
+    tray.show_errors()
     images = tray.images()
     if not images:
         st.info(

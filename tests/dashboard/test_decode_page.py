@@ -373,23 +373,23 @@ def test_a_location_says_which_labels_it_supports(chart_data: Chart) -> None:
     assert not app.exception
     image = state.open_sample(next(iter(state.samples())))
     path = state.trace(checkpoint, image, 8).paths[0]
-    support = state.location_support(checkpoint, image, path.tokens, 0)
+    support = state.location_support(checkpoint, image, path.tokens, 0).flatten(0, 1)
     values = state.explanation(checkpoint, image, path.tokens, state.MapSettings()).maps[0]
     names = [*checkpoint.vocabulary.labels, "END"]
 
-    def said(location: int) -> str:
+    def expected(location: int) -> str:
         best = support[location].argsort(descending=True)[:4].tolist()
         return ", ".join(f"**{names[token]}** ({float(support[location, token]):+.2f})" for token in best)
 
     def answer() -> str:
         return next(block.value for block in app.markdown if "adds most" in block.value).replace("\\", "")
 
-    assert said(int(values.argmax())) in answer()  # at first the strongest location
+    assert expected(int(values.argmax())) in answer()  # at first the strongest location
     app.number_input[0].set_value(2).run()
     assert answer().startswith("Row 1, column 2 adds most")
-    assert said(1) in answer()
+    assert expected(1) in answer()
     points = chart_data(app, "locations_0")[0]
     assert len(points["customdata"]) == values.numel() == len(support)
     app.session_state["locations_0"] = {"selection": {"points": [{"customdata": 5}]}}  # a click
     app.run()
-    assert said(5) in answer()
+    assert expected(5) in answer()
