@@ -87,11 +87,17 @@ def class_activation_map(
     """
     recurrent, emitted, choices = _path_steps(model, tokens)
     contributions = _contributions(model, feature_map, recurrent)
+    return contributions_to_score(contributions, emitted, choices, target).unflatten(1, feature_map.shape[-2:])
+
+
+def contributions_to_score(contributions: Tensor, emitted: Tensor, choices: Tensor, target: Target) -> Tensor:
+    """Contributions of the locations to the logits (step, location, L+1) -> those to each step's score, to first order
+    (step, location). `emitted` (step, L+1) are the labels that a step may no longer emit, `choices` (step, 1)."""
     with torch.enable_grad():
         logits = contributions.sum(dim=1).requires_grad_(True)  # (step, L+1)
         step_values = target(logits.masked_fill(emitted, -torch.inf), choices)
         weights = torch.autograd.grad(step_values.sum(), logits)[0]
-    return (weights.unsqueeze(1) * contributions).sum(dim=-1).unflatten(1, feature_map.shape[-2:])
+    return torch.einsum("sl,spl->sp", weights, contributions)
 
 
 @torch.no_grad()

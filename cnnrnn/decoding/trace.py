@@ -43,6 +43,31 @@ class Path:
 
 
 @dataclass(frozen=True)
+class StepEvidence:
+    """What speaks for each label of the best path; see `attribution.evidence`. END is left out."""
+
+    prefix: np.ndarray  # (label,) what the labels before it add to its log-odds, in nats; 0 for the first
+    raised_by: np.ndarray  # (label,) which of them adds most, as a token; -1 for the first
+    strength: np.ndarray  # (label,) the peak of its map as a fraction of the path's highest; NaN without locations
+
+    def to_json(self, names: Sequence[str]) -> dict[str, Any]:
+        return {
+            "prefix": [round(float(value), 3) for value in self.prefix],
+            "raised_by": [None if token < 0 else names[token] for token in self.raised_by],
+            "strength": [None if math.isnan(value) else round(float(value), 3) for value in self.strength],
+        }
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any], rank: dict[str, int]) -> StepEvidence:
+        """Of labels with these tokens. Raises KeyError, TypeError or ValueError for what `to_json` did not write."""
+        return cls(
+            np.array(data["prefix"], dtype=np.float32),
+            np.array([-1 if name is None else rank[name] for name in data["raised_by"]], dtype=np.int64),
+            np.array([math.nan if value is None else value for value in data["strength"]], dtype=np.float32),
+        )
+
+
+@dataclass(frozen=True)
 class Trace:
     """The record of beam search for one image. The expansions kept at step t are the prefixes of step t+1."""
 
@@ -55,6 +80,7 @@ class Trace:
     constraints: Constraints = NO_CONSTRAINTS
     auxiliary: np.ndarray | None = None  # (L,) P(label | image) by the auxiliary head, if the model has one
     calibrated: np.ndarray | None = None  # (L,) see `probabilities`
+    evidence: StepEvidence | None = None  # of the best path, where it was asked for
 
     @property
     def probabilities(self) -> np.ndarray:
@@ -106,6 +132,7 @@ class Trace:
             "coverage": self.coverage,
             **({} if self.auxiliary is None else {"auxiliary": self._by_label(self.auxiliary)}),
             **({} if self.calibrated is None else {"probabilities": self._by_label(self.calibrated)}),
+            **({} if self.evidence is None else {"evidence": self.evidence.to_json(self.labels)}),
         }
 
     def _by_label(self, values: np.ndarray) -> dict[str, float]:
@@ -161,6 +188,7 @@ class Trace:
             constraints=Constraints.from_json(data.get("constraints", {}), rank),
             auxiliary=by_label("auxiliary") if "auxiliary" in data else None,
             calibrated=by_label("probabilities") if "probabilities" in data else None,
+            evidence=StepEvidence.from_json(data["evidence"], rank) if "evidence" in data else None,
         )
 
 

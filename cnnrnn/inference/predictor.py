@@ -14,6 +14,7 @@ import torch
 from PIL import Image, ImageOps
 from torch import Tensor
 
+from cnnrnn.attribution.evidence import path_evidence
 from cnnrnn.attribution.explain import explain
 from cnnrnn.attribution.methods import DEFAULT_METHOD
 from cnnrnn.attribution.targets import DEFAULT_TARGET, TARGETS
@@ -86,20 +87,29 @@ class Predictor:
         """I (batch, location, feature) -> one Trace per image."""
         return decode_batch(self.model, feature, self.labels, self.config.beam, self.config.recurrence)
 
-    def predict(self, paths: Sequence[Path]) -> Iterator[tuple[Path, Trace | str]]:
-        """Every image file in order with its trace, or with the reason why it can't be read."""
+    def predict(self, paths: Sequence[Path], evidence: bool = False) -> Iterator[tuple[Path, Trace | str]]:
+        """Every image file in order with its trace, or with the reason why it can't be read; `evidence` adds that of
+        the best path, of models that have a recurrence."""
         backbone = self.model.backbone
         found = batches(paths, backbone.preprocess, self.config.batch_size, device=backbone.device)
-        for index, result in self.predict_batches(found):
+        for index, result in self.predict_batches(found, evidence):
             yield paths[index], result
 
-    def predict_batches(self, found: Iterable[Batch]) -> Iterator[tuple[int, Trace | str]]:
+    def predict_batches(self, found: Iterable[Batch], evidence: bool = False) -> Iterator[tuple[int, Trace | str]]:
         """As `predict`, of batches however they were read: each image's index and its trace or error."""
         for read, images, failed in found:
             results: dict[int, Trace | str] = dict(failed)
             if read:
-                results |= zip(read, self.decode(self.encode(images)[1]), strict=True)
+                feature = self.encode(images)[1]
+                traces = self.decode(feature)
+                results |= zip(read, self._with_evidence(feature, traces) if evidence else traces, strict=True)
             yield from sorted(results.items(), key=itemgetter(0))
+
+    def _with_evidence(self, feature: Tensor, traces: list[Trace]) -> list[Trace]:
+        if not isinstance(self.model, CNNRNN) or not self.config.recurrence:
+            return traces
+        found = path_evidence(self.model, feature, [trace.paths[0].tokens for trace in traces])
+        return [replace(trace, evidence=evidence) for trace, evidence in zip(traces, found, strict=True)]
 
     @overload
     def __call__(self, images: ImageLike) -> Prediction: ...
