@@ -12,6 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from cnnrnn.cli.options import (
+    DATA,
     METRICS,
     OUTPUT,
     BatchSizeOption,
@@ -83,9 +84,19 @@ def evaluate(
     record: Annotated[
         bool,
         typer.Option(
-            "--record", help="Write the figures into the checkpoint's metrics and model card.", rich_help_panel=OUTPUT
+            "--record",
+            help="Write the figures into the checkpoint's metrics and model card, and every image's prediction into a "
+            "file beside them, which the dashboard opens.",
+            rich_help_panel=OUTPUT,
         ),
     ] = False,
+    boxes: Annotated[
+        Path | None,
+        typer.Option(
+            "--boxes", help="COCO's JSON with boxes of a table's images, for metrics by object size.",
+            rich_help_panel=DATA,
+        ),
+    ] = None,
     download: DownloadOption = False,
     separator: SeparatorOption = ";",
     engine: ExactEngineOption = "torch",
@@ -95,10 +106,12 @@ def evaluate(
     """Decode a split of a data set and compare with its labels."""
     with user_errors():
         from cnnrnn.checkpoint import chosen_threshold
-        from cnnrnn.data import Options
+        from cnnrnn.data import Options, load_split
+        from cnnrnn.evaluation.breakdown import object_sizes
         from cnnrnn.evaluation.evaluate import evaluate as run_evaluation
         from cnnrnn.evaluation.evaluate import image_record
         from cnnrnn.evaluation.record import record_evaluation
+        from cnnrnn.evaluation.recorded import save_predictions
         from cnnrnn.evaluation.report import render_html
         from cnnrnn.inference.predictor import Predictor
 
@@ -109,6 +122,9 @@ def evaluate(
             recurrence=recurrence,
         )  # fmt: skip
         data = load_and_describe(dataset, root, split, Options(download, separator))
+        kept = record or per_image is not None
+        boxed = data if boxes is None else load_split(dataset, root, split, Options(download, separator, boxes=boxes))
+        sizes = object_sizes(boxed) if kept else {}
         threshold = chosen_threshold(checkpoint) if threshold is None else threshold
         lines: list[str] = []
         with image_progress() as bar:
@@ -117,13 +133,14 @@ def evaluate(
             def on_image(sample: Sample, result: Trace | str) -> None:
                 bar.advance(task)
                 if per_image is not None:
-                    lines.append(json.dumps(image_record(sample, result), ensure_ascii=False))
+                    lines.append(json.dumps(image_record(sample, result, sizes.get(sample.image)), ensure_ascii=False))
 
-            evaluation = run_evaluation(predictor, data, min_positives, threshold, on_image)
+            evaluation = run_evaluation(predictor, data, min_positives, threshold, on_image, kept, sizes)
         report = evaluation.metrics
         report["command"] = command_line()
         if record:
             record_evaluation(checkpoint, data.name, report)
+            save_predictions(checkpoint, evaluation, predictor.checkpoint.weights_hash)
         if json_file != "-":
             _print_report(data.name, report)
         write_output(json_file, report)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from cnnrnn.utils.errors import UserError, summarize_error
 
@@ -94,6 +94,19 @@ def open_image(source: bytes | Path, max_side: int | None = None) -> Image.Image
     except Exception as error:  # hostile bytes make Pillow's decoders raise almost anything
         reason = summarize_error(error)
         raise ImageError(_DAMAGED.format(f" ({reason})")) from None
+
+
+def upright_size(path: Path) -> tuple[int, int]:
+    """Width and height in pixels of the image as `open_image` returns it, by the file's header. Raises ImageError."""
+    try:
+        head = _head(path)
+        _check_tags(path, head)
+        with Image.open(path, formats=FORMATS if _register_heif(head) else FORMATS[:-1]) as im:
+            width, height = im.size
+            turned = im.getexif().get(ExifTags.Base.Orientation) in (5, 6, 7, 8)
+            return (height, width) if turned else (width, height)
+    except Exception as error:  # as in `open_image`
+        raise ImageError(_DAMAGED.format(f" ({summarize_error(error)})")) from None
 
 
 def _head(source: bytes | Path) -> bytes:

@@ -1,18 +1,26 @@
-"""Where predictors differ: by the number of labels in an image, and for pairs of labels that often go together."""
+"""Where predictors differ: by the number of labels in an image, the labels' frequency, the size of the objects, and for
+pairs of labels that often go together."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
+from cnnrnn.data import Split
+from cnnrnn.data.images import ImageError, upright_size
 from cnnrnn.evaluation.evaluate import Evaluation
 from cnnrnn.evaluation.metrics import exact_match, precision_recall_f1
 from cnnrnn.utils.errors import UserError
 
 MOST_LABELS = 6  # images with more are counted with these
 MIN_IMAGES = 5  # with both labels of a pair
+FREQUENCIES = ("rare", "medium", "frequent")  # a third of the labels each
+# The share of the image in a label's largest box, below which it is small or medium. COCO draws the lines at 32² and
+# 96² pixels, which are these shares of its usual 640 × 480.
+SMALL, MEDIUM = 32**2 / (640 * 480), 96**2 / (640 * 480)
 
 
 class ByCount(NamedTuple):
@@ -22,6 +30,26 @@ class ByCount(NamedTuple):
     predicted: float  # labels an image, a mean and no percentage
     of1: float
     exact_match: float
+
+
+class ByFrequency(NamedTuple):
+    """The labels of a range of frequencies; percentages."""
+
+    labels: tuple[str, ...]
+    fewest: int  # images with the least frequent of the labels
+    most: int
+    mean_ap: float | None  # over those with enough positives; None if there are none
+    precision: float  # over all pairs of an image and one of the labels, as recall and F1
+    recall: float
+    f1: float
+
+
+class BySize(NamedTuple):
+    """The labels of the truth whose largest object has a size; percentages."""
+
+    positives: int  # pairs of an image and a label
+    recall: float
+    probability: float  # mean of the labels' probabilities
 
 
 class Pair(NamedTuple):
@@ -56,6 +84,74 @@ def by_number_of_labels(evaluation: Evaluation) -> dict[int, ByCount]:
         )
         for count, chosen in rows.items()
     }
+
+
+def by_frequency(evaluation: Evaluation, counts: Mapping[str, int] | None = None) -> dict[str, ByFrequency]:
+    """Metrics of the best paths for the rarest third of the labels, the middle and the most frequent one.
+
+    `counts` are the labels' numbers of images, such as those in training; without them, those of the truth.
+    """
+    if counts is None:
+        counts = evaluation.metrics["positives"]
+    order = sorted(range(len(evaluation.labels)), key=lambda column: counts.get(evaluation.labels[column], 0))
+    ap = evaluation.metrics["AP"]
+    found = {}
+    for name, chosen in zip(FREQUENCIES, np.array_split(np.array(order), len(FREQUENCIES)), strict=True):
+        if not len(chosen):
+            continue
+        labels = tuple(evaluation.labels[column] for column in chosen)
+        metrics = precision_recall_f1(
+            evaluation.truth[:, chosen], evaluation.predictions.best_path[:, chosen], evaluation.ignored[:, chosen]
+        )
+        scored = [ap[label] for label in labels if label in ap]
+        found[name] = ByFrequency(
+            labels,
+            counts.get(labels[0], 0),
+            counts.get(labels[-1], 0),
+            float(np.mean(scored)) if scored else None,
+            metrics["OP"], metrics["OR"], metrics["OF1"],
+        )  # fmt: skip
+    return found
+
+
+def by_size(evaluation: Evaluation) -> dict[str, BySize]:
+    """What is found of small, medium and large objects, by `Evaluation.sizes`; empty where no boxes are known.
+
+    A wrongly predicted label has no box, so there is no precision by size.
+    """
+    if evaluation.sizes is None:
+        return {}
+    counted = evaluation.truth & ~evaluation.ignored & ~np.isnan(evaluation.sizes)
+    sizes = np.digitize(np.nan_to_num(evaluation.sizes), (SMALL, MEDIUM))  # (image, label): 0, 1 or 2
+    found = {}
+    for number, name in enumerate(("small", "medium", "large")):
+        chosen = counted & (sizes == number)
+        if chosen.any():
+            found[name] = BySize(
+                int(chosen.sum()),
+                float(100 * evaluation.predictions.best_path[chosen].mean()),
+                float(100 * evaluation.predictions.probabilities[chosen].mean()),
+            )
+    return found
+
+
+def object_sizes(split: Split) -> dict[Path, dict[str, float]]:
+    """The share of its image in each label's largest box, 0 to 1, of a split with boxes; images that can't be opened
+    are left out. Raises DataError for boxes that can't be read."""
+    if split.boxes is None:
+        return {}
+    found = {}
+    for sample in split.samples:
+        try:
+            width, height = upright_size(sample.image)
+        except ImageError:
+            continue
+        found[sample.image] = {
+            label: min(1.0, max((right - left) * (bottom - top) for left, top, right, bottom in boxes) / width / height)
+            for label, boxes in split.boxes(sample).items()
+            if boxes
+        }
+    return found
 
 
 def strongest_pairs(evaluations: Mapping[str, Evaluation], most: int = 20) -> list[Pair]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -13,7 +13,7 @@ import numpy as np
 
 from cnnrnn.data import Sample, Split
 from cnnrnn.decoding.beam_search import ensemble
-from cnnrnn.decoding.trace import Trace
+from cnnrnn.decoding.trace import StepEvidence, Trace
 from cnnrnn.evaluation.metrics import (
     AP_RULES,
     average_precisions,
@@ -64,6 +64,32 @@ class Predictions:
 
 
 @dataclass(frozen=True)
+class Steps:
+    """The labels of all best paths, in order of emission, and their evidence (`StepEvidence`); all arrays (step,)."""
+
+    image: np.ndarray  # row of the evaluation
+    label: np.ndarray  # column
+    prefix: np.ndarray
+    raised_by: np.ndarray  # column, or -1
+    strength: np.ndarray
+
+    @classmethod
+    def of(cls, found: Iterable[tuple[int, Sequence[int], StepEvidence | None]]) -> Steps | None:
+        """From each image's row, path and evidence; None if an image has none."""
+        images, labels, parts = [], [], []
+        for row, tokens, evidence in found:
+            if evidence is None:
+                return None
+            images += [row] * len(tokens)
+            labels += tokens
+            parts.append(evidence)
+        if not parts:
+            return None
+        arrays = ([getattr(part, name) for part in parts] for name in ("prefix", "raised_by", "strength"))
+        return cls(np.array(images, dtype=np.int64), np.array(labels, dtype=np.int64), *map(np.concatenate, arrays))
+
+
+@dataclass(frozen=True)
 class Evaluation:
     """A split's labels, the predictions for it, and the metrics; `truth` and `ignored` are bool (image, label)."""
 
@@ -73,6 +99,9 @@ class Evaluation:
     ignored: np.ndarray
     predictions: Predictions
     metrics: EvaluationReport
+    steps: Steps | None = None  # where the evidence was asked for, of a model with a recurrence
+    sizes: np.ndarray | None = None  # (image, label) share of the image in the label's largest box; NaN where unknown
+    digests: tuple[str, ...] | None = None  # beginnings of the images' SHA-256, where they are recorded
 
 
 def evaluate(
@@ -81,35 +110,57 @@ def evaluate(
     min_positives: int = 5,
     threshold: float = 0.5,
     on_image: Callable[[Sample, Trace | str], None] = lambda sample, result: None,
+    evidence: bool = False,
+    sizes: Mapping[Path, dict[str, float]] | None = None,
 ) -> Evaluation:
     """Decode every image of a split and compare the predictions with its labels; `report` describes the metrics.
 
     `on_image` receives each image's trace, or the reason why the image can't be read. Such an image counts as one
-    without predicted labels and is listed under ``errors``. Raises DataError if the split has labels that the
-    checkpoint doesn't know.
+    without predicted labels and is listed under ``errors``. `evidence` adds that of the best paths, in `steps`;
+    `sizes` are those of `breakdown.object_sizes`. Raises DataError if the split has labels that the checkpoint doesn't
+    know.
     """
     started = time.perf_counter()
     labels = predictor.labels
     truth, ignored = split.truth(labels)
     predictions = Predictions(len(truth), len(labels))
     errors: dict[str, str] = {}
+    steps: list[tuple[int, Sequence[int], StepEvidence | None]] = []
     paths = [sample.image for sample in split.samples]
-    for row, (path, result) in enumerate(predictor.predict(paths)):
+    for row, (path, result) in enumerate(predictor.predict(paths, evidence)):
         if isinstance(result, str):
             errors[str(path)] = result
         else:
             predictions.put(row, result)
+            steps.append((row, result.paths[0].tokens, result.evidence))
         on_image(split.samples[row], result)
     metrics = report(truth, ignored, predictions, labels, min_positives, threshold)
     metrics["errors"] = errors
     metrics["seconds"] = time.perf_counter() - started
-    return Evaluation(split, labels, truth, ignored, predictions, metrics)
+    by_image = None if sizes is None else [sizes.get(path, {}) for path in paths]
+    return Evaluation(
+        split, labels, truth, ignored, predictions, metrics, Steps.of(steps), _sizes_array(by_image, labels)
+    )
 
 
-def image_record(sample: Sample, result: Trace | str) -> ImageRecord:
-    """One line of the per-image JSONL: the labels and the prediction, or the reason why there is none."""
+def _sizes_array(by_image: Sequence[Mapping[str, float]] | None, labels: Sequence[str]) -> np.ndarray | None:
+    if by_image is None or not any(by_image):
+        return None
+    rank = {label: index for index, label in enumerate(labels)}
+    array = np.full((len(by_image), len(labels)), np.nan, dtype=np.float32)
+    for row, shares in enumerate(by_image):
+        for label, share in shares.items():
+            if label in rank:
+                array[row, rank[label]] = share
+    return array
+
+
+def image_record(sample: Sample, result: Trace | str, sizes: Mapping[str, float] | None = None) -> ImageRecord:
+    """One line of the per-image JSONL: the labels and the prediction, or the reason why there is none; and the sizes
+    of its objects, where boxes are known."""
     truth = {"image": str(sample.image), "truth": sorted(sample.labels), "ignored": sorted(sample.ignored)}
-    return cast(ImageRecord, {**truth, **({"error": result} if isinstance(result, str) else result.summary())})
+    found = {"error": result} if isinstance(result, str) else result.summary()
+    return cast(ImageRecord, {**truth, **({"sizes": sizes} if sizes else {}), **found})
 
 
 def read_records(lines: Iterable[str], name: str, min_positives: int = 5, threshold: float = 0.5) -> Evaluation:
@@ -125,6 +176,7 @@ def read_records(lines: Iterable[str], name: str, min_positives: int = 5, thresh
     rank = {label: index for index, label in enumerate(labels)}
     predictions = Predictions(len(records), len(labels))
     samples, errors = [], {}
+    steps: list[tuple[int, Sequence[int], StepEvidence | None]] = []
     for row, record in enumerate(records):
         sample = Sample(Path(record["image"]), tuple(record["truth"]), tuple(record["ignored"]))
         if unknown := {*sample.labels, *sample.ignored, *record.get("labels", ())} - rank.keys():
@@ -138,13 +190,31 @@ def read_records(lines: Iterable[str], name: str, min_positives: int = 5, thresh
             probabilities = record.get("probabilities", record["marginals"])
             predictions.probabilities[row] = [probabilities[label] for label in labels]
             predictions.marginals[row] = [record["marginals"][label] for label in labels]
-            predictions.best_path[row, [rank[label] for label in record["labels"]]] = True
+            tokens = [rank[label] for label in record["labels"]]
+            predictions.best_path[row, tokens] = True
             predictions.coverage[row] = record["coverage"]
+            steps.append((row, tokens, _evidence(record, rank, name, row)))
     split = Split(name, labels, tuple(samples))
     truth, ignored = split.truth(labels)
     metrics = report(truth, ignored, predictions, labels, min_positives, threshold)
     metrics["errors"] = errors
-    return Evaluation(split, labels, truth, ignored, predictions, metrics)
+    sizes = _sizes_array([record.get("sizes", {}) for record in records], labels)
+    return Evaluation(split, labels, truth, ignored, predictions, metrics, Steps.of(steps), sizes)
+
+
+def _evidence(record: ImageRecord, rank: dict[str, int], name: str, row: int) -> StepEvidence | None:
+    """Raises UserError for evidence that is not of the record's labels."""
+    if "evidence" not in record:
+        return None
+    try:
+        evidence = StepEvidence.from_json(record["evidence"], rank)
+        shapes = {values.shape for values in (evidence.prefix, evidence.raised_by, evidence.strength)}
+        valid = shapes == {(len(record["labels"]),)} and bool(np.isfinite(evidence.prefix).all())
+    except (KeyError, TypeError, ValueError, OverflowError):
+        valid = False
+    if not valid:
+        raise UserError(f"{name}: the evidence of image {row + 1} is not that of its labels")
+    return evidence
 
 
 def _by_label(record: ImageRecord) -> list[dict[str, float]]:
@@ -169,6 +239,7 @@ def _parse_record(line: str, number: int) -> ImageRecord:
             and is_probability(record["coverage"])
             and all(is_probability(value) for values in _by_label(record) for value in values.values())
         )  # fmt: skip
+        valid &= all(is_probability(share) for share in record.get("sizes", {}).values())
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         valid = False
     if not valid:

@@ -10,6 +10,7 @@ from typing import Any
 
 from cnnrnn.checkpoint import CARD, CONFIG, METRICS, Checkpoint
 from cnnrnn.evaluation.model_card import model_card
+from cnnrnn.evaluation.recorded import remove_predictions
 from cnnrnn.evaluation.reports import EvaluationReport, MapsReport
 from cnnrnn.evaluation.temperature import Choice
 from cnnrnn.utils.files import json_text, write_text
@@ -43,6 +44,7 @@ def record_choice(folder: Path, choice: Choice) -> None:
     config["model"] = checkpoint.rnn.config.to_dict()
     if before != checkpoint.rnn.config:
         results.pop("evaluations", None)
+        remove_predictions(folder)
     if before.temperature != choice.temperature:
         results.pop("maps", None)
     results["val"] = choice.report

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NotRequired, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 
 class PrecisionRecallF1(TypedDict):
@@ -84,6 +84,8 @@ class ImageRecord(TypedDict):
     coverage: NotRequired[float]  # 0 to 1
     auxiliary: NotRequired[dict[str, float]]  # 0 to 1
     probabilities: NotRequired[dict[str, float]]  # 0 to 1; of a calibrated checkpoint
+    evidence: NotRequired[dict[str, list[Any]]]  # see `decoding.trace.StepEvidence`
+    sizes: NotRequired[dict[str, float]]  # label -> share of the image in its largest box, where boxes are known
 
 
 class PointingMetrics(TypedDict):
