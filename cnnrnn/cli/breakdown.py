@@ -21,10 +21,12 @@ def breakdown(
         ),
     ],
 ) -> None:
-    """Where predictors differ: by the number of labels in an image, and for pairs of labels, as Markdown tables."""
+    """Where predictors differ: by the number of labels in an image, for pairs of labels, and in their metrics, with
+    bootstrap intervals; as Markdown tables."""
     with user_errors():
         from cnnrnn.evaluation.breakdown import by_number_of_labels, check_same_images, strongest_pairs
         from cnnrnn.evaluation.evaluate import read_records
+        from cnnrnn.evaluation.paired import METRICS, differences, pair_evaluations
 
         evaluations = {}
         for file in files:
@@ -48,3 +50,12 @@ def breakdown(
             mean = [f"{sum(pair.f1[name] for pair in pairs) / len(pairs):.1f}" for name in names]
             rows.append(["mean", "", *mean])
         sys.stdout.write(markdown_table(["pair", "images with both", *(f"{name}: F1" for name in names)], rows))
+        first, *others = names
+        for other in others:
+            found = differences(pair_evaluations(evaluations[first], evaluations[other]))
+            rows = [
+                [METRICS[key], f"{one:.1f}", f"{two:.1f}", f"{two - one:+.1f}", f"{low:+.1f} to {high:+.1f}"]
+                for key, (one, two, low, high) in found.items()
+            ]
+            heads = ["metric", first, other, "difference", "95 % interval (paired bootstrap)"]
+            sys.stdout.write("\n" + markdown_table(heads, rows))

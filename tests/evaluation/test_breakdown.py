@@ -5,8 +5,17 @@ from pathlib import Path
 
 import pytest
 from helpers import run_command
+from PIL import Image
 
-from cnnrnn.evaluation.breakdown import by_number_of_labels, check_same_images, strongest_pairs
+from cnnrnn.data import Sample, Split
+from cnnrnn.evaluation.breakdown import (
+    by_frequency,
+    by_number_of_labels,
+    by_size,
+    check_same_images,
+    object_sizes,
+    strongest_pairs,
+)
 from cnnrnn.evaluation.evaluate import Evaluation, read_records
 from cnnrnn.utils.errors import UserError
 
@@ -51,6 +60,45 @@ def test_pairs_are_ranked_by_the_share_of_images_with_both(evaluations: dict[str
     assert pair.f1["other"] == pytest.approx(100)
 
 
+def test_labels_are_compared_by_their_frequency(evaluations: dict[str, Evaluation]) -> None:
+    found = by_frequency(evaluations["one"], {"a": 9, "b": 8, "c": 7, "d": 3, "e": 2, "f": 1})
+    assert [(name, group.labels, group.fewest, group.most) for name, group in found.items()] == [
+        ("rare", ("g", "f", "e"), 0, 2), ("medium", ("d", "c"), 3, 7), ("frequent", ("b", "a"), 8, 9),
+    ]  # fmt: skip
+    # In the truth a is in 7 images and b in 6; in ONE's paths a is in 6 and b in 6, of which 6 and 5 are right.
+    assert found["frequent"].precision == pytest.approx(100 * 11 / 12)
+    assert found["frequent"].recall == pytest.approx(100 * 11 / 13)
+    assert found["frequent"].f1 == pytest.approx(100 * 2 * 11 / 25)
+    ap = evaluations["one"].metrics["AP"]
+    assert found["frequent"].mean_ap == pytest.approx((ap["a"] + ap["b"]) / 2)
+    assert found["rare"].mean_ap is None
+    assert by_frequency(evaluations["one"])["frequent"].labels == ("b", "a")  # by the truth
+
+
+def test_labels_are_compared_by_the_size_of_their_objects(evaluations: dict[str, Evaluation]) -> None:
+    assert by_size(evaluations["one"]) == {}  # no boxes
+    sizes = {0: {"a": 0.001, "b": 0.02}, 1: {"a": 0.5}, 3: {"a": 0.002, "b": 0.5}, 5: {"b": 0.5}}  # image 5 has no b
+    records = [json.loads(line) for line in lines(ONE)]
+    for row, shares in sizes.items():
+        records[row]["sizes"] = shares
+    found = by_size(read_records(map(json.dumps, records), "one"))
+    assert {name: (size.positives, size.recall, size.probability) for name, size in found.items()} == {
+        "small": (2, 100.0, 100.0), "medium": (1, 100.0, 100.0), "large": (2, 50.0, 50.0),  # b of image 3 is missed
+    }  # fmt: skip
+
+
+def test_the_size_of_a_label_is_that_of_its_largest_box(tmp_path: Path) -> None:
+    turned = Image.Exif()
+    turned[0x0112] = 6  # shown upright it is 40 × 80
+    Image.new("RGB", (80, 40)).save(tmp_path / "turned.jpg", exif=turned)
+    (tmp_path / "damaged.jpg").write_bytes(b"x")
+    samples = tuple(Sample(tmp_path / name, ("a",)) for name in ("turned.jpg", "damaged.jpg"))
+    boxes = {"a": [(0.0, 0.0, 4.0, 4.0), (0.0, 40.0, 40.0, 80.0)], "b": []}
+    split = Split("toy", ("a", "b"), samples, boxes=lambda sample: boxes)
+    assert object_sizes(split) == {tmp_path / "turned.jpg": {"a": 0.5}}
+    assert object_sizes(Split("toy", ("a",), samples)) == {}
+
+
 def test_evaluations_of_other_images_are_refused(evaluations: dict[str, Evaluation]) -> None:
     check_same_images(evaluations)
     with pytest.raises(UserError, match="one and fewer are evaluations of different images"):
@@ -67,4 +115,5 @@ def test_the_command_prints_both_tables(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "| 2 | 6 | 1.5 | 85.7 | 50.0 | 2.0 | 100.0 | 100.0 |" in done.stdout
     assert "| a + b | 6 | 72.7 | 100.0 |" in done.stdout
+    assert "| exact match | 60.0 | 70.0 | +10.0 | -40.0 to +60.0 |" in done.stdout
     assert run_command("breakdown", tmp_path / "none.jsonl").returncode == 2
