@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
+import itertools
 import os
 import threading
 from collections.abc import Callable
@@ -25,12 +26,13 @@ from cnnrnn.attribution.explain import prefix_contribution as compute_prefix_con
 from cnnrnn.attribution.methods import DEFAULT_METHOD, PIXEL_METHODS
 from cnnrnn.attribution.overlay import COLORMAPS, OPACITY, overlay
 from cnnrnn.attribution.targets import TARGETS, against
-from cnnrnn.checkpoint import CONFIG, Checkpoint, Results, file_hash, read_results
+from cnnrnn.checkpoint import CONFIG, Checkpoint, Results, file_hash, read_config, read_results
 from cnnrnn.data import Sample, Split, load_split
-from cnnrnn.data.images import MAX_SIDE, open_image
+from cnnrnn.data.images import MAX_SIDE, SUFFIXES, ImageError, open_image
 from cnnrnn.decoding.constraints import NO_CONSTRAINTS, Constraints
 from cnnrnn.decoding.trace import Trace
 from cnnrnn.evaluation.evaluate import Evaluation, read_records
+from cnnrnn.evaluation.recorded import predictions_file, read_predictions
 from cnnrnn.inference.predictor import decode_batch, decode_image, encode_image
 from cnnrnn.label_space.projection import Projection
 from cnnrnn.label_space.projection import compute as compute_projection
@@ -42,6 +44,7 @@ HERE = Path(__file__).resolve().parent
 CHECKPOINTS = HERE.parent / "checkpoints"
 SAMPLES = HERE / "samples"
 THUMBNAIL = 224  # pixels; twice the width at which a sample is offered
+_MOST_FILES = 1_000_000  # that are looked through for the images of a recorded evaluation
 
 
 @dataclass(frozen=True)
@@ -205,6 +208,50 @@ def open_data_image(sample: Sample) -> InputImage:
     return read_image(sample.image.name, sample.image.read_bytes(), tuple(sorted(sample.labels)))
 
 
+def evaluated_image(evaluation: Evaluation, row: int) -> InputImage | None:
+    """The image of an evaluation, if it may be shown: an uploaded file can name any path. A recorded evaluation names
+    its images without their folder; they are found by their content among the samples and under `data_root`."""
+    sample = evaluation.split.samples[row]
+    if evaluation.digests is None:
+        return _shown(sample)
+    roots = [SAMPLES, *([] if (root := data_root()) is None else [root])]
+    for path in (path for folder in roots for path in _images_by_name(folder).get(sample.image.name, [])):
+        image = _shown(replace(sample, image=path))
+        if image is not None and image.digest.startswith(evaluation.digests[row]):
+            return image
+    return None
+
+
+def _shown(sample: Sample) -> InputImage | None:
+    try:
+        return open_data_image(sample) if may_be_shown(sample) else None
+    except (ImageError, OSError):
+        return None
+
+
+@st.cache_resource(max_entries=4, ttl=600, show_spinner="Looking for the images …")
+def _images_by_name(folder: Path) -> dict[str, list[Path]]:
+    """The images of a folder and of those below it, at most `_MOST_FILES`."""
+    found: dict[str, list[Path]] = {}
+    files = (Path(at, name) for at, _, names in os.walk(folder) for name in names)
+    for path in itertools.islice(files, _MOST_FILES):
+        if path.suffix.lower() in SUFFIXES:
+            found.setdefault(path.name, []).append(path)
+    return found
+
+
+def evaluated_thumbnail(evaluation: Evaluation, row: int) -> bytes | None:
+    """A small copy of `evaluated_image`."""
+    digest = "" if evaluation.digests is None else evaluation.digests[row]
+    return _evaluated_thumbnail(str(evaluation.split.samples[row].image), digest, str(data_root()), evaluation, row)
+
+
+@st.cache_data(max_entries=1024, show_spinner=False)
+def _evaluated_thumbnail(path: str, digest: str, root: str, _evaluation: Evaluation, _row: int) -> bytes | None:
+    image = evaluated_image(_evaluation, _row)
+    return None if image is None else thumbnail(image)
+
+
 def may_be_shown(sample: Sample) -> bool:
     """Whether the image lies under `data_root` or is a sample: an uploaded file can name any path."""
     path, root = sample.image.resolve(), data_root()
@@ -303,6 +350,27 @@ def location_support(checkpoint: Checkpoint, image: InputImage, tokens: tuple[in
     feature_map = _encode(checkpoint, image)[0]
     support = location_contributions(checkpoint.rnn, feature_map, tokens)[step]
     return support.unflatten(0, feature_map.shape[-2:]).cpu()
+
+
+def recorded_splits(name: str) -> list[str]:
+    """The splits of which a checkpoint has recorded predictions."""
+    return [split for split in results(name)["evaluations"] if predictions_file(CHECKPOINTS / name, split).is_file()]
+
+
+def recorded_evaluation(name: str, split: str) -> Evaluation:
+    """The evaluation that `cnnrnn evaluate --record` wrote into a checkpoint's folder. Raises UserError."""
+    config = read_config(CHECKPOINTS / name)
+    path = predictions_file(CHECKPOINTS / name, split)
+    status = path.stat()
+    return _read_recorded(
+        str(path), status.st_size, status.st_mtime_ns, tuple(config["vocabulary"]["labels"]), config["weights_sha256"]
+    )
+
+
+@st.cache_resource(max_entries=4, show_spinner="Reading the evaluation …")
+def _read_recorded(path: str, size: int, modified: int, labels: tuple[str, ...], weights_hash: str) -> Evaluation:
+    """Size and time of change are part of the key, as in `_hash`."""
+    return read_predictions(Path(path), labels, weights_hash)
 
 
 def read_evaluation(name: str, lines: list[str]) -> Evaluation:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import base64
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from pandas.io.formats.style import Styler
     from PIL import Image
 
+_ROW = 72  # pixels, of a table with images
 _PICTURE = (560, 280)  # pixels, the largest width and height of an image on a page
 
 # a key of the report: name, explanation
@@ -26,8 +28,9 @@ _METRICS = {
 
 def metrics(report: Mapping[str, Any]) -> None:
     """The main metrics of an evaluation's report, side by side."""
-    for column, (key, (name, explanation)) in zip(st.columns(len(_METRICS)), _METRICS.items(), strict=True):
-        column.metric(name, f"{report[key]:.1f} %", help=explanation)
+    with st.container(horizontal=True):
+        for key, (name, explanation) in _METRICS.items():
+            st.metric(name, f"{report[key]:.1f} %", help=explanation, width=130)
 
 
 def picture_width(size: tuple[int, int]) -> int:
@@ -41,6 +44,30 @@ def picture(image: Image.Image, alt: str) -> None:
     that of an image, for full screen as well."""
     with st.container(width=picture_width(image.size)):
         st.image(image, width="stretch", alt=alt, output_format="JPEG")
+
+
+def image_table(
+    rows: pd.DataFrame, thumbnails: Sequence[bytes | None], key: str, columns: Mapping[str, Any] | None = None
+) -> int | None:
+    """A table with a small image in each row, to sort; the number of the row that was chosen. Without any image, the
+    rows are low."""
+    shown = any(thumbnails)
+    if shown:
+        uris = [data and "data:image/jpeg;base64," + base64.b64encode(data).decode() for data in thumbnails]
+        rows = rows.assign(image=uris)[["image", *rows.columns]]
+    height = _ROW if shown else 35  # pixels
+    event = st.dataframe(
+        rows,
+        hide_index=True,
+        row_height=height,
+        height=min(height * len(rows) + 40, 480),
+        on_select="rerun",
+        selection_mode="single-row",
+        key=key,
+        column_config={"image": st.column_config.ImageColumn(width="small"), **(columns or {})},
+    )
+    chosen = event["selection"]["rows"]
+    return int(chosen[0]) if chosen else None
 
 
 def table(label: str, key: str, make: Callable[[], Styler | pd.DataFrame], hide_index: bool = True) -> None:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cnnrnn.data import Split
+from cnnrnn.data import Sample, Split
 from cnnrnn.data.images import ImageError, upright_size
 from cnnrnn.evaluation.evaluate import Evaluation
 from cnnrnn.evaluation.metrics import exact_match, precision_recall_f1
@@ -135,23 +135,25 @@ def by_size(evaluation: Evaluation) -> dict[str, BySize]:
     return found
 
 
-def object_sizes(split: Split) -> dict[Path, dict[str, float]]:
-    """The share of its image in each label's largest box, 0 to 1, of a split with boxes; images that can't be opened
-    are left out. Raises DataError for boxes that can't be read."""
+def label_sizes(split: Split, sample: Sample) -> dict[str, float]:
+    """The share of an image in each label's largest box, 0 to 1; empty without boxes and for an image that can't be
+    opened. Raises DataError for boxes that can't be read."""
     if split.boxes is None:
         return {}
-    found = {}
-    for sample in split.samples:
-        try:
-            width, height = upright_size(sample.image)
-        except ImageError:
-            continue
-        found[sample.image] = {
-            label: min(1.0, max((right - left) * (bottom - top) for left, top, right, bottom in boxes) / width / height)
-            for label, boxes in split.boxes(sample).items()
-            if boxes
-        }
-    return found
+    try:
+        width, height = upright_size(sample.image)
+    except ImageError:
+        return {}
+    return {
+        label: min(1.0, max((right - left) * (bottom - top) for left, top, right, bottom in boxes) / width / height)
+        for label, boxes in split.boxes(sample).items()
+        if boxes
+    }
+
+
+def object_sizes(split: Split) -> dict[Path, dict[str, float]]:
+    """`label_sizes` of all images; empty without boxes."""
+    return {} if split.boxes is None else {sample.image: label_sizes(split, sample) for sample in split.samples}
 
 
 def strongest_pairs(evaluations: Mapping[str, Evaluation], most: int = 20) -> list[Pair]:

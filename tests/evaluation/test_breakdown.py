@@ -95,7 +95,7 @@ def test_the_size_of_a_label_is_that_of_its_largest_box(tmp_path: Path) -> None:
     samples = tuple(Sample(tmp_path / name, ("a",)) for name in ("turned.jpg", "damaged.jpg"))
     boxes = {"a": [(0.0, 0.0, 4.0, 4.0), (0.0, 40.0, 40.0, 80.0)], "b": []}
     split = Split("toy", ("a", "b"), samples, boxes=lambda sample: boxes)
-    assert object_sizes(split) == {tmp_path / "turned.jpg": {"a": 0.5}}
+    assert object_sizes(split) == {tmp_path / "turned.jpg": {"a": 0.5}, tmp_path / "damaged.jpg": {}}
     assert object_sizes(Split("toy", ("a",), samples)) == {}
 
 
