@@ -93,7 +93,8 @@ def evaluate(
     boxes: Annotated[
         Path | None,
         typer.Option(
-            "--boxes", help="COCO's JSON with boxes of a table's images, for metrics by object size.",
+            "--boxes",
+            help="COCO's JSON with boxes of a table's images, for metrics by object size.",
             rich_help_panel=DATA,
         ),
     ] = None,

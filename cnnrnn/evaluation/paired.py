@@ -77,14 +77,18 @@ def pair_evaluations(one: Evaluation, other: Evaluation) -> Paired:
     samples = [evaluation.split.samples for evaluation in (one, other)]
     same = [sample.image for sample in samples[0]] == [sample.image for sample in samples[1]]
     if not same or (one.digests and other.digests and one.digests != other.digests):
-        raise UserError(f"{one.split.name} and {other.split.name} are evaluations of different images; choose one split")
+        raise UserError(
+            f"{one.split.name} and {other.split.name} are evaluations of different images; choose one split"
+        )
     return pair_predictions(
         (one.labels, other.labels), (one.predictions, other.predictions),
         [tuple(sample.labels) for sample in samples[0]], [tuple(sample.ignored) for sample in samples[0]],
     )  # fmt: skip
 
 
-def differences(paired: Paired, min_positives: int = 5, resamples: int = RESAMPLES, seed: int = 0) -> dict[str, Difference]:
+def differences(
+    paired: Paired, min_positives: int = 5, resamples: int = RESAMPLES, seed: int = 0
+) -> dict[str, Difference]:
     """Each of `METRICS` for both models, with the 95 % interval of the difference by the paired bootstrap over images
     (Efron and Tibshirani, 1993; percentiles).
 

@@ -34,9 +34,7 @@ def features(model: CNNRNN) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 @pytest.mark.parametrize("values", [2**24, 1])  # all images at once, and one at a time
-def test_a_batch_has_the_evidence_of_each_path(
-    model: CNNRNN, values: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_batch_has_the_evidence_of_each_path(model: CNNRNN, values: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(evidence, "_MAX_VALUES", values)
     maps, feature = features(model)
     found = path_evidence(model, feature, PATHS)
