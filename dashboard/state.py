@@ -32,6 +32,8 @@ from cnnrnn.data.images import MAX_SIDE, SUFFIXES, ImageError, open_image
 from cnnrnn.decoding.constraints import NO_CONSTRAINTS, Constraints
 from cnnrnn.decoding.trace import Trace
 from cnnrnn.evaluation.evaluate import Evaluation, read_records
+from cnnrnn.evaluation.paired import Difference, Paired
+from cnnrnn.evaluation.paired import differences as compute_differences
 from cnnrnn.evaluation.recorded import predictions_file, read_predictions
 from cnnrnn.inference.predictor import decode_batch, decode_image, encode_image
 from cnnrnn.label_space.projection import Projection
@@ -286,9 +288,20 @@ def trace(checkpoint: Checkpoint, image: InputImage, beam: int, constraints: Con
 
 def predict(checkpoint: Checkpoint, image: InputImage, beam: int) -> Trace:
     """As `trace`, and for the sigmoid baseline as well, whose trace has no steps."""
-    if isinstance(checkpoint.model, SigmoidClassifier):
-        return decode_batch(checkpoint.model, feature(checkpoint, image), checkpoint.vocabulary.labels)[0]
-    return trace(checkpoint, image, beam)
+    baseline = isinstance(checkpoint.model, SigmoidClassifier)
+    return _threshold(checkpoint, image) if baseline else trace(checkpoint, image, beam)
+
+
+@st.cache_resource(max_entries=256, show_spinner=False, hash_funcs=_HASH_FUNCS)
+def _threshold(checkpoint: Checkpoint, image: InputImage) -> Trace:
+    """The labels of the sigmoid baseline."""
+    return decode_batch(checkpoint.model, feature(checkpoint, image), checkpoint.vocabulary.labels)[0]
+
+
+@st.cache_data(max_entries=16, show_spinner="Resampling the images …", hash_funcs={Paired: lambda pair: pair.digest()})
+def differences(paired: Paired) -> dict[str, Difference]:
+    """The metrics of two models on the same images, with bootstrap intervals."""
+    return compute_differences(paired)
 
 
 @st.cache_data(max_entries=256, show_spinner=False, hash_funcs=_HASH_FUNCS)

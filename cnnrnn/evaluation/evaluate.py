@@ -76,7 +76,7 @@ class Steps:
     @classmethod
     def of(cls, found: Iterable[tuple[int, Sequence[int], StepEvidence | None]]) -> Steps | None:
         """From each image's row, path and evidence; None if an image has none."""
-        images, labels, parts = [], [], []
+        images, labels, parts = list[int](), list[int](), list[StepEvidence]()
         for row, tokens, evidence in found:
             if evidence is None:
                 return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -39,6 +40,13 @@ class Paired:
         """bool (image,)"""
         changed: np.ndarray = (self.predicted[0] != self.predicted[1]).any(axis=1)
         return changed
+
+    def digest(self) -> str:
+        """The same for the same images, labels and predictions."""
+        found = hashlib.sha256("\0".join(self.labels).encode())
+        for array in (self.truth, self.ignored, *self.predicted, *self.probabilities):
+            found.update(np.ascontiguousarray(array).tobytes())
+        return found.hexdigest()
 
     @property
     def errors(self) -> tuple[np.ndarray, np.ndarray]:

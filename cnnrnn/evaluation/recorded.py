@@ -87,8 +87,8 @@ def save_predictions(folder: Path, evaluation: Evaluation, weights_hash: str) ->
 
 
 def read_predictions(path: Path, labels: Sequence[str], weights_hash: str) -> Evaluation:
-    """The evaluation that `save_predictions` wrote for the model with these labels and weights; its metrics are computed
-    again. Raises UserError for any other file."""
+    """The evaluation that `save_predictions` wrote for the model with these labels and weights. Its metrics are
+    computed again. Raises UserError for any other file."""
     try:
         content = _unpacked(path)
         header = _header(content)
@@ -98,7 +98,8 @@ def read_predictions(path: Path, labels: Sequence[str], weights_hash: str) -> Ev
         raise _unusable(path, summarize_error(error)) from None
     if header.get("weights_sha256") != weights_hash:
         raise UserError(
-            f"{path.name} was recorded with other weights; evaluate this checkpoint again with `cnnrnn evaluate --record`"
+            f"{path.name} was recorded with other weights; evaluate this checkpoint again with "
+            "`cnnrnn evaluate --record`"
         )
     try:
         return _evaluation(header, arrays, tuple(labels))

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
 
 _GALLERY_SIZE = 12
-_PAIR_IMAGES = 8
+_PAIR_IMAGES = 4
 _MOST_OPENED = 4  # evaluations that are kept, without those of the checkpoint
 _ALL_LABELS = "all labels"
 _UPDATE_INTERVAL = 0.2  # seconds between two updates of the progress bar
@@ -225,14 +225,14 @@ def _gallery(evaluation: Evaluation) -> None:
         st.success("There are no errors: every label set is right.")
         return
     st.caption("The images whose best path is wrong, the most confidently wrong first.")
-    _cards(evaluation, rows, "open")
+    _cards(evaluation, rows, "open", abreast=4)
 
 
-def _cards(evaluation: Evaluation, rows: Sequence[int], key: str) -> None:
-    """Images with the labels that were predicted and the true ones, four side by side."""
+def _cards(evaluation: Evaluation, rows: Sequence[int], key: str, abreast: int) -> None:
+    """Images with the labels that were predicted and the true ones, `abreast` side by side."""
     hidden = 0
-    for start in range(0, len(rows), 4):  # a new row of columns, so that cards stand at one height
-        for column, row in zip(st.columns(4), rows[start : start + 4], strict=False):
+    for start in range(0, len(rows), abreast):  # a new row of columns, so that cards stand at one height
+        for column, row in zip(st.columns(abreast), rows[start : start + abreast], strict=False):
             with column.container(border=True):
                 hidden += not _card(evaluation, row, key)
     if hidden:
@@ -287,7 +287,7 @@ def _by_frequency(evaluation: Evaluation) -> None:
     st.subheader("By the frequency of the labels")
     rows = [
         {
-            "a third of the labels": name,
+            "labels": name,
             where: f"{group.fewest} to {group.most}",
             "mean AP, %": "–" if group.mean_ap is None else f"{group.mean_ap:.1f}",
             "precision, %": f"{group.precision:.1f}",
@@ -327,8 +327,8 @@ def _by_size(evaluation: Evaluation) -> None:
     ]
     st.dataframe(pd.DataFrame(rows), hide_index=True)
     st.caption(
-        "Of the labels in the truth whose boxes are known. Small is below 0.33 % of the image, medium below 3 %: COCO's "
-        "32² and 96² pixels in a photograph of 640 × 480."
+        "Of the labels in the truth whose boxes are known. Small is below 0.33 % of the image, medium below 3 %: "
+        "COCO's 32² and 96² pixels in a photograph of 640 × 480."
     )
 
 
@@ -345,30 +345,32 @@ def _cooccurrence_bias(evaluation: Evaluation) -> None:
         return
     st.caption(
         "Labels that were predicted wrongly, probably for their company: a label before them at least doubled their "
-        f"odds, and the image speaks little for them (their map reaches at most {MOST_STRENGTH:.0%} of the strongest "
-        "of its path). The last column counts the images in which the same company was right."
+        f"odds, and the image speaks little for them: their map reaches at most {MOST_STRENGTH:.0%} of the strongest "
+        "of its path. The last column counts the images in which the same company was right. Choose a row to see its "
+        "images."
     )
     table = pd.DataFrame(
         {
             "predicted wrongly": pair.label,
             "after": pair.after,
             "images": len(pair.rows),
-            "odds": f"× {math.exp(pair.raised):.1f}",
-            "strength of the map": "–" if math.isnan(pair.strength) else f"{pair.strength:.0%}",
+            "odds": f"× {math.exp(pair.raised):,.{0 if pair.raised > 2.3 else 1}f}",
+            "map": "–" if math.isnan(pair.strength) else f"{pair.strength:.0%}",
             "rightly": pair.right,
         }
         for pair in pairs
     )
-    left, right = st.columns([2, 3], gap="large")
+    left, right = st.columns(2, gap="large")
     with left:
         event = st.dataframe(
-            table, hide_index=True, on_select="rerun", selection_mode="single-row", key="pairs", height=420
+            table, hide_index=True, on_select="rerun", selection_mode="single-row", key="pairs", height=560
         )
         chosen = event["selection"]["rows"]
         pair = pairs[chosen[0] if chosen else 0]
     with right:
-        st.markdown(f"**{markdown(pair.label)}** predicted wrongly after **{markdown(pair.after)}**")
-    _cards(evaluation, pair.rows[:_PAIR_IMAGES], "pair")
+        of = f", {_PAIR_IMAGES} of {len(pair.rows)} images" if len(pair.rows) > _PAIR_IMAGES else ""
+        st.markdown(f"**{markdown(pair.label)}** predicted wrongly after **{markdown(pair.after)}**{of}")
+        _cards(evaluation, pair.rows[:_PAIR_IMAGES], "pair", abreast=2)
 
 
 def _label_errors(evaluation: Evaluation) -> None:

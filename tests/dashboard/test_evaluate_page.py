@@ -58,6 +58,13 @@ def page(app: AppTest) -> AppTest:
     return app.switch_page(PAGE).run()
 
 
+def tab(page: AppTest, name: str) -> AppTest:
+    page.session_state["tab"] = name  # a click on it
+    page.run()
+    assert not page.exception
+    return page
+
+
 def test_an_uploaded_evaluation_is_displayed_and_an_error_opens_in_decode(
     page: AppTest, lines: list[str], evaluation: Evaluation, scenes_root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -68,10 +75,12 @@ def test_an_uploaded_evaluation_is_displayed_and_an_error_opens_in_decode(
     displayed = {metric.label: metric.value for metric in page.metric}
     assert displayed["O-F1"] == f"{evaluation.metrics['OF1']:.1f} %"
     assert displayed["exact match"] == f"{evaluation.metrics['exact_match']:.1f} %"
-    page.slider(key="threshold").set_value(0.9).run()
+    assert page.selectbox(key="evaluation").value == "val.jsonl"
+    tab(page, "Probabilities").slider(key="threshold").set_value(0.9).run()
     precise = error_analysis.metrics_at_threshold(evaluation, None, 0.9)
     assert {m.label: m.value for m in page.metric}["precision"] == f"{precise['precision']:.1f} %"
 
+    tab(page, "Mistakes")
     wrong = [button for button in page.button if button.key.startswith("open_")]
     assert len(wrong) == len(worst_mistakes(evaluation, 12))
     row = int(wrong[0].key.removeprefix("open_"))
@@ -94,12 +103,9 @@ def test_likely_label_errors_and_slices_are_those_of_the_evaluation(
     evaluation = read_records(damaged, "val")
     expected = likely_label_errors(evaluation)
     assert {error.row for error in expected} & {5, 6, 7}
-    tables = [frame.value for frame in page.dataframe]
-    errors = next(table for table in tables if "the label is" in table)
+    errors = tab(page, "Label errors").dataframe[0].value
     assert errors["label"].tolist() == [error.label for error in expected]
     assert errors["image"].tolist() == [evaluation.split.samples[error.row].image.name for error in expected]
-    slices = next(table for table in tables if "labels in the truth" in table)
-    assert slices["images"].tolist() == [group.images for group in by_number_of_labels(evaluation).values()]
     page.session_state["label_errors"] = {"selection": {"rows": [0], "columns": []}}  # a click on a row
     page.run()
     page.button(key=f"label_error_{expected[0].row}").click().run()
@@ -166,8 +172,8 @@ def test_charts_tables_and_images_are_those_of_the_evaluation(
     pixels: Pixels,
 ) -> None:
     monkeypatch.setenv("CNNRNN_DATA", str(scenes_root))
-    page.session_state["confusions_table"] = True  # opened
     page.file_uploader(key="jsonl").upload("val.jsonl", "\n".join(lines).encode()).run()
+    tab(page, "Probabilities")
     label = evaluation.labels[1]
     assert chart_data(page, "precision_recall") == figure_data(
         error_analysis.precision_recall(evaluation, None, 0.5, False)
@@ -179,10 +185,12 @@ def test_charts_tables_and_images_are_those_of_the_evaluation(
     )
     precise = error_analysis.metrics_at_threshold(evaluation, label, 0.2)
     assert {m.label: m.value for m in page.metric}["recall"] == f"{precise['recall']:.1f} %"
-    assert chart_data(page, "confusions") == figure_data(error_analysis.confusion_matrix(evaluation, False))
     calibration = evaluation.metrics["calibration"]
     assert chart_data(page, "reliability") == figure_data(training.reliability(calibration, False))
 
+    page.session_state["confusions_table"] = True  # opened
+    tab(page, "Labels")
+    assert chart_data(page, "confusions") == figure_data(error_analysis.confusion_matrix(evaluation, False))
     rows = error_analysis.errors_by_label(evaluation)
     errors, matrix, *_ = (frame.value for frame in page.dataframe)
     assert errors["label"].tolist() == [row["label"] for row in rows]
@@ -196,6 +204,7 @@ def test_charts_tables_and_images_are_those_of_the_evaluation(
         f"Most false positives: **{wrong['label']}**, {wrong['false positives']} images."
     ) in [block.value for block in page.markdown]
 
+    tab(page, "Mistakes")
     displayed, worst = dict(displayed_images(page)), worst_mistakes(evaluation, 12)
     assert len(displayed) == len(worst)
     texts = [block.value.replace("\\", "") for block in page.markdown]
