@@ -62,16 +62,17 @@ PAGES = [
         "Compare",
         ":material/compare_arrows:",
         "What is different?",
-        "Two models predict the labels of one image, or one model those of two images. Labels are matched by their "
-        "names; those that only one side predicts are marked.",
+        "Two models predict the labels of one image or of many, or one model those of two images. Labels are matched by "
+        "their names; those that only one side predicts are marked.",
     ),
     Page(
         "evaluate",
         "Evaluate",
         ":material/rule:",
         "How good is the model, and where does it fail?",
-        "Open a file that `cnnrnn evaluate --per-image FILE` wrote, or evaluate here. Move the threshold, see which "
-        "labels are confused, and open the worst errors in *Decode*.",
+        "The evaluation that the checkpoint has of itself opens at once; the sample photographs and other data are "
+        "evaluated here. See which labels are confused or predicted for their company, and open the worst errors in "
+        "*Decode*.",
     ),
     Page(
         "model",

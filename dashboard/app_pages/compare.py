@@ -1,4 +1,4 @@
-"""Compare: two models on one image, or one model on two images, side by side."""
+"""Compare: two models on one image or on many, or one model on two images."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import streamlit as st
 
+import compare_many
 import controls
 import state
 import widgets
@@ -21,7 +22,7 @@ from views.style import CHART, badge, markdown
 if TYPE_CHECKING:
     from pandas.io.formats.style import Styler
 
-_MODELS, _IMAGES = "two models", "two images"
+_MODELS, _IMAGES, _MANY = "two models", "two images", "two models, many images"
 
 
 @dataclass(frozen=True)
@@ -39,11 +40,16 @@ class Side:
 
 
 def page() -> None:
-    name, checkpoint = controls.chosen_checkpoint()
     beam = controls.beam()
     what = st.segmented_control(
-        "Compare", [_MODELS, _IMAGES], default=_MODELS, required=True, key="compare", bind="query-params"
+        "Compare", [_MODELS, _MANY, _IMAGES], default=_MODELS, required=True, key="compare", bind="query-params"
     )
+    if what == _MANY:  # recorded predictions need no model
+        other_name = _other_model(st.session_state.checkpoint)
+        if other_name is not None:
+            compare_many.show(st.session_state.checkpoint, other_name, beam, controls.dark())
+        return
+    name, checkpoint = controls.chosen_checkpoint()
     if what == _MODELS:
         other_name = _other_model(name)
         if other_name is None:

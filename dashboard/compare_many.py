@@ -1,0 +1,194 @@
+"""The part of *Compare* for many images: which of them two models label differently, and what that does to the metrics.
+
+Recorded evaluations of the same images are compared without computing anything; the samples and the session's own
+images are predicted once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+import state
+import tray
+import widgets
+from cnnrnn.evaluation.evaluate import Evaluation, Predictions
+from cnnrnn.evaluation.paired import METRICS, RESAMPLES, Paired, pair_evaluations, pair_predictions
+from views import differences
+from views.style import CHART, markdown, spreadsheet
+
+_SAMPLES, _OWN = "the sample photographs", "your images"
+_MOST_ROWS = 100  # of the table, in which every row has an image
+
+
+@dataclass(frozen=True)
+class Compared:
+    """Two models' predictions for many images."""
+
+    names: Sequence[str]
+    paired: Paired
+    known: bool  # whether the images have true labels
+    image: Callable[[int], state.InputImage | None]  # of a row, if it can be shown
+    thumbnail: Callable[[int], bytes | None]
+
+
+def show(name: str, other: str, beam: int, dark: bool) -> None:
+    """`name` and `other` are folders of checkpoints."""
+    recorded = [split for split in state.recorded_splits(name) if split in state.recorded_splits(other)]
+    sources = [*(f"{split}, recorded" for split in recorded), _SAMPLES, *([_OWN] if tray.images() else [])]
+    source = st.selectbox("Images", sources, key="many_source", width=340)
+    if source in (_SAMPLES, _OWN):
+        compared = _predicted(name, other, beam, source)
+    else:
+        split = source.removesuffix(", recorded")
+        compared = _recorded(state.recorded_evaluation(name, split), state.recorded_evaluation(other, split))
+    if compared is None:
+        return
+    if compared.known:
+        _metrics(compared.paired, name, other, dark)
+    _changes(compared, name, other)
+
+
+def _recorded(one: Evaluation, other: Evaluation) -> Compared:
+    """Raises UserError for evaluations of different images."""
+    return Compared(
+        [sample.image.name for sample in one.split.samples],
+        pair_evaluations(one, other),
+        True,
+        lambda row: state.evaluated_image(one, row),
+        lambda row: state.evaluated_thumbnail(one, row),
+    )
+
+
+def _predicted(name: str, other: str, beam: int, source: str) -> Compared | None:
+    """None until a person asks for it: predicting takes a while the first time."""
+    if source == _SAMPLES:
+        images = [state.open_data_image(sample) for sample in state.sample_split().samples]
+    else:
+        images = tray.images()
+    asked = (name, other, beam, *(image.digest for image in images))
+    if st.session_state.get("many_asked") != asked and not st.button(
+        f"Compare on {len(images)} images", icon=":material/play_arrow:", key="many_run"
+    ):
+        return None
+    st.session_state.many_asked = asked
+    checkpoints = [state.load_checkpoint(folder) for folder in (name, other)]
+    one, two = (Predictions(len(images), len(checkpoint.vocabulary)) for checkpoint in checkpoints)
+    with st.empty():
+        for row, image in enumerate(images):
+            st.progress(row / len(images), f"{row} of {len(images)} images")
+            for predictions, checkpoint in zip((one, two), checkpoints, strict=True):
+                predictions.put(row, state.predict(checkpoint, image, beam))
+        st.markdown("")
+    truth = [image.truth or () if source == _SAMPLES else () for image in images]
+    labels = (checkpoints[0].vocabulary.labels, checkpoints[1].vocabulary.labels)
+    paired = pair_predictions(labels, (one, two), truth, [()] * len(images))
+    # The samples have labels of COCO: a model of other labels can't be judged by them.
+    known = source == _SAMPLES and {name for names in truth for name in names} <= set(paired.labels)
+    return Compared(
+        [image.name for image in images], paired, known, lambda row: images[row],
+        lambda row: state.thumbnail(images[row]),
+    )  # fmt: skip
+
+
+def _metrics(paired: Paired, name: str, other: str, dark: bool) -> None:
+    found = state.differences(paired)
+    st.subheader(f"From {markdown(name)} to {markdown(other)}")
+    st.plotly_chart(
+        differences.figure(found, dark),
+        config=CHART,
+        key="differences",
+        alt="Chart: the difference of each metric with its interval; the table below has the numbers",
+    )
+    st.caption(
+        f"{len(paired.truth)} images. The bars are 95 % intervals: the images were drawn anew {RESAMPLES:,} times, the "
+        "same ones for both models (paired bootstrap). Where a bar crosses the line, the difference may be chance."
+    )
+
+    def rows() -> pd.DataFrame:
+        return pd.DataFrame(
+            {
+                "metric": METRICS[key],
+                f"{name}, %": f"{value.one:.1f}",
+                f"{other}, %": f"{value.other:.1f}",
+                "difference": f"{value.other - value.one:+.1f}",
+                "95 % interval": f"{value.low:+.1f} to {value.high:+.1f}",
+            }
+            for key, value in found.items()
+        )
+
+    widgets.table("Table of the metrics", "differences_table", rows)
+
+
+def _changes(compared: Compared, name: str, other: str) -> None:
+    st.subheader("Images")
+    paired = compared.paired
+    gain = paired.errors[0] - paired.errors[1]  # (image,) how many fewer labels are wrong
+    kinds = {"changed": paired.changed, "better": gain > 0, "worse": gain < 0, "all": np.ones(len(gain), dtype=bool)}
+    if not compared.known:
+        del kinds["better"], kinds["worse"]
+    kind = st.segmented_control(
+        "Show",
+        list(kinds),
+        default="changed",
+        required=True,
+        key="many_kind",
+        format_func=lambda kind: f"{kind} ({kinds[kind].sum()})",
+        label_visibility="collapsed",
+    )
+    different = (paired.predicted[0] != paired.predicted[1]).sum(axis=1)
+    importance = np.abs(gain) * len(paired.labels) + different if compared.known else different
+    rows = np.flatnonzero(kinds[kind])
+    rows = rows[np.argsort(-importance[rows], kind="stable")]
+    if not len(rows):
+        st.caption("There are no such images.")
+        return
+    table = pd.DataFrame([_row(compared, int(row), int(gain[row]), name, other) for row in rows])
+    shown = rows[:_MOST_ROWS]
+    chosen = widgets.image_table(
+        table[:_MOST_ROWS],
+        [compared.thumbnail(int(row)) for row in shown],
+        key="many_table",
+        columns={"fewer errors": st.column_config.NumberColumn(format="%+d")},
+    )
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.download_button(
+            "CSV", lambda: spreadsheet(table), "compared.csv", "text/csv", icon=":material/download:",
+            on_click="ignore", key="many_csv",
+        )  # fmt: skip
+        if len(rows) > _MOST_ROWS:
+            st.caption(f"The {_MOST_ROWS} largest changes are listed; the CSV has all {len(rows)}.", width="content")
+        if chosen is not None:
+            _open_button(compared, int(shown[chosen]))
+
+
+def _row(compared: Compared, row: int, gain: int, name: str, other: str) -> dict[str, object]:
+    paired = compared.paired
+    one, two = (found[row] for found in paired.predicted)
+
+    def names(chosen: np.ndarray) -> str:
+        return ", ".join(paired.labels[label] for label in np.flatnonzero(chosen))
+
+    cells: dict[str, object] = {
+        "name": compared.names[row],
+        f"only {name}": names(one & ~two),
+        f"only {other}": names(two & ~one),
+        "both": names(one & two),
+    }
+    return {**cells, "truth": names(paired.truth[row]), "fewer errors": gain} if compared.known else cells
+
+
+def _open_button(compared: Compared, row: int) -> None:
+    image = compared.image(row)
+    if image is None:
+        st.caption(
+            f"{markdown(compared.names[row])} is not here. Start the dashboard with `CNNRNN_DATA=DIR`, where DIR has "
+            "the images."
+        )
+    elif st.button(f"Open {markdown(image.name)} in Decode", type="primary", key="many_open"):
+        tray.add(image)
+        st.switch_page("app_pages/decode.py", query_params={})
