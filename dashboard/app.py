@@ -62,8 +62,8 @@ PAGES = [
         "Compare",
         ":material/compare_arrows:",
         "What is different?",
-        "Two models predict the labels of one image or of many, or one model those of two images. Labels are matched by "
-        "their names; those that only one side predicts are marked.",
+        "Two models predict the labels of one image or of many, or one model those of two images. Labels are matched "
+        "by their names; those that only one side predicts are marked.",
     ),
     Page(
         "evaluate",

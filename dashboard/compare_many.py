@@ -36,11 +36,15 @@ class Compared:
     thumbnail: Callable[[int], bytes | None]
 
 
-def show(name: str, other: str, beam: int, dark: bool) -> None:
-    """`name` and `other` are folders of checkpoints."""
+def choose_images(name: str, other: str) -> str:
+    """The images to compare two checkpoints on: those that both have recorded predictions for, or some to predict."""
     recorded = [split for split in state.recorded_splits(name) if split in state.recorded_splits(other)]
     sources = [*(f"{split}, recorded" for split in recorded), _SAMPLES, *([_OWN] if tray.images() else [])]
-    source = st.selectbox("Images", sources, key="many_source", width=340)
+    return st.selectbox("on the images of", sources, key="many_source")
+
+
+def show(name: str, other: str, source: str, beam: int, dark: bool) -> None:
+    """`name` and `other` are folders of checkpoints, `source` is what `choose_images` returned."""
     if source in (_SAMPLES, _OWN):
         compared = _predicted(name, other, beam, source)
     else:
@@ -173,13 +177,14 @@ def _row(compared: Compared, row: int, gain: int, name: str, other: str) -> dict
     def names(chosen: np.ndarray) -> str:
         return ", ".join(paired.labels[label] for label in np.flatnonzero(chosen))
 
-    cells: dict[str, object] = {
+    return {
         "name": compared.names[row],
+        **({"fewer errors": gain} if compared.known else {}),
         f"only {name}": names(one & ~two),
         f"only {other}": names(two & ~one),
         "both": names(one & two),
+        **({"truth": names(paired.truth[row])} if compared.known else {}),
     }
-    return {**cells, "truth": names(paired.truth[row]), "fewer errors": gain} if compared.known else cells
 
 
 def _open_button(compared: Compared, row: int) -> None:

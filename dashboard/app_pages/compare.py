@@ -45,9 +45,13 @@ def page() -> None:
         "Compare", [_MODELS, _MANY, _IMAGES], default=_MODELS, required=True, key="compare", bind="query-params"
     )
     if what == _MANY:  # recorded predictions need no model
-        other_name = _other_model(st.session_state.checkpoint)
+        left, right = st.columns(2)
+        with left:
+            other_name = _other_model(st.session_state.checkpoint)
         if other_name is not None:
-            compare_many.show(st.session_state.checkpoint, other_name, beam, controls.dark())
+            with right:
+                source = compare_many.choose_images(st.session_state.checkpoint, other_name)
+            compare_many.show(st.session_state.checkpoint, other_name, source, beam, controls.dark())
         return
     name, checkpoint = controls.chosen_checkpoint()
     if what == _MODELS:

@@ -231,10 +231,11 @@ def _gallery(evaluation: Evaluation) -> None:
 def _cards(evaluation: Evaluation, rows: Sequence[int], key: str, abreast: int) -> None:
     """Images with the labels that were predicted and the true ones, `abreast` side by side."""
     hidden = 0
-    for start in range(0, len(rows), abreast):  # a new row of columns, so that cards stand at one height
-        for column, row in zip(st.columns(abreast), rows[start : start + abreast], strict=False):
-            with column.container(border=True):
-                hidden += not _card(evaluation, row, key)
+    with st.container(key=f"cards_{key}"):
+        for start in range(0, len(rows), abreast):  # a new row of columns, so that cards stand at one height
+            for column, row in zip(st.columns(abreast), rows[start : start + abreast], strict=False):
+                with column.container(border=True):
+                    hidden += not _card(evaluation, row, key)
     if hidden:
         st.caption(
             f"{hidden} of these images can't be shown: the dashboard opens only its samples and images in the folder "

@@ -48,7 +48,7 @@ def figure(found: Mapping[str, Difference], dark: bool) -> go.Figure:
     name_rows(fig, [f"{METRICS[key]}  {value.one:.1f} → {value.other:.1f}" for key, value in found.items()], dark)
     text = {"color": colours.text}
     fig.update_xaxes(title="difference in percentage points", fixedrange=True, zeroline=False, tickfont=text)
-    fig.update_yaxes(range=[len(values) - 0.5, -0.8], autorange=False)
+    fig.update_yaxes(range=[len(values) - 0.5, -0.8], autorange=False, zeroline=False)
     fig.update_layout(
         height=70 + _ROW * len(values), margin={"l": 0, "r": 16, "t": 8, "b": 0}, dragmode=False, font=text
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,14 @@ import state
 from cnnrnn.checkpoint import Checkpoint
 from cnnrnn.data import Sample, Split, load_split
 from cnnrnn.decoding import tree
+from cnnrnn.evaluation.evaluate import Evaluation, evaluate, report
+from cnnrnn.evaluation.paired import differences, pair_evaluations
+from cnnrnn.evaluation.record import record_evaluation
+from cnnrnn.evaluation.recorded import predictions_file, read_predictions, save_predictions
+from cnnrnn.inference.predictor import Predictor
 from cnnrnn.training.initialize import new_checkpoint
 from cnnrnn.utils.style import percent
+from views import differences as differences_chart
 from views.marginal_diff import compare_marginals, figure
 
 Images = Callable[[AppTest], list[tuple[str, bytes]]]
@@ -146,3 +153,73 @@ def test_labels_of_only_one_model_are_listed(app: AppTest) -> None:
     captions = [caption.value for caption in page.caption]
     assert "Only zoo has the labels: zebra" in captions
     assert f"Only coco has the labels: {', '.join(label for label in known if label != 'circle')}" in captions
+
+
+def recorded(name: str, split: Split, flips: list[int]) -> Evaluation:
+    """Record an evaluation in a checkpoint's folder, with the first label of some images' best paths flipped."""
+    folder = state.CHECKPOINTS / name
+    predictor = Predictor(Checkpoint.load(folder))
+    done = evaluate(predictor, split)
+    done.predictions.best_path[flips, 0] ^= True
+    metrics = {**report(done.truth, done.ignored, done.predictions, done.labels), "errors": {}, "command": "x"}
+    record_evaluation(folder, split.name, metrics)
+    save_predictions(folder, replace(done, metrics=metrics), predictor.checkpoint.weights_hash)
+    return read_predictions(predictions_file(folder, split.name), predictor.labels, predictor.checkpoint.weights_hash)
+
+
+MANY = "two models, many images"
+
+
+def test_two_models_are_compared_on_the_images_that_both_have_recorded(
+    app: AppTest, scenes_root: Path, chart_data: Chart, figure_data: Data, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(state.CHECKPOINTS / "coco", state.CHECKPOINTS / "other")
+    split = load_split("scenes", scenes_root, "val")
+    one, other = recorded("coco", split, [2, 5]), recorded("other", split, [5, 8, 9])
+    monkeypatch.setenv("CNNRNN_DATA", str(scenes_root))
+    page = opened(app)
+    page.segmented_control(key="compare").set_value(MANY).run()
+    assert not page.exception
+    found = differences(pair_evaluations(one, other))
+    assert chart_data(page, "differences") == figure_data(differences_chart.figure(found, False))
+    frame = page.dataframe[0].value
+    names = [split.samples[row].image.name for row in (2, 8, 9)]
+    assert sorted(frame["name"]) == sorted(names)
+    gains = dict(zip(frame["name"], frame["fewer errors"], strict=True))
+    paired = pair_evaluations(one, other)
+    assert [gains[split.samples[row].image.name] for row in (2, 8, 9)] == [
+        paired.errors[0][row] - paired.errors[1][row] for row in (2, 8, 9)
+    ]
+    assert all(cell.startswith("data:image/jpeg;base64,") for cell in frame["image"])
+    page.segmented_control(key="many_kind").set_value("worse").run()
+    worse = page.dataframe[0].value
+    assert worse["name"].tolist() == [name for name in frame["name"] if gains[name] < 0]
+    page.session_state["many_table"] = {"selection": {"rows": [0], "columns": []}}  # a click on a row
+    page.run()
+    page.button(key="many_open").click().run()
+    assert page.title[0].value == "Decode"
+    assert page.session_state.last_image.name == worse["name"][0]
+
+
+def test_own_images_are_compared_without_truth(app: AppTest, scenes_root: Path, encoded: Callable[..., bytes]) -> None:
+    split = load_split("scenes", scenes_root, "train")
+    rare = new_checkpoint(split, "test_byobnet", 64, False, 1, torch.device("cpu"), order="rare", embedding_dim=8)
+    rare.model.eval()
+    rare.save(state.CHECKPOINTS / "rare", {}, card="")
+    page = opened(app)
+    images = [state.read_image(f"{number}.png", encoded("PNG", Image.new("RGB", (64, 64), color)))
+              for number, color in enumerate(("red", "green", "blue"))]  # fmt: skip
+    page.session_state["tray"] = {image.digest: image for image in images}
+    page.segmented_control(key="compare").set_value(MANY).run()
+    page.selectbox(key="many_source").set_value("your images").run()
+    page.button(key="many_run").click().run()
+    page.segmented_control(key="many_kind").set_value("all").run()
+    assert not page.exception
+    frame = page.dataframe[0].value
+    assert not {"truth", "fewer errors"} & set(frame)
+    one, other = (Checkpoint.load(state.CHECKPOINTS / name) for name in ("coco", "rare"))
+    for image in images:
+        sets = [set(t.names(t.paths[0].tokens)) for t in (state.predict(c, image, 8) for c in (one, other))]
+        row = frame[frame["name"] == image.name].iloc[0]
+        cells = [set(filter(None, row[column].split(", "))) for column in ("only coco", "only rare", "both")]
+        assert cells == [sets[0] - sets[1], sets[1] - sets[0], sets[0] & sets[1]]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +18,12 @@ import state
 from cnnrnn.checkpoint import Checkpoint
 from cnnrnn.data import load_split
 from cnnrnn.data.images import MAX_SIDE, open_image
-from cnnrnn.evaluation.breakdown import by_number_of_labels
-from cnnrnn.evaluation.evaluate import Evaluation, evaluate, image_record, read_records
+from cnnrnn.evaluation.bias import biased_pairs
+from cnnrnn.evaluation.breakdown import by_frequency, by_number_of_labels, by_size
+from cnnrnn.evaluation.evaluate import Evaluation, evaluate, image_record, read_records, report
 from cnnrnn.evaluation.label_errors import likely_label_errors
+from cnnrnn.evaluation.record import record_evaluation
+from cnnrnn.evaluation.recorded import predictions_file, save_predictions
 from cnnrnn.evaluation.report import worst_mistakes
 from cnnrnn.inference.predictor import Predictor
 from views import error_analysis, training
@@ -111,6 +116,117 @@ def test_likely_label_errors_and_slices_are_those_of_the_evaluation(
     page.button(key=f"label_error_{expected[0].row}").click().run()
     assert not page.exception
     assert page.session_state.last_image.name == errors["image"][0]
+
+
+def test_the_slices_are_those_of_the_evaluation(page: AppTest, lines: list[str]) -> None:
+    records = [json.loads(line) for line in lines]
+    for record in records[:20]:
+        record["sizes"] = dict.fromkeys(record["truth"], 0.01)
+    sized = [json.dumps(record) for record in records]
+    page.file_uploader(key="jsonl").upload("val.jsonl", "\n".join(sized).encode()).run()
+    number, frequency, size = (frame.value for frame in tab(page, "Slices").dataframe)
+    evaluation = read_records(sized, "val")
+    assert number["images"].tolist() == [group.images for group in by_number_of_labels(evaluation).values()]
+    vocabulary = Checkpoint.load(state.CHECKPOINTS / "coco").vocabulary
+    groups = by_frequency(evaluation, dict(zip(vocabulary.labels, vocabulary.counts, strict=True)))
+    assert frequency["training images"].tolist() == [f"{g.fewest} to {g.most}" for g in groups.values()]
+    assert frequency["recall, %"].tolist() == [f"{group.recall:.1f}" for group in groups.values()]
+    (medium,) = by_size(evaluation).values()
+    assert size.to_numpy().tolist() == [
+        ["medium", medium.positives, f"{medium.recall:.1f}", f"{medium.probability:.1f}"]
+    ]
+
+
+def test_labels_predicted_for_their_company_are_listed_with_their_images(
+    page: AppTest, lines: list[str], scenes_root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CNNRNN_DATA", str(scenes_root))
+    assert "was not recorded" in _uploaded(page, lines).caption[-1].value
+    records = [json.loads(line) for line in lines]
+    names = list(records[0]["marginals"])
+    for record in records:
+        count = len(record["labels"])
+        record["evidence"] = {"prefix": [0.0] * count, "raised_by": [None] * count, "strength": [1.0] * count}
+    for row in (7, 9):
+        absent = next(name for name in names if name not in records[row]["truth"] + records[row]["labels"])
+        first = records[row]["labels"][0]
+        records[row]["labels"] = [first, absent]
+        records[row]["evidence"] = {"prefix": [0.0, 2.0], "raised_by": [None, first], "strength": [1.0, 0.25]}
+    biased = [json.dumps(record) for record in records]
+    pairs = biased_pairs(read_records(biased, "val"))
+    assert {row for pair in pairs for row in pair.rows} == {7, 9}
+    page = _uploaded(page, biased)
+    found = page.dataframe[0].value
+    assert found["predicted wrongly"].tolist() == [pair.label for pair in pairs]
+    assert found["after"].tolist() == [pair.after for pair in pairs]
+    assert found["odds"].tolist() == ["× 7.4"] * len(pairs)
+    assert found["map"].tolist() == ["25%"] * len(pairs)
+    page.session_state["pairs"] = {"selection": {"rows": [len(pairs) - 1], "columns": []}}  # a click on a row
+    page.run()
+    page.button(key=f"pair_{pairs[-1].rows[0]}").click().run()
+    assert not page.exception
+    assert page.title[0].value == "Decode"
+
+
+def _uploaded(page: AppTest, lines: list[str]) -> AppTest:
+    page.file_uploader(key="jsonl").upload("val.jsonl", "\n".join(lines).encode()).run()
+    return tab(page, "Co-occurrence")
+
+
+def test_the_page_opens_with_the_evaluation_that_the_checkpoint_has_of_itself(
+    app: AppTest, scenes_root: Path, monkeypatch: pytest.MonkeyPatch, displayed_images: Images
+) -> None:
+    folder = state.CHECKPOINTS / "coco"
+    predictor, split = Predictor(Checkpoint.load(folder)), load_split("scenes", scenes_root, "val")
+    done = evaluate(predictor, split, evidence=True)
+    done.predictions.best_path[:3] = ~done.truth[:3]  # three that are wrong
+    metrics = report(done.truth, done.ignored, done.predictions, done.labels)
+    done = replace(done, metrics={**metrics, "errors": {}})
+    record_evaluation(folder, split.name, {**done.metrics, "command": "cnnrnn evaluate"})
+    save_predictions(folder, done, predictor.checkpoint.weights_hash)
+
+    app.run()
+    page = app.switch_page(PAGE).run()  # nothing is given: no data, no file
+    assert not page.exception
+    assert page.selectbox(key="evaluation").value == f"{split.name}, recorded"
+    displayed = {metric.label: metric.value for metric in page.metric}
+    assert displayed["exact match"] == f"{done.metrics['exact_match']:.1f} %"
+    worst = worst_mistakes(done, 12)
+    names = [split.samples[row].image.name for row in worst]
+    assert len(worst) >= 3
+    texts = [block.value.replace("\\", "") for block in page.markdown]
+    assert [text.split("  \n")[0] for text in texts if "predicted: " in text] == names
+    assert not displayed_images(page)
+
+    monkeypatch.setenv("CNNRNN_DATA", str(scenes_root))  # now the images are found, by name and content
+    page.run()
+    assert [alt for alt, _ in displayed_images(page)] == [f"The image {name}" for name in names]
+    page.button(key=f"open_{worst[0]}").click().run()
+    assert page.session_state.last_image.name == names[0]
+
+    predictions_file(folder, split.name).write_bytes(b"x")
+    page.switch_page(PAGE).run()
+    assert not page.exception
+    assert "can't be read" in page.error[0].value
+
+
+def test_an_image_of_the_same_name_and_other_content_is_not_shown(
+    evaluation: Evaluation, scenes_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sample = evaluation.split.samples[0]
+    content = sample.image.read_bytes()
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / sample.image.name).write_bytes(evaluation.split.samples[1].image.read_bytes())
+    monkeypatch.setenv("CNNRNN_DATA", str(tmp_path))
+    bare = replace(evaluation.split, samples=(replace(sample, image=Path(sample.image.name)),))
+    recorded = replace(evaluation, split=bare, digests=(hashlib.sha256(content).hexdigest()[:16],))
+    assert state.evaluated_image(recorded, 0) is None
+    state._images_by_name.clear()
+    (tmp_path / "right").mkdir()
+    (tmp_path / "right" / sample.image.name).write_bytes(content)
+    found = state.evaluated_image(recorded, 0)
+    assert found is not None
+    assert found.digest == hashlib.sha256(content).hexdigest()
 
 
 def test_images_outside_the_data_folder_are_not_opened(
