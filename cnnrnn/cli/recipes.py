@@ -22,9 +22,9 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 import typer
 
 from cnnrnn.cli.options import BACKBONE, MODEL, OPTIMIZATION
+from cnnrnn.training.config import RUN_FILE
 from cnnrnn.utils.errors import UserError
 
-RUN_FILE = "run.toml"  # in a run's folder: all its settings
 DEFAULT = "best"
 _FOLDER = files("cnnrnn.training") / "recipes"
 _MAX_BYTES = 100_000

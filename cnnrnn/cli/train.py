@@ -25,7 +25,8 @@ from cnnrnn.cli.options import (
 )
 from cnnrnn.cli.output import command_line, console, print_split_warnings, user_errors
 from cnnrnn.cli.project import write_projection
-from cnnrnn.cli.recipes import DEFAULT, RUN_FILE, chosen_settings, read_recipe, run_toml, use_recipe
+from cnnrnn.cli.recipes import DEFAULT, chosen_settings, read_recipe, run_toml, use_recipe
+from cnnrnn.training.config import RUN_FILE, TrainConfig
 from cnnrnn.utils.device import resolve_device
 from cnnrnn.utils.errors import UserError
 from cnnrnn.utils.files import write_text
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
 
     from cnnrnn.checkpoint import Checkpoint
     from cnnrnn.data import Options, Split
-    from cnnrnn.training.config import TrainConfig
     from cnnrnn.training.distributed import ProcessGroup
     from cnnrnn.training.loop import TrainingWatcher
 
@@ -274,8 +274,6 @@ def _new_checkpoint(settings: dict[str, Any], split: Split, device: torch.device
 
 
 def _train_config(settings: dict[str, Any]) -> TrainConfig:
-    from cnnrnn.training.config import TrainConfig
-
     values = {key.replace("-", "_"): value for key, value in settings.items()}
     values |= {"compile_layers": values["compile"]}
     if values["head"] == "sigmoid":  # it has no such head
