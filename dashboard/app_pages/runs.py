@@ -30,7 +30,9 @@ def page() -> None:
         return
     _table(runs)
     names = [name for name, run in runs.items() if run.history] or list(runs)
-    chosen = st.multiselect("Runs to compare", list(runs), default=names[:4], max_selections=_MOST, key="runs")
+    chosen = st.multiselect(
+        "Runs to compare", list(runs), default=names[:4], max_selections=_MOST, key="runs", persist_state="session"
+    )
     shown = [runs[name] for name in chosen]
     if not shown:
         st.caption("Choose a run to see its curve and its settings.")
@@ -60,6 +62,7 @@ def _table(runs: dict[str, RunProgress]) -> None:
         pd.DataFrame(rows),
         hide_index=True,
         key="runs_table",
+        placeholder="",
         column_config={
             **numbers,
             "run": st.column_config.TextColumn(pinned=True, width="medium"),
@@ -98,7 +101,13 @@ def _choose(name: str) -> None:
 
 def _curves(shown: list[RunProgress]) -> None:
     metric = st.segmented_control(
-        "Metric", list(_METRICS), default="mAP", required=True, key="runs_metric", label_visibility="collapsed"
+        "Metric",
+        list(_METRICS),
+        default="mAP",
+        required=True,
+        key="runs_metric",
+        label_visibility="collapsed",
+        persist_state="session",
     )
     key = _METRICS[str(metric)]
     curves = {run.name: [(record["epoch"], record[key]) for record in run.history if key in record] for run in shown}
@@ -118,12 +127,16 @@ def _curves(shown: list[RunProgress]) -> None:
 
 def _settings(shown: list[RunProgress]) -> None:
     st.subheader("Settings")
+    if without := [run.name for run in shown if not run.settings]:
+        st.caption(f"There is no readable record of the settings of {markdown(', '.join(without))}.")
+    shown = [run for run in shown if run.settings]
     keys = list(dict.fromkeys(key for run in shown for key in run.settings))
     values = {key: [run.settings.get(key) for run in shown] for key in keys}
     if len(shown) > 1 and st.toggle("Only those that differ", value=True, key="runs_differ"):
         values = {key: row for key, row in values.items() if any(value != row[0] for value in row[1:])}
     if not values:
-        st.caption("The settings of these runs are the same." if keys else "These runs have no record of them.")
+        if keys:
+            st.caption("The settings of these runs are the same.")
         return
     rows = {key: ["" if value is None else str(value) for value in row] for key, row in values.items()}
     frame = pd.DataFrame(rows, index=[run.name for run in shown]).T

@@ -51,7 +51,11 @@ def run_curves(curves: Mapping[str, Sequence[tuple[float, float]]], metric: str,
                 y=[value for _, value in points],
                 name=plain(name),
                 mode="lines+markers" if len(points) <= _FEW else "lines",
-                line={"color": lines[number % len(lines)], "dash": _DASHES[number // len(lines) % len(_DASHES)], "width": 2},
+                line={
+                    "color": lines[number % len(lines)],
+                    "dash": _DASHES[number // len(lines) % len(_DASHES)],
+                    "width": 2,
+                },
                 hovertemplate=f"epoch %{{x}}: {metric} %{{y:.2f}}<extra>{plain(name)}</extra>",
             )
             for number, (name, points) in enumerate(curves.items())
