@@ -114,8 +114,11 @@ def read_recipe(context: typer.Context, source: str | Path) -> Recipe:
             raise UserError(f"no recipe '{source}'; choose one of {', '.join(names)}, or give --config FILE")
         return _parse(context, source, (_FOLDER / f"{source}.toml").read_text(encoding="utf-8"))
     path = source / RUN_FILE if source.is_dir() else source
-    with path.open("rb") as file:
-        content = file.read(_MAX_BYTES + 1)
+    try:
+        with path.open("rb") as file:
+            content = file.read(_MAX_BYTES + 1)
+    except OSError as error:
+        raise UserError(f"{path} can't be read: {error.strerror}") from None
     if len(content) > _MAX_BYTES:
         raise UserError(f"{path} has more than {_MAX_BYTES:,} bytes; a recipe has a few hundred")
     try:

@@ -91,8 +91,8 @@ def train(
         typer.Option(
             callback=_apply_recipe,
             is_eager=True,
-            help="Settings for the other options: best, quick, paper, or an experiment of it, paper-voc2007, -coco2014, "
-            "-nuswide81 or -nuswide1000. What is typed beside it wins.",
+            help="Settings for the other options: best, quick, paper, or its experiments paper-voc2007, -coco2014, "
+            "-nuswide81 and -nuswide1000. What is typed beside it wins.",
             show_default=DEFAULT,
         ),
     ] = None,

@@ -400,7 +400,10 @@ def test_best_is_the_epoch_with_the_highest_mean_of_map_and_f1(
     assert run.history == watcher.records
     assert [record["epoch"] for record in run.history] == list(range(1, 13))
     keys = ("mAP", "OF1", "CF1", "exact_match")
-    assert [list(record) for record in run.history] == [["epoch", "loss", "seconds", *(f"val_{k}" for k in keys)]] * 12
+    validated = (*keys, "labels_scored", "labels")
+    assert [list(record) for record in run.history] == [
+        ["epoch", "loss", "seconds", *(f"val_{key}" for key in validated)]
+    ] * 12
     assert all(0 < record["seconds"] < 60 for record in run.history)
     scores = {rule: np.array([rule(record) for record in run.history]) for rule in RULES}
     best = {rule.__name__: int(values.argmax()) + 1 for rule, values in scores.items()}
@@ -450,7 +453,9 @@ def test_rare_labels_count_where_there_are_few_others() -> None:
     assert scored_from(truth, ignored) == 1
 
 
-def test_best_moves_where_no_label_has_five_positives(small_split: Split, fit: Fit) -> None:
+def test_best_moves_where_no_label_has_five_positives(
+    small_split: Split, fit: Fit, recorders: list[RecordingOptimizer]
+) -> None:
     few = replace(small_split, samples=small_split.samples[:4])
     run, _ = fit(untrained(small_split), small_split, val=few)
     assert run.history[0]["val_mAP"] > 0
