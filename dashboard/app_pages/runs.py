@@ -83,12 +83,13 @@ def _seconds(run: RunProgress) -> float | None:
 
 def _open(shown: list[RunProgress]) -> None:
     """A button for every run that has a best checkpoint."""
-    with st.container(horizontal=True):
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.markdown("Open in *Decode*:", width="content")
         for run in shown:
             if run.has_best and st.button(
-                f"Open {markdown(run.name)} in Decode",
+                markdown(run.name),
                 key=f"open_{run.name}",
-                icon=":material/account_tree:",
+                help="The run's best checkpoint so far",
                 on_click=_choose,
                 args=(run.name,),
             ):

@@ -12,6 +12,7 @@ from views.style import name_rows
 
 _BAR = 24  # pixels
 _FEW = 40  # epochs that are marked one by one
+_LEGEND_ROW = 20  # pixels
 _CURVES = {"val_mAP": "mAP", "val_OF1": "O-F1", "val_exact_match": "exact match"}  # key of the history -> name
 _DASHES = ("solid", "dash", "dot")  # beside the colour, for colour-blind eyes
 
@@ -64,8 +65,10 @@ def run_curves(curves: Mapping[str, Sequence[tuple[float, float]]], metric: str,
     last = max(epoch for points in curves.values() for epoch, _ in points)
     fig.update_xaxes(title="epoch", dtick=max(1, int(last) // 10))
     fig.update_yaxes(title=metric if metric == "loss" else f"{metric}, % on the validation split")
-    fig.update_layout(showlegend=True)
-    return _framed(fig, dark, height=340)
+    fig = _framed(fig, dark, height=320 + _LEGEND_ROW * len(curves))
+    # Below the axis, a row a run: on a telephone the names would cover the lines.
+    fig.update_layout(showlegend=True, legend={"orientation": "v", "y": -60 / 320, "yanchor": "top", "x": 0})
+    return fig
 
 
 def average_precisions(report: dict[str, Any], counts: dict[str, int], dark: bool) -> go.Figure:

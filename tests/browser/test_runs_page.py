@@ -30,7 +30,7 @@ def test_a_finished_epoch_appears_by_itself_and_best_opens_in_decode(
         settle(page)
         wide = page.evaluate("document.documentElement.scrollWidth")
         assert wide <= width
-        page.get_by_role("button", name="Open mine in Decode").click()
+        page.get_by_role("button", name="mine", exact=True).click()
         expect(page.get_by_text("Why these labels?")).to_be_visible(timeout=PATIENCE)
         expect(page.get_by_text("Predicted labels")).to_be_visible(timeout=PATIENCE)
         assert "checkpoint=runs%2Fmine" in page.url
