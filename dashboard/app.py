@@ -75,6 +75,14 @@ PAGES = [
         "*Decode*.",
     ),
     Page(
+        "runs",
+        "Runs",
+        ":material/monitoring:",
+        "How is the training going?",
+        "The training runs in the folder `runs`, with their curves while they are trained and the settings in which "
+        "they differ. Open a run's best checkpoint in *Decode*.",
+    ),
+    Page(
         "model",
         "Model",
         ":material/description:",

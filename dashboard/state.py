@@ -40,11 +40,13 @@ from cnnrnn.label_space.projection import Projection
 from cnnrnn.label_space.projection import compute as compute_projection
 from cnnrnn.label_space.projection import read as read_projection
 from cnnrnn.models.sigmoid import SigmoidClassifier
+from cnnrnn.training.runs import MAX_RUNS, RunProgress, find_runs, read_progress
 from cnnrnn.utils.resources import DEFAULT_CHECKPOINT
 
 HERE = Path(__file__).resolve().parent
 CHECKPOINTS = HERE.parent / "checkpoints"
 SAMPLES = HERE / "samples"
+_OF_RUNS = "runs/"  # begins the names of the runs' checkpoints; a folder's name has no slash
 THUMBNAIL = 224  # pixels; twice the width at which a sample is offered
 _MOST_FILES = 1_000_000  # that are looked through for the images of a recorded evaluation
 
@@ -80,9 +82,40 @@ _HASH_FUNCS: dict[str | type[Any], Callable[[Any], Any]] = {
 
 
 def checkpoint_names() -> list[str]:
-    """The folders of `checkpoints/`, the embedded default first."""
+    """The folders of `checkpoints/`, the embedded default first, then the best ones of the runs, the newest first."""
     names = sorted(path.parent.name for path in CHECKPOINTS.glob(f"*/{CONFIG}"))
-    return sorted(names, key=lambda name: name != DEFAULT_CHECKPOINT)
+    runs = [run_checkpoint(run) for run, _ in find_runs(runs_root())]
+    return [
+        *sorted(names, key=lambda name: name != DEFAULT_CHECKPOINT),
+        *(name for name in runs if (checkpoint_folder(name) / CONFIG).is_file()),
+    ]
+
+
+def run_checkpoint(run: str) -> str:
+    """The name among the checkpoints of a run's best one."""
+    return f"{_OF_RUNS}{run}"
+
+
+def checkpoint_folder(name: str) -> Path:
+    """The folder of a checkpoint, for a name of `checkpoint_names`."""
+    return runs_root() / name.removeprefix(_OF_RUNS) / "best" if name.startswith(_OF_RUNS) else CHECKPOINTS / name
+
+
+def runs_root() -> Path:
+    """The folder of training runs that are listed: the variable CNNRNN_RUNS, or `runs` where the server was started."""
+    return Path(os.environ.get("CNNRNN_RUNS") or "runs").resolve()
+
+
+def runs() -> dict[str, RunProgress]:
+    """The runs under `runs_root` by name, the newest first."""
+    root = runs_root()
+    return {name: _run(str(root / name), written) for name, written in find_runs(root)}
+
+
+@st.cache_data(max_entries=2 * MAX_RUNS, show_spinner=False)
+def _run(folder: str, written: float) -> RunProgress:
+    """The time is part of the key, so that a run's files are read again only when one of them has changed."""
+    return read_progress(Path(folder), written)
 
 
 @dataclass(frozen=True)
@@ -113,7 +146,7 @@ def samples() -> dict[str, SamplePhotograph]:
 
 def load_checkpoint(name: str) -> Checkpoint:
     """Raises CheckpointError; the config's hash is the key, so a folder trained anew is read anew."""
-    folder = CHECKPOINTS / name
+    folder = checkpoint_folder(name)
     config = folder / CONFIG
     return _load_checkpoint(str(folder), file_hash(config) if config.is_file() else "")
 
@@ -125,13 +158,13 @@ def _load_checkpoint(folder: str, config_hash: str) -> Checkpoint:
 
 def results(name: str) -> Results:
     """The recorded metrics of a checkpoint."""
-    return read_results(CHECKPOINTS / name)
+    return read_results(checkpoint_folder(name))
 
 
 def projection(name: str, checkpoint: Checkpoint) -> Projection:
     """The projections of the label space: those in the checkpoint's folder, or PCA alone, which is instant."""
     labels = len(checkpoint.vocabulary)
-    return read_projection(CHECKPOINTS / name, checkpoint.weights_hash, labels) or _pca(checkpoint)
+    return read_projection(checkpoint_folder(name), checkpoint.weights_hash, labels) or _pca(checkpoint)
 
 
 @st.cache_data(max_entries=8, show_spinner=False, hash_funcs=_HASH_FUNCS)
@@ -141,7 +174,7 @@ def _pca(checkpoint: Checkpoint) -> Projection:
 
 def files(name: str) -> list[dict[str, Any]]:
     """The files in a checkpoint's folder, with their sizes and hashes."""
-    paths = [path for path in sorted((CHECKPOINTS / name).iterdir()) if path.is_file()]
+    paths = [path for path in sorted(checkpoint_folder(name).iterdir()) if path.is_file()]
     return [
         {
             "file": path.name,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -14,6 +15,7 @@ from cnnrnn.cli.options import (
     HARDWARE,
     MODEL,
     OPTIMIZATION,
+    OUTPUT,
     DatasetOption,
     DeviceOption,
     DownloadOption,
@@ -23,31 +25,49 @@ from cnnrnn.cli.options import (
 )
 from cnnrnn.cli.output import command_line, console, print_split_warnings, user_errors
 from cnnrnn.cli.project import write_projection
+from cnnrnn.cli.recipes import DEFAULT, chosen_settings, read_recipe, run_toml, use_recipe
+from cnnrnn.training.config import RUN_FILE, TrainConfig
 from cnnrnn.utils.device import resolve_device
 from cnnrnn.utils.errors import UserError
+from cnnrnn.utils.files import write_text
 from cnnrnn.utils.progress import TrainingProgress, notes
 
 if TYPE_CHECKING:
+    import torch
+
     from cnnrnn.checkpoint import Checkpoint
     from cnnrnn.data import Options, Split
-    from cnnrnn.training.config import TrainConfig
     from cnnrnn.training.distributed import ProcessGroup
+    from cnnrnn.training.loop import TrainingWatcher
 
 
-def _apply_preset(ctx: typer.Context, name: str | None) -> str | None:
-    """A preset gives the other options new defaults, so whatever is typed beside it wins."""
-    from cnnrnn.training.recipes import PRESETS
+BY_RECIPE = "by the recipe"
 
-    if name is not None and name not in PRESETS:
-        raise typer.BadParameter(f"no preset '{name}'; choose one of {', '.join(PRESETS)}")
-    ctx.default_map = PRESETS.get(name or "", {})
-    return name
+
+def _apply_recipe(ctx: typer.Context, param: typer.CallbackParam, value: str | None) -> str | None:
+    """A recipe gives the other options new defaults, so whatever is typed beside it wins.
+
+    --recipe and --config are read before the other options, and of both the one that was typed before the other.
+    A run that is resumed has its own.
+    """
+    with user_errors():
+        if value is None and (param.name == "config" or ctx.obj is not None):
+            return None
+        if ctx.obj is not None:
+            raise UserError('--recipe and --config exclude each other: a file may name its recipe as base = "best"')
+        source: str | Path = Path(value) if value is not None and param.name == "config" else value or DEFAULT
+        own = Path(ctx.params["out"]) / RUN_FILE if ctx.params.get("resume") and "out" in ctx.params else None
+        use_recipe(ctx, read_recipe(ctx, own if value is None and own is not None and own.is_file() else source))
+    return value
 
 
 def train(
+    ctx: typer.Context,
     dataset: DatasetOption,
     root: RootOption,
-    out: Annotated[Path, typer.Option("--out", help="Folder of the run; gets best/ and last/.")],
+    out: Annotated[
+        Path, typer.Option("--out", is_eager=True, help="Folder of the run; gets best/, last/ and run.toml.")
+    ],
     download: DownloadOption = False,
     separator: SeparatorOption = ";",
     groups: Annotated[
@@ -66,12 +86,23 @@ def train(
             min=0, max=0.9, help="Hold out this share of train instead of reading a val split.", rich_help_panel=DATA
         ),
     ] = 0.0,
-    preset: Annotated[
+    recipe: Annotated[
         str | None,
         typer.Option(
-            callback=_apply_preset,
+            callback=_apply_recipe,
             is_eager=True,
-            help="paper: VGG-16 fc7, embedding 64, LSTM 512, RMSprop, frozen. Other options given win over it.",
+            help="Settings for the other options: best, quick, paper, or its experiments paper-voc2007, -coco2014, "
+            "-nuswide81 and -nuswide1000. What is typed beside it wins.",
+            show_default=DEFAULT,
+        ),
+    ] = None,
+    config: Annotated[
+        str | None,
+        typer.Option(
+            callback=_apply_recipe,
+            is_eager=True,
+            metavar="FILE",
+            help="A recipe of one's own, or the run.toml of a run.",
         ),
     ] = None,
     head: Annotated[
@@ -81,7 +112,9 @@ def train(
     loss: Annotated[
         Literal["bce", "asymmetric"], typer.Option(help="The loss of --head sigmoid.", rich_help_panel=OPTIMIZATION)
     ] = "bce",
-    backbone: Annotated[str, typer.Option(help="Any CNN of timm, by name.")] = "tf_efficientnet_lite0",
+    backbone: Annotated[
+        str, typer.Option(help="Any CNN of timm, by name.", show_default=BY_RECIPE, rich_help_panel=BACKBONE)
+    ] = "tf_efficientnet_lite0",
     pretrained: Annotated[bool, typer.Option(help="Start from ImageNet weights.", rich_help_panel=BACKBONE)] = True,
     image_size: Annotated[
         int | None, typer.Option(min=32, help="Pixels.", show_default="the backbone's own", rich_help_panel=BACKBONE)
@@ -93,6 +126,7 @@ def train(
         typer.Option(
             help="Order of the labels in a sequence: frequent, rare, random, fixed:FILE with a label a line, or free, "
             "the model's own for each image.",
+            show_default=BY_RECIPE,
             rich_help_panel=MODEL,
         ),
     ] = "frequent",
@@ -108,13 +142,17 @@ def train(
         typer.Option(
             "--spatial/--pooled",
             help="Score labels at every location of the image; pooled scores the averaged features, as in the paper.",
+            show_default=BY_RECIPE,
             rich_help_panel=MODEL,
         ),
-    ] = False,
+    ] = True,
     auxiliary: Annotated[
         float,
         typer.Option(
-            min=0, help="Weight of an auxiliary sigmoid per label, a regulariser; 0 for none.", rich_help_panel=MODEL
+            min=0,
+            help="Weight of an auxiliary sigmoid per label, a regularizer; 0 for none.",
+            show_default=BY_RECIPE,
+            rich_help_panel=MODEL,
         ),
     ] = 0.0,
     mixup: Annotated[
@@ -122,13 +160,14 @@ def train(
         typer.Option(
             min=0,
             help="Mix half of the batches' images, by Beta(MIXUP, MIXUP) shares; 0 for none.",
+            show_default=BY_RECIPE,
             rich_help_panel=OPTIMIZATION,
         ),
     ] = 0.0,
     dropout: Annotated[
         float, typer.Option(min=0, max=0.95, help="Share of the head's inputs that are dropped.", rich_help_panel=MODEL)
     ] = 0.5,
-    epochs: Annotated[int, typer.Option(min=1, help="Passes over the training images.")] = 30,
+    epochs: Annotated[int, typer.Option(min=1, help="Passes over the training images.", show_default=BY_RECIPE)] = 30,
     batch_size: Annotated[
         int, typer.Option(min=1, help="Of all processes together, under torchrun.", rich_help_panel=OPTIMIZATION)
     ] = 64,
@@ -150,6 +189,7 @@ def train(
         typer.Option(
             min=1,
             help="Views of each image for frozen layers: itself, mirrored, then random crops.",
+            show_default=BY_RECIPE,
             rich_help_panel=BACKBONE,
         ),
     ] = 2,
@@ -172,7 +212,21 @@ def train(
         ),
     ] = False,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on after the last finished epoch in --out; repeat the other options.")
+        bool,
+        typer.Option(
+            "--resume",
+            is_eager=True,
+            help="Go on after the last finished epoch in --out, with its settings; a larger --epochs trains longer.",
+        ),
+    ] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace the run that is in --out.", rich_help_panel=OUTPUT)
+    ] = False,
+    tensorboard: Annotated[
+        bool,
+        typer.Option(
+            "--tensorboard", help="Also write the epochs' metrics for TensorBoard, in --out.", rich_help_panel=OUTPUT
+        ),
     ] = False,
     device: DeviceOption = None,
 ) -> None:
@@ -181,36 +235,51 @@ def train(
 
     with user_errors(), distributed.started() as processes:
         from cnnrnn.data import Options
-        from cnnrnn.training.config import TrainConfig
-        from cnnrnn.training.initialize import new_checkpoint
+        from cnnrnn.training.state import check_out
 
         console.quiet = notes.quiet = not processes.is_writer
-        if not backbone_lr and (trained_layers or compile_layers):
-            raise UserError("--trained-layers and --compile are for a backbone that is trained: give --backbone-lr")
+        if processes.is_writer and not processes.restarted:
+            check_out(out, resume, overwrite)
         with processes.one_per_machine_first():
             splits = _load_splits(dataset, root, train_split_name, val_fraction, Options(download, separator, groups))
         print_split_warnings(*splits)
-        model_settings: dict[str, Any] = {"dropout": dropout, "spatial": spatial}
-        if head == "cnn-rnn":
-            model_settings |= {"embedding_dim": embedding, "hidden_dim": hidden, "activation": activation, "cell": cell}
-            model_settings |= {"auxiliary": auxiliary > 0}
-        chosen_device = resolve_device(device, processes.local_rank if processes.count > 1 else None)
-        checkpoint = new_checkpoint(
-            splits[0], backbone, image_size, pretrained, seed, chosen_device, head, order, **model_settings
+        settings, words = chosen_settings(ctx, len(splits[0].samples))
+        notes.print(escape(words), soft_wrap=True)
+        if not settings["backbone-lr"] and (settings["trained-layers"] or settings["compile"]):
+            raise UserError("--trained-layers and --compile are for a backbone that is trained: give --backbone-lr")
+        checkpoint = _new_checkpoint(
+            settings, splits[0], resolve_device(device, processes.local_rank if processes.count > 1 else None)
         )
-        checkpoint.training["command"] = command_line()
-        config = TrainConfig(
-            epochs=epochs, batch_size=batch_size, lr=lr, backbone_lr=backbone_lr, trained_layers=trained_layers,
-            views=views, loss=loss, auxiliary=auxiliary if head == "cnn-rnn" else 0.0, mixup=mixup,
-            weight_decay=weight_decay, optimizer=optimizer, seed=seed, precision=precision,
-            compile_layers=compile_layers,
-        )  # fmt: skip
-        _run(checkpoint, splits, config, out, resume, processes)
-        if head == "cnn-rnn" and processes.is_writer:
-            write_projection(out / "best", seed)
+        _run(checkpoint, splits, settings, out, resume, overwrite, tensorboard, processes)
+        if settings["head"] == "cnn-rnn" and processes.is_writer:
+            write_projection(out / "best", settings["seed"])
         console.print(
             f"Done: the best model is in {escape(str(out / 'best'))}, the last in {escape(str(out / 'last'))}"
         )
+
+
+def _new_checkpoint(settings: dict[str, Any], split: Split, device: torch.device) -> Checkpoint:
+    from cnnrnn.training.initialize import new_checkpoint
+
+    model: dict[str, Any] = {"dropout": settings["dropout"], "spatial": settings["spatial"]}
+    if settings["head"] == "cnn-rnn":
+        model |= {"embedding_dim": settings["embedding"], "hidden_dim": settings["hidden"]}
+        model |= {"activation": settings["activation"], "cell": settings["cell"]}
+        model |= {"auxiliary": settings["auxiliary"] > 0}
+    checkpoint = new_checkpoint(
+        split, settings["backbone"], settings["image-size"], settings["pretrained"], settings["seed"], device,
+        settings["head"], settings["order"], **model,
+    )  # fmt: skip
+    checkpoint.training["command"] = command_line()
+    return checkpoint
+
+
+def _train_config(settings: dict[str, Any]) -> TrainConfig:
+    values = {key.replace("-", "_"): value for key, value in settings.items()}
+    values |= {"compile_layers": values["compile"]}
+    if values["head"] == "sigmoid":  # it has no such head
+        values["auxiliary"] = 0.0
+    return TrainConfig(**{field.name: values[field.name] for field in fields(TrainConfig) if field.name in values})
 
 
 def _load_splits(
@@ -228,19 +297,51 @@ def _load_splits(
 def _run(
     checkpoint: Checkpoint,
     splits: tuple[Split, Split],
-    config: TrainConfig,
+    settings: dict[str, Any],
     out: Path,
     resume: bool,
+    overwrite: bool,
+    tensorboard: bool,
     processes: ProcessGroup,
 ) -> None:
     """Train under a progress bar; exit with code 130 after Ctrl-C."""
     from cnnrnn.training.loop import train as run_training
-    from cnnrnn.training.state import STATE
+    from cnnrnn.training.state import STATE, remove_run
 
     if resume and processes.by_torchrun and not (out / STATE).exists():
         notes.print(f"{escape(str(out))} holds no finished epoch to go on from: this is the first start")
-    with TrainingProgress() as watcher:
-        run = run_training(checkpoint, *splits, config, out, out.parent / "features", watcher, resume, processes)
-    if run.interrupted:
-        notes.print(f"Interrupted; the model so far is in {escape(str(out / 'last'))}. Go on with --resume")
+    features, record = out.parent / "features", run_toml(settings, command_line())
+    if overwrite and processes.is_writer and not processes.restarted:
+        remove_run(out)
+    if processes.is_writer and not (out / STATE).exists():
+        write_text(out / RUN_FILE, record)
+    with TrainingProgress() as progress:
+        watcher: TrainingWatcher = progress
+        if tensorboard and processes.is_writer:
+            from cnnrnn.training.tensorboard import TensorBoard
+
+            watcher = TensorBoard(progress, out / "tensorboard")
+        try:
+            run = run_training(checkpoint, *splits, _train_config(settings), out, features, watcher, resume, processes)
+            interrupted = run.interrupted
+        except KeyboardInterrupt:  # before the first epoch began
+            interrupted = True
+    if interrupted:
+        notes.print(_advice(out, features), soft_wrap=True)
         raise typer.Exit(130)
+    if processes.is_writer:
+        write_text(out / RUN_FILE, record)  # with the epochs of a run that was resumed
+
+
+def _advice(out: Path, features: Path) -> str:
+    """What to do after Ctrl-C."""
+    from cnnrnn.training.state import STATE
+
+    if (out / STATE).exists():
+        return f"Interrupted; the model so far is in {escape(str(out / 'last'))}. Go on with --resume"
+    kept = (
+        f" What was computed of the images is kept in {escape(str(features))}." if any(features.glob("*.npy")) else ""
+    )
+    return (
+        f"Interrupted before an epoch was finished, so there is no model yet: start again with the same command.{kept}"
+    )

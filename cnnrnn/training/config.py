@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from cnnrnn.utils.errors import UserError
 
+RUN_FILE = "run.toml"  # in a run's folder, beside best/ and last/: all its settings; see `cnnrnn.cli.recipes`
+
 
 class TrainingError(UserError):
     """Training can't go on; the message says why and what to do."""

@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import math
+import shutil
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,13 +14,41 @@ from typing import Any
 import torch
 from torch import nn
 
-from cnnrnn.checkpoint import Checkpoint
+from cnnrnn.checkpoint import CONFIG, Checkpoint
 from cnnrnn.data import Split
 from cnnrnn.training.config import TrainConfig, TrainingError
 from cnnrnn.training.distributed import ProcessGroup
+from cnnrnn.utils.errors import UserError
 from cnnrnn.utils.files import replacing
 
 STATE = "state.pt"  # beside best/ and last/: the full-precision state for exact resumption
+
+
+def check_out(out: Path, resume: bool, overwrite: bool) -> None:
+    """Raises UserError for a folder that holds another run, unless it is to be resumed or overwritten."""
+    if out.exists() and not out.is_dir():
+        raise UserError(f"--out {out} is a file; name a folder")
+    if resume and overwrite:
+        raise UserError("--resume goes on with a run and --overwrite replaces it: give one of them")
+    if _parts(out) and not (resume or overwrite):
+        raise UserError(
+            f"{out} holds a run already: go on with it by --resume, replace it by --overwrite, or name another --out"
+        )
+
+
+def remove_run(out: Path) -> None:
+    """Remove the run in a folder, and nothing else that is there."""
+    for path in _parts(out):
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+
+
+def _parts(out: Path) -> list[Path]:
+    """What makes a folder a run's: the state and the checkpoints."""
+    checkpoints = [out / name for name in ("best", "last") if (out / name / CONFIG).is_file()]
+    return checkpoints + ([out / STATE] if (out / STATE).is_file() else [])
 
 
 @dataclass
@@ -66,6 +95,10 @@ class TrainingState:
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.schedule.load_state_dict(state["schedule"])
+        assert isinstance(self.schedule, torch.optim.lr_scheduler.LambdaLR)
+        groups = zip(self.optimizer.param_groups, self.schedule.base_lrs, self.schedule.lr_lambdas, strict=True)
+        for group, lr, fraction in groups:  # of a run that was lengthened they are others than when it was written
+            group["lr"] = lr * fraction(self.schedule.last_epoch)
         torch.set_rng_state(state["random"])
         if state["cuda_random"] and self.device.type == "cuda":  # each process's own; all draw the same
             torch.cuda.set_rng_state(state["cuda_random"][0], self.device)
@@ -96,16 +129,18 @@ def _read_state(out: Path, identity: dict[str, Any]) -> dict[str, Any]:
         raise TrainingError(f"{out / STATE} is damaged ({type(error).__name__}); start without --resume") from error
     # Settings missing from older runs had today's defaults; the auxiliary weight was not recorded.
     unknown = {"auxiliary weight": identity["auxiliary weight"], "free order": False}
-    recorded = asdict(TrainConfig()) | unknown | state["run"]
+    recorded = asdict(TrainConfig()) | unknown | state["run"] | {"epochs": identity["epochs"]}  # may be more
     if changed := [f"{key}: {recorded.get(key)} → {now}" for key, now in identity.items() if recorded.get(key) != now]:
         raise TrainingError(
             f"{out} was started with other settings ({'; '.join(changed)}); repeat its command with --resume added"
         )
+    if (done := len(state["history"])) > identity["epochs"]:
+        raise TrainingError(f"{out} has {done} epochs already, and --epochs is {identity['epochs']}: give more")
     return state
 
 
 def run_identity(checkpoint: Checkpoint, train_split: Split, val_split: Split, config: TrainConfig) -> dict[str, Any]:
-    """The settings that must not change when a run is resumed."""
+    """The settings that must not change when a run is resumed, except that it may get more epochs."""
     model = checkpoint.model
     settings = model.config.to_dict()  # with an `auxiliary` of its own: whether there is such a head
     for name in ("temperature", "calibration"):  # chosen after training

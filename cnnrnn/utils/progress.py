@@ -66,8 +66,10 @@ class TrainingProgress:
         self.bar.update(self.task, advance=images, remark="" if loss is None else f"loss {loss:.3f}")
 
     def epoch_done(self, record: dict[str, Any]) -> None:
+        scored, labels = record["val_labels_scored"], record["val_labels"]
+        of_labels = "" if scored == labels else f" over {scored} of {labels} labels"
         self.bar.console.print(
-            f"epoch {record['epoch']:3d}  loss {record['loss']:.3f}  val mAP {record['val_mAP']:5.1f}  "
+            f"epoch {record['epoch']:3d}  loss {record['loss']:.3f}  val mAP {record['val_mAP']:5.1f}{of_labels}  "
             f"O-F1 {record['val_OF1']:5.1f}  C-F1 {record['val_CF1']:5.1f}  "
             f"exact {record['val_exact_match']:5.1f}  {record['seconds']:.1f} s"
         )

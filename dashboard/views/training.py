@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import plotly.graph_objects as go
@@ -11,6 +11,8 @@ from cnnrnn.utils.style import palette, plain
 from views.style import name_rows
 
 _BAR = 24  # pixels
+_FEW = 40  # epochs that are marked one by one
+_LEGEND_ROW = 20  # pixels
 _CURVES = {"val_mAP": "mAP", "val_OF1": "O-F1", "val_exact_match": "exact match"}  # key of the history -> name
 _DASHES = ("solid", "dash", "dot")  # beside the colour, for colour-blind eyes
 
@@ -37,6 +39,36 @@ def learning_curves(history: list[dict[str, Any]], dark: bool) -> go.Figure:
     fig.update_xaxes(title="epoch", dtick=max(1, len(epochs) // 10))
     fig.update_yaxes(title="% on the validation split")
     return _framed(fig, dark, height=300)
+
+
+def run_curves(curves: Mapping[str, Sequence[tuple[float, float]]], metric: str, dark: bool) -> go.Figure:
+    """One metric of several runs: (epoch, value) of each by its name."""
+    colours = palette(dark)
+    lines = (colours.chosen, colours.kept, colours.finished)
+    fig = go.Figure(
+        [
+            go.Scatter(
+                x=[epoch for epoch, _ in points],
+                y=[value for _, value in points],
+                name=plain(name),
+                mode="lines+markers" if len(points) <= _FEW else "lines",
+                line={
+                    "color": lines[number % len(lines)],
+                    "dash": _DASHES[number // len(lines) % len(_DASHES)],
+                    "width": 2,
+                },
+                hovertemplate=f"epoch %{{x}}: {metric} %{{y:.2f}}<extra>{plain(name)}</extra>",
+            )
+            for number, (name, points) in enumerate(curves.items())
+        ]
+    )
+    last = max(epoch for points in curves.values() for epoch, _ in points)
+    fig.update_xaxes(title="epoch", dtick=max(1, int(last) // 10))
+    fig.update_yaxes(title=metric if metric == "loss" else f"{metric}, % on the validation split")
+    fig = _framed(fig, dark, height=320 + _LEGEND_ROW * len(curves))
+    # Below the axis, a row a run: on a telephone the names would cover the lines.
+    fig.update_layout(showlegend=True, legend={"orientation": "v", "y": -60 / 320, "yanchor": "top", "x": 0})
+    return fig
 
 
 def average_precisions(report: dict[str, Any], counts: dict[str, int], dark: bool) -> go.Figure:

@@ -7,7 +7,7 @@ from axe_playwright_python.sync_playwright import Axe
 from browser_server import PATIENCE, Server, settle
 from playwright.sync_api import Browser, expect
 
-PAGES = ("", "images", "what_if", "label_space", "compare", "evaluate", "model")
+PAGES = ("", "images", "what_if", "label_space", "compare", "evaluate", "runs", "model")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -20,7 +20,7 @@ PANELS = {  # in the order in which --help shows them
     "predict": ["Arguments", "Options", HARDWARE, "Output", "Millions of images, with Ray"],
     "explain": ["Arguments", "Options", HARDWARE],
     "serve": ["Options", HARDWARE],
-    "train": ["Options", "Data", "Model", "Optimization", "Backbone", HARDWARE],
+    "train": ["Options", "Data", "Model", "Optimization", "Backbone", HARDWARE, "Output"],
     "calibrate": ["Options", HARDWARE, "Data"],
     "evaluate": ["Options", HARDWARE, "Metrics", "Output", "Data"],
     "evaluate-maps": ["Options", "Backbone", "Output", "Data", HARDWARE],

@@ -12,15 +12,15 @@ from helpers import COMMAND, TINY, run_command
 from cnnrnn.checkpoint import Checkpoint
 
 
-def test_a_preset_gives_defaults_and_typed_options_win(tmp_path: Path, scenes_root: Path) -> None:
+def test_a_recipe_gives_defaults_and_typed_options_win(tmp_path: Path, scenes_root: Path) -> None:
     arguments = ["--dataset", "scenes", "--root", scenes_root, "--out", tmp_path / "run", "--epochs", 1]
-    done = run_command("train", *arguments, "--preset", "paper", *TINY)
+    done = run_command("train", *arguments, "--recipe", "paper", *TINY)
     assert done.returncode == 0, done.stderr
     config = json.loads((tmp_path / "run" / "last" / "config.json").read_text())
-    assert config["training"]["config"]["optimizer"] == "rmsprop"  # the preset's
+    assert config["training"]["config"]["optimizer"] == "rmsprop"  # the recipe's
     assert config["model"]["activation"] == "relu"
     assert config["model"]["embedding_dim"] == 8  # typed
-    assert "--preset paper" in config["training"]["command"]
+    assert "--recipe paper" in config["training"]["command"]
     assert (tmp_path / "run" / "best" / "projection.json").is_file()  # computed once, here
 
 
@@ -46,7 +46,50 @@ def test_ctrl_c_in_the_middle_of_training_leaves_a_usable_checkpoint(tmp_path: P
     done = Checkpoint.load(out / "last").training["epochs_done"]
     assert done >= 2
 
-    again = ["train", "--dataset", "scenes", "--root", scenes_root, "--out", out, "--resume", *TINY]
-    refused = run_command(*again, "--epochs", 9998)
+    again = ["train", "--dataset", "scenes", "--root", scenes_root, "--out", out]
+    refused = run_command(*again, "--resume", "--hidden", 9)
     assert refused.returncode == 2
-    assert "epochs: 9999 → 9998" in refused.stderr
+    assert f"{out} was started with other settings (hidden_dim: 8 → 9)" in refused.stderr
+    refused = run_command(*again, *TINY)
+    assert refused.returncode == 2
+    assert refused.stderr == (
+        f"cnnrnn: {out} holds a run already: go on with it by --resume, replace it by --overwrite, or name another "
+        "--out\n"
+    )
+    finished = run_command(*again, "--resume", "--epochs", done + 1)  # the other settings are the run's own
+    assert finished.returncode == 0, finished.stderr
+    assert Checkpoint.load(out / "last").training["epochs_done"] == done + 1
+    assert Checkpoint.load(out / "last").training["config"]["epochs"] == done + 1
+    assert f"epochs = {done + 1}" in (out / "run.toml").read_text()
+
+
+def test_ctrl_c_before_the_first_epoch_is_finished_says_to_start_again(tmp_path: Path, scenes_root: Path) -> None:
+    out = tmp_path / "run"
+    command = ["train", "--dataset", "scenes", "--root", str(scenes_root), "--out", str(out), *TINY]
+    training = subprocess.Popen([*COMMAND, *command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    assert training.stdout is not None
+    for line in training.stdout:
+        if line.startswith("features of scenes train, view 2"):
+            training.send_signal(signal.SIGINT)
+            break
+    output = training.communicate(timeout=60)[0]
+    assert training.returncode == 130
+    assert "there is no model yet: start again with the same command" in output
+    assert "--resume" not in output
+    assert f"kept in {tmp_path / 'features'}" in output.replace("\n", "")
+    assert [path.name for path in out.iterdir()] == ["run.toml"]  # so the same command is not refused
+
+
+def test_overwrite_replaces_a_run_and_nothing_else(tmp_path: Path, scenes_root: Path) -> None:
+    out = tmp_path / "run"
+    out.mkdir()
+    (out / "notes.txt").write_text("mine")
+    command = ["train", "--dataset", "scenes", "--root", scenes_root, "--out", out, *TINY, "--epochs", 1]
+    assert run_command(*command).returncode == 0
+    replaced = run_command(*command, "--overwrite", "--seed", 1)
+    assert replaced.returncode == 0, replaced.stderr
+    assert Checkpoint.load(out / "best").training["config"]["seed"] == 1
+    assert (out / "notes.txt").read_text() == "mine"
+    both = run_command(*command, "--overwrite", "--resume")
+    assert both.returncode == 2
+    assert "give one of them" in both.stderr

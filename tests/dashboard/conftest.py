@@ -22,6 +22,7 @@ def app(scenes_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     """The dashboard with a small checkpoint of rendered scenes as its only one."""
     shutil.copytree(scenes_checkpoint, tmp_path / "coco")
     monkeypatch.setattr(state, "CHECKPOINTS", tmp_path)
+    monkeypatch.setenv("CNNRNN_RUNS", str(tmp_path / "runs"))
     return AppTest.from_file(str(Path(state.HERE) / "app.py"), default_timeout=60)
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import tomllib
+from importlib.resources import files
+
 import pytest
 import torch
 from torch import nn
@@ -9,7 +12,6 @@ from torch import nn
 from cnnrnn.decoding.prefix_cache import teacher_forced_logits, unroll
 from cnnrnn.models.backbone import Backbone, BackboneConfig
 from cnnrnn.models.cnnrnn import ACTIVATIONS, CNNRNN, LSTMRecurrence, ModelConfig, PaperRecurrence, emitted_before
-from cnnrnn.training.recipes import PRESETS
 
 LABELS = 5
 
@@ -139,11 +141,11 @@ def test_end_may_follow_itself_but_no_label_may() -> None:
     assert seen[:, 2].tolist() == [False, True, True, True]
 
 
-def test_the_paper_preset_has_the_dimensions_of_the_paper() -> None:
-    preset = PRESETS["paper"]
+def test_the_paper_recipe_has_the_dimensions_of_the_paper() -> None:
+    recipe = tomllib.loads((files("cnnrnn.training") / "recipes" / "paper.toml").read_text())
     with torch.device("meta"):  # VGG-16's fc6 and fc7 are half a gigabyte of zeros otherwise
-        backbone = Backbone(BackboneConfig.of(preset["backbone"]))
-        config = ModelConfig(20, preset["embedding"], preset["hidden"], preset["activation"], preset["cell"])
+        backbone = Backbone(BackboneConfig.of(recipe["backbone"]))
+        config = ModelConfig(20, recipe["embedding"], recipe["hidden"], recipe["activation"], recipe["cell"])
         model = CNNRNN(config, backbone)
         pooled = backbone.pool(backbone(torch.empty(1, 3, 224, 224)))
     assert pooled.shape == (1, 4096)  # fc7

@@ -35,7 +35,7 @@ from cnnrnn.inference.predictor import Predictor
 from cnnrnn.label_space.groups import group_report
 from cnnrnn.training.config import TrainConfig, TrainingError
 from cnnrnn.training.initialize import new_checkpoint
-from cnnrnn.training.loop import train
+from cnnrnn.training.loop import scored_from, train
 from cnnrnn.training.losses import LABEL_LOSSES, sequence_loss
 from cnnrnn.training.optim import OPTIMIZERS
 from cnnrnn.utils.errors import UserError
@@ -400,7 +400,10 @@ def test_best_is_the_epoch_with_the_highest_mean_of_map_and_f1(
     assert run.history == watcher.records
     assert [record["epoch"] for record in run.history] == list(range(1, 13))
     keys = ("mAP", "OF1", "CF1", "exact_match")
-    assert [list(record) for record in run.history] == [["epoch", "loss", "seconds", *(f"val_{k}" for k in keys)]] * 12
+    validated = (*keys, "labels_scored", "labels")
+    assert [list(record) for record in run.history] == [
+        ["epoch", "loss", "seconds", *(f"val_{key}" for key in validated)]
+    ] * 12
     assert all(0 < record["seconds"] < 60 for record in run.history)
     scores = {rule: np.array([rule(record) for record in run.history]) for rule in RULES}
     best = {rule.__name__: int(values.argmax()) + 1 for rule, values in scores.items()}
@@ -437,6 +440,27 @@ def last(record: dict) -> float:
 
 
 RULES = (mean, mean_ap, f1, per_label_f1, last)
+
+
+def test_rare_labels_count_where_there_are_few_others() -> None:
+    truth = np.zeros((8, 4), dtype=bool)
+    truth[:5, 0] = truth[:1, 1] = truth[1:3, 2] = True  # 5, 1, 2 and 0 positives
+    ignored = np.zeros_like(truth)
+    assert scored_from(truth, ignored) == 1  # one of three labels that occur has 5
+    truth[:5, 1] = True
+    assert scored_from(truth, ignored) == 5  # two of three
+    ignored[0, 1] = True  # 4 that count
+    assert scored_from(truth, ignored) == 1
+
+
+def test_best_moves_where_no_label_has_five_positives(
+    small_split: Split, fit: Fit, recorders: list[RecordingOptimizer]
+) -> None:
+    few = replace(small_split, samples=small_split.samples[:4])
+    run, _ = fit(untrained(small_split), small_split, val=few)
+    assert run.history[0]["val_mAP"] > 0
+    occur = {label for sample in few.samples for label in sample.labels}
+    assert (run.history[0]["val_labels_scored"], run.history[0]["val_labels"]) == (len(occur), 6)
 
 
 def test_of_equal_epochs_the_first_is_best(

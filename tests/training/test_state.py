@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,8 @@ from cnnrnn.training.config import TrainConfig, TrainingError
 from cnnrnn.training.distributed import ALONE
 from cnnrnn.training.initialize import new_checkpoint
 from cnnrnn.training.loop import train
-from cnnrnn.training.state import Run, run_identity
+from cnnrnn.training.state import Run, check_out, remove_run, run_identity
+from cnnrnn.utils.errors import UserError
 
 
 @pytest.mark.parametrize(
@@ -73,8 +75,11 @@ def test_a_run_that_cannot_be_resumed_is_an_error(scenes_root: Path, tmp_path: P
     with pytest.raises(TrainingError, match="no finished epoch"):
         resume(TrainConfig(epochs=1))
     train(fresh(split), split, split, TrainConfig(epochs=1), tmp_path / "run", tmp_path, Quiet())
-    with pytest.raises(TrainingError, match=r"epochs: 1 → 2.*repeat its command"):
-        resume(TrainConfig(epochs=2))
+    with pytest.raises(TrainingError, match=r"seed: 0 → 1.*repeat its command"):
+        resume(TrainConfig(epochs=1, seed=1))
+    assert len(resume(TrainConfig(epochs=2)).history) == 2
+    with pytest.raises(TrainingError, match="has 2 epochs already, and --epochs is 1: give more"):
+        resume(TrainConfig(epochs=1))
     (tmp_path / "run" / "state.pt").write_bytes(b"half a file")
     with pytest.raises(TrainingError, match="damaged"):
         resume(TrainConfig(epochs=1))
@@ -147,11 +152,11 @@ def test_a_run_is_resumed_only_with_the_same_settings_labels_and_images(small_sp
     first = train_small(small_split, config, tmp_path)
     assert resume().history == first.history  # nothing is left to do
     other_values: dict[str, Any] = {
-        "epochs": 2, "batch_size": 7, "lr": 1.0, "backbone_lr": 1.0, "trained_layers": 1, "views": 2,
+        "batch_size": 7, "lr": 1.0, "backbone_lr": 1.0, "trained_layers": 1, "views": 2,
         "loss": "asymmetric", "auxiliary": 1.5, "mixup": 1.0, "weight_decay": 1.0, "optimizer": "rmsprop", "seed": 1,
         "precision": "bfloat16", "compile_layers": True, "beam": 2,
     }  # fmt: skip
-    assert other_values.keys() == asdict(config).keys()
+    assert other_values.keys() | {"epochs"} == asdict(config).keys()
     for key, value in other_values.items():
         shown = {"auxiliary": "auxiliary weight"}.get(key, key)  # the model has a setting of the same name
         with pytest.raises(TrainingError, match=rf"\({shown}: {getattr(config, key)} → {value}\); repeat"):
@@ -255,3 +260,46 @@ def test_torchrun_resumes_from_the_last_checkpoint(
     with pytest.raises(TrainingError, match="before anything"):
         run(False, Failing())
     assert (tmp_path / "run" / "state.pt").exists()  # a person may still want it
+
+
+def test_a_finished_run_that_gets_more_epochs_follows_the_longer_schedule(
+    small_split: Split, recorders: list[RecordingOptimizer], tmp_path: Path
+) -> None:
+    config = TrainConfig(epochs=2, batch_size=8, views=1, optimizer="recorder")  # three steps an epoch
+    train_small(small_split, config, tmp_path)
+    assert recorders[-1].lrs[-1][0] < 0.1 * config.lr  # its own schedule had come to its end
+    train_small(small_split, replace(config, epochs=4), tmp_path / "other")
+    whole = [lrs[0] for lrs in recorders[-1].lrs]
+    run = train_small(small_split, replace(config, epochs=4), tmp_path, resume=True)
+    assert [record["epoch"] for record in run.history] == [1, 2, 3, 4]
+    assert [lrs[0] for lrs in recorders[-1].lrs] == pytest.approx(whole[6:])
+
+
+def test_a_folder_that_holds_a_run_is_for_resuming_or_overwriting_only(small_split: Split, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    for resume, overwrite in ((False, False), (True, False), (False, True)):
+        check_out(out, resume, overwrite)  # there is nothing yet
+    train_small(small_split, TrainConfig(epochs=1, views=1), tmp_path)
+    (out / "best" / "more").mkdir()
+    for name in ("state.pt", "last", "best"):
+        with pytest.raises(UserError, match="holds a run already"):
+            check_out(out, False, False)
+        check_out(out, True, False)
+        check_out(out, False, True)
+        if name == "best":
+            remove_run(out)
+        else:
+            part = out / name
+            shutil.rmtree(part) if part.is_dir() else part.unlink()
+    check_out(out, False, False)
+    assert list(out.iterdir()) == []
+    with pytest.raises(UserError, match="is a file"):
+        check_out(Path(__file__), False, True)
+
+
+def test_overwriting_leaves_folders_that_are_no_checkpoints(tmp_path: Path) -> None:
+    (tmp_path / "best").mkdir()
+    (tmp_path / "best" / "photo.jpg").touch()
+    check_out(tmp_path, False, False)
+    remove_run(tmp_path)
+    assert (tmp_path / "best" / "photo.jpg").exists()

@@ -101,7 +101,12 @@ def test_a_kill_at_any_moment_leaves_the_last_good_checkpoint(table: Path, undis
             assert Checkpoint.load(out / name).training["epochs_done"] >= (2 if name == "last" else 1)
     Training(table, out, "--resume").end(0)
     assert_alike(out, undisturbed)
-    assert sorted(path.name for path in out.iterdir()) == ["best", "last", "state.pt"]  # nothing half-written stays
+    assert sorted(path.name for path in out.iterdir()) == [
+        "best",
+        "last",
+        "run.toml",
+        "state.pt",
+    ]  # nothing half-written stays
 
 
 @pytest.fixture

@@ -1,0 +1,38 @@
+"""The page Runs while a run is trained, in a real browser."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from browser_server import PATIENCE, serve, settle
+from playwright.sync_api import Browser, expect
+
+
+@pytest.mark.parametrize("width", [1440, 390])
+def test_a_finished_epoch_appears_by_itself_and_best_opens_in_decode(
+    browser: Browser, trained: tuple[Path, list[dict]], tmp_path: Path, width: int
+) -> None:
+    run, history = tmp_path / "mine", trained[1]
+    shutil.copytree(trained[0], run)
+    metrics = run / "last" / "metrics.json"
+    metrics.write_text(json.dumps({"history": history[:3]}))
+    with serve("dashboard/app.py", CNNRNN_RUNS=str(tmp_path)) as server:
+        page = browser.new_page(viewport={"width": width, "height": 1800})
+        page.set_default_timeout(PATIENCE)
+        page.goto(f"{server.address}/runs")
+        points = page.locator(".js-plotly-plot .scatterlayer .point")
+        expect(points).to_have_count(3, timeout=PATIENCE)
+        metrics.write_text(json.dumps({"history": history[:4]}))
+        expect(points).to_have_count(4, timeout=PATIENCE)
+        settle(page)
+        wide = page.evaluate("document.documentElement.scrollWidth")
+        assert wide <= width
+        page.get_by_role("button", name="mine", exact=True).click()
+        expect(page.get_by_text("Why these labels?")).to_be_visible(timeout=PATIENCE)
+        expect(page.get_by_text("Predicted labels")).to_be_visible(timeout=PATIENCE)
+        assert "checkpoint=runs%2Fmine" in page.url
+        page.close()
+        assert "Traceback" not in server.log()
