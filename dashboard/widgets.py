@@ -7,11 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
+from cnnrnn.decoding import tree
+from views.style import CHART
+
 if TYPE_CHECKING:
     import pandas as pd
     from pandas.io.formats.style import Styler
     from PIL import Image
 
+    from cnnrnn.decoding.trace import Trace
+
+_MIN_PROB = 0.01  # of a branch of a tree
 _PICTURE = (560, 280)  # pixels, the largest width and height of an image on a page
 
 # a key of the report: name, explanation
@@ -41,6 +47,16 @@ def picture(image: Image.Image, alt: str) -> None:
     that of an image, for full screen as well."""
     with st.container(width=picture_width(image.size)):
         st.image(image, width="stretch", alt=alt, output_format="JPEG")
+
+
+def beam_tree(trace: Trace, key: str, dark: bool, width: int, alt: str) -> None:
+    """The most probable branches of a beam search, with its best path; it scrolls sideways on a narrow screen.
+
+    `width` in pixels is what the names are shortened for.
+    """
+    root, _ = tree.fold(tree.build(trace, _MIN_PROB), trace.paths[0], 0)
+    with st.container(key=f"tree_box_{key}"):
+        st.plotly_chart(tree.figure(trace, 0, dark, _MIN_PROB, root, width), config=CHART, key=key, alt=alt)
 
 
 def table(label: str, key: str, make: Callable[[], Styler | pd.DataFrame], hide_index: bool = True) -> None:
