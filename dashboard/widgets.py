@@ -8,12 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
+from cnnrnn.decoding import tree
+from views.style import CHART
+
 if TYPE_CHECKING:
     import pandas as pd
     from pandas.io.formats.style import Styler
     from PIL import Image
 
+    from cnnrnn.decoding.trace import Trace
+
 _ROW = 72  # pixels, of a table with images
+_MIN_PROB = 0.01  # of a branch of a tree
 _PICTURE = (560, 280)  # pixels, the largest width and height of an image on a page
 
 # a key of the report: name, explanation
@@ -68,6 +74,16 @@ def image_table(
     )
     chosen = event["selection"]["rows"]
     return int(chosen[0]) if chosen else None
+
+
+def beam_tree(trace: Trace, key: str, dark: bool, width: int, alt: str) -> None:
+    """The most probable branches of a beam search, with its best path; it scrolls sideways on a narrow screen.
+
+    `width` in pixels is what the names are shortened for.
+    """
+    root, _ = tree.fold(tree.build(trace, _MIN_PROB), trace.paths[0], 0)
+    with st.container(key=f"tree_box_{key}"):
+        st.plotly_chart(tree.figure(trace, 0, dark, _MIN_PROB, root, width), config=CHART, key=key, alt=alt)
 
 
 def table(label: str, key: str, make: Callable[[], Styler | pd.DataFrame], hide_index: bool = True) -> None:

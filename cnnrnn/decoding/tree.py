@@ -14,7 +14,7 @@ import plotly.graph_objects as go
 
 from cnnrnn.decoding.trace import ROOT, Path, Trace
 from cnnrnn.models.vocabulary import END_NAME, START_NAME
-from cnnrnn.utils.style import Palette, palette, percent, plain
+from cnnrnn.utils.style import Palette, palette, percent, plain, shorten
 
 KEPT, FINISHED, DROPPED = "kept in the beam", "finished path", "dropped"
 _SYMBOLS = {KEPT: "circle", FINISHED: "square", DROPPED: "x-thin"}
@@ -23,6 +23,9 @@ _MIN_DROPPED = 3  # dropped branches that are always shown, even if they are imp
 _ROW_HEIGHT = 26  # pixels between neighboring leaves
 _SHARES = (0.01, 0.02, 0.05, 0.1, 0.2)  # from which on branches are drawn, if that leaves few enough
 _FEW_LEAVES = 9
+_WIDTH = 760  # pixels
+_NAME_COLUMNS = (8, 28)  # of a name beside a node: the fewest and the most
+_COLUMN, _PERCENT = 6.5, 40  # pixels of a letter and of a probability behind a name
 _EDGE_WIDTHS = (1.0, 2.0, 3.5, 5.5, 8.0)  # pixels; an edge's probability selects its width
 
 
@@ -178,8 +181,12 @@ def rows(trace: Trace, min_prob: float) -> list[dict[str, Any]]:
     ]
 
 
-def figure(trace: Trace, chosen: int, dark: bool, min_prob: float, root: Node | None = None) -> go.Figure:
+def figure(
+    trace: Trace, chosen: int, dark: bool, min_prob: float, root: Node | None = None, width: int = _WIDTH
+) -> go.Figure:
     """The tree with one finished path highlighted, by its index in `trace.paths`: `root`, or what `build` returns.
+
+    Names that are too long for a tree `width` pixels wide are shortened; the whole path appears on hovering.
 
     A point's customdata is the index of the best finished path through it, or -1.
     """
@@ -189,9 +196,11 @@ def figure(trace: Trace, chosen: int, dark: bool, min_prob: float, root: Node | 
     colors = palette(dark)
     fig = go.Figure()
     _draw_edges(fig, nodes, on_path, colors)
-    _draw_nodes(fig, nodes, on_path, colors)
-    _draw_legend(fig, colors)
     rows, columns = 1 + max(node.y for node in nodes), max(node.step for node in nodes)
+    fewest, most = _NAME_COLUMNS
+    room = int((width / (columns + 0.7) - _PERCENT) / _COLUMN)
+    _draw_nodes(fig, nodes, on_path, colors, min(max(room, fewest), most))
+    _draw_legend(fig, colors)
     fig.update_layout(
         height=int(80 + _ROW_HEIGHT * rows),
         margin={"l": 8, "r": 8, "t": 4, "b": 50},
@@ -239,7 +248,8 @@ def _draw_edges(fig: go.Figure, nodes: list[Node], on_path: set[int], colors: Pa
         )
 
 
-def _draw_nodes(fig: go.Figure, nodes: list[Node], on_path: set[int], colors: Palette) -> None:
+def _draw_nodes(fig: go.Figure, nodes: list[Node], on_path: set[int], colors: Palette, name_columns: int) -> None:
+    """The nodes with their names, shortened to `name_columns`; the full path appears on hovering."""
     for kind, color in _colors_by_kind(colors).items():
         group = [node for node in nodes if node.kind == kind]
         shades = [colors.chosen if id(node) in on_path else color for node in group]
@@ -251,7 +261,7 @@ def _draw_nodes(fig: go.Figure, nodes: list[Node], on_path: set[int], colors: Pa
             marker=_marker(kind, shades, colors),
             selected={"marker": {"opacity": 1}},
             unselected={"marker": {"opacity": 1}, "textfont": {"color": colors.text}},
-            text=[_caption(node, id(node) in on_path) for node in group],
+            text=[_caption(node, id(node) in on_path, name_columns) for node in group],
             textposition="top center",
             textfont={"color": [colors.faint if kind == DROPPED else colors.text] * len(group), "size": 12},
             customdata=[-1 if node.path is None else node.path for node in group],
@@ -279,10 +289,10 @@ def _marker(kind: str, color: str | list[str], colors: Palette) -> dict[str, Any
     return {"symbol": _SYMBOLS[kind], "size": _SIZES[kind], "color": color, "opacity": 1, "line": outline}
 
 
-def _caption(node: Node, on_path: bool) -> str:
+def _caption(node: Node, on_path: bool, name_columns: int) -> str:
     if node.step == 0:
         return START_NAME
-    text = f"{plain(node.name)} {percent(node.prob)}"
+    text = f"{plain(shorten(node.name, name_columns))} {percent(node.prob)}"
     return f"<b>{text}</b>" if on_path else text
 
 

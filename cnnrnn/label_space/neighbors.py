@@ -31,6 +31,15 @@ def nearest(
 
 
 @torch.no_grad()
+def image_embedding(model: CNNRNN, feature: Tensor) -> Tensor:
+    """Equation 3 without the recurrent output: h(U_I I) of one image (1, …) -> (embedding,), the mean over its
+    locations."""
+    projected = model.project_image(feature)  # (1, location, embedding)
+    nothing = projected.new_zeros(1, 1, projected.shape[-1])
+    return model.joint_embedding(nothing, projected)[0, 0].mean(dim=0)
+
+
+@torch.no_grad()
 def step_embeddings(model: CNNRNN, feature: Tensor, tokens: Sequence[int]) -> Tensor:
     """x_1 … x_T of a path and its END: I of one image (1, …) -> (step, embedding). x_1 is before any label.
 

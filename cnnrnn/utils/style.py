@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import unicodedata
 from dataclasses import dataclass
 
 
@@ -28,8 +29,30 @@ def palette(dark: bool) -> Palette:
 
 
 def plain(label: str) -> str:
-    """A label escaped for a plotly text, which interprets some HTML tags: labels are untrusted text."""
-    return html.escape(label, quote=False)
+    """A label escaped for a plotly text, which interprets some HTML tags: labels are untrusted text.
+
+    One with letters that are written from right to left is isolated, so that it doesn't reorder what is beside it.
+    """
+    text = html.escape(label, quote=False)
+    from_the_right = any(unicodedata.bidirectional(letter) in ("R", "AL") for letter in label)
+    return f"\u2068{text}\u2069" if from_the_right else text
+
+
+def text_columns(text: str) -> int:
+    """The width of a text in columns, as in a terminal: an East Asian character takes two."""
+    return sum(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in text)
+
+
+def shorten(text: str, columns: int) -> str:
+    """A text of at most so many columns, its middle replaced by "…": many long names differ only at their end."""
+    if text_columns(text) <= columns:
+        return text
+    head, tail = text[: columns // 2], text[-columns:]
+    while text_columns(head) > columns // 2:
+        head = head[:-1]
+    while text_columns(tail) > columns - 1 - text_columns(head):
+        tail = tail[1:]
+    return f"{head.rstrip()}…{tail.lstrip()}"
 
 
 def percent(probability: float) -> str:

@@ -13,9 +13,8 @@ import controls
 import state
 import widgets
 from cnnrnn.checkpoint import Checkpoint
-from cnnrnn.decoding import tree
 from cnnrnn.decoding.trace import Trace
-from cnnrnn.utils.style import percent
+from cnnrnn.utils.style import percent, shorten
 from views import marginal_diff
 from views.style import CHART, badge, markdown
 
@@ -23,6 +22,8 @@ if TYPE_CHECKING:
     from pandas.io.formats.style import Styler
 
 _MODELS, _IMAGES, _MANY = "two models", "two images", "two models, many images"
+_LABEL_COLUMNS = 40  # of a label's name
+_MAX_NAMED = 12  # labels of only one side that are listed in a sentence
 
 
 @dataclass(frozen=True)
@@ -45,11 +46,11 @@ def page() -> None:
         "Compare", [_MODELS, _MANY, _IMAGES], default=_MODELS, required=True, key="compare", bind="query-params"
     )
     if what == _MANY:  # recorded predictions need no model
-        left, right = st.columns(2)
-        with left:
+        models, images = st.columns(2)
+        with models:
             other_name = _other_model(st.session_state.checkpoint)
         if other_name is not None:
-            with right:
+            with images:
                 source = compare_many.choose_images(st.session_state.checkpoint, other_name)
             compare_many.show(st.session_state.checkpoint, other_name, source, beam, controls.dark())
         return
@@ -90,10 +91,12 @@ def _labels(left: Side, right: Side) -> None:
             with st.container(horizontal=True):
                 for label in side.predicted_labels:
                     same = label in other.predicted_labels
+                    short = badge(shorten(label, _LABEL_COLUMNS))
                     st.badge(
-                        badge(label) if same else f"only here: {badge(label)}",
+                        short if same else f"only here: {short}",
                         color="gray" if same else "orange",
                         width="content",
+                        help=markdown(label) if shorten(label, _LABEL_COLUMNS) != label else None,
                     )
             if not side.predicted_labels:
                 st.markdown("*No label.*")
@@ -122,9 +125,8 @@ def _probabilities(left: Side, right: Side) -> None:
         key="compared",
         alt="Chart: probabilities of the labels that differ most, on both sides; the table below has the numbers",
     )
-    for side, other in ((left, right), (right, left)):
-        if unshared := [label for label in side.trace.labels if label not in other.trace.labels]:
-            st.caption(f"Only {markdown(side.name)} has the labels: {markdown(', '.join(unshared))}")
+    for number, (side, other) in enumerate(((left, right), (right, left))):
+        _unshared_labels(side, other, f"unshared_{number}")
 
     def rows() -> Styler:
         cells = [{"label": c.label, "left": c.before, "right": c.after, "difference": c.delta} for c in found]
@@ -133,16 +135,31 @@ def _probabilities(left: Side, right: Side) -> None:
     widgets.table("Table of the probabilities", "compared_table", rows)
 
 
+def _unshared_labels(side: Side, other: Side, key: str) -> None:
+    """The labels that only one side has: the first ones by name, all of them in a table."""
+    known = set(other.trace.labels)
+    unshared = [label for label in side.trace.labels if label not in known]
+    if not unshared:
+        return
+    named = ", ".join(markdown(shorten(label, _LABEL_COLUMNS)) for label in unshared[:_MAX_NAMED])
+    if len(unshared) <= _MAX_NAMED:
+        st.caption(f"Only {markdown(side.name)} has the labels: {named}")
+        return
+    st.caption(f"{markdown(other.name)} lacks {len(unshared)} labels of {markdown(side.name)}, such as {named}.")
+    widgets.table(f"Labels of {markdown(side.name)} alone", key, lambda: pd.DataFrame({"label": unshared}))
+
+
 def _beam_searches(left: Side, right: Side) -> None:
     st.subheader("Beam searches")
     for position, (column, side) in enumerate(zip(st.columns(2, gap="large"), (left, right), strict=True)):
         with column:
             if side.trace.steps:
-                st.plotly_chart(
-                    tree.figure(side.trace, 0, controls.dark(), 0.01),
-                    config=CHART,
-                    key=f"tree_{position}",
-                    alt=f"Tree of the label sequences that the beam search kept: {side.name}",
+                widgets.beam_tree(
+                    side.trace,
+                    f"tree_{position}",
+                    controls.dark(),
+                    500,
+                    f"Tree of the label sequences that the beam search kept: {side.name}",
                 )
             else:
                 st.caption("Independent sigmoids predict no sequence, so there is no search.")
@@ -162,7 +179,7 @@ def _evidence(left: Side, right: Side) -> None:
                 for step, name in enumerate(side.trace.choices(path)):
                     st.image(
                         overlays[step],
-                        caption=f"{step + 1} · {name}",
+                        caption=markdown(f"{step + 1} · {shorten(name, _LABEL_COLUMNS)}"),
                         width=180,
                         output_format="JPEG",
                         alt=f"Evidence for {name} at step {step + 1}, over the image",

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import streamlit as st
 import torch
-from PIL import Image
 
 import controls
 import state
+import tray
 import widgets
 from cnnrnn.checkpoint import Checkpoint
-from cnnrnn.label_space.neighbors import nearest, similarities, step_embeddings
+from cnnrnn.label_space.neighbors import image_embedding, nearest, similarities, step_embeddings
 from cnnrnn.label_space.projection import ProjectedMap, place
-from cnnrnn.utils.errors import UserError
+from cnnrnn.utils.style import shorten
 from views import space
 from views.style import CHART, markdown, spreadsheet
 
 _MAX_IMAGES = 40
+_NEIGHBORS = 5  # of a label that is searched for, which lines lead to
+_LABEL_COLUMNS = 40  # of a label's name beside the map
+_MAX_ROWS = 100  # of the matrix of similarities
+_ROWS_AROUND = 40  # of the matrix around one label
 _MIN_COOCCURRENCE = 0.05  # labels that are predicted together less often than this are not joined
 
 
@@ -39,28 +44,47 @@ def page() -> None:
 def _map(name: str, checkpoint: Checkpoint, image: state.InputImage) -> None:
     projection = state.projection(name, checkpoint)
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        entry, dims, highlighted = _choices(projection["maps"], checkpoint)
+        entry, dims, found = _choices(projection["maps"], checkpoint)
         edges, lines = _edges(name, checkpoint)
-        others = _others() if dims == 2 else []
+        others = _others(image) if dims == 2 else []
+    vectors, vocabulary = checkpoint.rnn.label_vectors(), checkpoint.vocabulary
     coordinates = np.array(entry["coordinates"])[:, :dims]
-    dark = controls.dark()
-    vocabulary = checkpoint.vocabulary
-    fig = space.figure(coordinates, vocabulary.labels, vocabulary.counts, edges, highlighted, dark, vocabulary.groups)
-
+    near = [] if found is None else _nearest_to(vectors, found)
     trace = state.trace(checkpoint, image, controls.BEAM)
-    path = trace.paths[0]
-    names = trace.choices(path)
-    steps = step_embeddings(checkpoint.rnn, state.feature(checkpoint, image), path.tokens)
-    space.add_steps(fig, place(entry, checkpoint.rnn.label_vectors(), steps)[:, :dims], names, dark)
-    if others:
-        space.add_images(fig, *_image_positions(entry, checkpoint, others))
+    path, dark = trace.paths[0], controls.dark()
+    choices = trace.choices(path)
+    fig = space.figure(
+        coordinates, vocabulary.labels, vocabulary.counts, edges, dark, vocabulary.groups, found,
+        [index for index, _ in near], path.tokens,
+    )  # fmt: skip
+    start, steps, targets = (points[:, :dims] for points in _walk(entry, checkpoint, image, path.tokens))
+    space.add_walk(fig, start[0], steps, targets, choices, dark)
+    if dims == 2:
+        placed = [start[:1], *(_start(entry, checkpoint, other) for other in others)]
+        space.add_images(
+            fig,
+            np.concatenate(placed),
+            [one.pixels for one in (image, *others)],
+            [one.name for one in (image, *others)],
+        )
     left, right = st.columns([4, 1])
-    left.plotly_chart(
-        fig, config=CHART, key="space", alt="Map of the labels, with the decoding steps of the image; tables are below"
-    )
+    with left.container(key="space_box"):  # scrolls sideways on a narrow screen
+        st.plotly_chart(
+            fig,
+            config=CHART,
+            key="space",
+            alt="Map of the labels, with the decoding steps of the image; tables are below",
+        )
     with right:
         widgets.picture(image.pixels, f"The image {image.name}")
-        st.markdown("  \n".join(f"**{step}** *{markdown(label)}*" for step, label in enumerate(names, start=1)))
+        st.markdown(
+            "  \n".join(
+                f"**{step}** *{markdown(shorten(label, _LABEL_COLUMNS))}*"
+                for step, label in enumerate(choices, start=1)
+            )
+        )
+        if found is not None:
+            _found(vocabulary.labels, found, near)
         trust = entry["trustworthiness"]
         st.metric(
             "Trustworthiness",
@@ -68,13 +92,55 @@ def _map(name: str, checkpoint: Checkpoint, image: state.InputImage) -> None:
             help="How far neighbors in the map are also neighbors in the label space. 1 is perfect.",
         )
     st.caption(
-        f"Larger dots have more training images. Lines join each label with {lines}. The squares are x₁ … x_T of the "
-        "image's best path"
+        f"Larger dots have more training images. Lines join each label with {lines}. The thumbnail is where the image "
+        "alone is; the squares are x₁ … x_T of its best path"
         + (". " if "components" in entry else ", each placed between its three nearest labels. ")
+        + "Press ▶ to see the decoding walk from one to the next, and at each step point at the label that it chooses. "
         + f"Seed {projection['seed']}; "
         + "; ".join(f"{markdown(key)} {_short(value)}" for key, value in entry["parameters"].items())
     )
     _coordinates_table(checkpoint, coordinates)
+
+
+def _nearest_to(vectors: torch.Tensor, label: int, most: int = _NEIGHBORS) -> list[tuple[int, float]]:
+    """The other labels nearest to a label by angle, with their cosines; vectors (label, embedding)."""
+    cosines = torch.nn.functional.cosine_similarity(vectors, vectors[label : label + 1])
+    cosines[label] = -torch.inf
+    values, indices = cosines.topk(min(most, len(vectors) - 1))
+    return list(zip(indices.tolist(), values.tolist(), strict=True))
+
+
+def _found(labels: Sequence[str], found: int, near: list[tuple[int, float]]) -> None:
+    """The label that was searched for, and the labels that the thick lines lead to."""
+    st.markdown(
+        f"Nearest to **{markdown(shorten(labels[found], _LABEL_COLUMNS))}** by angle:  \n"
+        + "  \n".join(f"{markdown(shorten(labels[index], _LABEL_COLUMNS))} {value:.2f}" for index, value in near)
+    )
+
+
+def _walk(
+    entry: ProjectedMap, checkpoint: Checkpoint, image: state.InputImage, tokens: Sequence[int]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Positions in the map: of the image alone (1, dimension), of x_1 … x_T, and of the choices (step, dimension)."""
+    model, feature = checkpoint.rnn, state.feature(checkpoint, image)
+    points = torch.cat(
+        [
+            image_embedding(model, feature)[None],
+            step_embeddings(model, feature, tokens),
+            model.label_embedding.detach()[[*tokens, model.end]],
+        ]
+    )
+    positions = place(entry, model.label_vectors(), points)
+    steps = len(tokens) + 1
+    targets = positions[1 + steps :]
+    targets[:-1] = np.array(entry["coordinates"])[list(tokens)]
+    return positions[:1], positions[1 : 1 + steps], targets
+
+
+def _start(entry: ProjectedMap, checkpoint: Checkpoint, image: state.InputImage) -> np.ndarray:
+    """The position (1, 2) of an image alone."""
+    point = image_embedding(checkpoint.rnn, state.feature(checkpoint, image))[None]
+    return place(entry, checkpoint.rnn.label_vectors(), point)[:, :2]
 
 
 def _coordinates_table(checkpoint: Checkpoint, coordinates: np.ndarray) -> None:
@@ -93,9 +159,9 @@ def _choices(maps: dict[str, ProjectedMap], checkpoint: Checkpoint) -> tuple[Pro
     choice = st.segmented_control("Dimensions", ["2-D", "3-D"], default="2-D", required=True, key="dims")
     dims = 3 if choice == "3-D" else 2
     labels = checkpoint.vocabulary.labels
-    highlighted = st.selectbox("Find a label", labels, index=None, key="found", placeholder="any label", width=220)
+    found = st.selectbox("Find a label", labels, index=None, key="found", placeholder="any label", width=220)
     entry = maps.get(str(method)) or maps[f"{method} {dims}-D"]
-    return entry, dims, None if highlighted is None else labels.index(highlighted)
+    return entry, dims, None if found is None else labels.index(found)
 
 
 def _edges(name: str, checkpoint: Checkpoint) -> tuple[list[tuple[int, int]], str]:
@@ -125,39 +191,17 @@ def _edges(name: str, checkpoint: Checkpoint) -> tuple[list[tuple[int, int]], st
     return sorted({(min(pair), max(pair)) for pair in pairs}), description
 
 
-def _image_positions(
-    entry: ProjectedMap, checkpoint: Checkpoint, images: list[state.InputImage]
-) -> tuple[np.ndarray, list[Image.Image], list[str]]:
-    """The position of each image's x₁ in the map (image, 2), its pixels and its name."""
-    paths = [state.trace(checkpoint, image, controls.BEAM).paths[0] for image in images]
-    starts = torch.cat(
-        [
-            step_embeddings(checkpoint.rnn, state.feature(checkpoint, image), path.tokens)[:1]
-            for image, path in zip(images, paths, strict=True)
-        ]
-    )
-    positions = place(entry, checkpoint.rnn.label_vectors(), starts)[:, :2]
-    return positions, [image.pixels for image in images], [image.name for image in images]
-
-
-def _others() -> list[state.InputImage]:
-    """More images to place in the map, with a warning for each that can't be read."""
+def _others(image: state.InputImage) -> list[state.InputImage]:
+    """More images whose thumbnails lie on the map: those of the session, the samples, or none."""
+    kinds = ["your images", "samples"]
     with st.popover("Place images", icon=":material/add_photo_alternate:"):
-        kind = st.segmented_control("Place", ["images", "a folder"], default="images", required=True, key="others_kind")
-        uploads = st.file_uploader(
-            f"Images to place where their decoding starts, at most {_MAX_IMAGES}",
-            accept_multiple_files="directory" if kind == "a folder" else True,
-            key=f"others {kind}",
-        )
-        if len(uploads) > _MAX_IMAGES:
-            st.caption(f"The first {_MAX_IMAGES} of {len(uploads)} images are placed.")
-    images = []
-    for upload in uploads[:_MAX_IMAGES]:
-        try:
-            images.append(state.read_image(upload.name, upload.getvalue()))
-        except UserError as error:
-            st.warning(f"{markdown(upload.name)}: {markdown(str(error))}", icon=":material/warning:")
-    return images
+        kind = st.segmented_control("Thumbnails of", kinds, key="placed", help=f"At most {_MAX_IMAGES}.")
+    if kind is None:
+        return []
+    found = tray.images() if kind == kinds[0] else [state.open_sample(title) for title in state.samples()]
+    if not found:
+        st.caption("Upload images above, and they are placed on the map.")
+    return [other for other in found if other.digest != image.digest][:_MAX_IMAGES]
 
 
 def _neighbors(name: str, checkpoint: Checkpoint) -> None:
@@ -185,26 +229,59 @@ def _neighbors(name: str, checkpoint: Checkpoint) -> None:
     st.download_button("Neighbors as CSV", spreadsheet(table), "neighbors.csv", "text/csv")
 
 
+@st.fragment
 def _similarity(checkpoint: Checkpoint) -> None:
     st.subheader("Label similarity")
-    matrix = similarities(checkpoint.rnn.label_vectors(), "cosine").cpu().double().numpy()
-    st.plotly_chart(
-        space.similarity_matrix(matrix, checkpoint.vocabulary.labels, controls.dark()),
-        config=CHART,
-        key="similarity",
-        alt="Matrix of the cosine similarities of the labels; the table below has the numbers",
-    )
+    vectors, vocabulary = checkpoint.rnn.label_vectors(), checkpoint.vocabulary
+    part, description = _part(checkpoint)
+    labels = [vocabulary.labels[index] for index in part]
+    matrix = similarities(vectors[part], "cosine").cpu().double().numpy()
+    with st.container(key="similarity_box"):
+        st.plotly_chart(
+            space.similarity_matrix(matrix, labels, controls.dark()),
+            config=CHART,
+            key="similarity",
+            alt="Matrix of the cosine similarities of the labels; the table below has the numbers",
+        )
     st.caption(
-        "Cosine similarity of every two labels; similar labels are adjacent. A map in two dimensions shows only part "
-        "of this."
+        f"Cosine similarity of every two labels{description}; similar labels are adjacent. A map in two dimensions "
+        "shows only part of this."
     )
-    labels = checkpoint.vocabulary.labels
     widgets.table(
         "Table of the similarities",
         "similarity_table",
         lambda: pd.DataFrame(matrix, labels, labels).round(2),
         hide_index=False,
     )
+
+
+def _part(checkpoint: Checkpoint) -> tuple[list[int], str]:
+    """The labels that the matrix compares, by index, and what they are: all, a group, or those around a label."""
+    labels, groups = checkpoint.vocabulary.labels, checkpoint.vocabulary.groups
+    everything = [("all", 0)] if len(labels) <= _MAX_ROWS else []
+    options = [
+        *everything,
+        *(("group", groups.index(group)) for group in dict.fromkeys(groups)),
+        *(("label", index) for index in range(len(labels))),
+    ]
+
+    def name(option: tuple[str, int]) -> str:
+        kind, index = option
+        return {"all": "all labels", "group": f"group: {groups[index] if groups else ''}", "label": labels[index]}[kind]
+
+    start = options.index(("label", 0)) if not everything else 0
+    kind, index = st.selectbox("Compare", options, start, key="compared_labels", format_func=name)
+    if kind == "all":
+        return list(range(len(labels))), ""
+    if kind == "group":
+        members = [other for other, group in enumerate(groups) if group == groups[index]]
+        return members[:_MAX_ROWS], f" of the group {markdown(groups[index])}"
+    vectors = checkpoint.rnn.label_vectors()
+    near = _nearest_to(vectors, index, _ROWS_AROUND - 1)
+    return [
+        index,
+        *(other for other, _ in near),
+    ], f" among {markdown(shorten(labels[index], _LABEL_COLUMNS))} and the {len(near)} labels nearest to it"
 
 
 def _short(value: Any) -> str:

@@ -51,7 +51,7 @@ def _average_precisions(checkpoint: Checkpoint, report: dict[str, Any], dark: bo
             training.average_precisions(report, counts, dark),
             config=CHART,
             key="ap",
-            alt="Bars: average precision of every label; the table below has the numbers",
+            alt="Points: average precision and training images of every label; the table below has the numbers",
         )
     with right:
         st.subheader("Calibration")
@@ -70,19 +70,34 @@ def _average_precisions(checkpoint: Checkpoint, report: dict[str, Any], dark: bo
             )
         else:
             st.caption("The calibration was not measured. Evaluate this checkpoint again with `--record`.")
-    with st.expander("Tables"):
-        rows = [
-            {
-                "label": label,
-                "training images": counts[label],
-                "positives in the split": report["positives"].get(label),
-                "AP, %": report["AP"].get(label),
-            }
-            for label in checkpoint.vocabulary.labels
-        ]
-        st.dataframe(pd.DataFrame(rows), hide_index=True)
-        if "calibration" in report:
+    _labels_table(checkpoint, report)
+    if "calibration" in report:
+        with st.expander("Table of the calibration"):
             st.dataframe(pd.DataFrame(report["calibration"]["bins"]), hide_index=True)
+
+
+def _labels_table(checkpoint: Checkpoint, report: dict[str, Any]) -> None:
+    """Every label, the worst first; the table can be searched and sorted."""
+    vocabulary = checkpoint.vocabulary
+    rows = [
+        {
+            "label": label,
+            "AP, %": report["AP"].get(label),
+            "training images": count,
+            "positives in the split": report["positives"].get(label),
+        }
+        for label, count in zip(vocabulary.labels, vocabulary.counts, strict=True)
+    ]
+    st.dataframe(
+        pd.DataFrame(rows).sort_values("AP, %", kind="stable"),
+        hide_index=True,
+        height=280,
+        column_config={
+            "label": st.column_config.TextColumn(width="large"),
+            "AP, %": st.column_config.ProgressColumn(format="%.1f", min_value=0, max_value=100),
+        },
+    )
+    st.caption("A click on a heading sorts the table; the magnifying glass above it finds a label.")
 
 
 def _map_quality(reports: dict[str, Any]) -> None:

@@ -17,7 +17,6 @@ import state
 import widgets
 from cnnrnn.attribution.overlay import resize_map
 from cnnrnn.checkpoint import Checkpoint
-from cnnrnn.decoding import tree
 from cnnrnn.decoding.beam_search import sequence_log_probs
 from cnnrnn.decoding.constraints import NO_CONSTRAINTS, Constraints
 from cnnrnn.decoding.trace import Trace
@@ -65,11 +64,12 @@ def _constrained_decoding(checkpoint: Checkpoint, image: state.InputImage, befor
                 key="marginal_diff",
                 alt="Chart: the largest changes of probability, before and after; the table below has the numbers",
             )
-    st.plotly_chart(
-        tree.figure(after, 0, dark, 0.01),
-        config=CHART,
-        key="constrained_tree",
-        alt="Tree of the label sequences that the beam search kept under the constraints",
+    widgets.beam_tree(
+        after,
+        "constrained_tree",
+        dark,
+        760,
+        "Tree of the label sequences that the beam search kept under the constraints",
     )
 
     def rows() -> Styler:

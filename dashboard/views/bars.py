@@ -34,12 +34,13 @@ def step_distribution(trace: Trace, path: Path, step: int, dark: bool, most: int
         probs=[float(probs[token]) for token in tokens],
         marked=[token == choice for token in tokens],
         dark=dark,
+        columns=18,  # up to four of these charts stand side by side
     )
 
 
-def _bars(names: list[str], probs: list[float], marked: list[bool], dark: bool) -> go.Figure:
+def _bars(names: list[str], probs: list[float], marked: list[bool], dark: bool, columns: int = 30) -> go.Figure:
     colours = palette(dark)
-    ticks = [("✓ " if mark else "") + plain(name) for name, mark in zip(names, marked, strict=True)]
+    ticks = [("✓ " if mark else "") + name for name, mark in zip(names, marked, strict=True)]
     fig = go.Figure(
         go.Bar(
             x=probs,
@@ -58,5 +59,5 @@ def _bars(names: list[str], probs: list[float], marked: list[bool], dark: bool) 
         height=20 + _BAR * len(names), margin={"l": 0, "r": 0, "t": 4, "b": 4}, bargap=0.3, dragmode=False
     )
     fig.update_xaxes(range=[0, 1.22], visible=False, fixedrange=True)
-    name_rows(fig, ticks, dark)
+    name_rows(fig, ticks, dark, columns)
     return fig

@@ -8,10 +8,12 @@ import numpy as np
 import plotly.graph_objects as go
 
 from cnnrnn.decoding.trace import Trace
-from cnnrnn.utils.style import palette, percent, plain
+from cnnrnn.utils.style import palette, percent, plain, shorten, text_columns
 from views.style import name_rows
 
 _BAR = 26  # pixels
+_LEGEND_LINE = 24  # pixels
+_LEGEND_COLUMNS = 36  # of one line of the legend on a phone
 _MIN_DELTA = 0.02  # smaller changes of probability are not described
 
 
@@ -62,21 +64,29 @@ def figure(
             x=[change.before, change.after], y=[row, row], mode="lines", line={"color": colour, "width": 3},
             hoverinfo="skip", showlegend=False,
         )  # fmt: skip
+    short = [shorten(name, _LEGEND_COLUMNS) for name in names]
     hover = [f"{plain(c.label)}: {c.before:.3f} → {c.after:.3f}" for c in largest]
     for name, symbol, values in (
-        (plain(names[0]), "circle-open", [c.before for c in largest]),
-        (plain(names[1]), "circle", [c.after for c in largest]),
+        (plain(short[0]), "circle-open", [c.before for c in largest]),
+        (plain(short[1]), "circle", [c.after for c in largest]),
     ):
         fig.add_scatter(
             x=values, y=rows, name=name, mode="markers", hovertext=hover, hoverinfo="text",
             marker={"symbol": symbol, "size": 11, "color": colours.kept, "line": {"width": 2}},
         )  # fmt: skip
+    in_one_line = sum(map(text_columns, short)) <= _LEGEND_COLUMNS
+    legend_height = _LEGEND_LINE if in_one_line else 2 * _LEGEND_LINE
     fig.update_layout(
-        height=70 + _BAR * len(largest), margin={"l": 0, "r": 24, "t": 4, "b": 0}, dragmode=False, font=text,
-        legend={"orientation": "h", "y": 1.15, "font": text},
+        height=40 + legend_height + _BAR * len(largest), margin={"l": 0, "r": 24, "t": legend_height, "b": 0},
+        dragmode=False, font=text,
+        # Above the rows, and as wide as the chart, however wide the labels' names are.
+        legend={
+            "orientation": "h", "xref": "container", "x": 0, "yref": "container", "y": 1, "yanchor": "top",
+            "font": text, "itemclick": False, "itemdoubleclick": False,
+        },
     )  # fmt: skip
     fig.update_xaxes(range=[-0.02, 1.02], tickformat=".0%", fixedrange=True, tickfont=text)
-    name_rows(fig, [plain(c.label) for c in largest], dark)
+    name_rows(fig, [c.label for c in largest], dark)
     return fig
 
 

@@ -11,12 +11,18 @@ from PIL import Image
 from scipy.cluster.hierarchy import leaves_list, linkage
 from scipy.spatial.distance import squareform
 
-from cnnrnn.utils.style import palette, plain
+from cnnrnn.utils.style import palette, plain, shorten
 from cnnrnn.utils.webpage import data_uri
+from views import names
 
-_HEIGHT = 560
+_HEIGHT = 620
+_SIZE = (640, 460)  # pixels of the map on the narrowest screen, on which the names must fit
 _THUMBNAIL = 72  # pixels
-_MAX_NAMES = 100  # the names of more labels appear only on hovering
+_MAX_NAMES_3D = 100
+_ZOOM = 0.14  # of the map's extent, to each side of a label that is searched for
+_FRAMES = 6  # of each movement
+_ROW = 11  # pixels of a row of the matrix
+_HOVER_COLUMNS = 80  # of a name in the matrix, where every cell has two
 # Color and shape distinguish the groups: six colors (after Okabe and Ito, readable in both themes) and seven shapes,
 # which maps in two and in three dimensions have, give 42 pairs.
 _GROUP_COLORS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00")
@@ -28,111 +34,233 @@ def figure(
     labels: Sequence[str],
     counts: Sequence[int],
     edges: Sequence[tuple[int, int]],
-    highlighted: int | None,
     dark: bool,
     groups: Sequence[str] = (),
+    found: int | None = None,
+    neighbors: Sequence[int] = (),
+    path: Sequence[int] = (),
 ) -> go.Figure:
     """The labels at coordinates (label, 2 or 3), larger the more training images they have; edges join neighbors.
 
-    With the `groups` of the labels, each group has a color, a shape and an entry in the legend.
+    With the `groups` of the labels, each group has a color, a shape and an entry in the legend. If there is a label
+    `found`, the map shows its surroundings and joins it with its `neighbors`. As many names are written as there is
+    room for: those of these labels and of an image's `path` first, then those of the most frequent labels; the others
+    appear on hovering.
     """
-    colours, text = palette(dark), {"color": palette(dark).text}
+    emphasized = [*([] if found is None else [found]), *neighbors, *path]
+    window = _window(coordinates, found, neighbors)
+    named = _named(coordinates, window, labels, counts, emphasized)
     fig = go.Figure()
-    ends = [
-        point for a, b in edges for point in (coordinates[a], coordinates[b], np.full(coordinates.shape[1], np.nan))
-    ]
-    if ends:
-        _add(
-            fig,
-            np.array(ends),
-            mode="lines",
-            line={"color": colours.faint, "width": 1},
-            hoverinfo="skip",
-            showlegend=False,
-        )
+    _add_edges(fig, coordinates, edges, color=palette(dark).faint, width=1, opacity=1 if found is None else 0.4)
     for number, group in enumerate(dict.fromkeys(groups) or [""]):
         members = [index for index in range(len(labels)) if not groups or groups[index] == group]
-        color = _GROUP_COLORS[number % len(_GROUP_COLORS)] if groups else colours.kept
-        symbol = _GROUP_SYMBOLS[number % len(_GROUP_SYMBOLS)]
-        _add_labels(fig, coordinates, labels, counts, members, highlighted, dark, group, color, symbol)
+        color = _GROUP_COLORS[number % len(_GROUP_COLORS)] if groups else palette(dark).kept
+        _add(
+            fig,
+            coordinates[members],
+            name=plain(group),
+            mode="markers+text",
+            text=[plain(shorten(labels[index], names.COLUMNS)) if index in named else "" for index in members],
+            textposition="top center",
+            textfont={"color": palette(dark).text},
+            hovertext=[_hover(labels[index], group, counts[index]) for index in members],
+            hoverinfo="text",
+            customdata=members,
+            marker=_markers(counts, members, found, neighbors, color, dark)
+            | {"symbol": _GROUP_SYMBOLS[number % len(_GROUP_SYMBOLS)]},
+        )
+    if found is not None:
+        pairs = [(found, other) for other in neighbors]
+        _add_edges(fig, coordinates, pairs, color=palette(dark).chosen, width=2, opacity=0.8)
+    _lay_out(fig, coordinates, window, bool(groups), found is not None, dark)
+    return fig
+
+
+def _window(coordinates: np.ndarray, found: int | None, neighbors: Sequence[int]) -> np.ndarray:
+    """The lowest and the highest coordinates (2, dimension) that the map shows: all labels, or `found` in the middle of
+    its neighbors."""
+    low, high = coordinates.min(axis=0), coordinates.max(axis=0)
+    if found is None:
+        return np.stack([low, high])
+    center = coordinates[found]
+    farthest = np.abs(coordinates[list(neighbors)] - center).max(initial=0)
+    half = max(_ZOOM * float((high - low).max()), 1.15 * farthest)
+    return np.stack([center - half, center + half])
+
+
+def _named(
+    coordinates: np.ndarray,
+    window: np.ndarray,
+    labels: Sequence[str],
+    counts: Sequence[int],
+    emphasized: Sequence[int],
+) -> set[int]:
+    """The labels whose names are written."""
+    if coordinates.shape[1] == 3:  # what overlaps depends on how it is turned
+        return set(range(len(labels)) if len(labels) <= _MAX_NAMES_3D else emphasized)
+    scale = min(np.array(_SIZE) / np.maximum(window[1] - window[0], 1e-9))
+    inside = np.flatnonzero((np.abs(coordinates - window.mean(axis=0)) * scale <= np.array(_SIZE) / 2).all(axis=1))
+    by_frequency = sorted(inside.tolist(), key=lambda index: -counts[index])
+    return names.that_fit(coordinates * scale, labels, dict.fromkeys([*emphasized, *by_frequency]))
+
+
+def _hover(label: str, group: str, count: int) -> str:
+    return f"{plain(label)}{f' ({plain(group)})' if group else ''}: {count} training images"
+
+
+def _markers(
+    counts: Sequence[int], members: Sequence[int], found: int | None, neighbors: Sequence[int], color: str, dark: bool
+) -> dict[str, Any]:
+    """The size, color and outline of the labels with the indices `members`, all of one group."""
+    colours, sizes = palette(dark), 8 + 22 * np.sqrt(np.array(counts) / max(1, *counts))
+    return {
+        "size": sizes[members].tolist(),
+        "color": [colours.chosen if index == found else color for index in members],
+        "opacity": 0.85,
+        "line": {
+            "width": 1 if found is None else 2,
+            "color": [colours.chosen if index in neighbors else colours.background for index in members],
+        },
+    }
+
+
+def _add_edges(
+    fig: go.Figure, coordinates: np.ndarray, pairs: Sequence[tuple[int, int]], color: str, width: int, opacity: float
+) -> None:
+    """Lines between pairs of labels, all in one trace with gaps."""
+    gap = np.full(coordinates.shape[1], np.nan)
+    if ends := [point for a, b in pairs for point in (coordinates[a], coordinates[b], gap)]:
+        line = {"color": color, "width": width}
+        _add(fig, np.array(ends), mode="lines", line=line, opacity=opacity, hoverinfo="skip", showlegend=False)
+
+
+def _lay_out(
+    fig: go.Figure, coordinates: np.ndarray, window: np.ndarray, legend: bool, zoomed: bool, dark: bool
+) -> None:
     fig.update_layout(
-        height=_HEIGHT, margin={"l": 0, "r": 0, "t": 8, "b": 0}, showlegend=bool(groups), font=text,
+        height=_HEIGHT, margin={"l": 0, "r": 0, "t": 8, "b": 0}, showlegend=legend, font={"color": palette(dark).text},
         legend={"orientation": "h", "y": 0, "yanchor": "top", "itemsizing": "constant"},
         dragmode="orbit" if coordinates.shape[1] == 3 else "pan",
     )  # fmt: skip
     hidden = {"visible": False, "showgrid": False, "zeroline": False}
-    left, right = coordinates[:, 0].min(), coordinates[:, 0].max()
+    (left, bottom, *_), (right, top, *_) = window
     room = 0.15 * (right - left)  # for the names, whose width plotly ignores
-    fig.update_layout(
-        xaxis={**hidden, "autorangeoptions": {"include": [left - room, right + room]}},
-        yaxis={**hidden, "scaleanchor": "x"},
-    )
+    if zoomed:
+        fig.update_layout(
+            xaxis={**hidden, "range": [left, right]}, yaxis={**hidden, "range": [bottom, top], "scaleanchor": "x"}
+        )
+    else:
+        fig.update_layout(
+            xaxis={**hidden, "autorangeoptions": {"include": [left - room, right + room]}},
+            yaxis={**hidden, "scaleanchor": "x"},
+        )
     fig.update_scenes(xaxis=hidden, yaxis=hidden, zaxis=hidden)
-    return fig
+    if zoomed and coordinates.shape[1] == 3:
+        for axis, low, high in zip("xyz", *window, strict=True):
+            fig.update_scenes({f"{axis}axis": {"range": [low, high]}})
 
 
-def _add_labels(
-    fig: go.Figure, coordinates: np.ndarray, labels: Sequence[str], counts: Sequence[int], members: Sequence[int],
-    highlighted: int | None, dark: bool, group: str, color: str, symbol: str,
-) -> None:  # fmt: skip
-    """The labels with the indices `members`, all of one group."""
-    colours, sizes = palette(dark), 8 + 22 * np.sqrt(np.array(counts) / max(1, *counts))
-    hover = [
-        f"{plain(labels[index])}{f' ({plain(group)})' if group else ''}: {counts[index]} training images"
-        for index in members
-    ]
-    _add(
-        fig,
-        coordinates[members],
-        name=plain(group),
-        mode="markers+text" if len(labels) <= _MAX_NAMES else "markers",
-        text=[plain(labels[index]) for index in members],
-        textposition="top center",
-        textfont={"color": colours.text},
-        hovertext=hover,
-        hoverinfo="text",
-        customdata=list(members),
-        marker={
-            "size": sizes[members].tolist(),
-            "color": [colours.chosen if index == highlighted else color for index in members],
-            "symbol": symbol,
-            "opacity": 0.85,
-            "line": {"width": 1, "color": colours.background},
-        },
-    )
+def add_walk(
+    fig: go.Figure, start: np.ndarray, steps: np.ndarray, targets: np.ndarray, choices: Sequence[str], dark: bool
+) -> None:
+    """How an image is decoded: from `start`, the image alone (2 or 3), to its x_1 … x_T (step, 2 or 3).
 
-
-def add_steps(fig: go.Figure, steps: np.ndarray, names: Sequence[str], dark: bool) -> None:
-    """The x_1 … x_T of a decoded image (step, 2 or 3), numbered; `names` are the choices of the steps."""
+    At each step a line grows to the choice, whose position is in `targets` (step, 2 or 3). The slider and the button
+    above the map play it; `choices` are the names of the choices.
+    """
     colours = palette(dark)
     numbers = [f"{number}" for number in range(1, len(steps) + 1)]
-    hover = [f"x_{number}, from which {plain(name)} is chosen" for number, name in zip(numbers, names, strict=True)]
+    hover = [f"x_{number}, from which {plain(name)} is chosen" for number, name in zip(numbers, choices, strict=True)]
     _add(
         fig,
-        steps,
+        np.concatenate([start[None], steps]),
         mode="lines+markers+text",
-        text=numbers,
+        text=["", *numbers],
         textposition="middle center",
         textfont={"color": colours.background, "size": 11},
         line={"color": colours.chosen, "width": 3},
         marker={"size": 18, "color": colours.chosen, "symbol": "diamond" if steps.shape[1] == 3 else "square"},
-        hovertext=hover,
+        hovertext=["the image before START", *hover],
         hoverinfo="text",
         showlegend=False,
     )
+    walker = {
+        "mode": "lines+markers", "line": {"color": colours.text, "width": 3, "dash": "dot"},
+        "marker": {"size": [24, 8], "color": colours.text, "symbol": "circle-open", "line": {"width": 3}},
+        "hoverinfo": "skip", "showlegend": False,
+    }  # fmt: skip
+    _add(fig, np.stack([start, start]), **walker)
+    titles = ["image", *(f"{number} · {shorten(name, 12)}" for number, name in zip(numbers, choices, strict=True))]
+    fig.frames = _frames(len(fig.data) - 1, start, steps, targets, titles)
+    _add_player(fig, titles, steps.shape[1] == 3, dark)
 
 
-def add_images(fig: go.Figure, positions: np.ndarray, images: Sequence[Image.Image], names: Sequence[str]) -> None:
-    """Thumbnails at x_1 of each image (image, 2)."""
-    across = np.concatenate([np.array(trace.x, dtype=float) for trace in fig.data])
-    extent = float(np.ptp(across[np.isfinite(across)]) or 1)  # edges are separated by NaN
+def _frames(
+    trace: int, start: np.ndarray, steps: np.ndarray, targets: np.ndarray, titles: Sequence[str]
+) -> list[go.Frame]:
+    """The walker, which is trace number `trace`, moves to each step and then points at the step's choice."""
+    kind = go.Scatter3d if len(start) == 3 else go.Scatter
+
+    def frame(name: str, here: np.ndarray, end: np.ndarray) -> go.Frame:
+        points = dict(zip("xyz", np.stack([here, end]).T.round(4).tolist(), strict=False))
+        return go.Frame(name=name, data=[kind(**points)], traces=[trace])
+
+    frames = [frame(titles[0], start, start)]
+    before = start
+    for number, (here, target) in enumerate(zip(steps, targets, strict=True), start=1):
+        parts = np.linspace(0, 1, _FRAMES + 1)[1:, None]
+        moves, points = before + (here - before) * parts, here + (target - here) * parts
+        frames += [frame(f"{number} {index}", move, move) for index, move in enumerate(moves)]
+        frames += [frame(f"{number} to {index}", here, point) for index, point in enumerate(points[:-1])]
+        frames.append(frame(titles[number], here, target))
+        before = here
+    return frames
+
+
+def _add_player(fig: go.Figure, titles: Sequence[str], redraw: bool, dark: bool) -> None:
+    """A button that plays the frames, and a slider over those whose names are `titles`."""
+    colours = palette(dark)
+    timing = {"frame": {"duration": 70, "redraw": redraw}, "transition": {"duration": 0}}
+    look = {
+        "font": {"color": colours.text},
+        "bordercolor": colours.faint,
+        "xanchor": "left",
+        "yanchor": "bottom",
+        "y": 1,
+    }
+    play = {"label": "▶", "method": "animate", "args": [None, {**timing, "mode": "immediate"}]}
+    stop = {"label": "⏸", "method": "animate", "args": [[None], {**timing, "mode": "immediate"}]}
+    fig.update_layout(
+        updatemenus=[
+            {
+                **look, "type": "buttons", "direction": "left", "buttons": [play, stop], "x": 0, "showactive": False,
+                "bgcolor": colours.background, "pad": {"t": 0, "b": 24},
+            }
+        ],
+        sliders=[
+            {
+                **look, "x": 0.14, "len": 0.84, "bgcolor": colours.faint, "currentvalue": {"visible": False},
+                "pad": {"t": 0, "b": 0}, "tickcolor": colours.text,
+                "steps": [
+                    {"label": plain(title), "method": "animate", "args": [[title], {**timing, "mode": "immediate"}]}
+                    for title in titles
+                ],
+            }
+        ],
+    )  # fmt: skip
+
+
+def add_images(fig: go.Figure, positions: np.ndarray, images: Sequence[Image.Image], titles: Sequence[str]) -> None:
+    """Thumbnails of images at positions (image, 2), with their names on hover."""
+    left, right = fig.layout.xaxis.range or fig.layout.xaxis.autorangeoptions.include
+    size = (right - left) / 18
     for position, image in zip(positions, images, strict=True):
         fig.add_layout_image(
             source=data_uri(image, _THUMBNAIL), x=position[0], y=position[1], xref="x", yref="y", xanchor="center",
-            yanchor="middle", sizex=extent / 14, sizey=extent / 14, layer="above",
+            yanchor="middle", sizex=size, sizey=size, layer="above",
         )  # fmt: skip
     _add(
-        fig, positions, mode="markers", marker={"size": 30, "opacity": 0}, hovertext=[plain(name) for name in names],
+        fig, positions, mode="markers", marker={"size": 30, "opacity": 0}, hovertext=[plain(title) for title in titles],
         hoverinfo="text", showlegend=False,
     )  # fmt: skip
 
@@ -140,25 +268,26 @@ def add_images(fig: go.Figure, positions: np.ndarray, images: Sequence[Image.Ima
 def similarity_matrix(similarities: np.ndarray, labels: Sequence[str], dark: bool) -> go.Figure:
     """Cosines (label, label) as a matrix whose rows are ordered so that similar labels are adjacent."""
     order = leaves_list(linkage(squareform(np.clip(1 - similarities, 0, None), checks=False), "average"))
-    names = [plain(labels[index]) for index in order]
-    ranks = list(range(len(names)))
+    full = [plain(shorten(labels[index], _HOVER_COLUMNS)) for index in order]
+    short = [plain(shorten(labels[index], names.COLUMNS)) for index in order]
+    ranks = list(range(len(order)))
     text = {"color": palette(dark).text}
+    ticks = {"tickvals": ranks, "ticktext": short, "tickfont": {**text, "size": 10}}
     fig = go.Figure(
         go.Heatmap(
-            z=similarities[np.ix_(order, order)],
+            z=similarities[np.ix_(order, order)].round(2).astype(np.float32),  # half the bytes of plotly's float64
             zmin=-1,
             zmax=1,
             colorscale="RdBu_r",
-            customdata=[[f"{row} and {column}" for column in names] for row in names],
+            customdata=[[f"{row} and {column}" for column in full] for row in full],
             hovertemplate="%{customdata}: %{z:.2f}<extra></extra>",
             colorbar={"thickness": 10, "tickfont": text},
         )
     )
-    fig.update_layout(height=_HEIGHT, margin={"l": 0, "r": 0, "t": 8, "b": 0}, font=text, dragmode=False)
-    fig.update_xaxes(tickvals=ranks, ticktext=names, tickangle=-60, tickfont=text, fixedrange=True, showgrid=False)
-    fig.update_yaxes(
-        tickvals=ranks, ticktext=names, autorange="reversed", tickfont=text, fixedrange=True, showgrid=False
-    )
+    height = max(_HEIGHT, 140 + _ROW * len(order))
+    fig.update_layout(height=height, margin={"l": 0, "r": 0, "t": 8, "b": 0}, font=text, dragmode=False)
+    fig.update_xaxes(**ticks, tickangle=-60, fixedrange=True, showgrid=False)
+    fig.update_yaxes(**ticks, autorange="reversed", fixedrange=True, showgrid=False)
     return fig
 
 

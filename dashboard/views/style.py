@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from cnnrnn.utils.style import palette
+from cnnrnn.utils.style import palette, plain, shorten
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -15,11 +15,12 @@ if TYPE_CHECKING:
 CHART = {"displayModeBar": False}  # plotly's configuration of every chart
 
 
-def name_rows(fig: go.Figure, names: Sequence[str], dark: bool) -> None:
-    """Write names (as plotly texts) beside rows 0, 1, …, first on top; two of them may be equal."""
+def name_rows(fig: go.Figure, names: Sequence[str], dark: bool, columns: int = 30) -> None:
+    """Write names beside rows 0, 1, …, first on top; two of them may be equal. A long one is shortened to so many
+    columns: plotly would cut off its beginning."""
     fig.update_yaxes(
         tickvals=list(range(len(names))),
-        ticktext=list(names),
+        ticktext=[plain(shorten(name, columns)) for name in names],
         autorange="reversed",
         showgrid=False,
         fixedrange=True,

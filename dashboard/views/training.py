@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import plotly.graph_objects as go
 
-from cnnrnn.utils.style import palette, plain
-from views.style import name_rows
+from cnnrnn.utils.style import palette, plain, shorten
+from views import names
 
-_BAR = 24  # pixels
 _FEW = 40  # epochs that are marked one by one
 _LEGEND_ROW = 20  # pixels
+_WIDTH, _HEIGHT = 560, 380  # pixels of the chart of all labels, on a narrow column
+_MAX_NAMES = 24  # in that chart
 _CURVES = {"val_mAP": "mAP", "val_OF1": "O-F1", "val_exact_match": "exact match"}  # key of the history -> name
 _DASHES = ("solid", "dash", "dot")  # beside the colour, for colour-blind eyes
 
@@ -72,19 +76,24 @@ def run_curves(curves: Mapping[str, Sequence[tuple[float, float]]], metric: str,
 
 
 def average_precisions(report: dict[str, Any], counts: dict[str, int], dark: bool) -> go.Figure:
-    """AP of every label that was scored, best first, with its number of training images."""
+    """AP of every label that was scored, against its number of training images.
+
+    As many names are written as there is room for, those of the worst and the best labels first.
+    """
     colours = palette(dark)
-    ranked = sorted(report["AP"].items(), key=lambda item: -item[1])
+    ranked = sorted(report["AP"].items(), key=lambda item: item[1])
+    labels, precisions = [label for label, _ in ranked], [value for _, value in ranked]
+    images = [max(1, counts.get(label, 0)) for label in labels]  # the axis is logarithmic
+    named = _named(images, precisions, labels)
     fig = go.Figure(
-        go.Bar(
-            x=[value for _, value in ranked],
-            y=list(range(len(ranked))),
-            orientation="h",
-            marker={"color": colours.kept, "cornerradius": 3},
-            text=[f"{value:.0f}" for _, value in ranked],
-            textposition="outside",
-            textfont={"color": colours.text},
-            cliponaxis=False,
+        go.Scatter(
+            x=images,
+            y=precisions,
+            mode="markers+text",
+            marker={"color": colours.kept, "size": 8, "opacity": 0.7},
+            text=[plain(shorten(label, names.COLUMNS)) if index in named else "" for index, label in enumerate(labels)],
+            textposition="top center",
+            textfont={"color": colours.text, "size": 11},
             hovertext=[
                 f"{plain(label)}: AP {value:.1f} %, {report['positives'][label]} images in the split, "
                 f"{counts.get(label, 0)} in training"
@@ -93,9 +102,31 @@ def average_precisions(report: dict[str, Any], counts: dict[str, int], dark: boo
             hoverinfo="text",
         )
     )
-    fig.update_xaxes(range=[0, 108], visible=False)
-    name_rows(fig, [plain(label) for label, _ in ranked], dark)
-    return _framed(fig, dark, height=40 + _BAR * len(ranked))
+    low, high = _exponents(images)
+    fig.update_xaxes(title="training images", type="log", dtick=1, range=[low, high])
+    fig.update_yaxes(title="AP, %", range=[-3, 110])
+    return _framed(fig, dark, height=_HEIGHT)
+
+
+def _exponents(images: list[int]) -> tuple[float, float]:
+    """The logarithms, base 10, of the fewest and the most images of a label, with room for names to both sides."""
+    low, high = math.log10(min(images, default=1)), math.log10(max(images, default=1))
+    room = 0.1 * (high - low) + 0.1
+    return low - room, high + room
+
+
+def _named(images: list[int], precisions: list[float], labels: list[str]) -> set[int]:
+    """The labels, sorted by AP, whose names are written: alternately of the worst and of the best."""
+    low, high = _exponents(images)
+    points = np.array(
+        [
+            ((math.log10(count) - low) / (high - low) * _WIDTH, value / 113 * _HEIGHT)
+            for count, value in zip(images, precisions, strict=True)
+        ]
+    )
+    worst, best = range(len(labels)), reversed(range(len(labels)))
+    order = itertools.chain.from_iterable(zip(worst, best, strict=True))
+    return names.that_fit(points, labels, list(dict.fromkeys(order))[:_MAX_NAMES])
 
 
 def reliability(calibration: Mapping[str, Any], dark: bool) -> go.Figure:

@@ -20,6 +20,7 @@ import state
 from cnnrnn.checkpoint import Checkpoint
 from cnnrnn.data import Sample, Split, load_split
 from cnnrnn.decoding import tree
+from cnnrnn.decoding.trace import Trace
 from cnnrnn.evaluation.evaluate import Evaluation, evaluate, report
 from cnnrnn.evaluation.paired import differences, pair_evaluations
 from cnnrnn.evaluation.record import record_evaluation
@@ -43,6 +44,11 @@ def opened(app: AppTest) -> AppTest:
     app.switch_page(PAGE).run()
     assert not app.exception
     return app
+
+
+def small_tree(trace: Trace) -> go.Figure:
+    root, _ = tree.fold(tree.build(trace, 0.01), trace.paths[0], 0)
+    return tree.figure(trace, 0, False, 0.01, root, width=500)
 
 
 def table(app: AppTest) -> dict[str, tuple[float, float]]:
@@ -118,7 +124,7 @@ def test_each_side_has_its_own_labels_search_and_maps(
     assert differences.tolist() == pytest.approx([change.after - change.before for change in found])
     expected_maps, badges, labels = [], [], [trace.choices(trace.paths[0])[:-1] for trace in traces]
     for position, (image, trace) in enumerate(zip(images, traces, strict=True)):
-        assert chart_data(page, f"tree_{position}") == figure_data(tree.figure(trace, 0, False, 0.01))
+        assert chart_data(page, f"tree_{position}") == figure_data(small_tree(trace))
         overlays = state.overlays(checkpoint, image, trace.paths[0].tokens, state.MapSettings())
         expected_maps += [
             (f"Evidence for {name} at step {step}, over the image", data)
@@ -223,3 +229,25 @@ def test_own_images_are_compared_without_truth(app: AppTest, scenes_root: Path, 
         row = frame[frame["name"] == image.name].iloc[0]
         cells = [set(filter(None, row[column].split(", "))) for column in ("only coco", "only rare", "both")]
         assert cells == [sets[0] - sets[1], sets[1] - sets[0], sets[0] & sets[1]]
+
+
+def test_of_many_labels_of_only_one_model_some_are_named_and_a_table_has_all(app: AppTest) -> None:
+    labels = (
+        "circle",
+        *(f"{number:03} **bold** a long name that goes on for more than forty" for number in range(200)),
+    )
+    samples = tuple(Sample(Path(f"{label[:3]}.jpg"), (label,)) for label in labels)
+    other = new_checkpoint(
+        Split("toy", labels, samples), "test_byobnet", 64, False, 1, torch.device("cpu"), embedding_dim=8
+    )
+    other.model.eval()
+    other.save(state.CHECKPOINTS / "zoo", {}, card="")
+    app.session_state["unshared_1"] = True  # opened
+    page = opened(app)
+    caption = next(caption.value for caption in page.caption if "lacks 200 labels of zoo" in caption.value)
+    assert len(caption) < 800
+    assert r"\*\*bold" in caption  # no markdown
+    listed = next(frame.value for frame in page.dataframe if list(frame.value) == ["label"])
+    assert sorted(listed["label"]) == sorted(labels[1:])
+    maps = [image for block in page.get("imgs") for image in block.proto.imgs if image.alt.startswith("Evidence")]
+    assert all("**bold" not in image.caption for image in maps)

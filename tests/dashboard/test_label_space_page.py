@@ -12,13 +12,15 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 import pytest
+import torch
 from streamlit.testing.v1 import AppTest
 
 import state
 from cnnrnn.checkpoint import Checkpoint
 from cnnrnn.data import load_split
-from cnnrnn.label_space.neighbors import nearest, similarities, step_embeddings
+from cnnrnn.label_space.neighbors import image_embedding, nearest, similarities, step_embeddings
 from cnnrnn.label_space.projection import compute, place, record
+from cnnrnn.models.vocabulary import Vocabulary
 from views import space
 
 Chart = Callable[[AppTest, str], list[dict[str, Any]]]
@@ -68,17 +70,6 @@ def test_nearest_neighbors_are_those_of_the_label_embedding(page: AppTest) -> No
     table = next(frame.value for frame in page.dataframe if "by angle (cosine)" in frame.value).set_index("label")
     for label, near in nearest(checkpoint.rnn.label_vectors(), labels, 3).items():
         assert table.loc[label, "by angle (cosine)"] == ", ".join(f"{name} {value:.2f}" for name, value in near)
-
-
-def test_unreadable_images_are_reported_and_the_others_placed(page: AppTest, scenes_root: Path) -> None:
-    scene = load_split("scenes", scenes_root, "test").samples[0].image
-    for kind in ("images", "a folder"):
-        page.segmented_control(key="others_kind").set_value(kind).run()
-        page.file_uploader(key=f"others {kind}").upload("a.png", scene.read_bytes())
-        page.file_uploader(key=f"others {kind}").upload("b.png", b"no image")
-        page.run()
-        assert not page.exception
-        assert ["b\\.png" in warning.value for warning in page.warning] == [True]
 
 
 def test_the_caption_describes_the_chosen_lines(page: AppTest) -> None:
@@ -138,44 +129,108 @@ def test_labels_and_steps_are_at_their_positions_in_the_map(page: AppTest, chart
     entry = compute(points, methods=("PCA",))["maps"]["PCA"]
     image = state.open_sample(next(iter(state.samples())))
     path = state.trace(checkpoint, image, 8).paths[0]
-    step_positions = place(
-        entry, points, step_embeddings(checkpoint.rnn, state.feature(checkpoint, image), path.tokens)
-    )
+    feature = state.feature(checkpoint, image)
+    alone = checkpoint.rnn.h(checkpoint.rnn.project_image(feature)[0].detach().mean(dim=0, keepdim=True))
+    steps = step_embeddings(checkpoint.rnn, feature, path.tokens)
+    step_positions = place(entry, points, torch.cat([alone, steps]))  # the model has no spatial scoring
     page.selectbox(key="found").set_value(labels[1]).run()
+    near = [labels.index(other) for other, _ in nearest(points, labels, 5)[labels[1]]]
     for dims, axes in (("2-D", "xy"), ("3-D", "xyz")):
         page.segmented_control(key="dims").set_value(dims).run()
-        _, dots, steps = chart_data(page, "space")
+        _, dots, lines, walk, walker, *_ = chart_data(page, "space")
         for number, axis in enumerate(axes):
-            assert values_of(dots[axis]) == pytest.approx(np.array(entry["coordinates"])[:, number])
-            assert values_of(steps[axis]) == pytest.approx(step_positions[:, number], abs=1e-6)
-        assert [dots["text"].index(name) for name in labels] == list(range(len(labels)))
+            coordinates = np.array(entry["coordinates"])[:, number]
+            assert values_of(dots[axis]) == pytest.approx(coordinates)
+            assert values_of(lines[axis])[1::3] == pytest.approx(coordinates[near])
+            assert values_of(walk[axis]) == pytest.approx(step_positions[:, number], abs=1e-6)
+            assert values_of(walker[axis]) == pytest.approx([step_positions[0, number]] * 2, abs=1e-6)
+        assert {labels[1], *(labels[index] for index in near)} <= set(dots["text"])
         assert [colour != dots["marker"]["color"][0] for colour in dots["marker"]["color"]] == [
             index == 1 for index in range(len(labels))
         ]
         choices = [*(labels[token] for token in path.tokens), "END"]
-        assert [re.sub(r"^x_\d+, from which (.*) is chosen$", r"\1", text) for text in steps["hovertext"]] == choices
+        found = [re.sub(r"^x_\d+, from which (.*) is chosen$", r"\1", text) for text in walk["hovertext"]]
+        assert found[1:] == choices
         listed = "  \n".join(f"**{step}** *{name}*" for step, name in enumerate(choices, start=1))
         assert listed in [block.value for block in page.markdown]
     assert np.abs(step_positions).max() > 0.1
+    listed = next(block.value for block in page.markdown if block.value.startswith("Nearest to"))
+    assert [line.rsplit(" ", 1)[0] for line in listed.split("  \n")[1:]] == [labels[index] for index in near]
 
 
-def test_more_images_are_placed_where_their_decoding_starts(
+def test_each_step_of_the_walk_points_at_the_label_that_it_chooses(page: AppTest) -> None:
+    checkpoint = Checkpoint.load(state.CHECKPOINTS / "coco")
+    points = checkpoint.rnn.label_vectors()
+    entry = compute(points, methods=("PCA",))["maps"]["PCA"]
+    image = state.open_sample(next(iter(state.samples())))
+    path = state.trace(checkpoint, image, 8).paths[0]
+    chart = next(chart.proto for chart in page.get("plotly_chart") if chart.proto.id.endswith("-space"))
+    frames = {frame["name"]: frame["data"][0] for frame in json.loads(chart.spec)["frames"]}
+    for step, token in enumerate(path.tokens, start=1):
+        frame = frames[f"{step} · {checkpoint.vocabulary.labels[token]}"]
+        assert [values_of(frame[axis])[1] for axis in "xy"] == pytest.approx(entry["coordinates"][token][:2], abs=1e-4)
+    end = place(entry, points, checkpoint.rnn.label_embedding[None, checkpoint.rnn.end])[0]
+    last = frames[f"{len(path.tokens) + 1} · END"]
+    assert [values_of(last[axis])[1] for axis in "xy"] == pytest.approx(end[:2], abs=1e-4)
+
+
+def test_the_images_of_the_session_or_the_samples_are_placed_on_the_map(
     page: AppTest, scenes_root: Path, chart_data: Chart
 ) -> None:
+    sample = next(iter(state.samples()))
+    assert chart_data(page, "space")[-1]["hovertext"] == [sample]  # the chosen image alone
     scenes = [sample.image for sample in load_split("scenes", scenes_root, "test").samples[:2]]
-    for scene in scenes:
-        page.file_uploader(key="others images").upload(scene.name, scene.read_bytes())
-    page.run()
+    page.session_state["tray"] = {
+        image.digest: image for image in (state.read_image(scene.name, scene.read_bytes()) for scene in scenes)
+    }
+    page.segmented_control(key="placed").set_value("your images").run()
     assert not page.exception
     checkpoint = Checkpoint.load(state.CHECKPOINTS / "coco")
     points = checkpoint.rnn.label_vectors()
     entry = compute(points, methods=("PCA",))["maps"]["PCA"]
     images = chart_data(page, "space")[-1]
-    assert images["hovertext"] == [scene.name for scene in scenes]
-    for number, scene in enumerate(scenes):
+    assert images["hovertext"] == [sample, *(scene.name for scene in reversed(scenes))]  # the newest first
+    for number, scene in enumerate(reversed(scenes), start=1):
         feature = state.feature(checkpoint, state.read_image(scene.name, scene.read_bytes()))
-        start = place(entry, points, step_embeddings(checkpoint.rnn, feature, ()))[0]  # before any label
+        start = place(entry, points, image_embedding(checkpoint.rnn, feature)[None])[0]
         assert [values_of(images[axis])[number] for axis in "xy"] == pytest.approx(start[:2], abs=1e-5)
+    page.segmented_control(key="placed").set_value("samples").run()
+    assert chart_data(page, "space")[-1]["hovertext"] == list(state.samples())
+    layout = json.loads(
+        next(chart.proto.spec for chart in page.get("plotly_chart") if chart.proto.id.endswith("-space"))
+    )["layout"]
+    assert len(layout["images"]) == len(state.samples())
+    assert max(len(image["source"]) for image in layout["images"]) < 8000  # characters
+
+
+def test_the_matrix_of_many_labels_is_that_of_a_group_or_of_the_nearest_labels(
+    app: AppTest, chart_data: Chart, untrained_spatial: Callable[..., Checkpoint]
+) -> None:
+    names = [f"label {number}" for number in range(120)]
+    checkpoint = untrained_spatial(names)
+    groups = tuple("even" if number % 2 == 0 else "odd" for number in range(120))
+    checkpoint.vocabulary = Vocabulary(tuple(names), (9,) * 120, groups)
+    checkpoint.save(state.CHECKPOINTS / "coco", {}, card="")
+    app.run()
+    page = app.switch_page(PAGE).run()
+    assert not page.exception
+    vectors = Checkpoint.load(state.CHECKPOINTS / "coco").rnn.label_vectors()
+    matrix = similarities(vectors, "cosine").double().numpy()
+
+    def compared() -> dict[str, dict[str, float]]:
+        chart = chart_data(page, "similarity")[0]
+        pairs = [cell.split(" and ") for row in chart["customdata"] for cell in row]
+        z = np.frombuffer(base64.b64decode(chart["z"]["bdata"]), dtype=chart["z"]["dtype"])
+        for (row, column), value in zip(pairs, z, strict=True):
+            assert value == pytest.approx(matrix[names.index(row), names.index(column)], abs=0.0051)
+        return {row for row, _ in pairs}
+
+    order = np.argsort(-matrix[0])[:40]
+    assert compared() == {names[index] for index in order}  # the first label and the 39 nearest to it
+    page.selectbox(key="compared_labels").select_index(1).run()  # the second group
+    assert compared() == set(names[1::2])
+    page.selectbox(key="compared_labels").select_index(2 + 77).run()
+    assert compared() == {names[index] for index in np.argsort(-matrix[77])[:40]}
 
 
 def test_the_similarity_matrix_is_that_of_the_labels(page: AppTest, chart_data: Chart, figure_data: Data) -> None:

@@ -84,7 +84,11 @@ def test_the_chart_covers_all_probabilities_and_at_most_eight_labels() -> None:
     margin, legend = figure.layout.margin, figure.layout.legend
     assert 20 <= (figure.layout.height - margin.t - margin.b) / 8 <= 50  # pixels of a row
     assert legend.orientation == "h"
-    assert 1.1 <= legend.y <= 1.2  # above the chart
+    assert (legend.yref, legend.y, legend.yanchor, legend.xref) == ("container", 1, "top", "container")
+    assert 20 <= margin.t < 40  # the legend's line, which covers no row
+    long = marginal_diff.figure(FOUND, False, ("a model with a long name", "another model with a long name"))
+    assert long.layout.margin.t == 2 * margin.t  # on a phone it takes two lines
+    assert long.layout.height - long.layout.margin.t == marginal_diff.figure(FOUND, False).layout.height - margin.t
     assert legend.font.color == figure.layout.xaxis.tickfont.color == DARK.text
 
 

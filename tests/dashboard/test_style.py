@@ -7,7 +7,7 @@ import io
 import pandas as pd
 import plotly.graph_objects as go
 
-from cnnrnn.utils.style import DARK, LIGHT, palette, percent, plain
+from cnnrnn.utils.style import DARK, LIGHT, palette, percent, plain, shorten, text_columns
 from views.style import badge, markdown, name_rows, spreadsheet
 
 
@@ -45,6 +45,22 @@ def test_labels_are_escaped_in_figures_and_markdown() -> None:
     assert badge("[a] *b*") == r"[a] \*b\*"
 
 
+def test_long_names_keep_their_beginning_and_their_end() -> None:
+    assert shorten("a name of twenty-two c", 22) == "a name of twenty-two c"
+    assert shorten("abcdefghijklmnop", 9) == "abcd…mnop"
+    assert shorten("abcdefghijklmnop", 8) == "abcd…nop"
+    assert shorten("猫咪狗狗鸟儿", 9) == "猫咪…鸟儿"  # wide characters take two columns
+    for columns in range(4, 40):
+        for name in ("one two three four five six seven", "ab" * 50, "猫a" * 20, "كلب أليف من أي سلالة"):
+            assert text_columns(shorten(name, columns)) <= columns
+    assert shorten("word word word word", 11) == "word…word"  # no space beside the dots
+
+
+def test_names_from_right_to_left_do_not_reorder_what_is_beside_them() -> None:
+    assert plain("كلب") == "\u2068كلب\u2069"
+    assert plain("猫") == "猫"
+
+
 def test_row_names_start_at_the_top_and_have_room() -> None:
     figure = go.Figure()
     name_rows(figure, ["b", "a", "b"], dark=True)
@@ -55,4 +71,6 @@ def test_row_names_start_at_the_top_and_have_room() -> None:
     assert axis.tickfont.color == DARK.text
     assert axis.automargin is True  # long names are not cut off
     assert axis.showgrid is False
+    name_rows(figure, ["<b>" + "x" * 40 + "end"], dark=True, columns=12)
+    assert list(figure.layout.yaxis.ticktext) == ["&lt;b&gt;xxx…xxend"]
     assert axis.fixedrange is True  # a hand that slips does not zoom

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from cnnrnn.utils.style import DARK, LIGHT
@@ -38,37 +39,37 @@ def test_the_epochs_axis_has_about_ten_ticks(epochs: int, apart: int) -> None:
     assert figure.layout.font.color == DARK.text
 
 
-def test_average_precisions_are_sorted_with_their_names() -> None:
+def test_average_precisions_are_drawn_over_the_training_images() -> None:
     report = {
         "AP": {"ant": 30.4, "<b>bee": 90.6, "cat": 60.0},
         "positives": {"ant": 5, "<b>bee": 6, "cat": 7, "dog": 1},
     }
-    figure = training.average_precisions(report, {"ant": 50, "<b>bee": 60}, dark=False)
-    bar = figure.data[0]
-    assert bar.orientation == "h"
-    assert list(bar.x) == [90.6, 60.0, 30.4]
-    assert list(bar.y) == [0, 1, 2]
-    assert list(bar.text) == ["91", "60", "30"]
-    assert list(figure.layout.yaxis.ticktext) == ["&lt;b&gt;bee", "cat", "ant"]
-    assert list(figure.layout.yaxis.tickvals) == [0, 1, 2]
-    assert figure.layout.yaxis.autorange == "reversed"
-    assert list(bar.hovertext) == [
-        "&lt;b&gt;bee: AP 90.6 %, 6 images in the split, 60 in training",
-        "cat: AP 60.0 %, 7 images in the split, 0 in training",
-        "ant: AP 30.4 %, 5 images in the split, 50 in training",
-    ]
-    assert bar.hoverinfo == "text"
-    assert bar.cliponaxis is False  # a bar's number may stand beyond the axis
-    assert (bar.textposition, bar.textfont.color) == ("outside", LIGHT.text)
-    assert bar.marker.color == LIGHT.kept
-    assert figure.layout.xaxis.visible is False  # every bar has its number
+    figure = training.average_precisions(report, {"ant": 50, "<b>bee": 6000}, dark=False)
+    points = figure.data[0]
+    assert list(points.y) == [30.4, 60.0, 90.6]
+    assert list(points.x) == [50, 1, 6000]  # a logarithmic axis has no zero
+    assert figure.layout.xaxis.type == "log"
     low, high = figure.layout.xaxis.range
-    assert low == 0
-    assert 104 < high < 120
-    fewer = training.average_precisions({**report, "AP": {"ant": 1.0, "cat": 2.0}}, {}, dark=False)
-    assert 20 <= figure.layout.height - fewer.layout.height <= 40  # one row more
-    margin = figure.layout.margin
-    assert 20 <= (figure.layout.height - margin.t - margin.b) / 3 <= 40  # pixels of a row
+    assert low < 0 < np.log10(6000) < high
+    assert list(points.text) == ["ant", "cat", "&lt;b&gt;bee"]
+    assert list(points.hovertext) == [
+        "ant: AP 30.4 %, 5 images in the split, 50 in training",
+        "cat: AP 60.0 %, 7 images in the split, 0 in training",
+        "&lt;b&gt;bee: AP 90.6 %, 6 images in the split, 6000 in training",
+    ]
+    assert points.hoverinfo == "text"
+
+
+def test_of_many_labels_the_worst_and_the_best_have_their_names() -> None:
+    values = dict(zip((f"label {number}" for number in range(1000)), np.linspace(2, 99, 1000), strict=True))
+    counts = {label: 1 + number * 37 % 1000 for number, label in enumerate(values)}
+    report = {"AP": values, "positives": dict.fromkeys(values, 5)}
+    figure = training.average_precisions(report, counts, dark=True)
+    written = [text for text in figure.data[0].text if text]
+    assert {"label 0", "label 999"} <= set(written)
+    assert 4 < len(written) <= 24
+    assert all(int(text.split()[1]) < 20 or int(text.split()[1]) > 980 for text in written)
+    assert figure.layout.height < 500  # of 80 labels and of 1,000
 
 
 def test_the_reliability_curve_has_predictions_as_x_and_observations_as_y() -> None:

@@ -161,7 +161,8 @@ def test_charts_compare_the_unconstrained_and_the_constrained_search(
     constrained = decoded(scene, Constraints(((1, absent),), (other,)))
     found = compare_marginals(plain, constrained)
     assert chart_data(page, "marginal_diff") == figure_data(figure(found, False))
-    assert chart_data(page, "constrained_tree") == figure_data(tree.figure(constrained, 0, False, 0.01))
+    root, _ = tree.fold(tree.build(constrained, 0.01), constrained.paths[0], 0)
+    assert chart_data(page, "constrained_tree") == figure_data(tree.figure(constrained, 0, False, 0.01, root))
     assert table(page, "before") == pytest.approx(dict(zip(plain.labels, plain.marginals, strict=True)))
     assert table(page, "Δ") == pytest.approx({change.label: change.delta for change in found})
     described = [f"**{label}** {text}" for label, text in describe(found, {plain.labels[absent], plain.labels[other]})]
