@@ -37,6 +37,7 @@ from cnnrnn.label_space.projection import compute as compute_projection
 from cnnrnn.label_space.projection import read as read_projection
 from cnnrnn.models.sigmoid import SigmoidClassifier
 from cnnrnn.utils.resources import DEFAULT_CHECKPOINT
+from views import strip
 
 HERE = Path(__file__).resolve().parent
 CHECKPOINTS = HERE.parent / "checkpoints"
@@ -162,8 +163,7 @@ def open_sample(title: str) -> InputImage:
 def sample_thumbnail(title: str) -> bytes:
     """A square from the middle of a sample, as a JPEG."""
     image = open_image(samples()[title].photograph.image, 2 * THUMBNAIL)
-    ImageOps.fit(image, (THUMBNAIL, THUMBNAIL)).save(file := io.BytesIO(), "JPEG", quality=85)
-    return file.getvalue()
+    return _jpeg(ImageOps.fit(image, (THUMBNAIL, THUMBNAIL)), 85)
 
 
 @st.cache_data(max_entries=256, show_spinner=False, hash_funcs=_HASH_FUNCS)
@@ -171,8 +171,7 @@ def thumbnail(image: InputImage) -> bytes:
     """A small copy of the whole image, as a JPEG."""
     small = image.pixels.copy()
     small.thumbnail((THUMBNAIL, THUMBNAIL))
-    small.save(buffer := io.BytesIO(), "JPEG", quality=85)
-    return buffer.getvalue()
+    return _jpeg(small, 85)
 
 
 def read_image(name: str, data: bytes, truth: tuple[str, ...] | None = None) -> InputImage:
@@ -273,6 +272,17 @@ def overlays(checkpoint: Checkpoint, image: InputImage, tokens: tuple[int, ...],
     return [render_overlay(image, values, scale, maps) for values, scale in zip(explained.maps, scales, strict=True)]
 
 
+@st.cache_data(max_entries=128, show_spinner=False, hash_funcs=_HASH_FUNCS)
+def strip_thumbnails(
+    checkpoint: Checkpoint, image: InputImage, tokens: tuple[int, ...], maps: MapSettings
+) -> list[bytes]:
+    """Small copies of the image and of its `overlays`, which have a bar for their strength below, as JPEG files."""
+    strengths = explanation(checkpoint, image, tokens, maps).strengths
+    large = [Image.open(io.BytesIO(overlay)) for overlay in overlays(checkpoint, image, tokens, maps)]
+    small = [strip.thumbnail(overlay, strength) for overlay, strength in zip(large, strengths, strict=True)]
+    return [_jpeg(thumbnail, 95) for thumbnail in (strip.thumbnail(image.pixels), *small)]
+
+
 def render_overlay(
     image: InputImage, values: torch.Tensor, scale: float, maps: MapSettings, signed: bool = False
 ) -> bytes:
@@ -280,7 +290,11 @@ def render_overlay(
     drawn = overlay(
         image.pixels, values.cpu().numpy(), scale, maps.opacity, maps.floor, maps.colormap, maps.contour, signed
     )
-    drawn.save(buffer := io.BytesIO(), "JPEG", quality=90)
+    return _jpeg(drawn, 90)
+
+
+def _jpeg(image: Image.Image, quality: int) -> bytes:
+    image.save(buffer := io.BytesIO(), "JPEG", quality=quality)
     return buffer.getvalue()
 
 

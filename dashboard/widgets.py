@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
+
+from views.style import markdown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,6 +43,23 @@ def picture(image: Image.Image, alt: str) -> None:
     that of an image, for full screen as well."""
     with st.container(width=picture_width(image.size)):
         st.image(image, width="stretch", alt=alt, output_format="JPEG")
+
+
+def maps(overlays: Sequence[bytes], captions: Sequence[str], alts: Sequence[str], width: int) -> None:
+    """Maps over the image, JPEG files, side by side and each `width` pixels wide, with captions of any text."""
+    with st.container(horizontal=True):
+        for overlay, caption, alt in zip(overlays, captions, alts, strict=True):
+            with st.container(width=width, gap="xsmall"):
+                st.image(overlay, width="stretch", output_format="JPEG", alt=alt)
+                st.caption(markdown(caption))
+
+
+def write_query_param(name: str) -> None:
+    """Put a choice into the URL, so that a link reopens it; 0 is the default and is left out."""
+    if st.session_state[name]:
+        st.query_params[name] = str(st.session_state[name])
+    elif name in st.query_params:
+        del st.query_params[name]
 
 
 def table(label: str, key: str, make: Callable[[], Styler | pd.DataFrame], hide_index: bool = True) -> None:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pandas.io.formats.style import Styler
 
 _MODELS, _IMAGES = "two models", "two images"
+_MAP_WIDTH = 180  # pixels
 
 
 @dataclass(frozen=True)
@@ -148,15 +149,9 @@ def _evidence(left: Side, right: Side) -> None:
                 continue
             path = side.trace.paths[0]
             overlays = state.overlays(side.checkpoint, side.image, path.tokens, maps)
-            with st.container(horizontal=True):
-                for step, name in enumerate(side.trace.choices(path)):
-                    st.image(
-                        overlays[step],
-                        caption=f"{step + 1} · {name}",
-                        width=180,
-                        output_format="JPEG",
-                        alt=f"Evidence for {name} at step {step + 1}, over the image",
-                    )
+            names = list(enumerate(side.trace.choices(path), start=1))
+            alts = [f"Evidence for {name} at step {step}, over the image" for step, name in names]
+            widgets.maps(overlays, [f"{step} · {name}" for step, name in names], alts, _MAP_WIDTH)
     st.caption("The maps of a path have one scale." if maps.common_scale else "Each map fills its own scale.")
 
 

@@ -1,0 +1,162 @@
+"""The image with the map of one step, the predicted labels, and the steps as a strip of small maps to choose from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import streamlit as st
+from PIL import Image
+
+import state
+import widgets
+from cnnrnn.attribution.explain import Explanation
+from cnnrnn.attribution.overlay import color_bar
+from cnnrnn.checkpoint import Checkpoint
+from cnnrnn.decoding.trace import Path, Trace
+from cnnrnn.utils.style import percent
+from decode import labels, location
+from views import strip
+from views.style import markdown
+
+
+@dataclass(frozen=True)
+class View:
+    """One path of a decoded image with its maps."""
+
+    checkpoint: Checkpoint
+    image: state.InputImage
+    trace: Trace
+    path: Path
+    maps: state.MapSettings
+
+    @property
+    def choices(self) -> list[str]:
+        return self.trace.choices(self.path)
+
+    @property
+    def explanation(self) -> Explanation:
+        return state.explanation(self.checkpoint, self.image, self.path.tokens, self.maps)
+
+    @property
+    def overlays(self) -> list[bytes]:
+        return state.overlays(self.checkpoint, self.image, self.path.tokens, self.maps)
+
+    @property
+    def thumbnails(self) -> list[bytes]:
+        return state.strip_thumbnails(self.checkpoint, self.image, self.path.tokens, self.maps)
+
+
+@st.fragment
+def show(view: View) -> None:
+    """Choosing a step reruns only this."""
+    step = _chosen_step(len(view.choices))
+    left, right = st.columns([2, 3], gap="medium")
+    with left.container(key="picture", gap="small"):
+        _image(view, step)
+    with right:
+        labels.predicted_labels(view.image, view.trace, view.path)
+        _strip(view, step)
+
+
+def _chosen_step(last: int) -> int:
+    """The step whose map lies over the image, 0 for none; the URL contains it."""
+    session = st.session_state
+    if session.get("step") is None or session.step > last:
+        session.step = 0
+    widgets.write_query_param("step")
+    return int(session.step)
+
+
+def _strip(view: View, chosen: int) -> None:
+    """A small map for every step, with a bar for the strength of its evidence, and a button that chooses the step."""
+    names, strengths = view.choices, view.explanation.strengths
+    with st.container(horizontal=True, gap="xsmall", key="strip"):
+        for number, small in enumerate(view.thumbnails):
+            with st.container(width=strip.SIDE, gap="xsmall"):
+                alt = "The image without a map"
+                if number:
+                    alt = f"Evidence for {names[number - 1]} at step {number}, {percent(strengths[number - 1])}"
+                st.image(small, width="stretch", output_format="JPEG", alt=alt)
+                st.button(
+                    f"{number} · {markdown(names[number - 1])}" if number else "image",
+                    key=f"step_{number}",
+                    type="primary" if number == chosen else "secondary",
+                    width="stretch",
+                    on_click=_set_step,
+                    args=(number,),
+                    help=_step_facts(view, number - 1, strengths[number - 1]) if number else None,
+                )
+
+
+def _step_facts(view: View, step: int, strength: float) -> str:
+    token = view.path.token(step, view.trace.end)
+    chosen = float(view.trace.distribution(view.path, step)[token])
+    evidence = f"{percent(strength)} of the strongest step's evidence" if strength > 0 else "no positive evidence"
+    return f"{percent(chosen)} given the labels before it; {evidence} (the bar)"
+
+
+def _image(view: View, step: int) -> None:
+    """The image with the map of the chosen step over it, as large as the screen allows."""
+    shown_width = widgets.picture_width(view.image.pixels.size)
+    placeholder = st.container(width=shown_width).empty()
+    displayed, alt, subtracted, scale = _displayed(view, step)
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.caption(markdown(view.image.name))
+        if scale is not None:
+            _color_scale(view.maps.colormap, subtracted, scale)
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        for name, by, key in (("Previous step", -1, "Left"), ("Next step", 1, "Right")):
+            st.button(name, key=f"{key}_step", shortcut=key, on_click=_change_step, args=(by, len(view.choices)))
+        asking = _more(view, step) if step else False
+    if asking and isinstance(displayed, bytes):
+        with placeholder.container():
+            location.ask(view.checkpoint, view.image, step - 1, view.explanation, displayed, shown_width)
+    else:
+        placeholder.image(displayed, width="stretch", alt=alt, output_format="JPEG")
+
+
+def _displayed(view: View, step: int) -> tuple[Image.Image | bytes, str, bool, float | None]:
+    """The image with the step's map, its description, whether another step's is subtracted, and the map's scale."""
+    if not step:
+        return view.image.pixels, f"The image {view.image.name}", False, None
+    explanation, subtracted = view.explanation, st.session_state.get(f"subtract_{step}")
+    scale = explanation.scales(view.maps.common_scale)[step - 1]
+    alt = f"The image {view.image.name} with the evidence of step {step}"
+    if not subtracted:
+        return view.overlays[step - 1], alt, False, scale
+    values = explanation.maps[step - 1] - explanation.maps[subtracted - 1]
+    return state.render_overlay(view.image, values, scale, view.maps, signed=True), alt, True, scale
+
+
+def _more(view: View, step: int) -> bool:
+    """Further questions about a step's map; whether a location is asked."""
+    names = view.choices
+    with st.popover("More"):
+        st.selectbox(
+            "Subtract the map of step",
+            [None, *(number for number in range(1, len(names) + 1) if number != step)],
+            key=f"subtract_{step}",
+            format_func=lambda number: f"{number} · {names[number - 1]}" if number else "none",
+            help="Shows where this step has more evidence than the other one, in orange, and less, in blue.",
+        )
+        return view.checkpoint.rnn.config.spatial and st.toggle(
+            "Ask a location",
+            key="ask_location",
+            help="Hover over the image for the map's values; click a location for the labels it supports.",
+        )
+
+
+def _color_scale(colormap: str, signed: bool, scale: float) -> None:
+    """What the colors stand for, below the image."""
+    low, high = (f"−{scale:.2f}" if signed else "0"), f"{scale:.2f} nats"
+    st.caption(low, width="content")
+    st.image(color_bar(colormap, signed), width=110, alt=f"Color scale from {low} to {high}")
+    st.caption(high, width="content")
+
+
+def _set_step(step: int) -> None:
+    st.session_state.step = step
+
+
+def _change_step(by: int, last: int) -> None:
+    st.session_state.step = min(max(st.session_state.step + by, 0), last)
