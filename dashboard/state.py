@@ -66,6 +66,7 @@ class InputImage:
     pixels: Image.Image
     digest: str
     truth: tuple[str, ...] | None = None  # its labels, where they are known
+    origin: str | None = None  # where a link finds it: data set / split / number
 
 
 # How streamlit hashes these arguments of a cached function. Arguments that are left to their default are not hashed.
@@ -202,6 +203,13 @@ def split(dataset: str, name: str) -> Split:
 def open_data_image(sample: Sample) -> InputImage:
     """A data set's image with its ground truth. Raises ImageError and OSError."""
     return read_image(sample.image.name, sample.image.read_bytes(), tuple(sorted(sample.labels)))
+
+
+def open_split_image(dataset: str, name: str, number: int) -> InputImage:
+    """An image of a split under `data_root` by its number from 1, or the last one. Raises UserError and OSError."""
+    samples = split(dataset, name).samples
+    number = min(number, len(samples))
+    return replace(open_data_image(samples[number - 1]), origin=f"{dataset}/{name}/{number}")
 
 
 def may_be_shown(sample: Sample) -> bool:

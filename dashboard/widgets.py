@@ -54,14 +54,6 @@ def maps(overlays: Sequence[bytes], captions: Sequence[str], alts: Sequence[str]
                 st.caption(markdown(caption))
 
 
-def write_query_param(name: str) -> None:
-    """Put a choice into the URL, so that a link reopens it; 0 is the default and is left out."""
-    if st.session_state[name]:
-        st.query_params[name] = str(st.session_state[name])
-    elif name in st.query_params:
-        del st.query_params[name]
-
-
 def table(label: str, key: str, make: Callable[[], Styler | pd.DataFrame], hide_index: bool = True) -> None:
     """The numbers behind a chart, computed only when opened: formatting takes longer than drawing the chart."""
     with st.expander(label, key=key, on_change="rerun") as box:

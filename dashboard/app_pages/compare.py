@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import streamlit as st
 
+import address
 import controls
 import state
 import widgets
@@ -42,9 +43,8 @@ class Side:
 def page() -> None:
     name, checkpoint = controls.chosen_checkpoint()
     beam = controls.beam()
-    what = st.segmented_control(
-        "Compare", [_MODELS, _IMAGES], default=_MODELS, required=True, key="compare", bind="query-params"
-    )
+    kinds = [_MODELS, _IMAGES]
+    what = st.segmented_control("Compare", kinds, required=True, key=address.keep("compare", kinds, _MODELS))
     if what == _MODELS:
         other_name = _other_model(name)
         if other_name is None:
@@ -70,7 +70,8 @@ def _other_model(name: str) -> str | None:
             icon=":material/compare_arrows:",
         )
         return None
-    return st.selectbox("Compare the model in the sidebar with", others, key="other_model", bind="query-params")
+    key = address.keep("other_model", others, others[0])
+    return st.selectbox("Compare the model in the sidebar with", others, key=key)
 
 
 def _labels(left: Side, right: Side) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+import address
 import controls
 import state
 import tray
@@ -124,8 +125,10 @@ def _threshold(evaluation: Evaluation, dark: bool) -> None:
     st.subheader("Precision and recall")
     one, two = st.columns([1, 2], gap="large")
     with one:
-        label = st.selectbox("Label", [_ALL_LABELS, *evaluation.labels], key="curve")
-        threshold = st.slider("Threshold on the label's probability", 0.0, 1.0, 0.5, 0.01, key="threshold")
+        labels = [_ALL_LABELS, *evaluation.labels]
+        label = st.selectbox("Label", labels, key=address.keep("curve", labels, _ALL_LABELS))
+        key = address.keep("threshold", [number / 100 for number in range(101)], 0.5)
+        threshold = st.slider("Threshold on the label's probability", 0.0, 1.0, step=0.01, key=key)
         only = None if label == _ALL_LABELS else label
         for name, value in error_analysis.metrics_at_threshold(evaluation, only, threshold).items():
             st.metric(name, f"{value:.1f} %")
@@ -257,8 +260,7 @@ def _wrong_image(evaluation: Evaluation, row: int, place: str = "open") -> bool:
         return False
     if st.button("Open in Decode", key=f"{place}_{row}"):
         tray.add(image)
-        # An empty query: without one, streamlit refuses to leave a page whose URL names the checkpoint.
-        st.switch_page("app_pages/decode.py", query_params={})
+        st.switch_page("app_pages/decode.py")
     return True
 
 

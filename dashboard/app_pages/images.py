@@ -60,7 +60,7 @@ def page() -> None:
         image = images[chosen[0]]
         if st.button(f"Open {markdown(image.name)} in Decode", type="primary"):
             tray.select(image)
-            st.switch_page("app_pages/decode.py", query_params={})
+            st.switch_page("app_pages/decode.py")
 
 
 def _predict(checkpoint: Checkpoint, images: list[state.InputImage], beam: int) -> list[Trace]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+import address
 import state
 from cnnrnn.attribution.explain import Explanation
 from cnnrnn.attribution.overlay import resize_map
@@ -38,12 +39,18 @@ def ask(
         alt=f"The image {image.name} with the evidence of step {step + 1}; choose a location below or click one",
     )
     clicked = [point["customdata"] for point in event["selection"]["points"]]
+    strongest = 1 + int(values.argmax())
     location = st.number_input(
         "Location (row by row from the top left)",
         1,
         rows * columns,
-        1 + int(clicked[0] if clicked else values.argmax()),
-        key=f"location_{step}_{clicked[0] if clicked else 'strongest'}",
+        key=address.keep(
+            f"location_{step}_{clicked[0] if clicked else 'strongest'}",
+            range(1, rows * columns + 1),
+            1 + int(clicked[0]) if clicked else strongest,
+            name="location",
+            scope=(image.digest, explanation.tokens),
+        ),
     )
     names = [*checkpoint.vocabulary.labels, END_NAME]
     row, column = divmod(int(location) - 1, columns)

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-
 import streamlit as st
 
-import controls
+import address
 import state
-from cnnrnn.attribution.methods import METHODS
+from cnnrnn.attribution.methods import DEFAULT_METHOD, METHODS
 from cnnrnn.attribution.overlay import COLORMAPS, OPACITY
 from cnnrnn.attribution.targets import TARGETS
 from cnnrnn.checkpoint import Checkpoint
 from cnnrnn.models.vocabulary import END_NAME
 
 _CONTRAST = "contrast"
+_STEP = 0.05  # of the sliders
 _METHOD_NAMES = {
     "cam": "class activation map",
     "grad-cam": "Grad-CAM",
@@ -36,8 +35,6 @@ _TARGET_MEANINGS = {
 
 def choose(checkpoint: Checkpoint) -> tuple[state.MapSettings, str]:
     """The chosen settings, and a sentence that says what the maps show."""
-    if "method" not in st.session_state and "maps" in st.session_state:  # streamlit forgets widgets of other pages
-        st.session_state.update(asdict(controls.chosen_maps()))
     with st.popover("Maps", icon=":material/tune:"):
         method, target, meaning = _evidence(checkpoint)
         maps = _drawing(method, target)
@@ -50,23 +47,23 @@ def _evidence(checkpoint: Checkpoint) -> tuple[str, str | int, str]:
     method = st.selectbox(
         "Map method",
         list(METHODS),
-        key="method",
-        bind="query-params",
+        key=address.keep("method", list(METHODS), DEFAULT_METHOD),
         format_func=lambda name: _METHOD_NAMES.get(name, name),
         help="The method that attributes a step's choice to locations of the image.",
     )
-    target: str | int = st.selectbox(
+    targets = [*TARGETS, _CONTRAST]
+    target = st.selectbox(
         "Map target",
-        [*TARGETS, _CONTRAST],
-        key="target",
-        bind="query-params",
+        targets,
+        key=address.keep("target", targets, targets[0]),
         help="A contrast shows the evidence for the step's choice against another label.",
     )
     if target != _CONTRAST:
-        return method, target, _TARGET_MEANINGS[str(target)]
+        address.write("rival", [])
+        return method, target, _TARGET_MEANINGS[target]
     names = [*checkpoint.vocabulary.labels, END_NAME]
-    rival = st.selectbox("Contrast with", range(len(names)), key="rival", format_func=names.__getitem__)
-    return method, rival, f"evidence for the step's choice and against {names[rival]}"
+    rival = st.selectbox("Contrast with", names, key=address.keep("rival", names, names[0]))
+    return method, names.index(rival), f"evidence for the step's choice and against {rival}"
 
 
 def _drawing(method: str, target: str | int) -> state.MapSettings:
@@ -74,22 +71,34 @@ def _drawing(method: str, target: str | int) -> state.MapSettings:
     colormap = st.selectbox(
         "Colors",
         COLORMAPS,
-        key="colormap",
-        bind="query-params",
+        key=address.keep("colormap", COLORMAPS, COLORMAPS[0]),
         help="All three grow lighter with the evidence; cividis looks nearly the same to color-blind people.",
     )
-    opacity = st.slider("Opacity of the maps", 0.1, 1.0, OPACITY, 0.05, key="opacity")
-    floor = st.slider(
-        "Hide evidence below", 0.0, 0.9, 0.0, 0.05, key="floor", format="percent", help="Fraction of a map's scale."
+    opacity = st.slider(
+        "Opacity of the maps", 0.1, 1.0, step=_STEP, key=address.keep("opacity", _fractions(0.1, 1.0), OPACITY)
     )
-    contour = st.toggle("Contour at half of the scale", True, key="contour")
+    floor = st.slider(
+        "Hide evidence below",
+        0.0,
+        0.9,
+        step=_STEP,
+        key=address.keep("floor", _fractions(0.0, 0.9), 0.0),
+        format="percent",
+        help="Fraction of a map's scale.",
+    )
+    contour = st.toggle("Contour at half of the scale", key=address.keep("contour", (False, True), True))
     common_scale = st.toggle(
         "One scale for all steps",
-        key="common_scale",
+        key=address.keep("common_scale", (False, True), False),
         help="Compares the steps' evidence. Without it each map fills its own scale, so that weak evidence can be seen "
         "as well; the bar under each small map says how strong it is.",
     )
     return state.MapSettings(method, target, opacity, floor, common_scale, str(colormap), contour)
+
+
+def _fractions(low: float, high: float) -> list[float]:
+    """The values of a slider."""
+    return [round(low + number * _STEP, 2) for number in range(1 + round((high - low) / _STEP))]
 
 
 def _scale_meaning(maps: state.MapSettings) -> str:

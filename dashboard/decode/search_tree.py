@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import streamlit as st
 
+import address
 import widgets
 from cnnrnn.decoding import tree
 from cnnrnn.decoding.trace import Trace
@@ -21,7 +22,11 @@ def show(trace: Trace, chosen: int, dark: bool) -> None:
     """The tree, and its table; `chosen` is the index of the path that is highlighted."""
     with st.container(horizontal=True, vertical_alignment="center"):
         st.subheader("Beam search", width="content")
-        everything = st.toggle("Unfold all branches", key="rare", help="From a probability of 0.05 % on.")
+        everything = st.toggle(
+            "Unfold all branches",
+            key=address.keep("rare", (False, True), False),
+            help="From a probability of 0.05 % on.",
+        )
     min_prob = 0.0005 if everything else 0.01
     root, remark = tree.build(trace, min_prob), ""
     if not everything:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import streamlit as st
 from PIL import Image
 
+import address
 import state
 import widgets
 from cnnrnn.attribution.explain import Explanation
@@ -46,25 +47,21 @@ class View:
         return state.strip_thumbnails(self.checkpoint, self.image, self.path.tokens, self.maps)
 
 
+def search(trace: Trace) -> tuple[object, ...]:
+    """What the choice of a path or of a step is made for: another image, model or beam begins with the best path."""
+    return trace.beam, trace.labels, trace.paths
+
+
 @st.fragment
 def show(view: View) -> None:
     """Choosing a step reruns only this."""
-    step = _chosen_step(len(view.choices))
+    step = st.session_state[address.keep("step", range(len(view.choices) + 1), 0, scope=search(view.trace))]
     left, right = st.columns([2, 3], gap="medium")
     with left.container(key="picture", gap="small"):
         _image(view, step)
     with right:
         labels.predicted_labels(view.image, view.trace, view.path)
         _strip(view, step)
-
-
-def _chosen_step(last: int) -> int:
-    """The step whose map lies over the image, 0 for none; the URL contains it."""
-    session = st.session_state
-    if session.get("step") is None or session.step > last:
-        session.step = 0
-    widgets.write_query_param("step")
-    return int(session.step)
 
 
 def _strip(view: View, chosen: int) -> None:
@@ -99,11 +96,12 @@ def _image(view: View, step: int) -> None:
     """The image with the map of the chosen step over it, as large as the screen allows."""
     shown_width = widgets.picture_width(view.image.pixels.size)
     placeholder = st.container(width=shown_width).empty()
-    displayed, alt, subtracted, scale = _displayed(view, step)
+    subtracted = _subtracted_step(view, step)
+    displayed, alt, scale = _displayed(view, step, subtracted)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.caption(markdown(view.image.name))
         if scale is not None:
-            _color_scale(view.maps.colormap, subtracted, scale)
+            _color_scale(view.maps.colormap, subtracted is not None, scale)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         for name, by, key in (("Previous step", -1, "Left"), ("Next step", 1, "Right")):
             st.button(name, key=f"{key}_step", shortcut=key, on_click=_change_step, args=(by, len(view.choices)))
@@ -112,20 +110,36 @@ def _image(view: View, step: int) -> None:
         with placeholder.container():
             location.ask(view.checkpoint, view.image, step - 1, view.explanation, displayed, shown_width)
     else:
+        address.write("location", [])
         placeholder.image(displayed, width="stretch", alt=alt, output_format="JPEG")
 
 
-def _displayed(view: View, step: int) -> tuple[Image.Image | bytes, str, bool, float | None]:
-    """The image with the step's map, its description, whether another step's is subtracted, and the map's scale."""
+def _subtracted_step(view: View, step: int) -> int | None:
+    """The step whose map is subtracted from that of `step`."""
     if not step:
-        return view.image.pixels, f"The image {view.image.name}", False, None
-    explanation, subtracted = view.explanation, st.session_state.get(f"subtract_{step}")
+        address.write("subtract", [])
+        return None
+    others = _other_steps(view, step)
+    key = address.keep(f"subtract_{step}", others, name="subtract", scope=(search(view.trace), view.path.tokens))
+    subtracted: int | None = st.session_state[key]
+    return subtracted
+
+
+def _other_steps(view: View, step: int) -> list[int | None]:
+    return [None, *(number for number in range(1, len(view.choices) + 1) if number != step)]
+
+
+def _displayed(view: View, step: int, subtracted: int | None) -> tuple[Image.Image | bytes, str, float | None]:
+    """The image with the step's map, less that of another one, its description, and the map's scale."""
+    if not step:
+        return view.image.pixels, f"The image {view.image.name}", None
+    explanation = view.explanation
     scale = explanation.scales(view.maps.common_scale)[step - 1]
     alt = f"The image {view.image.name} with the evidence of step {step}"
-    if not subtracted:
-        return view.overlays[step - 1], alt, False, scale
+    if subtracted is None:
+        return view.overlays[step - 1], alt, scale
     values = explanation.maps[step - 1] - explanation.maps[subtracted - 1]
-    return state.render_overlay(view.image, values, scale, view.maps, signed=True), alt, True, scale
+    return state.render_overlay(view.image, values, scale, view.maps, signed=True), alt, scale
 
 
 def _more(view: View, step: int) -> bool:
@@ -134,14 +148,14 @@ def _more(view: View, step: int) -> bool:
     with st.popover("More"):
         st.selectbox(
             "Subtract the map of step",
-            [None, *(number for number in range(1, len(names) + 1) if number != step)],
+            _other_steps(view, step),
             key=f"subtract_{step}",
             format_func=lambda number: f"{number} · {names[number - 1]}" if number else "none",
             help="Shows where this step has more evidence than the other one, in orange, and less, in blue.",
         )
         return view.checkpoint.rnn.config.spatial and st.toggle(
             "Ask a location",
-            key="ask_location",
+            key=address.keep("ask_location", (False, True), False),
             help="Hover over the image for the map's values; click a location for the labels it supports.",
         )
 
