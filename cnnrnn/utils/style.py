@@ -32,6 +32,11 @@ def plain(label: str) -> str:
     return html.escape(label, quote=False)
 
 
+def short(label: str, most: int = 24) -> str:
+    """The beginning of a label, of at most that many characters."""
+    return label if len(label) <= most else label[: most - 1].rstrip() + "…"
+
+
 def percent(probability: float) -> str:
     """A probability (0 to 1) as a percentage with at most one decimal."""
     if 0 < probability < 0.001:

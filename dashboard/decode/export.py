@@ -4,48 +4,83 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Callable
 from functools import partial
 from importlib.metadata import version
+from typing import Literal
 
 import streamlit as st
 from PIL import Image
 
+from cnnrnn.decoding import tree
 from cnnrnn.utils.style import percent
 from decode.step_view import View
-from views import decode_report
+from views import decode_report, tree_image
 from views.style import markdown
 
 
 def show(view: View, chosen: int, explained: str) -> None:
     """`chosen` is the index of the view's path; `explained` says what the maps show."""
     stem = view.image.name.rsplit(".", 1)[0]
-    facts, overlays = _facts(view), view.overlays  # a download is made outside the session
-    captions = [f"{step} · {name}" for step, name in enumerate(view.choices, start=1)]
-
-    def maps() -> list[Image.Image]:
-        return [Image.open(io.BytesIO(overlay)) for overlay in overlays]
-
-    def report() -> str:
-        image = view.image
-        return decode_report.report(image.name, image.pixels, view.trace, chosen, maps(), explained, facts)
-
-    def map_strip() -> bytes:
-        buffer = io.BytesIO()
-        decode_report.map_strip(maps(), captions).save(buffer, "PNG")
-        return buffer.getvalue()
-
     button = partial(st.download_button, on_click="ignore", icon=":material/download:", width="stretch")
     with st.popover("Export", icon=":material/download:"):
-        button("Report (HTML)", report, f"{stem}.html", "text/html", help="One file that opens offline.")
-        button("Maps (PNG)", map_strip, f"{stem}-maps.png", "image/png")
-        if missing := decode_report.missing_characters(captions):
-            st.caption(f"No font here has {markdown(missing)}; the PNG has ? instead. Install Noto Sans.")
+        button(
+            "Report (HTML)",
+            _report(view, chosen, explained),
+            f"{stem}.html",
+            "text/html",
+            help="One file that opens offline.",
+        )
+        _maps(view, stem, button)
+        button("Tree (SVG)", _tree(view, chosen, "svg"), f"{stem}-tree.svg", "image/svg+xml", help="To be edited.")
+        button("Tree (PNG)", _tree(view, chosen, "png"), f"{stem}-tree.png", "image/png")
         button(
             "Trace (JSON)",
             lambda: json.dumps(view.trace.to_json(), ensure_ascii=False),
             f"{stem}-trace.json",
             "application/json",
         )
+
+
+def _maps(view: View, stem: str, button: Callable[..., bool]) -> None:
+    """The maps as one image and as animations."""
+    overlays = view.overlays  # a download is made outside the session, and so is not to ask for them
+    captions = [f"{step} · {name}" for step, name in enumerate(view.choices, start=1)]
+
+    def map_strip() -> bytes:
+        buffer = io.BytesIO()
+        decode_report.map_strip(_opened(overlays), captions).save(buffer, "PNG")
+        return buffer.getvalue()
+
+    def animation(kind: Literal["gif", "webp"]) -> bytes:
+        return decode_report.animation(_opened(overlays), captions, kind)
+
+    button("Maps (PNG)", map_strip, f"{stem}-maps.png", "image/png")
+    button("Animation (GIF)", partial(animation, "gif"), f"{stem}-maps.gif", "image/gif", help="For slides.")
+    button("Animation (WebP)", partial(animation, "webp"), f"{stem}-maps.webp", "image/webp", help="In full color.")
+    if missing := decode_report.missing_characters(captions):
+        st.caption(f"No font here has {markdown(missing)}; the images have ? instead. Install Noto Sans.")
+
+
+def _opened(overlays: list[bytes]) -> list[Image.Image]:
+    return [Image.open(io.BytesIO(overlay)) for overlay in overlays]
+
+
+def _report(view: View, chosen: int, explained: str) -> Callable[[], str]:
+    image, facts, overlays = view.image, _facts(view), view.overlays
+    return lambda: decode_report.report(
+        image.name, image.pixels, view.trace, chosen, _opened(overlays), explained, facts
+    )
+
+
+def _tree(view: View, chosen: int, kind: Literal["svg", "png"]) -> Callable[[], bytes]:
+    """The tree as the page shows it first, folded."""
+
+    def draw() -> bytes:
+        root, _ = tree.fold(tree.build(view.trace, tree.MIN_PROB), view.path, chosen)
+        return tree_image.draw(tree.figure(view.trace, chosen, False, tree.MIN_PROB, root), kind)
+
+    return draw
 
 
 def _facts(view: View) -> dict[str, str]:

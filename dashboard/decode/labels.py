@@ -11,15 +11,14 @@ from cnnrnn.utils.style import percent
 from views import bars
 from views.style import CHART, badge, markdown
 
+_PROBABLE = 0.3  # a label's probability from which on an empty sequence is a surprise
+
 
 def predicted_labels(image: state.InputImage, trace: Trace, path: Path) -> None:
     """What was predicted, how sure that is, and the most probable labels."""
     badges("Predicted labels" if path is trace.paths[0] else "Labels of the chosen path", trace, path)
     if not path.tokens:
-        st.markdown(
-            "*No label: END is predicted first.* A label below may still be probable: its probability is that of all "
-            "sequences with it, and each of them alone is less probable than the empty one."
-        )
+        st.markdown("*No label: END is predicted first.*" + _probable_all_the_same(trace, path))
     facts = [
         f"this sequence **{markdown(percent(path.prob))}**",
         f"search coverage **{markdown(percent(trace.coverage))}**",
@@ -35,6 +34,19 @@ def predicted_labels(image: state.InputImage, trace: Trace, path: Path) -> None:
         config=CHART,
         key="probabilities",
         alt="Bars: the most probable labels of the image; the table below has the numbers",
+    )
+
+
+def _probable_all_the_same(trace: Trace, path: Path) -> str:
+    """Why the best path has no label though one is probable."""
+    best = int(trace.probabilities.argmax())
+    probability = float(trace.probabilities[best])
+    if path is not trace.paths[0] or probability < _PROBABLE:
+        return ""
+    head = "" if trace.auxiliary is None or trace.calibrated is None else ", and the auxiliary head's estimate,"
+    return (
+        f" **{markdown(trace.labels[best])}** has {markdown(percent(probability))} all the same: its probability "
+        f"counts all sequences with it{head} and each of them alone is less probable than the empty one."
     )
 
 

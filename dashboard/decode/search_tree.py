@@ -27,7 +27,7 @@ def show(trace: Trace, chosen: int, dark: bool) -> None:
             key=address.keep("rare", (False, True), False),
             help="From a probability of 0.05 % on.",
         )
-    min_prob = 0.0005 if everything else 0.01
+    min_prob = 0.0005 if everything else tree.MIN_PROB
     root, remark = tree.build(trace, min_prob), ""
     if not everything:
         root, share = tree.fold(root, trace.paths[chosen], chosen)
@@ -42,7 +42,8 @@ def show(trace: Trace, chosen: int, dark: bool) -> None:
             alt="Tree of the label sequences that were kept, finished and dropped; the table below has the numbers",
         )
     st.caption(
-        f"{remark}● kept in the beam · ■ finished with END · ✕ dropped. A thicker line is a more probable choice. "
+        f"{remark}● kept in the beam · ■ finished with END · ✕ dropped. Beside a label stands its probability given "
+        "the labels before it, beside END that of the whole path; a thicker line is a more probable choice. "
         "Hover over a point for its probabilities and the reason why it was dropped; click a point to choose the best "
         "finished path through it."
     )

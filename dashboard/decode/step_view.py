@@ -8,6 +8,7 @@ import streamlit as st
 from PIL import Image
 
 import address
+import player
 import state
 import widgets
 from cnnrnn.attribution.explain import Explanation
@@ -102,16 +103,28 @@ def _image(view: View, step: int) -> None:
         st.caption(markdown(view.image.name))
         if scale is not None:
             _color_scale(view.maps.colormap, subtracted is not None, scale)
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+    with st.container(horizontal=True, vertical_alignment="center", gap="xsmall"):
         for name, by, key in (("Previous step", -1, "Left"), ("Next step", 1, "Right")):
             st.button(name, key=f"{key}_step", shortcut=key, on_click=_change_step, args=(by, len(view.choices)))
         asking = _more(view, step) if step else False
-    if asking and isinstance(displayed, bytes):
+        animated = st.toggle("Animate", key=address.keep("animate", (False, True), False))
+    if asking and not animated and isinstance(displayed, bytes):
         with placeholder.container():
             location.ask(view.checkpoint, view.image, step - 1, view.explanation, displayed, shown_width)
+        return
+    address.write("location", [])
+    if animated:
+        with placeholder.container():
+            _animation(view, step)
     else:
-        address.write("location", [])
         placeholder.image(displayed, width="stretch", alt=alt, output_format="JPEG")
+
+
+def _animation(view: View, step: int) -> None:
+    """All maps of the path, to be played in the browser."""
+    captions = [f"{number} · {name}" for number, name in enumerate(view.choices, start=1)]
+    alts = [f"The image {view.image.name} with the evidence of step {caption}" for caption in captions]
+    player.show(view.overlays, captions, alts, first=max(step - 1, 0), key="player")
 
 
 def _subtracted_step(view: View, step: int) -> int | None:

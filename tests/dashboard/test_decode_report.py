@@ -89,7 +89,7 @@ def test_the_report_has_the_chosen_path_and_a_caption_for_each_map() -> None:
     assert "dog → END: probability 13%; the search with a beam of 1 covers 80% of the probability." in page
     assert "A &amp; B" in page
     captions = re.findall(r"(<img[^>]*>)<figcaption>(.*?)</figcaption>", page)
-    assert [caption for _, caption in captions] == ["1 · dog, 50%", "2 · END, 26%"]
+    assert [caption for _, caption in captions] == ["1 · dog, 50%", "2 · END, the whole path 13%"]
     whole, *maps = (np.array(colour) for colour in colours_in(page))
     for colour, expected in zip([whole, *maps], [(0, 0, 255), (255, 0, 0), (0, 255, 0)], strict=True):
         assert np.abs(colour - expected).max() <= 3
