@@ -19,7 +19,7 @@ _HTML = """
 """
 _CSS = """
 img { width: 100%; display: block; border-radius: 0.5rem; }
-.controls { display: flex; align-items: center; gap: 0.75rem; padding-top: 0.5rem; font-family: var(--st-font); }
+.controls { display: flex; align-items: center; gap: 0.75rem; padding-top: 0.5rem; font: 0.875rem var(--st-font); }
 input { flex: 1; min-width: 4rem; accent-color: var(--st-primary-color); }
 output { flex: 0 1 45%; color: var(--st-text-color); overflow-wrap: anywhere; }
 button {
@@ -64,7 +64,8 @@ export default function ({ parentElement, data }) {
 }
 """
 _player = st.components.v2.component("cnnrnn_player", html=_HTML, css=_CSS, js=_JS)
-MILLISECONDS = 1000  # that a step is shown
+CONTROLS = 44  # pixels of the button and the slider below the image
+_MILLISECONDS = 1000  # that a step is shown
 
 
 def show(frames: Sequence[bytes], captions: Sequence[str], alts: Sequence[str], first: int, key: str) -> None:
@@ -73,4 +74,4 @@ def show(frames: Sequence[bytes], captions: Sequence[str], alts: Sequence[str], 
         {"source": jpeg_uri(frame), "caption": caption, "alt": alt}
         for frame, caption, alt in zip(frames, captions, alts, strict=True)
     ]
-    _player(key=key, data={"frames": shown, "first": first, "milliseconds": MILLISECONDS})
+    _player(key=key, data={"frames": shown, "first": first, "milliseconds": _MILLISECONDS})

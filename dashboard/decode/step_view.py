@@ -94,30 +94,36 @@ def _step_facts(view: View, step: int, strength: float) -> str:
 
 
 def _image(view: View, step: int) -> None:
-    """The image with the map of the chosen step over it, as large as the screen allows."""
-    shown_width = widgets.picture_width(view.image.pixels.size)
-    placeholder = st.container(width=shown_width).empty()
+    """The image with the map of the chosen step over it, as large as the screen allows, or all maps to be played."""
+    animated = st.session_state[address.keep("animate", (False, True), False)]
+    width = widgets.picture_width(view.image.pixels.size, less=player.CONTROLS if animated else 0)
+    placeholder = st.container(width=width).empty()
     subtracted = _subtracted_step(view, step)
     displayed, alt, scale = _displayed(view, step, subtracted)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.caption(markdown(view.image.name))
-        if scale is not None:
+        if scale is not None and not animated:
             _color_scale(view.maps.colormap, subtracted is not None, scale)
+    asking = _buttons(view, step)
+    if animated:
+        with placeholder.container():
+            _animation(view, step)
+    elif asking and isinstance(displayed, bytes):
+        with placeholder.container():
+            location.ask(view.checkpoint, view.image, step - 1, view.explanation, displayed, width)
+    else:
+        address.write("location", [])
+        placeholder.image(displayed, width="stretch", alt=alt, output_format="JPEG")
+
+
+def _buttons(view: View, step: int) -> bool:
+    """The buttons below the image; whether a location is asked."""
     with st.container(horizontal=True, vertical_alignment="center", gap="xsmall"):
         for name, by, key in (("Previous step", -1, "Left"), ("Next step", 1, "Right")):
             st.button(name, key=f"{key}_step", shortcut=key, on_click=_change_step, args=(by, len(view.choices)))
         asking = _more(view, step) if step else False
-        animated = st.toggle("Animate", key=address.keep("animate", (False, True), False))
-    if asking and not animated and isinstance(displayed, bytes):
-        with placeholder.container():
-            location.ask(view.checkpoint, view.image, step - 1, view.explanation, displayed, shown_width)
-        return
-    address.write("location", [])
-    if animated:
-        with placeholder.container():
-            _animation(view, step)
-    else:
-        placeholder.image(displayed, width="stretch", alt=alt, output_format="JPEG")
+        st.toggle("Animate", key="animate")
+    return asking
 
 
 def _animation(view: View, step: int) -> None:
@@ -176,9 +182,10 @@ def _more(view: View, step: int) -> bool:
 def _color_scale(colormap: str, signed: bool, scale: float) -> None:
     """What the colors stand for, below the image."""
     low, high = (f"−{scale:.2f}" if signed else "0"), f"{scale:.2f} nats"
-    st.caption(low, width="content")
-    st.image(color_bar(colormap, signed), width=110, alt=f"Color scale from {low} to {high}")
-    st.caption(high, width="content")
+    with st.container(horizontal=True, vertical_alignment="center", gap="xsmall", width="content", key="color_scale"):
+        st.caption(low, width="content")
+        st.image(color_bar(colormap, signed), width=110, alt=f"Color scale from {low} to {high}")
+        st.caption(high, width="content")
 
 
 def _set_step(step: int) -> None:
