@@ -20,6 +20,12 @@ from decode import labels, location
 from views import strip
 from views.style import markdown
 
+# The theme's primary color, as style.css has it.
+_CHOSEN = (
+    "background: light-dark(#b3420b, #ff8f4c); border-color: transparent; "
+    "color: light-dark(#ffffff, #14171c) !important"
+)
+
 
 @dataclass(frozen=True)
 class View:
@@ -78,12 +84,14 @@ def _strip(view: View, chosen: int) -> None:
                 st.button(
                     f"{number} · {markdown(names[number - 1])}" if number else "image",
                     key=f"step_{number}",
-                    type="primary" if number == chosen else "secondary",
                     width="stretch",
                     on_click=_set_step,
                     args=(number,),
                     help=_step_facts(view, number - 1, strengths[number - 1]) if number else None,
                 )
+
+        # A style, since a button that becomes a primary one is another element and loses the keyboard's focus.
+        st.html(f"<style>.st-key-step_{chosen} button {{ {_CHOSEN} }}</style><span hidden></span>")
 
 
 def _step_facts(view: View, step: int, strength: float) -> str:
