@@ -272,33 +272,52 @@ def explanation(checkpoint: Checkpoint, image: InputImage, tokens: tuple[int, ..
     return explain(checkpoint.rnn, feature_map, tokens, maps.method, target, pixels)
 
 
-@st.cache_data(max_entries=128, show_spinner=False, hash_funcs=_HASH_FUNCS)
 def overlays(checkpoint: Checkpoint, image: InputImage, tokens: tuple[int, ...], maps: MapSettings) -> list[bytes]:
     """The maps of `explanation` over the image, as JPEG files."""
+    return [step_overlay(checkpoint, image, tokens, maps, step) for step in range(len(tokens) + 1)]
+
+
+@st.cache_data(max_entries=512, show_spinner=False, hash_funcs=_HASH_FUNCS)
+def step_overlay(
+    checkpoint: Checkpoint, image: InputImage, tokens: tuple[int, ...], maps: MapSettings, step: int
+) -> bytes:
+    """One of `overlays`: a page shows one in full size, and each takes as long as decoding the image."""
     explained = explanation(checkpoint, image, tokens, maps)
-    scales = explained.scales(maps.common_scale)
-    return [render_overlay(image, values, scale, maps) for values, scale in zip(explained.maps, scales, strict=True)]
+    return render_overlay(image, explained.maps[step], explained.scales(maps.common_scale)[step], maps)
 
 
 @st.cache_data(max_entries=128, show_spinner=False, hash_funcs=_HASH_FUNCS)
 def strip_thumbnails(
     checkpoint: Checkpoint, image: InputImage, tokens: tuple[int, ...], maps: MapSettings
 ) -> list[bytes]:
-    """Small copies of the image and of its `overlays`, which have a bar for their strength below, as JPEG files."""
-    strengths = explanation(checkpoint, image, tokens, maps).strengths
-    large = [Image.open(io.BytesIO(overlay)) for overlay in overlays(checkpoint, image, tokens, maps)]
-    small = [strip.thumbnail(overlay, strength) for overlay, strength in zip(large, strengths, strict=True)]
-    return [_jpeg(thumbnail, 95) for thumbnail in (strip.thumbnail(image.pixels), *small)]
+    """The strip's small image and its small maps, which have a bar for their strength below, as JPEG files."""
+    explained = explanation(checkpoint, image, tokens, maps)
+    small = strip.reduced(image.pixels)
+    scales, strengths = explained.scales(maps.common_scale), explained.strengths
+    thumbnails = [
+        strip.thumbnail(_overlay(small, values, scale, maps), strength)
+        for values, scale, strength in zip(explained.maps, scales, strengths, strict=True)
+    ]
+    return [_jpeg(thumbnail, 95) for thumbnail in (strip.thumbnail(small), *thumbnails)]
 
 
 def render_overlay(
     image: InputImage, values: torch.Tensor, scale: float, maps: MapSettings, signed: bool = False
 ) -> bytes:
     """One map (height, width) over the image, as a JPEG file."""
-    drawn = overlay(
-        image.pixels, values.cpu().numpy(), scale, maps.opacity, maps.floor, maps.colormap, maps.contour, signed
-    )
-    return _jpeg(drawn, 90)
+    return _jpeg(_overlay(image.pixels, values, scale, maps, signed), 90)
+
+
+def _overlay(
+    pixels: Image.Image, values: torch.Tensor, scale: float, maps: MapSettings, signed: bool = False
+) -> Image.Image:
+    return overlay(pixels, values.cpu().numpy(), scale, maps.opacity, maps.floor, maps.colormap, maps.contour, signed)
+
+
+@st.cache_data(max_entries=64, show_spinner=False, hash_funcs=_HASH_FUNCS)
+def full_size(image: InputImage) -> bytes:
+    """The image as it is shown, as a JPEG file."""
+    return _jpeg(image.pixels, 95)
 
 
 def _jpeg(image: Image.Image, quality: int) -> bytes:

@@ -31,7 +31,8 @@ def page() -> None:
 def _decoded_image(checkpoint: Checkpoint, image: state.InputImage, trace: Trace) -> None:
     """Everything that depends on the chosen path, step and maps; choosing others reruns only this."""
     paths = range(len(trace.paths))
-    with st.container(horizontal=True, key="toolbar"):
+    toolbar = st.container(horizontal=True, key="toolbar")
+    with toolbar:
         chosen = st.selectbox(
             "Path",
             paths,
@@ -42,8 +43,9 @@ def _decoded_image(checkpoint: Checkpoint, image: state.InputImage, trace: Trace
         maps, explained = map_settings.choose(checkpoint)
         path = trace.paths[chosen]
         view = step_view.View(checkpoint, image, trace, path, maps)
-        export.show(view, chosen, explained)
     step_view.show(view)
+    with toolbar:
+        export.show(view, chosen, explained)
     search_tree.show(trace, chosen, controls.dark())
     contributions = state.prefix_contribution(checkpoint, image, path.tokens)
     distributions.show(trace, path, contributions, explained, controls.dark())

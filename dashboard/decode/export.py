@@ -44,16 +44,15 @@ def show(view: View, chosen: int, explained: str) -> None:
 
 def _maps(view: View, stem: str, button: Callable[..., bool]) -> None:
     """The maps as one image and as animations."""
-    overlays = view.overlays  # a download is made outside the session, and so is not to ask for them
     captions = [f"{step} · {name}" for step, name in enumerate(view.choices, start=1)]
 
     def map_strip() -> bytes:
         buffer = io.BytesIO()
-        decode_report.map_strip(_opened(overlays), captions).save(buffer, "PNG")
+        decode_report.map_strip(_opened(view), captions).save(buffer, "PNG")
         return buffer.getvalue()
 
     def animation(kind: Literal["gif", "webp"]) -> bytes:
-        return decode_report.animation(_opened(overlays), captions, kind)
+        return decode_report.animation(_opened(view), captions, kind)
 
     button("Maps (PNG)", map_strip, f"{stem}-maps.png", "image/png")
     button("Animation (GIF)", partial(animation, "gif"), f"{stem}-maps.gif", "image/gif", help="For slides.")
@@ -62,15 +61,13 @@ def _maps(view: View, stem: str, button: Callable[..., bool]) -> None:
         st.caption(f"No font here has {markdown(missing)}; the images have ? instead. Install Noto Sans.")
 
 
-def _opened(overlays: list[bytes]) -> list[Image.Image]:
-    return [Image.open(io.BytesIO(overlay)) for overlay in overlays]
+def _opened(view: View) -> list[Image.Image]:
+    return [Image.open(io.BytesIO(overlay)) for overlay in view.overlays]
 
 
 def _report(view: View, chosen: int, explained: str) -> Callable[[], str]:
-    image, facts, overlays = view.image, _facts(view), view.overlays
-    return lambda: decode_report.report(
-        image.name, image.pixels, view.trace, chosen, _opened(overlays), explained, facts
-    )
+    image, facts = view.image, _facts(view)  # now: a download is made outside the session
+    return lambda: decode_report.report(image.name, image.pixels, view.trace, chosen, _opened(view), explained, facts)
 
 
 def _tree(view: View, chosen: int, kind: Literal["svg", "png"]) -> Callable[[], bytes]:

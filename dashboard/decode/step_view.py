@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import streamlit as st
-from PIL import Image
 
 import address
 import player
@@ -61,13 +60,14 @@ def search(trace: Trace) -> tuple[object, ...]:
 
 @st.fragment
 def show(view: View) -> None:
-    """Choosing a step reruns only this."""
+    """Choosing a step reruns only this. What takes least comes first: a page is drawn as it is written."""
     step = st.session_state[address.keep("step", range(len(view.choices) + 1), 0, scope=search(view.trace))]
     left, right = st.columns([2, 3], gap="medium")
+    with right:
+        labels.predicted_labels(view.image, view.trace, view.path)
     with left.container(key="picture", gap="small"):
         _image(view, step)
     with right:
-        labels.predicted_labels(view.image, view.trace, view.path)
         _strip(view, step)
 
 
@@ -116,7 +116,7 @@ def _image(view: View, step: int) -> None:
     if animated:
         with placeholder.container():
             _animation(view, step)
-    elif asking and isinstance(displayed, bytes):
+    elif asking:
         with placeholder.container():
             location.ask(view.checkpoint, view.image, step - 1, view.explanation, displayed, width)
     else:
@@ -156,15 +156,15 @@ def _other_steps(view: View, step: int) -> list[int | None]:
     return [None, *(number for number in range(1, len(view.choices) + 1) if number != step)]
 
 
-def _displayed(view: View, step: int, subtracted: int | None) -> tuple[Image.Image | bytes, str, float | None]:
+def _displayed(view: View, step: int, subtracted: int | None) -> tuple[bytes, str, float | None]:
     """The image with the step's map, less that of another one, its description, and the map's scale."""
     if not step:
-        return view.image.pixels, f"The image {view.image.name}", None
+        return state.full_size(view.image), f"The image {view.image.name}", None
     explanation = view.explanation
     scale = explanation.scales(view.maps.common_scale)[step - 1]
     alt = f"The image {view.image.name} with the evidence of step {step}"
     if subtracted is None:
-        return view.overlays[step - 1], alt, scale
+        return state.step_overlay(view.checkpoint, view.image, view.path.tokens, view.maps, step - 1), alt, scale
     values = explanation.maps[step - 1] - explanation.maps[subtracted - 1]
     return state.render_overlay(view.image, values, scale, view.maps, signed=True), alt, scale
 

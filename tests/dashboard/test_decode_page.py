@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -11,10 +10,10 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 import pytest
-from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 import state
+from cnnrnn.attribution.overlay import overlay
 from cnnrnn.checkpoint import Checkpoint
 from cnnrnn.data import Sample, load_split
 from cnnrnn.data.images import MAX_SIDE, open_image
@@ -247,8 +246,8 @@ def test_the_strip_follows_the_chosen_path_and_settings(app: AppTest, displayed_
         names = [f"Evidence for {name} at step {step}, " for step, name in enumerate(choices, start=1)]
         assert all(alt.startswith(name) for (alt, _), name in zip(found, names, strict=True))
         for (_, data), values, scale, strength in zip(found, explained.maps, scales, explained.strengths, strict=True):
-            large = Image.open(io.BytesIO(state.render_overlay(image, values, scale, maps)))
-            assert np.abs(pixels(data) - np.asarray(strip.thumbnail(large, strength))).mean() < 3
+            drawn = overlay(strip.reduced(image.pixels), values.numpy(), scale, maps.opacity, maps.floor, maps.colormap)
+            assert np.abs(pixels(data) - np.asarray(strip.thumbnail(drawn, strength))).mean() < 3
         return [data for _, data in found]
 
     plain = check(0, state.MapSettings())
