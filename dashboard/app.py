@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import streamlit as st
 
+import address
 import server
 from cnnrnn.utils.errors import UserError
 from views.style import markdown
@@ -103,19 +104,13 @@ def show() -> None:
         ): page
         for number, page in enumerate(PAGES)
     }
-    # The first page has the address /, and streamlit knows no other for it: its name leads there as well.
-    first = next(iter(pages))
-    alias = st.Page(
-        lambda: st.switch_page(first, query_params=st.query_params.to_dict()),
-        title=PAGES[0].name,
-        url_path=PAGES[0].file,
-        visibility="hidden",
-    )
-    chosen = st.navigation([*pages, alias])
+    # The first page has the address /, and streamlit knows no other for it: by its name it is a second page.
+    alias = st.Page(f"app_pages/{PAGES[0].file}.py", title=PAGES[0].name, url_path=PAGES[0].file, visibility="hidden")
+    pages[alias] = PAGES[0]
+    chosen = st.navigation(list(pages))
     st.set_page_config(page_title=f"{chosen.title} · cnnrnn")
-    if chosen == alias:
-        chosen.run()
     st.html(STYLE)
+    address.follow(chosen.url_path)
     # Shown before the libraries are imported, which takes seconds once after the server's start.
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         st.title(pages[chosen].name, help=pages[chosen].answer, width="content")

@@ -3,38 +3,44 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import streamlit as st
 
+import address
 import paste
 import state
 import tray
 from cnnrnn.checkpoint import Checkpoint
 from cnnrnn.data import DATASETS
+from cnnrnn.utils.errors import UserError
 from views.style import markdown
 
-if TYPE_CHECKING:
-    pass
-
 BEAM = 8  # default beam width
+_SPLITS = ["val", "test", "train"]
+_LOST_OWN = (
+    "This link is of an image that somebody opened in a session of their own, and no link can carry it. Here is a "
+    "sample instead; upload the image to see it."
+)
+_LOST_DATA = (
+    "This link is of an image of a data set that is not here. Here is a sample instead; to see the image, start the "
+    "dashboard with `CNNRNN_DATA=DIR`, where DIR is the folder of the data sets."
+)
 
 
 def choose_checkpoint() -> None:
     """The sidebar's select box. app.py draws it outside the pages, so that all of them keep the choice."""
     names = state.checkpoint_names()
-    linked = st.query_params.get("checkpoint")
-    if linked is not None and linked not in names:
-        st.session_state.lost_checkpoint = linked
+    linked = st.session_state.link.get("checkpoint")
+    lost = address.take("checkpoint") if linked and linked[-1] not in names else None
     with st.sidebar:
         st.header("Settings")
-        name = st.selectbox("Checkpoint", names, key="checkpoint", bind="query-params")
+        name = st.selectbox("Checkpoint", names, key=address.keep("checkpoint", names, names[0] if names else None))
         if name is None:
             st.info("There is no trained model.")
     if name is None:  # on a phone the sidebar is hidden
         st.info("There is no trained model in `checkpoints/`. Train one: `cnnrnn train --help`.")
         st.stop()
-    if lost := st.session_state.pop("lost_checkpoint", None):
+    if lost is not None:
         st.warning(
             f"The link names the checkpoint {markdown(lost)}, which is not here any more. This is {markdown(name)}.",
             icon=":material/link_off:",
@@ -70,9 +76,7 @@ def beam() -> int:
         "Beam width",
         1,
         16,
-        BEAM,
-        key="beam",
-        bind="query-params",
+        key=address.keep("beam", range(1, 17), BEAM),
         help="The number of unfinished label sequences that are kept at every step. 1 is greedy decoding.",
     )
 
@@ -86,7 +90,8 @@ def chosen_maps() -> state.MapSettings:
 def image() -> state.InputImage:
     """The image that was chosen last, on this page or another: one of the tray or a sample.
 
-    The URL names a sample; it can't carry an image of one's own, and says so when it is opened by somebody else.
+    The address names a sample or a data set's image; it can't carry one's own, and the page says so when somebody else
+    opens the link.
     """
     session = st.session_state
     left, right = st.columns([3, 2], vertical_alignment="bottom")
@@ -100,32 +105,47 @@ def image() -> state.InputImage:
         _data_set_image()
         paste.listen()
     if "lost_image" in session:
-        st.info(
-            "This link is of an image that somebody opened in a session of their own, and no link can carry it. Here "
-            "is a sample instead; upload the image to see it.",
-            icon=":material/link_off:",
-        )
+        st.info(session.lost_image, icon=":material/link_off:")
     tray.show_errors()
-    if session.last_image is None:
+    image: state.InputImage | None = session.last_image
+    if image is None:
         st.stop()
-    if session.sample is not None:
-        st.query_params["sample"] = session.sample
-        st.query_params.pop("image", None)
-    else:
-        st.query_params["image"] = "own"
-        st.query_params.pop("sample", None)
-    return session.last_image
+    own = session.sample is None and image.origin is None
+    first = next(iter(state.samples()))
+    address.write("sample", [] if session.sample in (None, first) else [session.sample])
+    address.write("data", [] if image.origin is None else [image.origin])
+    address.write("image", ["own"] if own else [])
+    return image
 
 
 def _follow_link() -> None:
     """A first visit shows a decoded sample, not an empty page: that of the link, or the first one."""
-    linked, titles = st.query_params.get("sample"), list(state.samples())
+    linked, titles = address.take("sample"), list(state.samples())
     title = linked if linked in titles else titles[0]
     tray.select(state.open_sample(title), title)
-    if "image" in st.query_params:
-        st.session_state.lost_image = True
-        for name in ("image", "path", "step"):
-            st.query_params.pop(name, None)
+    origin, own = address.take("data"), address.take("image")
+    if origin is not None and (image := _data_image(origin)) is not None:
+        tray.add(image)
+    elif origin is not None or own is not None:
+        st.session_state.lost_image = _LOST_DATA if own is None else _LOST_OWN
+        for name in ("path", "step", "subtract", "location"):  # of the image that is not here
+            address.write(name, [])
+
+
+def _data_image(origin: str) -> state.InputImage | None:
+    """The data set's image that a link names, if it is here."""
+    dataset, _, rest = origin.partition("/")
+    split, _, number = rest.partition("/")
+    if state.data_root() is None or dataset not in DATASETS or split not in _SPLITS or not _is_number(number):
+        return None
+    try:
+        return state.open_split_image(dataset, split, int(number))
+    except (UserError, OSError):
+        return None
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit() and 0 < len(text) < 10 and int(text) > 0
 
 
 def _samples() -> None:
@@ -172,8 +192,7 @@ def _data_set_image() -> None:
 
         def numbered() -> state.InputImage:
             session = st.session_state
-            samples = state.split(session.browse_dataset, session.browse_split).samples
-            return state.open_data_image(samples[min(int(session.data_number), len(samples)) - 1])
+            return state.open_split_image(session.browse_dataset, session.browse_split, int(session.data_number))
 
         st.button("Show image", key="data_show", on_click=tray.read, args=([("the data set", numbered)],))
 
@@ -183,7 +202,7 @@ def choose_split(key: str) -> tuple[str, str]:
     one, two = st.columns(2)
     names = list(DATASETS)
     dataset = one.selectbox("Data set", names, index=names.index("voc0712"), key=f"{key}_dataset")
-    return dataset, two.selectbox("Split", ["val", "test", "train"], key=f"{key}_split")
+    return dataset, two.selectbox("Split", _SPLITS, key=f"{key}_split")
 
 
 def second_image() -> state.InputImage:
@@ -191,7 +210,7 @@ def second_image() -> state.InputImage:
     left, right = st.columns([3, 2], vertical_alignment="bottom")
     upload = left.file_uploader("Another image", key="second_upload")
     titles = list(state.samples())
-    sample = right.selectbox("or another sample", titles, index=len(titles) - 1, key="second_sample")
+    sample = right.selectbox("or another sample", titles, key=address.keep("second_sample", titles, titles[-1]))
     if upload is not None:
         return state.read_image(upload.name, upload.getvalue())
     return state.open_sample(str(sample))

@@ -42,6 +42,7 @@ from cnnrnn.label_space.projection import read as read_projection
 from cnnrnn.models.sigmoid import SigmoidClassifier
 from cnnrnn.training.runs import MAX_RUNS, RunProgress, find_runs, read_progress
 from cnnrnn.utils.resources import DEFAULT_CHECKPOINT
+from views import strip
 
 HERE = Path(__file__).resolve().parent
 CHECKPOINTS = HERE.parent / "checkpoints"
@@ -72,6 +73,7 @@ class InputImage:
     pixels: Image.Image
     digest: str
     truth: tuple[str, ...] | None = None  # its labels, where they are known
+    origin: str | None = None  # where a link finds it: data set / split / number
 
 
 # How streamlit hashes these arguments of a cached function. Arguments that are left to their default are not hashed.
@@ -200,8 +202,7 @@ def open_sample(title: str) -> InputImage:
 def sample_thumbnail(title: str) -> bytes:
     """A square from the middle of a sample, as a JPEG."""
     image = open_image(samples()[title].photograph.image, 2 * THUMBNAIL)
-    ImageOps.fit(image, (THUMBNAIL, THUMBNAIL)).save(file := io.BytesIO(), "JPEG", quality=85)
-    return file.getvalue()
+    return _jpeg(ImageOps.fit(image, (THUMBNAIL, THUMBNAIL)), 85)
 
 
 @st.cache_data(max_entries=256, show_spinner=False, hash_funcs=_HASH_FUNCS)
@@ -209,8 +210,7 @@ def thumbnail(image: InputImage) -> bytes:
     """A small copy of the whole image, as a JPEG."""
     small = image.pixels.copy()
     small.thumbnail((THUMBNAIL, THUMBNAIL))
-    small.save(buffer := io.BytesIO(), "JPEG", quality=85)
-    return buffer.getvalue()
+    return _jpeg(small, 85)
 
 
 def read_image(name: str, data: bytes, truth: tuple[str, ...] | None = None) -> InputImage:
@@ -287,6 +287,13 @@ def _evaluated_thumbnail(path: str, digest: str, root: str, _evaluation: Evaluat
     return None if image is None else thumbnail(image)
 
 
+def open_split_image(dataset: str, name: str, number: int) -> InputImage:
+    """An image of a split under `data_root` by its number from 1, or the last one. Raises UserError and OSError."""
+    samples = split(dataset, name).samples
+    number = min(number, len(samples))
+    return replace(open_data_image(samples[number - 1]), origin=f"{dataset}/{name}/{number}")
+
+
 def may_be_shown(sample: Sample) -> bool:
     """Whether the image lies under `data_root` or is a sample: an uploaded file can name any path."""
     path, root = sample.image.resolve(), data_root()
@@ -358,22 +365,56 @@ def explanation(checkpoint: Checkpoint, image: InputImage, tokens: tuple[int, ..
     return explain(checkpoint.rnn, feature_map, tokens, maps.method, target, pixels)
 
 
-@st.cache_data(max_entries=128, show_spinner=False, hash_funcs=_HASH_FUNCS)
 def overlays(checkpoint: Checkpoint, image: InputImage, tokens: tuple[int, ...], maps: MapSettings) -> list[bytes]:
     """The maps of `explanation` over the image, as JPEG files."""
+    return [step_overlay(checkpoint, image, tokens, maps, step) for step in range(len(tokens) + 1)]
+
+
+@st.cache_data(max_entries=512, show_spinner=False, hash_funcs=_HASH_FUNCS)
+def step_overlay(
+    checkpoint: Checkpoint, image: InputImage, tokens: tuple[int, ...], maps: MapSettings, step: int
+) -> bytes:
+    """One of `overlays`: a page shows one in full size, and each takes as long as decoding the image."""
     explained = explanation(checkpoint, image, tokens, maps)
-    scales = explained.scales(maps.common_scale)
-    return [render_overlay(image, values, scale, maps) for values, scale in zip(explained.maps, scales, strict=True)]
+    return render_overlay(image, explained.maps[step], explained.scales(maps.common_scale)[step], maps)
+
+
+@st.cache_data(max_entries=128, show_spinner=False, hash_funcs=_HASH_FUNCS)
+def strip_thumbnails(
+    checkpoint: Checkpoint, image: InputImage, tokens: tuple[int, ...], maps: MapSettings
+) -> list[bytes]:
+    """The strip's small image and its small maps, which have a bar for their strength below, as JPEG files."""
+    explained = explanation(checkpoint, image, tokens, maps)
+    small = strip.reduced(image.pixels)
+    scales, strengths = explained.scales(maps.common_scale), explained.strengths
+    thumbnails = [
+        strip.thumbnail(_overlay(small, values, scale, maps), strength)
+        for values, scale, strength in zip(explained.maps, scales, strengths, strict=True)
+    ]
+    return [_jpeg(thumbnail, 95) for thumbnail in (strip.thumbnail(small), *thumbnails)]
 
 
 def render_overlay(
     image: InputImage, values: torch.Tensor, scale: float, maps: MapSettings, signed: bool = False
 ) -> bytes:
     """One map (height, width) over the image, as a JPEG file."""
-    drawn = overlay(
-        image.pixels, values.cpu().numpy(), scale, maps.opacity, maps.floor, maps.colormap, maps.contour, signed
-    )
-    drawn.save(buffer := io.BytesIO(), "JPEG", quality=90)
+    return _jpeg(_overlay(image.pixels, values, scale, maps, signed), 90)
+
+
+def _overlay(
+    pixels: Image.Image, values: torch.Tensor, scale: float, maps: MapSettings, signed: bool = False
+) -> Image.Image:
+    return overlay(pixels, values.cpu().numpy(), scale, maps.opacity, maps.floor, maps.colormap, maps.contour, signed)
+
+
+@st.cache_data(max_entries=64, show_spinner=False, hash_funcs=_HASH_FUNCS)
+def full_size(image: InputImage) -> bytes:
+    """The image as it is shown, as a JPEG file."""
+    return _jpeg(image.pixels, 95)
+
+
+def _jpeg(image: Image.Image, quality: int) -> bytes:
+    image.save(buffer := io.BytesIO(), "JPEG", quality=quality)
     return buffer.getvalue()
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from cnnrnn.decoding import tree
-from views.style import CHART
+from views.style import CHART, markdown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,10 +39,11 @@ def metrics(report: Mapping[str, Any]) -> None:
             st.metric(name, f"{report[key]:.1f} %", help=explanation, width=130)
 
 
-def picture_width(size: tuple[int, int]) -> int:
-    """The width in pixels at which an image of `size` (width, height) leaves room on the screen for the rest."""
+def picture_width(size: tuple[int, int], less: int = 0) -> int:
+    """The width in pixels at which an image of `size` (width, height) leaves room on the screen for the rest, and for
+    `less` pixels below it."""
     width, height = size
-    return max(1, round(min(_PICTURE[0], _PICTURE[1] * width / height)))
+    return max(1, round(min(_PICTURE[0], (_PICTURE[1] - less) * width / height)))
 
 
 def picture(image: Image.Image, alt: str) -> None:
@@ -84,6 +85,15 @@ def beam_tree(trace: Trace, key: str, dark: bool, width: int, alt: str) -> None:
     root, _ = tree.fold(tree.build(trace, _MIN_PROB), trace.paths[0], 0)
     with st.container(key=f"tree_box_{key}"):
         st.plotly_chart(tree.figure(trace, 0, dark, _MIN_PROB, root, width), config=CHART, key=key, alt=alt)
+
+
+def maps(overlays: Sequence[bytes], captions: Sequence[str], alts: Sequence[str], width: int) -> None:
+    """Maps over the image, JPEG files, side by side and each `width` pixels wide, with captions of any text."""
+    with st.container(horizontal=True):
+        for overlay, caption, alt in zip(overlays, captions, alts, strict=True):
+            with st.container(width=width, gap="xsmall"):
+                st.image(overlay, width="stretch", output_format="JPEG", alt=alt)
+                st.caption(markdown(caption))
 
 
 def table(label: str, key: str, make: Callable[[], Styler | pd.DataFrame], hide_index: bool = True) -> None:

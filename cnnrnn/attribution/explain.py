@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 
 import torch
 from torch import Tensor
@@ -155,7 +155,7 @@ class Explanation:
     scores: Tensor  # (step,) what is explained: the target's value
     method: str
 
-    @property
+    @cached_property
     def peaks(self) -> list[float]:
         """The strongest positive evidence of every step, in the unit of the score; 0 where there is none."""
         return self.maps.clamp(min=0).amax(dim=(1, 2)).tolist()

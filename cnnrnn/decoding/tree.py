@@ -19,6 +19,7 @@ from cnnrnn.utils.style import Palette, palette, percent, plain, shorten
 KEPT, FINISHED, DROPPED = "kept in the beam", "finished path", "dropped"
 _SYMBOLS = {KEPT: "circle", FINISHED: "square", DROPPED: "x-thin"}
 _SIZES = {KEPT: 11, FINISHED: 12, DROPPED: 8}
+MIN_PROB = 0.01  # of the branches that are drawn unless all are asked for
 _MIN_DROPPED = 3  # dropped branches that are always shown, even if they are improbable
 _ROW_HEIGHT = 26  # pixels between neighboring leaves
 _SHARES = (0.01, 0.02, 0.05, 0.1, 0.2)  # from which on branches are drawn, if that leaves few enough
@@ -292,7 +293,10 @@ def _marker(kind: str, color: str | list[str], colors: Palette) -> dict[str, Any
 def _caption(node: Node, on_path: bool, name_columns: int) -> str:
     if node.step == 0:
         return START_NAME
-    text = f"{plain(shorten(node.name, name_columns))} {percent(node.prob)}"
+    if node.kind == FINISHED:  # END is nearly certain after most prefixes; what differs is the whole path
+        text = f"{END_NAME}: path {percent(math.exp(node.log_prob))}"
+    else:
+        text = f"{plain(shorten(node.name, name_columns))} {percent(node.prob)}"
     return f"<b>{text}</b>" if on_path else text
 
 

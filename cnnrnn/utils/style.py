@@ -55,6 +55,11 @@ def shorten(text: str, columns: int) -> str:
     return f"{head.rstrip()}…{tail.lstrip()}"
 
 
+def short(label: str, most: int = 24) -> str:
+    """The beginning of a label, of at most that many characters."""
+    return label if len(label) <= most else label[: most - 1].rstrip() + "…"
+
+
 def percent(probability: float) -> str:
     """A probability (0 to 1) as a percentage with at most one decimal."""
     if 0 < probability < 0.001:

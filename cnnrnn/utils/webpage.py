@@ -68,4 +68,9 @@ def data_uri(image: Image.Image, max_side: int) -> str:
     small.thumbnail((max_side, max_side))
     buffer = io.BytesIO()
     small.save(buffer, format="JPEG", quality=80)
-    return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+    return jpeg_uri(buffer.getvalue())
+
+
+def jpeg_uri(file: bytes) -> str:
+    """A JPEG file inside an address."""
+    return f"data:image/jpeg;base64,{base64.b64encode(file).decode()}"

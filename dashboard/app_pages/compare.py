@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import streamlit as st
 
+import address
 import compare_many
 import controls
 import state
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 _MODELS, _IMAGES, _MANY = "two models", "two images", "two models, many images"
 _LABEL_COLUMNS = 40  # of a label's name
 _MAX_NAMED = 12  # labels of only one side that are listed in a sentence
+_MAP_WIDTH = 180  # pixels
 
 
 @dataclass(frozen=True)
@@ -42,9 +44,8 @@ class Side:
 
 def page() -> None:
     beam = controls.beam()
-    what = st.segmented_control(
-        "Compare", [_MODELS, _MANY, _IMAGES], default=_MODELS, required=True, key="compare", bind="query-params"
-    )
+    kinds = [_MODELS, _MANY, _IMAGES]
+    what = st.segmented_control("Compare", kinds, required=True, key=address.keep("compare", kinds, _MODELS))
     if what == _MANY:  # recorded predictions need no model
         models, images = st.columns(2)
         with models:
@@ -80,7 +81,8 @@ def _other_model(name: str) -> str | None:
             icon=":material/compare_arrows:",
         )
         return None
-    return st.selectbox("Compare the model in the sidebar with", others, key="other_model", bind="query-params")
+    key = address.keep("other_model", others, others[0])
+    return st.selectbox("Compare the model in the sidebar with", others, key=key)
 
 
 def _labels(left: Side, right: Side) -> None:
@@ -175,15 +177,10 @@ def _evidence(left: Side, right: Side) -> None:
                 continue
             path = side.trace.paths[0]
             overlays = state.overlays(side.checkpoint, side.image, path.tokens, maps)
-            with st.container(horizontal=True):
-                for step, name in enumerate(side.trace.choices(path)):
-                    st.image(
-                        overlays[step],
-                        caption=markdown(f"{step + 1} · {shorten(name, _LABEL_COLUMNS)}"),
-                        width=180,
-                        output_format="JPEG",
-                        alt=f"Evidence for {name} at step {step + 1}, over the image",
-                    )
+            names = list(enumerate(side.trace.choices(path), start=1))
+            alts = [f"Evidence for {name} at step {step}, over the image" for step, name in names]
+            captions = [f"{step} · {shorten(name, _LABEL_COLUMNS)}" for step, name in names]
+            widgets.maps(overlays, captions, alts, _MAP_WIDTH)
     st.caption("The maps of a path have one scale." if maps.common_scale else "Each map fills its own scale.")
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+import address
 import controls
 import state
 import tray
@@ -155,8 +156,10 @@ def _metrics(evaluation: Evaluation) -> None:
 def _probabilities(evaluation: Evaluation, dark: bool) -> None:
     one, two, three = st.columns([2, 4, 4], gap="large")
     with one:
-        label = st.selectbox("Label", [_ALL_LABELS, *evaluation.labels], key="curve")
-        threshold = st.slider("Threshold on the label's probability", 0.0, 1.0, 0.5, 0.01, key="threshold")
+        labels = [_ALL_LABELS, *evaluation.labels]
+        label = st.selectbox("Label", labels, key=address.keep("curve", labels, _ALL_LABELS))
+        key = address.keep("threshold", [number / 100 for number in range(101)], 0.5)
+        threshold = st.slider("Threshold on the label's probability", 0.0, 1.0, step=0.01, key=key)
         only = None if label == _ALL_LABELS else label
         for name, value in error_analysis.metrics_at_threshold(evaluation, only, threshold).items():
             st.metric(name, f"{value:.1f} %")

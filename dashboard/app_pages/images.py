@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 
 import pandas as pd
@@ -13,6 +12,7 @@ import state
 import tray
 from cnnrnn.checkpoint import Checkpoint
 from cnnrnn.decoding.trace import Trace
+from cnnrnn.utils.webpage import jpeg_uri
 from views.style import markdown, spreadsheet
 
 _MOST = 5  # labels that are listed with their probabilities
@@ -39,7 +39,7 @@ def page() -> None:
     table = pd.DataFrame(rows)
     _downloads(name, images, traces, table)
     event = st.dataframe(
-        table.assign(image=[_data_uri(state.thumbnail(image)) for image in images])[["image", *table.columns]],
+        table.assign(image=[jpeg_uri(state.thumbnail(image)) for image in images])[["image", *table.columns]],
         hide_index=True,
         row_height=_ROW,
         height=min(_ROW * len(images) + 40, 10 * _ROW),
@@ -60,7 +60,7 @@ def page() -> None:
         image = images[chosen[0]]
         if st.button(f"Open {markdown(image.name)} in Decode", type="primary"):
             tray.select(image)
-            st.switch_page("app_pages/decode.py", query_params={})
+            st.switch_page("app_pages/decode.py")
 
 
 def _predict(checkpoint: Checkpoint, images: list[state.InputImage], beam: int) -> list[Trace]:
@@ -95,10 +95,6 @@ def _downloads(name: str, images: list[state.InputImage], traces: list[Trace], t
         st.download_button(
             "JSON", as_json, "labels.json", "application/json", icon=":material/download:", on_click="ignore"
         )
-
-
-def _data_uri(jpeg: bytes) -> str:
-    return "data:image/jpeg;base64," + base64.b64encode(jpeg).decode()
 
 
 page()

@@ -10,6 +10,7 @@ import pandas as pd
 import streamlit as st
 import torch
 
+import address
 import controls
 import state
 import tray
@@ -155,11 +156,14 @@ def _coordinates_table(checkpoint: Checkpoint, coordinates: np.ndarray) -> None:
 def _choices(maps: dict[str, ProjectedMap], checkpoint: Checkpoint) -> tuple[ProjectedMap, int, int | None]:
     """The map, its dimensions, and the label to highlight."""
     methods = sorted({method.split()[0] for method in maps}, reverse=True)
-    method = st.segmented_control("Map", methods, default=methods[0], required=True, key="map")
-    choice = st.segmented_control("Dimensions", ["2-D", "3-D"], default="2-D", required=True, key="dims")
+    method = st.segmented_control("Map", methods, required=True, key=address.keep("map", methods, methods[0]))
+    sizes = ["2-D", "3-D"]
+    choice = st.segmented_control("Dimensions", sizes, required=True, key=address.keep("dims", sizes, sizes[0]))
     dims = 3 if choice == "3-D" else 2
     labels = checkpoint.vocabulary.labels
-    found = st.selectbox("Find a label", labels, index=None, key="found", placeholder="any label", width=220)
+    found = st.selectbox(
+        "Find a label", labels, index=None, key=address.keep("found", labels), placeholder="any label", width=220
+    )
     entry = maps.get(str(method)) or maps[f"{method} {dims}-D"]
     return entry, dims, None if found is None else labels.index(found)
 
@@ -171,7 +175,8 @@ def _edges(name: str, checkpoint: Checkpoint) -> tuple[list[tuple[int, int]], st
     kinds = ["nearest by angle", "co-occurring"]
     chosen = None
     if table:
-        chosen = st.segmented_control("Lines join", kinds, default=kinds[0], required=True, key="lines")
+        key = address.keep("lines", kinds, kinds[0])
+        chosen = st.segmented_control("Lines join", kinds, required=True, key=key)
     if chosen == kinds[1]:
         joined = {}
         for label, others in table.items():

@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+import address
 import controls
 import state
 import widgets
@@ -20,7 +21,8 @@ def page() -> None:
     name, checkpoint = controls.chosen_checkpoint()
     results = state.results(name)
     evaluations = results["evaluations"] or {"validation": results["val"]}
-    split = st.selectbox("Measured on", list(evaluations), key="split", bind="query-params")
+    splits = list(evaluations)
+    split = st.selectbox("Measured on", splits, key=address.keep("split", splits, splits[0]))
     report = evaluations.get(split or "") or {}
     dark = controls.dark()
     if "mAP" in report:

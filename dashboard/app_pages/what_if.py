@@ -12,6 +12,7 @@ import streamlit as st
 import torch
 from PIL import Image
 
+import address
 import controls
 import state
 import widgets
@@ -85,17 +86,23 @@ def _choose_constraints(trace: Trace) -> Constraints | None:
     first_labels = st.multiselect(
         "First labels",
         trace.labels,
-        key="first_labels",
+        key=address.keep("first_labels", trace.labels, []),
         help="The sequence starts with these labels, in the order of choice.",
     )
     one, two = st.columns([2, 1])
     full = len(first_labels) == len(trace.labels)  # no step is left for another label
     label = one.selectbox(
-        "Forced label", trace.labels, index=None, key="forced_label", placeholder="any label, at a step", disabled=full
+        "Forced label",
+        trace.labels,
+        index=None,
+        key=address.keep("forced_label", trace.labels),
+        placeholder="any label, at a step",
+        disabled=full,
     )
-    lowest = min(len(first_labels) + 1, len(trace.labels))
-    step = two.number_input("at step", lowest, len(trace.labels), lowest, key=f"at_step_from_{lowest}", disabled=full)
-    excluded = st.multiselect("Excluded labels", trace.labels, key="excluded")
+    lowest, highest = min(len(first_labels) + 1, len(trace.labels)), len(trace.labels)
+    key = address.keep(f"at_step_from_{lowest}", range(lowest, highest + 1), lowest, name="at_step")
+    step = two.number_input("at step", lowest, highest, key=key, disabled=full)
+    excluded = st.multiselect("Excluded labels", trace.labels, key=address.keep("excluded", trace.labels, []))
     forced = [(position, rank[name]) for position, name in enumerate(first_labels)]
     if label is not None and not full:
         forced.append((int(step) - 1, rank[label]))
@@ -137,12 +144,12 @@ def _sequence(trace: Trace) -> str:
 def _label_order(checkpoint: Checkpoint, image: state.InputImage, trace: Trace) -> None:
     st.subheader("Label order")
     best = trace.names(trace.paths[0].tokens)
+    default = best[:_MAX_ORDERED] if len(best) > 1 else _most_probable(trace)
     chosen = st.multiselect(
         "Labels to permute",
         trace.labels,
-        best[:_MAX_ORDERED] if len(best) > 1 else _most_probable(trace),
         max_selections=_MAX_ORDERED,
-        key=f"orders_{image.digest}_{checkpoint.weights_hash}",
+        key=address.keep(f"orders_{image.digest}_{checkpoint.weights_hash}", trace.labels, default, name="orders"),
         help="The model was trained on one order of the labels. The table shows how probable the other orders are.",
     )
     if len(chosen) < 2:
@@ -184,11 +191,21 @@ def _occlusion(checkpoint: Checkpoint, image: state.InputImage, before: Trace, b
         return
     one, two = st.columns(2)
     names = before.names(path.tokens)
+    steps = range(len(names))
     step = one.selectbox(
-        "Occlude the evidence for", range(len(names)), key="occluded_step", format_func=lambda step: names[step]
+        "Occlude the evidence for",
+        steps,
+        key=address.keep("occluded_step", steps, 0, scope=path.tokens),
+        format_func=lambda step: names[step],
     )
+    fractions = [number / 20 for number in range(1, 13)]
     fraction = two.slider(
-        "Occluded fraction of the image", 0.05, 0.6, 0.25, 0.05, key="occluded_fraction", format="percent"
+        "Occluded fraction of the image",
+        0.05,
+        0.6,
+        step=0.05,
+        key=address.keep("occluded_fraction", fractions, 0.25),
+        format="percent",
     )
     values = state.explanation(checkpoint, image, path.tokens, state.MapSettings()).maps[step].cpu().numpy()
     pixels = marginal_diff.grey_out(np.asarray(image.pixels), resize_map(values, image.pixels.size), fraction)
@@ -224,7 +241,9 @@ def _cooccurrence(name: str, trace: Trace) -> None:
         return
     most_probable = trace.labels[int(np.argmax(trace.marginals))]
     label = st.selectbox(
-        "In images with", trace.labels, trace.labels.index(most_probable), key=f"cooccurrence_{most_probable}"
+        "In images with",
+        trace.labels,
+        key=address.keep(f"cooccurrence_{most_probable}", trace.labels, most_probable, name="cooccurrence"),
     )
     found = marginal_diff.cooccurring_labels(table.get(label, {}))
     st.plotly_chart(

@@ -1,9 +1,11 @@
-"""A decoded image for export: one HTML file that opens offline, and its maps as one image."""
+"""A decoded image for export: one HTML file that opens offline, and its maps as one image or an animation."""
 
 from __future__ import annotations
 
 import html
+import io
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -17,6 +19,7 @@ from views import bars, fonts
 _SIDE = 360  # pixels of one map
 _CAPTION = 34  # pixels below it
 _FONT_SIZE = 18
+_DURATION = 1200  # milliseconds of a step in an animation
 
 
 def report(
@@ -35,9 +38,10 @@ def report(
     path = trace.paths[chosen]
     choices = trace.choices(path)
     captions = [
-        f"{step + 1} · {choice}, {percent(float(trace.distribution(path, step)[path.token(step, trace.end)]))}"
-        for step, choice in enumerate(choices)
+        f"{step} · {name}, {percent(float(trace.distribution(path, step - 1)[token]))}"
+        for step, (name, token) in enumerate(zip(choices[:-1], path.tokens, strict=True), start=1)
     ]
+    captions.append(f"{len(choices)} · {choices[-1]}, the whole path {percent(path.prob)}")
     figures = "".join(
         f"<figure>{webpage.image(overlay, 2 * _SIDE)}<figcaption>{html.escape(caption)}</figcaption></figure>"
         for overlay, caption in zip(maps, captions, strict=True)
@@ -74,21 +78,40 @@ def _table(trace: Trace) -> str:
 
 def map_strip(maps: Sequence[Image.Image], captions: Sequence[str]) -> Image.Image:
     """All maps of a path side by side, each with its caption below."""
+    sheets = captioned(maps, captions)
+    strip = Image.new("RGB", (sum(sheet.width for sheet in sheets), sheets[0].height), "white")
+    left = 0
+    for sheet in sheets:
+        strip.paste(sheet, (left, 0))
+        left += sheet.width
+    return strip
+
+
+def captioned(maps: Sequence[Image.Image], captions: Sequence[str], side: int = _SIDE) -> list[Image.Image]:
+    """Small copies of the maps, of at most `side` pixels, on sheets of one height with the captions below."""
     thumbnails = []
     for overlay in maps:
         thumbnail = overlay.copy()
-        thumbnail.thumbnail((_SIDE, _SIDE))
+        thumbnail.thumbnail((side, side))
         thumbnails.append(thumbnail)
     height = max(thumbnail.height for thumbnail in thumbnails) + _CAPTION
-    sheet = Image.new("RGB", (sum(thumbnail.width for thumbnail in thumbnails), height), "white")
     font, missing = fonts.font_for("".join(captions), _FONT_SIZE)
     marks = str.maketrans(dict.fromkeys(missing, "?"))
-    draw, left = ImageDraw.Draw(sheet), 0
+    sheets = []
     for thumbnail, caption in zip(thumbnails, captions, strict=True):
-        sheet.paste(thumbnail, (left, 0))
-        draw.text((left + 6, height - _CAPTION + 6), caption.translate(marks), fill="black", font=font)
-        left += thumbnail.width
-    return sheet
+        sheet = Image.new("RGB", (thumbnail.width, height), "white")
+        sheet.paste(thumbnail, (0, 0))
+        ImageDraw.Draw(sheet).text((6, height - _CAPTION + 6), caption.translate(marks), fill="black", font=font)
+        sheets.append(sheet)
+    return sheets
+
+
+def animation(maps: Sequence[Image.Image], captions: Sequence[str], kind: Literal["gif", "webp"]) -> bytes:
+    """The maps of a path one after the other, each with its caption, as an animation that repeats itself."""
+    first, *others = captioned(maps, captions, 2 * _SIDE)
+    buffer = io.BytesIO()
+    first.save(buffer, kind, save_all=True, append_images=others, duration=_DURATION, loop=0)
+    return buffer.getvalue()
 
 
 def missing_characters(captions: Sequence[str]) -> str:

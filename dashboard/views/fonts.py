@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, lru_cache
 
 from PIL import ImageFont
 
@@ -19,7 +19,11 @@ Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 def font_for(text: str, size: int) -> tuple[Font, str]:
     """The first font that has every character of a text, or the one with most, and the characters it doesn't have."""
-    characters = "".join(sorted(set(text)))
+    return _font_for("".join(sorted(set(text))), size)
+
+
+@lru_cache(maxsize=256)
+def _font_for(characters: str, size: int) -> tuple[Font, str]:
     ranked = [(font, "".join(c for c in characters if not _has(font, c))) for font in _fonts(size)]
     return min(ranked, key=lambda entry: len(entry[1]))  # of equals the first
 

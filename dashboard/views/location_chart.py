@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import base64
-
 import numpy as np
 import plotly.graph_objects as go
+
+from cnnrnn.utils.webpage import jpeg_uri
 
 
 def figure(image: bytes, size: tuple[int, int], values: np.ndarray, width: int) -> go.Figure:
@@ -33,7 +33,7 @@ def figure(image: bytes, size: tuple[int, int], values: np.ndarray, width: int) 
     )
     fig.data[0].marker.opacity = 0
     fig.add_layout_image(
-        source="data:image/jpeg;base64," + base64.b64encode(image).decode(),
+        source=jpeg_uri(image),
         xref="x", yref="y", x=0, y=0, sizex=1, sizey=1, sizing="stretch", layer="below",
     )  # fmt: skip
     fig.update_xaxes(visible=False, range=[0, 1], fixedrange=True)

@@ -134,9 +134,10 @@ def test_a_bad_upload_is_an_error_message_without_a_traceback(page: Page, tmp_pa
     expect(page.get_by_text("damaged or cut off")).to_be_visible(timeout=PATIENCE)
     assert "Traceback" not in page.locator("body").inner_text()
     page.get_by_role("button", name="Samples").click()
-    page.get_by_role("button", name="dog at a laptop").click()  # the page still works
-    expect(page.get_by_alt_text("The image dog at a laptop")).to_be_visible(timeout=PATIENCE)
-    assert "sample=dog+at+a+laptop" in page.url
+    page.get_by_role("button", name="cat and parakeet").click()  # the page still works
+    expect(page.get_by_alt_text("The image cat and parakeet")).to_be_visible(timeout=PATIENCE)
+    settle(page)
+    assert "sample=cat+and+parakeet" in page.url
 
 
 def test_a_link_reopens_the_view(page: Page, server: Server) -> None:
@@ -145,3 +146,61 @@ def test_a_link_reopens_the_view(page: Page, server: Server) -> None:
     settle(page)
     page.get_by_role("combobox", name=re.compile("Path")).click()
     expect(page.get_by_role("option")).to_have_count(3)
+
+
+def test_the_path_is_played_in_the_browser_when_somebody_says_so(page: Page, server: Server) -> None:
+    page.goto(f"{server.address}/?sample=cat+and+parakeet&animate=true")
+    image = page.get_by_alt_text(re.compile(r"evidence of step \d+ · "))
+    expect(image).to_be_visible(timeout=PATIENCE)
+    settle(page)
+    labels = [*best_path(CAT.read_bytes())[0], "END"]
+    played = image.evaluate("""(image) => new Promise((resolve) => {
+      const root = image.getRootNode(), alts = [image.alt], sources = [image.src];
+      const button = root.querySelector("button"), slider = root.querySelector("input");
+      new MutationObserver(() => {
+        if (image.alt !== alts.at(-1)) { alts.push(image.alt); sources.push(image.src); }
+        if (slider.value === slider.max) resolve([alts, new Set(sources).size, performance.now() - start]);
+      }).observe(image, {attributes: true});
+      const start = performance.now();
+      button.click();
+    })""")
+    alts, different, milliseconds = played
+    assert [alt.partition(" step ")[2] for alt in alts] == [f"{n} · {name}" for n, name in enumerate(labels, start=1)]
+    assert different == len(labels)
+    assert milliseconds > 900 * (len(labels) - 1)
+    assert page.locator("[data-testid=stApp]").get_attribute("data-test-script-state") == "notRunning"
+    page.get_by_role("slider", name="Step of the animation").press("Home")
+    expect(image).to_have_attribute("alt", re.compile(r"step 1 · "))
+    settle(page)
+    assert "step=" not in page.url  # the page's own arrow keys don't listen to the slider
+
+
+def test_the_strip_and_the_switch_are_used_by_keyboard(page: Page, server: Server) -> None:
+    page.goto(f"{server.address}/?sample=cat+and+parakeet")
+    second = page.get_by_role("button", name=re.compile("^2 · "))
+    expect(second).to_be_visible(timeout=PATIENCE)
+    settle(page)
+    first = page.get_by_role("button", name=re.compile("^1 · "))
+    first.focus()
+    page.keyboard.press("Tab")  # one stop for each small map
+    expect(second).to_be_focused()
+    assert second.evaluate("(button) => getComputedStyle(button).outlineStyle") == "solid"
+    page.keyboard.press("Enter")
+    expect(page.get_by_alt_text("evidence of step 2")).to_be_visible(timeout=PATIENCE)
+    settle(page)
+    expect(second).to_be_focused()
+    switch = page.get_by_role("switch", name="Animate")
+    switch.focus()
+    page.keyboard.press("Space")
+    expect(page.get_by_role("slider", name="Step of the animation")).to_be_visible(timeout=PATIENCE)
+    settle(page)
+    expect(switch).to_be_focused()
+
+
+def test_the_tree_is_downloaded_as_a_drawing(page: Page, server: Server, tmp_path: Path) -> None:
+    page.goto(f"{server.address}/?sample=cat+and+parakeet")
+    page.get_by_role("button", name="Export").click(timeout=PATIENCE)
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Tree (SVG)").click()
+    download.value.save_as(tmp_path / "tree.svg")
+    assert "END: path" in (tmp_path / "tree.svg").read_text()

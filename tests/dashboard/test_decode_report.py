@@ -6,9 +6,11 @@ import base64
 import io
 import json
 import re
+from typing import Literal
 
 import numpy as np
-from PIL import Image
+import pytest
+from PIL import Image, ImageColor
 
 from cnnrnn.decoding import tree
 from cnnrnn.decoding.trace import Path, Trace, TraceStep
@@ -89,7 +91,7 @@ def test_the_report_has_the_chosen_path_and_a_caption_for_each_map() -> None:
     assert "dog → END: probability 13%; the search with a beam of 1 covers 80% of the probability." in page
     assert "A &amp; B" in page
     captions = re.findall(r"(<img[^>]*>)<figcaption>(.*?)</figcaption>", page)
-    assert [caption for _, caption in captions] == ["1 · dog, 50%", "2 · END, 26%"]
+    assert [caption for _, caption in captions] == ["1 · dog, 50%", "2 · END, the whole path 13%"]
     whole, *maps = (np.array(colour) for colour in colours_in(page))
     for colour, expected in zip([whole, *maps], [(0, 0, 255), (255, 0, 0), (0, 255, 0)], strict=True):
         assert np.abs(colour - expected).max() <= 3
@@ -119,3 +121,21 @@ def test_map_strip_captions_are_below_their_maps_and_inputs_are_not_modified() -
     assert 360 < left < right < 420
     assert 360 < top < bottom < 393
     assert maps[0].size == (360, 180)
+
+
+@pytest.mark.parametrize("kind", ["gif", "webp"])
+def test_an_animation_has_a_frame_for_each_map(kind: Literal["gif", "webp"]) -> None:
+    colors = ("red", "lime", "blue")
+    maps = [Image.new("RGB", (1000, 500), color) for color in colors]
+    animation = Image.open(io.BytesIO(decode_report.animation(maps, ["1 · a", "2 · b", "3 · END"], kind)))
+    assert animation.n_frames == 3
+    assert animation.info["loop"] == 0  # for ever
+    for number, color in enumerate(colors):
+        animation.seek(number)
+        animation.load()
+        assert animation.info["duration"] == 1200
+        frame = np.asarray(animation.convert("RGB")).astype(int)
+        assert frame.shape[:2] == (394, 720)
+        assert np.abs(frame[:350] - ImageColor.getrgb(color)).mean() < 3
+        assert (frame[360:] < 100).any()  # the caption
+        assert (frame[392:] > 250).all()

@@ -204,7 +204,7 @@ def test_points_have_positions_texts_and_colours_by_kind() -> None:
     assert (list(finished.x), list(finished.y)) == ([3, 2, 1], [0, 2, 5])
     assert (list(dropped.x), list(dropped.y)) == ([3, 2, 2, 1], [1, 3, 4, 6])
     assert list(kept.text) == ["START", "<b>bee 50%</b>", "<b>ant 60%</b>", "ant 25%"]
-    assert list(finished.text) == ["<b>END 90%</b>", "END 40%", "END 20%"]
+    assert list(finished.text) == ["<b>END: path 27%</b>", "END: path 20%", "END: path 20%"]
     assert list(dropped.text) == ["cat 10%", "bee 30%", "cat 30%", "cat 5.0%"]
     assert (list(kept.customdata), list(finished.customdata)) == ([0, 0, 0, -1], [0, 2, 1])
     assert list(dropped.customdata) == [-1] * 4

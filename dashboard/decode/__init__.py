@@ -1,0 +1,1 @@
+"""The parts of the page Decode, in the order in which they are read."""

@@ -1,0 +1,44 @@
+"""Decode for the sigmoid baseline: its labels and their class activation maps; it has no sequence to search."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+import controls
+import state
+import tray
+import widgets
+from cnnrnn.checkpoint import Checkpoint
+from cnnrnn.utils.style import percent
+from decode import labels
+from views import bars, strip
+from views.style import CHART, markdown
+
+
+def show(checkpoint: Checkpoint, image: state.InputImage) -> None:
+    trace = state.predict(checkpoint, image, beam=1)
+    path, maps = trace.paths[0], controls.chosen_maps()
+    names = trace.names(path.tokens)
+    tray.remember_labels(image, names)
+    left, right = st.columns([2, 3], gap="medium")
+    with left:
+        widgets.picture(image.pixels, f"The image {image.name}")
+        st.caption(markdown(image.name))
+    with right:
+        labels.badges("Predicted labels", trace, path)
+        threshold = float(checkpoint.model.threshold)  # type: ignore[arg-type]
+        truth = "" if image.truth is None else f" Ground truth **{markdown(', '.join(image.truth) or 'no label')}**."
+        st.markdown(f"The labels with a probability of at least **{percent(threshold)}**.{truth}")
+        st.plotly_chart(
+            bars.label_probabilities(trace, path, controls.dark(), most=10),
+            config=CHART,
+            key="probabilities",
+            alt="Bars: the most probable labels of the image",
+        )
+    if overlays := state.label_overlays(checkpoint, image, path.tokens, maps):
+        st.subheader("Class activation maps")
+        widgets.maps(overlays, names, [f"Evidence for {name}, over the image" for name in names], 2 * strip.SIDE)
+    st.caption(
+        "This checkpoint is the sigmoid baseline: it predicts every label on its own, so there is no beam search, no "
+        "label space and nothing to constrain. *Compare*, *Images*, *Evaluate* and *Model* work with it."
+    )

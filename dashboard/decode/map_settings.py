@@ -1,0 +1,107 @@
+"""The popover "Maps": how the maps of a path's steps are computed and drawn."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+import address
+import state
+from cnnrnn.attribution.methods import DEFAULT_METHOD, METHODS
+from cnnrnn.attribution.overlay import COLORMAPS, OPACITY
+from cnnrnn.attribution.targets import TARGETS
+from cnnrnn.checkpoint import Checkpoint
+from cnnrnn.models.vocabulary import END_NAME
+
+_CONTRAST = "contrast"
+_STEP = 0.05  # of the sliders
+_METHOD_NAMES = {
+    "cam": "class activation map",
+    "grad-cam": "Grad-CAM",
+    "hires-cam": "HiResCAM",
+    "occlusion": "occlusion",
+    "integrated-gradients": "integrated gradients",
+    "smoothgrad": "SmoothGrad",
+    "input-x-gradient": "input × gradient",
+    "guided-grad-cam": "guided Grad-CAM",
+}
+_TARGET_MEANINGS = {
+    "log-odds": "evidence for the step's choice against all alternatives: its log-odds",
+    "log-probability": "evidence that raises the log-probability of the step's choice; it vanishes as the choice "
+    "becomes certain",
+    "logit": "evidence that raises the logit of the step's choice, whatever the logits of the other labels are",
+    "against END and the runner-up": "evidence for the step's choice and against END and the next best label",
+}
+
+
+def choose(checkpoint: Checkpoint) -> tuple[state.MapSettings, str]:
+    """The chosen settings, and a sentence that says what the maps show."""
+    with st.popover("Maps", icon=":material/tune:"):
+        method, target, meaning = _evidence(checkpoint)
+        maps = _drawing(method, target)
+    st.session_state.maps = maps  # for the other pages
+    return maps, f"The maps ({_METHOD_NAMES.get(method, method)}) show {meaning}. {_scale_meaning(maps)}"
+
+
+def _evidence(checkpoint: Checkpoint) -> tuple[str, str | int, str]:
+    """The method, the target, and what the maps then show."""
+    method = st.selectbox(
+        "Map method",
+        list(METHODS),
+        key=address.keep("method", list(METHODS), DEFAULT_METHOD),
+        format_func=lambda name: _METHOD_NAMES.get(name, name),
+        help="The method that attributes a step's choice to locations of the image.",
+    )
+    targets = [*TARGETS, _CONTRAST]
+    target = st.selectbox(
+        "Map target",
+        targets,
+        key=address.keep("target", targets, targets[0]),
+        help="A contrast shows the evidence for the step's choice against another label.",
+    )
+    if target != _CONTRAST:
+        address.write("rival", [])
+        return method, target, _TARGET_MEANINGS[target]
+    names = [*checkpoint.vocabulary.labels, END_NAME]
+    rival = st.selectbox("Contrast with", names, key=address.keep("rival", names, names[0]))
+    return method, names.index(rival), f"evidence for the step's choice and against {rival}"
+
+
+def _drawing(method: str, target: str | int) -> state.MapSettings:
+    """The settings that change only how a map is drawn, and with them all."""
+    colormap = st.selectbox(
+        "Colors",
+        COLORMAPS,
+        key=address.keep("colormap", COLORMAPS, COLORMAPS[0]),
+        help="All three grow lighter with the evidence; cividis looks nearly the same to color-blind people.",
+    )
+    opacity = st.slider(
+        "Opacity of the maps", 0.1, 1.0, step=_STEP, key=address.keep("opacity", _fractions(0.1, 1.0), OPACITY)
+    )
+    floor = st.slider(
+        "Hide evidence below",
+        0.0,
+        0.9,
+        step=_STEP,
+        key=address.keep("floor", _fractions(0.0, 0.9), 0.0),
+        format="percent",
+        help="Fraction of a map's scale.",
+    )
+    contour = st.toggle("Contour at half of the scale", key=address.keep("contour", (False, True), True))
+    common_scale = st.toggle(
+        "One scale for all steps",
+        key=address.keep("common_scale", (False, True), False),
+        help="Compares the steps' evidence. Without it each map fills its own scale, so that weak evidence can be seen "
+        "as well; the bar under each small map says how strong it is.",
+    )
+    return state.MapSettings(method, target, opacity, floor, common_scale, str(colormap), contour)
+
+
+def _fractions(low: float, high: float) -> list[float]:
+    """The values of a slider."""
+    return [round(low + number * _STEP, 2) for number in range(1 + round((high - low) / _STEP))]
+
+
+def _scale_meaning(maps: state.MapSettings) -> str:
+    if maps.common_scale:
+        return "All maps have one scale: a faint map means weak evidence. The line is at half of the scale."
+    return "Each map fills its own scale; the line surrounds evidence of at least half of the map's strongest."

@@ -1,0 +1,62 @@
+"""The beam search as a tree in which a path is chosen."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+import streamlit as st
+
+import address
+import widgets
+from cnnrnn.decoding import tree
+from cnnrnn.decoding.trace import Trace
+from cnnrnn.utils.style import percent
+from views.style import CHART
+
+if TYPE_CHECKING:
+    from pandas.io.formats.style import Styler
+
+
+def show(trace: Trace, chosen: int, dark: bool) -> None:
+    """The tree, and its table; `chosen` is the index of the path that is highlighted."""
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.subheader("Beam search", width="content")
+        everything = st.toggle(
+            "Unfold all branches",
+            key=address.keep("rare", (False, True), False),
+            help="From a probability of 0.05 % on.",
+        )
+    min_prob = 0.0005 if everything else tree.MIN_PROB
+    root, remark = tree.build(trace, min_prob), ""
+    if not everything:
+        root, share = tree.fold(root, trace.paths[chosen], chosen)
+        remark = f"Branches below {percent(share)} are folded. "
+    with st.container(key="tree_box"):  # scrolls sideways on a narrow screen
+        st.plotly_chart(
+            tree.figure(trace, chosen, dark, min_prob, root),
+            config=CHART,
+            key="tree",
+            on_select=_follow_click,
+            selection_mode="points",
+            alt="Tree of the label sequences that were kept, finished and dropped; the table below has the numbers",
+        )
+    st.caption(
+        f"{remark}● kept in the beam · ■ finished with END · ✕ dropped. Beside a label stands its probability given "
+        "the labels before it, beside END that of the whole path; a thicker line is a more probable choice. "
+        "Hover over a point for its probabilities and the reason why it was dropped; click a point to choose the best "
+        "finished path through it."
+    )
+
+    def rows() -> Styler:
+        formats = {"this choice": "{:.2%}", "whole path": "{:.2%}", "log-probability": "{:.2f}"}
+        return pd.DataFrame(tree.rows(trace, min_prob)).style.format(formats)
+
+    widgets.table("Table of the tree", "tree_table", rows)
+
+
+def _follow_click() -> None:
+    """Choose the best finished path through the point that was clicked, if there is one."""
+    points = st.session_state.tree["selection"]["points"]
+    if points and points[0]["customdata"] >= 0:
+        st.session_state.path = points[0]["customdata"]

@@ -1,0 +1,204 @@
+"""The image with the map of one step, the predicted labels, and the steps as a strip of small maps to choose from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import streamlit as st
+
+import address
+import player
+import state
+import widgets
+from cnnrnn.attribution.explain import Explanation
+from cnnrnn.attribution.overlay import color_bar
+from cnnrnn.checkpoint import Checkpoint
+from cnnrnn.decoding.trace import Path, Trace
+from cnnrnn.utils.style import percent
+from decode import labels, location
+from views import strip
+from views.style import markdown
+
+# The theme's primary color, as style.css has it.
+_CHOSEN = (
+    "background: light-dark(#b3420b, #ff8f4c); border-color: transparent; "
+    "color: light-dark(#ffffff, #14171c) !important"
+)
+
+
+@dataclass(frozen=True)
+class View:
+    """One path of a decoded image with its maps."""
+
+    checkpoint: Checkpoint
+    image: state.InputImage
+    trace: Trace
+    path: Path
+    maps: state.MapSettings
+
+    @property
+    def choices(self) -> list[str]:
+        return self.trace.choices(self.path)
+
+    @property
+    def explanation(self) -> Explanation:
+        return state.explanation(self.checkpoint, self.image, self.path.tokens, self.maps)
+
+    @property
+    def overlays(self) -> list[bytes]:
+        return state.overlays(self.checkpoint, self.image, self.path.tokens, self.maps)
+
+    @property
+    def thumbnails(self) -> list[bytes]:
+        return state.strip_thumbnails(self.checkpoint, self.image, self.path.tokens, self.maps)
+
+
+def search(trace: Trace) -> tuple[object, ...]:
+    """What the choice of a path or of a step is made for: another image, model or beam begins with the best path."""
+    return trace.beam, trace.labels, trace.paths
+
+
+@st.fragment
+def show(view: View) -> None:
+    """Choosing a step reruns only this. What takes least comes first: a page is drawn as it is written."""
+    step = st.session_state[address.keep("step", range(len(view.choices) + 1), 0, scope=search(view.trace))]
+    left, right = st.columns([2, 3], gap="medium")
+    with right:
+        labels.predicted_labels(view.image, view.trace, view.path)
+    with left.container(key="picture", gap="small"):
+        _image(view, step)
+    with right:
+        _strip(view, step)
+
+
+def _strip(view: View, chosen: int) -> None:
+    """A small map for every step, with a bar for the strength of its evidence, and a button that chooses the step."""
+    names, strengths = view.choices, view.explanation.strengths
+    with st.container(horizontal=True, gap="xsmall", key="strip"):
+        for number, small in enumerate(view.thumbnails):
+            with st.container(width=strip.SIDE, gap="xsmall"):
+                alt = "The image without a map"
+                if number:
+                    alt = f"Evidence for {names[number - 1]} at step {number}, {percent(strengths[number - 1])}"
+                st.image(small, width="stretch", output_format="JPEG", alt=alt)
+                st.button(
+                    f"{number} · {markdown(names[number - 1])}" if number else "image",
+                    key=f"step_{number}",
+                    width="stretch",
+                    on_click=_set_step,
+                    args=(number,),
+                    help=_step_facts(view, number - 1, strengths[number - 1]) if number else None,
+                )
+
+        # A style, since a button that becomes a primary one is another element and loses the keyboard's focus.
+        st.html(f"<style>.st-key-step_{chosen} button {{ {_CHOSEN} }}</style><span hidden></span>")
+
+
+def _step_facts(view: View, step: int, strength: float) -> str:
+    token = view.path.token(step, view.trace.end)
+    chosen = float(view.trace.distribution(view.path, step)[token])
+    evidence = f"{percent(strength)} of the strongest step's evidence" if strength > 0 else "no positive evidence"
+    return f"{percent(chosen)} given the labels before it; {evidence} (the bar)"
+
+
+def _image(view: View, step: int) -> None:
+    """The image with the map of the chosen step over it, as large as the screen allows, or all maps to be played."""
+    animated = st.session_state[address.keep("animate", (False, True), False)]
+    width = widgets.picture_width(view.image.pixels.size, less=player.CONTROLS if animated else 0)
+    placeholder = st.container(width=width).empty()
+    subtracted = _subtracted_step(view, step)
+    displayed, alt, scale = _displayed(view, step, subtracted)
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.caption(markdown(view.image.name))
+        if scale is not None and not animated:
+            _color_scale(view.maps.colormap, subtracted is not None, scale)
+    asking = _buttons(view, step)
+    if animated:
+        with placeholder.container():
+            _animation(view, step)
+    elif asking:
+        with placeholder.container():
+            location.ask(view.checkpoint, view.image, step - 1, view.explanation, displayed, width)
+    else:
+        address.write("location", [])
+        placeholder.image(displayed, width="stretch", alt=alt, output_format="JPEG")
+
+
+def _buttons(view: View, step: int) -> bool:
+    """The buttons below the image; whether a location is asked."""
+    with st.container(horizontal=True, vertical_alignment="center", gap="xsmall"):
+        for name, by, key in (("Previous step", -1, "Left"), ("Next step", 1, "Right")):
+            st.button(name, key=f"{key}_step", shortcut=key, on_click=_change_step, args=(by, len(view.choices)))
+        asking = _more(view, step) if step else False
+        st.toggle("Animate", key="animate")
+    return asking
+
+
+def _animation(view: View, step: int) -> None:
+    """All maps of the path, to be played in the browser."""
+    captions = [f"{number} · {name}" for number, name in enumerate(view.choices, start=1)]
+    alts = [f"The image {view.image.name} with the evidence of step {caption}" for caption in captions]
+    player.show(view.overlays, captions, alts, first=max(step - 1, 0), key="player")
+
+
+def _subtracted_step(view: View, step: int) -> int | None:
+    """The step whose map is subtracted from that of `step`."""
+    if not step:
+        address.write("subtract", [])
+        return None
+    others = _other_steps(view, step)
+    key = address.keep(f"subtract_{step}", others, name="subtract", scope=(search(view.trace), view.path.tokens))
+    subtracted: int | None = st.session_state[key]
+    return subtracted
+
+
+def _other_steps(view: View, step: int) -> list[int | None]:
+    return [None, *(number for number in range(1, len(view.choices) + 1) if number != step)]
+
+
+def _displayed(view: View, step: int, subtracted: int | None) -> tuple[bytes, str, float | None]:
+    """The image with the step's map, less that of another one, its description, and the map's scale."""
+    if not step:
+        return state.full_size(view.image), f"The image {view.image.name}", None
+    explanation = view.explanation
+    scale = explanation.scales(view.maps.common_scale)[step - 1]
+    alt = f"The image {view.image.name} with the evidence of step {step}"
+    if subtracted is None:
+        return state.step_overlay(view.checkpoint, view.image, view.path.tokens, view.maps, step - 1), alt, scale
+    values = explanation.maps[step - 1] - explanation.maps[subtracted - 1]
+    return state.render_overlay(view.image, values, scale, view.maps, signed=True), alt, scale
+
+
+def _more(view: View, step: int) -> bool:
+    """Further questions about a step's map; whether a location is asked."""
+    names = view.choices
+    with st.popover("More"):
+        st.selectbox(
+            "Subtract the map of step",
+            _other_steps(view, step),
+            key=f"subtract_{step}",
+            format_func=lambda number: f"{number} · {names[number - 1]}" if number else "none",
+            help="Shows where this step has more evidence than the other one, in orange, and less, in blue.",
+        )
+        return view.checkpoint.rnn.config.spatial and st.toggle(
+            "Ask a location",
+            key=address.keep("ask_location", (False, True), False),
+            help="Hover over the image for the map's values; click a location for the labels it supports.",
+        )
+
+
+def _color_scale(colormap: str, signed: bool, scale: float) -> None:
+    """What the colors stand for, below the image."""
+    low, high = (f"−{scale:.2f}" if signed else "0"), f"{scale:.2f} nats"
+    with st.container(horizontal=True, vertical_alignment="center", gap="xsmall", width="content", key="color_scale"):
+        st.caption(low, width="content")
+        st.image(color_bar(colormap, signed), width=110, alt=f"Color scale from {low} to {high}")
+        st.caption(high, width="content")
+
+
+def _set_step(step: int) -> None:
+    st.session_state.step = step
+
+
+def _change_step(by: int, last: int) -> None:
+    st.session_state.step = min(max(st.session_state.step + by, 0), last)
