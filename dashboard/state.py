@@ -25,7 +25,7 @@ from cnnrnn.attribution.explain import prefix_contribution as compute_prefix_con
 from cnnrnn.attribution.methods import DEFAULT_METHOD, PIXEL_METHODS
 from cnnrnn.attribution.overlay import COLORMAPS, OPACITY, overlay
 from cnnrnn.attribution.targets import TARGETS, against
-from cnnrnn.checkpoint import CONFIG, Checkpoint, Results, file_hash, read_results
+from cnnrnn.checkpoint import CONFIG, Checkpoint, Results, checkpoint_folder, file_hash, read_results
 from cnnrnn.data import Sample, Split, load_split
 from cnnrnn.data.images import MAX_SIDE, open_image
 from cnnrnn.decoding.constraints import NO_CONSTRAINTS, Constraints
@@ -75,9 +75,13 @@ _HASH_FUNCS: dict[str | type[Any], Callable[[Any], Any]] = {
 
 
 def checkpoint_names() -> list[str]:
-    """The folders of `checkpoints/`, the embedded default first."""
-    names = sorted(path.parent.name for path in CHECKPOINTS.glob(f"*/{CONFIG}"))
+    """The folders of `checkpoints/`, also those of whole runs, the embedded default first."""
+    names = sorted(path.name for path in CHECKPOINTS.glob("*") if (checkpoint_folder(path) / CONFIG).is_file())
     return sorted(names, key=lambda name: name != DEFAULT_CHECKPOINT)
+
+
+def _folder(name: str) -> Path:
+    return checkpoint_folder(CHECKPOINTS / name)
 
 
 @dataclass(frozen=True)
@@ -108,7 +112,7 @@ def samples() -> dict[str, SamplePhotograph]:
 
 def load_checkpoint(name: str) -> Checkpoint:
     """Raises CheckpointError; the config's hash is the key, so a folder trained anew is read anew."""
-    folder = CHECKPOINTS / name
+    folder = _folder(name)
     config = folder / CONFIG
     return _load_checkpoint(str(folder), file_hash(config) if config.is_file() else "")
 
@@ -120,13 +124,13 @@ def _load_checkpoint(folder: str, config_hash: str) -> Checkpoint:
 
 def results(name: str) -> Results:
     """The recorded metrics of a checkpoint."""
-    return read_results(CHECKPOINTS / name)
+    return read_results(_folder(name))
 
 
 def projection(name: str, checkpoint: Checkpoint) -> Projection:
     """The projections of the label space: those in the checkpoint's folder, or PCA alone, which is instant."""
     labels = len(checkpoint.vocabulary)
-    return read_projection(CHECKPOINTS / name, checkpoint.weights_hash, labels) or _pca(checkpoint)
+    return read_projection(_folder(name), checkpoint.weights_hash, labels) or _pca(checkpoint)
 
 
 @st.cache_data(max_entries=8, show_spinner=False, hash_funcs=_HASH_FUNCS)
@@ -136,7 +140,7 @@ def _pca(checkpoint: Checkpoint) -> Projection:
 
 def files(name: str) -> list[dict[str, Any]]:
     """The files in a checkpoint's folder, with their sizes and hashes."""
-    paths = [path for path in sorted((CHECKPOINTS / name).iterdir()) if path.is_file()]
+    paths = [path for path in sorted(_folder(name).iterdir()) if path.is_file()]
     return [
         {
             "file": path.name,

@@ -20,7 +20,7 @@ from cnnrnn.cli.options import (
     JsonOption,
     PrecisionOption,
 )
-from cnnrnn.cli.output import console, report_failures, user_errors, write_output
+from cnnrnn.cli.output import Unwritten, console, report_failures, user_errors, write_output
 from cnnrnn.utils.errors import UserError
 from cnnrnn.utils.progress import image_progress, notes
 
@@ -95,9 +95,12 @@ def predict(
                 else:
                     results.append({"image": str(path), **result.summary()})
                     table.add_row(*_table_row(path, result))
+        unwritten = Unwritten()
+        with unwritten.collected():  # files first: printing may fail
+            write_output(json_file, results)
         if json_file != "-" and table.row_count:
             console.print(table)
-        write_output(json_file, results)
+        unwritten.report()
         report_failures(errors, len(paths))
 
 
