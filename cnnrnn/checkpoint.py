@@ -196,8 +196,8 @@ def read_config(folder: Path) -> dict[str, Any]:
     missing = [name for name in (WEIGHTS, CONFIG) if not (folder / name).is_file()]
     if missing:
         raise CheckpointError(
-            f"{folder} is incomplete: {' and '.join(missing)} missing; name a folder that `cnnrnn train` wrote, such as "
-            "runs/mine/best"
+            f"{folder} is incomplete: {' and '.join(missing)} missing; name a folder that `cnnrnn train` wrote, "
+            "such as runs/mine/best"
         )
     if (size := (folder / CONFIG).stat().st_size) > _MAX_CONFIG_BYTES:
         raise CheckpointError(f"{folder / CONFIG} has {size:,} bytes; a checkpoint's has a few thousand")

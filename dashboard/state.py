@@ -36,6 +36,7 @@ from cnnrnn.label_space.projection import Projection
 from cnnrnn.label_space.projection import compute as compute_projection
 from cnnrnn.label_space.projection import read as read_projection
 from cnnrnn.models.sigmoid import SigmoidClassifier
+from cnnrnn.utils.files import escape_surrogates
 from cnnrnn.utils.resources import DEFAULT_CHECKPOINT
 
 HERE = Path(__file__).resolve().parent
@@ -206,7 +207,7 @@ def split(dataset: str, name: str) -> Split:
 
 def open_data_image(sample: Sample) -> InputImage:
     """A data set's image with its ground truth. Raises ImageError and OSError."""
-    return read_image(sample.image.name, sample.image.read_bytes(), tuple(sorted(sample.labels)))
+    return read_image(escape_surrogates(sample.image.name), sample.image.read_bytes(), tuple(sorted(sample.labels)))
 
 
 def may_be_shown(sample: Sample) -> bool:

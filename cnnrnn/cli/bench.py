@@ -45,7 +45,7 @@ def bench(
         parts = PARTS if only == "all" else [part.strip() for part in only.split(",")]
         if unknown := set(parts) - set(PARTS):
             raise UserError(f"no part '{min(unknown)}'; choose from {', '.join(PARTS)}")
-        paths = find_images([images])[:count] if images is not None else []
+        paths = find_images([images])[0][:count] if images is not None else []
         lines = []
         for line in run(parts, Checkpoint.load(checkpoint), paths, engine):
             lines.append(line)

@@ -22,6 +22,7 @@ from cnnrnn.evaluation.evaluate import Evaluation, evaluate, image_record
 from cnnrnn.evaluation.label_errors import likely_label_errors
 from cnnrnn.evaluation.report import worst_mistakes
 from cnnrnn.inference.predictor import Predictor
+from cnnrnn.utils.files import escape_surrogates
 from views import error_analysis, training
 from views.style import CHART, markdown, spreadsheet
 
@@ -218,7 +219,7 @@ def _label_errors(evaluation: Evaluation) -> None:
         return
     table = pd.DataFrame(
         {
-            "image": evaluation.split.samples[error.row].image.name,
+            "image": escape_surrogates(evaluation.split.samples[error.row].image.name),
             "label": error.label,
             "the label is": error.kind,
             "probability": f"{error.probability:.1%}",
@@ -245,12 +246,13 @@ def _label_errors(evaluation: Evaluation) -> None:
 def _wrong_image(evaluation: Evaluation, row: int, place: str = "open") -> bool:
     """An image whose label set is wrong, with a button that opens it in Decode; False if it can't be shown."""
     sample = evaluation.split.samples[row]
+    name = escape_surrogates(sample.image.name)
     predicted = [evaluation.labels[label] for label in np.flatnonzero(evaluation.predictions.best_path[row])]
     image = _image(sample)
     if image is not None:
-        widgets.picture(image.pixels, f"The image {sample.image.name}")
+        widgets.picture(image.pixels, f"The image {name}")
     st.markdown(
-        f"{markdown(sample.image.name)}  \npredicted: **{markdown(', '.join(predicted) or 'no label')}**  \n"
+        f"{markdown(name)}  \npredicted: **{markdown(', '.join(predicted) or 'no label')}**  \n"
         f"truth: **{markdown(', '.join(sorted(sample.labels)) or 'no label')}**"
     )
     if image is None:
