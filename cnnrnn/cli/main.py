@@ -22,6 +22,7 @@ from cnnrnn.cli.predict import predict
 from cnnrnn.cli.project import project
 from cnnrnn.cli.serve import serve
 from cnnrnn.cli.train import train
+from cnnrnn.utils.cache import redirect_libraries
 from cnnrnn.utils.streams import accept_any_text, finish_stdout
 
 app = typer.Typer(
@@ -52,6 +53,7 @@ for command, panel in (
 def main() -> None:
     warnings.filterwarnings("ignore", module=r"PIL\.")  # Pillow's warnings about metadata are for developers
     accept_any_text()
+    redirect_libraries()
     try:
         app()
     finally:

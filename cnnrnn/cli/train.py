@@ -23,6 +23,7 @@ from cnnrnn.cli.options import (
 )
 from cnnrnn.cli.output import command_line, console, print_split_warnings, user_errors
 from cnnrnn.cli.project import write_projection
+from cnnrnn.utils.cache import cache_folder, kept
 from cnnrnn.utils.device import resolve_device
 from cnnrnn.utils.errors import UserError
 from cnnrnn.utils.progress import TrainingProgress, notes
@@ -239,8 +240,11 @@ def _run(
 
     if resume and processes.by_torchrun and not (out / STATE).exists():
         notes.print(f"{escape(str(out))} holds no finished epoch to go on from: this is the first start")
+    features = cache_folder("features")
     with TrainingProgress() as watcher:
-        run = run_training(checkpoint, *splits, config, out, out.parent / "features", watcher, resume, processes)
+        run = run_training(checkpoint, *splits, config, out, features, watcher, resume, processes)
+    if (not config.backbone_lr or config.trained_layers) and (remark := kept(features)):
+        notes.print(remark, markup=False, highlight=False, soft_wrap=True)
     if run.interrupted:
         notes.print(f"Interrupted; the model so far is in {escape(str(out / 'last'))}. Go on with --resume")
         raise typer.Exit(130)
