@@ -84,6 +84,14 @@ def train(
     ] = "bce",
     backbone: Annotated[str, typer.Option(help="Any CNN of timm, by name.")] = "tf_efficientnet_lite0",
     pretrained: Annotated[bool, typer.Option(help="Start from ImageNet weights.", rich_help_panel=BACKBONE)] = True,
+    weights: Annotated[
+        Path | None,
+        typer.Option(
+            help="The backbone's weights as the hub's model.safetensors, for a machine without internet.",
+            show_default="an installed package or timm's hub",
+            rich_help_panel=BACKBONE,
+        ),
+    ] = None,
     image_size: Annotated[
         int | None, typer.Option(min=32, help="Pixels.", show_default="the backbone's own", rich_help_panel=BACKBONE)
     ] = None,
@@ -188,6 +196,8 @@ def train(
         console.quiet = notes.quiet = not processes.is_writer
         if not backbone_lr and (trained_layers or compile_layers):
             raise UserError("--trained-layers and --compile are for a backbone that is trained: give --backbone-lr")
+        if weights is not None and not pretrained:
+            raise UserError("--weights are pretrained ones; leave --no-pretrained away")
         with processes.one_per_machine_first():
             splits = _load_splits(dataset, root, train_split_name, val_fraction, Options(download, separator, groups))
         print_split_warnings(*splits)
@@ -197,7 +207,16 @@ def train(
             model_settings |= {"auxiliary": auxiliary > 0}
         chosen_device = resolve_device(device, processes.local_rank if processes.count > 1 else None)
         checkpoint = new_checkpoint(
-            splits[0], backbone, image_size, pretrained, seed, chosen_device, head, order, **model_settings
+            splits[0],
+            backbone,
+            image_size,
+            pretrained,
+            seed,
+            chosen_device,
+            head,
+            order,
+            weights,
+            **model_settings,
         )
         checkpoint.training["command"] = command_line()
         config = TrainConfig(

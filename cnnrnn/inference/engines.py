@@ -116,10 +116,10 @@ class _FeatureMap(nn.Module):
 
     def __init__(self, backbone: Backbone) -> None:
         super().__init__()
-        self.net = backbone.net
+        self.backbone = backbone
 
     def forward(self, images: Tensor) -> Tensor:
-        return self.net.forward_features(images)
+        return self.backbone.channels_first(self.backbone.net.forward_features(images))
 
 
 def load(checkpoint: Checkpoint, name: str | None = None, threads: int | None = None) -> Forward:

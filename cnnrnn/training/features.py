@@ -173,7 +173,10 @@ class Cached:
                 yield list(indices[start : start + 256][shard]), self.feature(self._read(values))
 
     def feature(self, inputs: Tensor) -> Tensor:
-        return inputs if self.pooled else self.model.image_feature(self.model.backbone.compute(self.trained, inputs))
+        if self.pooled:
+            return inputs
+        backbone = self.model.backbone
+        return self.model.image_feature(backbone.channels_first(backbone.compute(self.trained, inputs)))
 
     def _read(self, values: np.ndarray) -> Tensor:
         return torch.from_numpy(np.array(values)).to(self.model.device, torch.float32)
@@ -186,7 +189,7 @@ class Cached:
             torch.manual_seed(view)  # a view is the same in every run
             for indices, images in _images(split, self.model.backbone, transform, self.batch_size):
                 x = self.model.backbone.compute(self.frozen, images)
-                x = self.model.image_feature(x) if self.pooled else x.half()
+                x = self.model.image_feature(self.model.backbone.channels_first(x)) if self.pooled else x.half()
                 values = x.cpu().numpy()
                 if indices[0] == 0:
                     _write_header(file, values.dtype, (len(split.samples), *values.shape[1:]))
