@@ -241,8 +241,13 @@ class Backbone(nn.Module):
         except (OSError, safetensors.SafetensorError) as error:
             advice = "name a file such as the hub's model.safetensors"
             raise BackboneError(f"{file} can't be read as safetensors ({summarize_error(error)}); {advice}") from None
+        config = timm.get_pretrained_cfg(name)
+        heads = (config.classifier if config else None) or ()
+        prefixes = tuple(f"{head}." for head in ([heads] if isinstance(heads, str) else heads))
+        tensors = {key: tensor for key, tensor in tensors.items() if not key.startswith(prefixes)}
         try:
-            overlay = {"state_dict": dict(tensors), "custom_load": False}
+            # With a classifier timm would adapt it, and then be content with any tensors.
+            overlay = {"state_dict": dict(tensors), "custom_load": False, "classifier": None, "num_classes": 0}
             loaded = timm.create_model(name, pretrained=True, num_classes=0, pretrained_cfg_overlay=overlay)
         except Exception as error:  # what timm's converters raise for other networks' tensors
             raise BackboneError(f"{file} is not of '{name}': {_difference(self.net, tensors)}") from error

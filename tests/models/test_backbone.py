@@ -100,33 +100,32 @@ def test_unknown_names_and_networks_without_a_map_are_refused() -> None:
 
 @pytest.mark.parametrize("name", ["levit_128s", "crossvit_tiny_240"])  # one gives tokens, the other lists of them
 def test_networks_without_a_map_are_refused_in_one_line_whatever_they_raise(name: str) -> None:
-    with pytest.raises(BackboneError, match="no spatial feature map.*choose a CNN") as refused:
+    with pytest.raises(BackboneError, match=r"no spatial feature map.*choose a CNN") as refused:
         Backbone(BackboneConfig.of(name)).check()
     assert "\n" not in str(refused.value)
 
 
 def test_a_size_that_a_network_can_not_take_is_refused() -> None:
     backbone = Backbone(BackboneConfig.of("swin_tiny_patch4_window7_224", 96))
-    with pytest.raises(BackboneError, match="images of 96 px.*without --image-size"):
+    with pytest.raises(BackboneError, match=r"images of 96 px.*without --image-size"):
         backbone.check()
     assert backbone.training
 
 
 @pytest.mark.parametrize("name", ["mambaout_femto", "swin_tiny_patch4_window7_224", "swinv2_cr_tiny_ns_224"])
 def test_networks_with_the_channels_last_give_maps_with_the_channels_first(name: str) -> None:
-    """swinv2_cr turns its maps round by itself. What is white in the image is where its map differs from a black one's."""
+    """swinv2_cr turns its maps round by itself."""
     torch.manual_seed(0)
     backbone = Backbone(BackboneConfig.of(name, 224)).eval()
-    black = torch.zeros(1, 3, 224, 224)
-    corner = black.clone()
-    corner[..., :48, :48] = 3
+    images = torch.randn(2, 3, 224, 224)
     with torch.no_grad():
-        dark, bright = backbone(black), backbone(corner)
-        torch.testing.assert_close(backbone.pool(bright), backbone.net(corner))
-        torch.testing.assert_close(_FeatureMap(backbone)(corner), bright)
-    assert bright.shape == (1, backbone.channels, 7, 7)
-    change = (bright - dark).abs().sum(dim=1)[0]  # (height, width)
-    assert change.argmax() in (0, 1, 7, 8)
+        feature_map, own = backbone(images), backbone.net.forward_features(images)
+        torch.testing.assert_close(backbone.pool(feature_map), backbone.net(images))
+        torch.testing.assert_close(_FeatureMap(backbone)(images), feature_map)
+    assert feature_map.shape == (2, backbone.channels, 7, 7)
+    for row, column in ((0, 6), (5, 1)):
+        vector = own[:, row, column] if own.shape[-1] == backbone.channels else own[:, :, row, column]
+        torch.testing.assert_close(feature_map[:, :, row, column], vector)
 
 
 def test_weights_are_read_from_a_safetensors_file_of_the_same_network(tmp_path: Path) -> None:
@@ -143,7 +142,7 @@ def test_weights_are_read_from_a_safetensors_file_of_the_same_network(tmp_path: 
 
     other = Backbone(BackboneConfig.of("resnet18", 64))
     with pytest.raises(
-        BackboneError, match=r"not of 'resnet18': 122 tensors missing, such as conv1.weight; \d+ tensors unk"
+        BackboneError, match=r"not of 'resnet18': 120 tensors missing, such as conv1.weight; \d+ tensors unk"
     ):
         other.load_pretrained(file)
     for content, message in ((b"PK\x03\x04", "can't be read as safetensors"), (None, "No such file")):
