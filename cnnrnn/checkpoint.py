@@ -28,7 +28,7 @@ from cnnrnn.models.cnnrnn import CNNRNN, ModelConfig
 from cnnrnn.models.sigmoid import SigmoidClassifier, SigmoidConfig
 from cnnrnn.models.vocabulary import Vocabulary
 from cnnrnn.utils.errors import UserError, summarize_error
-from cnnrnn.utils.files import json_text, replacing
+from cnnrnn.utils.files import is_macos_metadata, json_text, replacing
 
 FORMAT = "cnnrnn-checkpoint"
 VERSION = 2
@@ -36,6 +36,7 @@ VERSION = 2
 _RENAMED_SETTINGS = {"places": "spatial"}
 _RENAMED_TENSORS = {"over_places.": "spatial_pool.", "auxiliary_over_places.": "auxiliary_pool."}
 WEIGHTS, CONFIG, CARD, METRICS = "model.safetensors", "config.json", "README.md", "metrics.json"
+BEST = "best"  # the checkpoint to use, in the folder of a training run
 CONFIGS: dict[str, type[ModelConfig] | type[SigmoidConfig]] = {  # by head
     "cnn-rnn": ModelConfig,
     "sigmoid": SigmoidConfig,
@@ -68,9 +69,9 @@ class Checkpoint:
 
     @classmethod
     def load(cls, folder: Path | str, device: torch.device | str = "cpu") -> Checkpoint:
-        """Load the model in eval mode from a folder, or from a zip of one. Never opens a pickle. Raises
-        CheckpointError."""
-        folder = Path(folder)
+        """Load the model in eval mode from a folder, a run's folder (its best/), or a zip of a folder. Never opens a
+        pickle. Raises CheckpointError."""
+        folder = checkpoint_folder(Path(folder))
         if folder.is_file():
             with tempfile.TemporaryDirectory() as temporary:
                 return cls.load(_unpack(folder, Path(temporary)), device)
@@ -132,7 +133,12 @@ class Checkpoint:
             new.mkdir()
             (new / WEIGHTS).write_bytes(weights)
             for name, text in texts.items():
-                (new / name).write_text(text, encoding="utf-8")
+                (new / name).write_text(text, encoding="utf-8", errors="backslashreplace")  # as `write_text`
+
+
+def checkpoint_folder(path: Path) -> Path:
+    """The checkpoint itself: of the folder of a training run, its best/."""
+    return path / BEST if (path / BEST / CONFIG).is_file() and not (path / CONFIG).is_file() else path
 
 
 class Results(TypedDict):
@@ -147,9 +153,12 @@ class Results(TypedDict):
 
 
 def read_results(folder: Path) -> Results:
-    """A checkpoint's metrics.json. A key that is missing, or a file that can't be read, gives empty values."""
+    """The metrics.json of a checkpoint or of a run's best/.
+
+    A key that is missing, or a file that can't be read, gives empty values.
+    """
     try:
-        content = json.loads((folder / METRICS).read_text(encoding="utf-8"))
+        content = json.loads((checkpoint_folder(folder) / METRICS).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         content = {}
     if not isinstance(content, dict):
@@ -176,6 +185,9 @@ def read_config(folder: Path) -> dict[str, Any]:
     """The checked config.json of a checkpoint. Raises CheckpointError; reads no weights."""
     if not folder.is_dir():
         raise CheckpointError(f"{folder} is not there; name a folder with {WEIGHTS} and {CONFIG}")
+    inside = [path.name for path in sorted(folder.glob("*")) if (checkpoint_folder(path) / CONFIG).is_file()]
+    if inside and not (folder / CONFIG).is_file():
+        raise CheckpointError(f"{folder} is a folder of checkpoints; name one of them, such as {folder / inside[0]}")
     pickles = sorted(path.name for path in folder.iterdir() if path.suffix.lower() in _PICKLE_SUFFIXES)
     if pickles:
         raise CheckpointError(f"{folder} holds a pickle ({pickles[0]}), which can run code; it is not opened")
@@ -183,7 +195,10 @@ def read_config(folder: Path) -> dict[str, Any]:
         raise CheckpointError(f"{folder / links[0]} is a link; copy the file itself")
     missing = [name for name in (WEIGHTS, CONFIG) if not (folder / name).is_file()]
     if missing:
-        raise CheckpointError(f"{folder} is incomplete: {' and '.join(missing)} missing")
+        raise CheckpointError(
+            f"{folder} is incomplete: {' and '.join(missing)} missing; name a folder that `cnnrnn train` wrote, "
+            "such as runs/mine/best"
+        )
     if (size := (folder / CONFIG).stat().st_size) > _MAX_CONFIG_BYTES:
         raise CheckpointError(f"{folder / CONFIG} has {size:,} bytes; a checkpoint's has a few thousand")
     try:
@@ -236,9 +251,11 @@ def _check_shapes(skeleton: nn.Module, weights_path: Path) -> None:
 def _unpack(file: Path, folder: Path) -> Path:
     """Extract the weights and the config from a zip into `folder`, and nothing else. Raises CheckpointError for an
     invalid or unsafe zip."""
+    if file.name in (WEIGHTS, CONFIG, METRICS, CARD):
+        raise CheckpointError(f"{file} is one file of a checkpoint; name its folder, {file.parent}")
     try:
         with zipfile.ZipFile(file) as archive:
-            members = [member for member in archive.infolist() if not member.is_dir()]
+            members = [m for m in archive.infolist() if not m.is_dir() and not is_macos_metadata(m.filename)]
             if sum(member.file_size for member in members) > _MAX_UNPACKED_BYTES:
                 raise CheckpointError(
                     f"{file} is larger than {_MAX_UNPACKED_BYTES:,} bytes unpacked; unpack it yourself"
@@ -258,6 +275,8 @@ def _unpack(file: Path, folder: Path) -> Path:
         raise CheckpointError(f"{file} holds more than one checkpoint; unpack it and name the folder") from error
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, zlib.error) as error:
         raise CheckpointError(f"{file} is no checkpoint's folder nor a zip of one: {summarize_error(error)}") from error
+    if missing := [name for name in (WEIGHTS, CONFIG) if not (folder / name).is_file()]:
+        raise CheckpointError(f"{file} is no zip of a checkpoint: {' and '.join(missing)} missing")
     return folder
 
 

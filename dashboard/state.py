@@ -27,6 +27,7 @@ from cnnrnn.attribution.methods import DEFAULT_METHOD, PIXEL_METHODS
 from cnnrnn.attribution.overlay import COLORMAPS, OPACITY, overlay
 from cnnrnn.attribution.targets import TARGETS, against
 from cnnrnn.checkpoint import CONFIG, Checkpoint, Results, file_hash, read_config, read_results
+from cnnrnn.checkpoint import checkpoint_folder as folder_of_run
 from cnnrnn.data import Sample, Split, load_split
 from cnnrnn.data.images import MAX_SIDE, SUFFIXES, ImageError, open_image
 from cnnrnn.decoding.constraints import NO_CONSTRAINTS, Constraints
@@ -41,6 +42,7 @@ from cnnrnn.label_space.projection import compute as compute_projection
 from cnnrnn.label_space.projection import read as read_projection
 from cnnrnn.models.sigmoid import SigmoidClassifier
 from cnnrnn.training.runs import MAX_RUNS, RunProgress, find_runs, read_progress
+from cnnrnn.utils.files import escape_surrogates
 from cnnrnn.utils.resources import DEFAULT_CHECKPOINT
 from views import strip
 
@@ -84,8 +86,9 @@ _HASH_FUNCS: dict[str | type[Any], Callable[[Any], Any]] = {
 
 
 def checkpoint_names() -> list[str]:
-    """The folders of `checkpoints/`, the embedded default first, then the best ones of the runs, the newest first."""
-    names = sorted(path.parent.name for path in CHECKPOINTS.glob(f"*/{CONFIG}"))
+    """The folders of `checkpoints/`, also those of whole runs, the embedded default first, then the best ones of the
+    runs elsewhere, the newest first."""
+    names = sorted(path.name for path in CHECKPOINTS.glob("*") if (folder_of_run(path) / CONFIG).is_file())
     runs = [run_checkpoint(run) for run, _ in find_runs(runs_root())]
     return [
         *sorted(names, key=lambda name: name != DEFAULT_CHECKPOINT),
@@ -100,7 +103,9 @@ def run_checkpoint(run: str) -> str:
 
 def checkpoint_folder(name: str) -> Path:
     """The folder of a checkpoint, for a name of `checkpoint_names`."""
-    return runs_root() / name.removeprefix(_OF_RUNS) / "best" if name.startswith(_OF_RUNS) else CHECKPOINTS / name
+    if name.startswith(_OF_RUNS):
+        return runs_root() / name.removeprefix(_OF_RUNS) / "best"
+    return folder_of_run(CHECKPOINTS / name)
 
 
 def runs_root() -> Path:
@@ -240,7 +245,7 @@ def split(dataset: str, name: str) -> Split:
 
 def open_data_image(sample: Sample) -> InputImage:
     """A data set's image with its ground truth. Raises ImageError and OSError."""
-    return read_image(sample.image.name, sample.image.read_bytes(), tuple(sorted(sample.labels)))
+    return read_image(escape_surrogates(sample.image.name), sample.image.read_bytes(), tuple(sorted(sample.labels)))
 
 
 def evaluated_image(evaluation: Evaluation, row: int) -> InputImage | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -14,10 +13,11 @@ from cnnrnn.cli.options import (
     EngineOption,
     JsonOption,
 )
-from cnnrnn.cli.output import user_errors, write_output
+from cnnrnn.cli.output import Unwritten, user_errors, write_output
 from cnnrnn.utils.errors import UserError
 from cnnrnn.utils.files import markdown_table
 from cnnrnn.utils.progress import notes
+from cnnrnn.utils.streams import write_stdout
 
 
 def bench(
@@ -45,7 +45,7 @@ def bench(
         parts = PARTS if only == "all" else [part.strip() for part in only.split(",")]
         if unknown := set(parts) - set(PARTS):
             raise UserError(f"no part '{min(unknown)}'; choose from {', '.join(PARTS)}")
-        paths = find_images([images])[:count] if images is not None else []
+        paths = find_images([images])[0][:count] if images is not None else []
         lines = []
         for line in run(parts, Checkpoint.load(checkpoint), paths, engine):
             lines.append(line)
@@ -54,6 +54,9 @@ def bench(
                 soft_wrap=True,
                 markup=False,
             )
+        unwritten = Unwritten()
+        with unwritten.collected():
+            write_output(json_file, lines)
         if json_file != "-":
             columns = ["what", "seconds", "reference", "seconds", "ratio", "lowest … highest", "goal", ""]
             rows = [
@@ -69,5 +72,5 @@ def bench(
                 ]
                 for line in lines
             ]
-            sys.stdout.write(markdown_table(columns, rows))
-        write_output(json_file, lines)
+            write_stdout(markdown_table(columns, rows))
+        unwritten.report()

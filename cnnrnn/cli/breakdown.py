@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +10,7 @@ import typer
 from cnnrnn.cli.output import user_errors
 from cnnrnn.utils.errors import UserError
 from cnnrnn.utils.files import markdown_table
+from cnnrnn.utils.streams import write_stdout
 
 
 def breakdown(
@@ -43,13 +43,13 @@ def breakdown(
             + [f"{value:.1f}" for found in by_count for value in found[count][1:]]
             for count in by_count[0]
         ]
-        sys.stdout.write(markdown_table(["labels", "images", *heads], rows) + "\n")
+        write_stdout(markdown_table(["labels", "images", *heads], rows) + "\n")
         pairs = strongest_pairs(evaluations)
         rows = [[" + ".join(p.labels), str(p.images), *(f"{p.f1[name]:.1f}" for name in names)] for p in pairs]
         if pairs:
             mean = [f"{sum(pair.f1[name] for pair in pairs) / len(pairs):.1f}" for name in names]
             rows.append(["mean", "", *mean])
-        sys.stdout.write(markdown_table(["pair", "images with both", *(f"{name}: F1" for name in names)], rows))
+        text = markdown_table(["pair", "images with both", *(f"{name}: F1" for name in names)], rows)
         first, *others = names
         for other in others:
             found = differences(pair_evaluations(evaluations[first], evaluations[other]))
@@ -58,4 +58,5 @@ def breakdown(
                 for key, (one, two, low, high) in found.items()
             ]
             heads = ["metric", first, other, "difference", "95 % interval (paired bootstrap)"]
-            sys.stdout.write("\n" + markdown_table(heads, rows))
+            text += "\n" + markdown_table(heads, rows)
+        write_stdout(text)

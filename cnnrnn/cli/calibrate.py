@@ -19,7 +19,7 @@ from cnnrnn.cli.options import (
     RootOption,
     SeparatorOption,
 )
-from cnnrnn.cli.output import console, load_and_describe, user_errors
+from cnnrnn.cli.output import Unwritten, console, load_and_describe, user_errors
 from cnnrnn.utils.progress import image_progress
 
 COLUMNS = {"OF1": "O-F1", "CF1": "C-F1", "exact_match": "exact match", "mAP": "mAP", "coverage": "coverage"}
@@ -54,7 +54,9 @@ def calibrate(
         with image_progress() as bar:
             task = bar.add_task(escape(data.name), total=len(data.samples), remark="")
             choice = choose(predictor, data, on_images=lambda images: bar.advance(task, images))
-        record_choice(checkpoint, choice)
+        unwritten = Unwritten()
+        with unwritten.collected():
+            record_choice(checkpoint, choice)
         table = Table("temperature", *COLUMNS.values(), "ECE ≥ 10 %", title=escape(data.name))
         rows = {f"{temperature:g}": report for temperature, report in choice.at_temperatures.items()}
         for name, report in {**rows, f"{choice.temperature:g}, calibrated": choice.report}.items():
@@ -62,6 +64,7 @@ def calibrate(
             values.append(report["calibration"]["ece_likely"])
             table.add_row(name, *(f"{value:.1f}" for value in values))
         console.print(table)
+        unwritten.report()
         console.print(
             f"The checkpoint's temperature is now {choice.temperature:g}, the highest whose mean of O-F1 and exact "
             f"match is within {TOLERANCE} points of the best. Its labels' probabilities are now calibrated."

@@ -27,7 +27,15 @@ from cnnrnn.cli.options import (
     RootOption,
     SeparatorOption,
 )
-from cnnrnn.cli.output import command_line, console, load_and_describe, report_failures, user_errors, write_output
+from cnnrnn.cli.output import (
+    Unwritten,
+    command_line,
+    console,
+    load_and_describe,
+    report_failures,
+    user_errors,
+    write_output,
+)
 from cnnrnn.utils.errors import UserError
 from cnnrnn.utils.files import write_text
 from cnnrnn.utils.progress import image_progress
@@ -139,16 +147,22 @@ def evaluate(
             evaluation = run_evaluation(predictor, data, min_positives, threshold, on_image, kept, sizes)
         report = evaluation.metrics
         report["command"] = command_line()
+        unwritten = Unwritten()
+        with unwritten.collected():
+            write_output(json_file, report)
+        if per_image is not None:
+            with unwritten.collected():
+                write_text(per_image, "".join(f"{line}\n" for line in lines))
+        if html is not None:
+            with unwritten.collected():
+                write_text(html, render_html(evaluation))
         if record:
-            record_evaluation(checkpoint, data.name, report)
-            save_predictions(checkpoint, evaluation, predictor.checkpoint.weights_hash)
+            with unwritten.collected():
+                record_evaluation(checkpoint, data.name, report)
+                save_predictions(checkpoint, evaluation, predictor.checkpoint.weights_hash)
         if json_file != "-":
             _print_report(data.name, report)
-        write_output(json_file, report)
-        if per_image is not None:
-            write_text(per_image, "".join(f"{line}\n" for line in lines))
-        if html is not None:
-            write_text(html, render_html(evaluation))
+        unwritten.report()
         report_failures(report["errors"], len(data.samples))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -22,11 +21,20 @@ from cnnrnn.cli.options import (
     RootOption,
     SeparatorOption,
 )
-from cnnrnn.cli.output import command_line, console, load_and_describe, report_failures, user_errors, write_output
+from cnnrnn.cli.output import (
+    Unwritten,
+    command_line,
+    console,
+    load_and_describe,
+    report_failures,
+    user_errors,
+    write_output,
+)
 from cnnrnn.utils.device import resolve_device
 from cnnrnn.utils.errors import UserError
 from cnnrnn.utils.files import markdown_table
 from cnnrnn.utils.progress import image_progress
+from cnnrnn.utils.streams import write_stdout
 
 if TYPE_CHECKING:
     from cnnrnn.evaluation.reports import MapsReport
@@ -95,18 +103,22 @@ def evaluate_maps(
             task = bar.add_task(escape(data.name), total=len(data.samples), remark="")
             report = run_evaluation(loaded, data, names, beam, max_perturbation_images, lambda: bar.advance(task))
         report["command"] = command_line()
+        unwritten = Unwritten()
+        with unwritten.collected():
+            write_output(json_file, report)
         if record:
-            record_maps(checkpoint, data.name, report)
+            with unwritten.collected():
+                record_maps(checkpoint, data.name, report)
         if json_file != "-":
             _print_report(report)
-        write_output(json_file, report)
+        unwritten.report()
         report_failures(report["errors"], len(data.samples))
 
 
 def _print_report(report: MapsReport) -> None:
     from cnnrnn.evaluation.map_report import LEGEND, prefix_sentence, table
 
-    sys.stdout.write(markdown_table(*table(report)))  # too wide for a terminal's frames
+    write_stdout(markdown_table(*table(report)))  # too wide for a terminal's frames
     exact = "" if report["exact_set"] is None else f"exact match {report['exact_set']:.1f} %; "  # None: no image
     console.print(
         f"{report['steps']} steps, {report['steps_difficult']} of them difficult; {exact}"

@@ -15,7 +15,7 @@ from cnnrnn.cli.options import (
     DeviceOption,
     EmbeddedCheckpointOption,
 )
-from cnnrnn.cli.output import console, user_errors, write_output
+from cnnrnn.cli.output import Unwritten, console, user_errors, write_output
 from cnnrnn.utils.errors import UserError
 
 
@@ -52,17 +52,19 @@ def explain(
         if path_number > len(result.paths):
             raise UserError(f"the search kept {len(result.paths)} paths; choose --path up to that or a wider --beam")
         explanation = predictor.explain(result, path_number - 1, method or DEFAULT_METHOD)
-        files = explanation.save(out, common_scale, colormap)
         trace, chosen = result.trace, result.trace.paths[path_number - 1]
+        files, unwritten = [], Unwritten()
+        with unwritten.collected():
+            files = explanation.save(out, common_scale, colormap)
+            method = explanation.explanation.method
+            write_output(str(out / "trace.json"), {"image": str(path), "method": method, **trace.to_json()})
         table = Table(
             "step", "label", "p(label | path so far)", "strongest evidence", Column("overlay", overflow="fold")
         )
-        for step, (name, strength, file) in enumerate(
-            zip(explanation.steps, explanation.strengths, files, strict=True)
-        ):
+        for step, (name, strength) in enumerate(zip(explanation.steps, explanation.strengths, strict=True)):
             prob = trace.distribution(chosen, step)[chosen.token(step, trace.end)]
             evidence = f"{strength:.0%}" if strength > 0 else "no positive evidence"
-            table.add_row(str(step + 1), escape(name), f"{prob:.1%}", evidence, escape(str(file)))
-        method = explanation.explanation.method
-        write_output(str(out / "trace.json"), {"image": str(path), "method": method, **trace.to_json()})
+            file = escape(str(files[step])) if files else "not written"
+            table.add_row(str(step + 1), escape(name), f"{prob:.1%}", evidence, file)
         console.print(table)
+        unwritten.report()

@@ -22,6 +22,8 @@ from cnnrnn.cli.predict import predict
 from cnnrnn.cli.project import project
 from cnnrnn.cli.serve import serve
 from cnnrnn.cli.train import train
+from cnnrnn.utils.cache import redirect_libraries
+from cnnrnn.utils.streams import accept_any_text, finish_stdout
 
 app = typer.Typer(
     help="CNN-RNN multi-label image classification (Wang et al., CVPR 2016): train it, use it, watch it decode.",
@@ -50,7 +52,12 @@ for command, panel in (
 
 def main() -> None:
     warnings.filterwarnings("ignore", module=r"PIL\.")  # Pillow's warnings about metadata are for developers
-    app()
+    accept_any_text()
+    redirect_libraries()
+    try:
+        app()
+    finally:
+        finish_stdout()
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from cnnrnn.cli.options import (
     EmbeddedCheckpointOption,
     JsonOption,
 )
-from cnnrnn.cli.output import console, user_errors, write_output
+from cnnrnn.cli.output import Unwritten, console, user_errors, write_output
 
 
 def neighbors(
@@ -29,9 +29,12 @@ def neighbors(
 
         loaded = Checkpoint.load(checkpoint)
         found = nearest(loaded.rnn.label_vectors(), loaded.vocabulary.labels, k, measure)
+        unwritten = Unwritten()
+        with unwritten.collected():
+            write_output(json_file, {label: dict(near) for label, near in found.items()})
         if json_file != "-":
             table = Table("label", f"nearest by {measure}")
             for label, near in found.items():
                 table.add_row(escape(label), escape(", ".join(f"{name} {value:.2f}" for name, value in near)))
             console.print(table)
-        write_output(json_file, {label: dict(near) for label, near in found.items()})
+        unwritten.report()

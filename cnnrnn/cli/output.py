@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from rich.markup import escape
 from cnnrnn.utils.errors import UserError
 from cnnrnn.utils.files import json_text, write_text
 from cnnrnn.utils.progress import notes
+from cnnrnn.utils.streams import is_unicode, write_stdout
 
 if TYPE_CHECKING:
     from cnnrnn.data import Options, Split
@@ -25,16 +27,29 @@ console = Console()
 
 @contextmanager
 def user_errors() -> Iterator[None]:
-    """Expected failures end the command with one line and exit code 2, without a traceback."""
+    """Expected failures end the command with one line and exit code 2, without a traceback.
+
+    A reader that has gone, as in `cnnrnn … | head`, ends it with exit code 1 and without a line.
+    """
     try:
         yield
+    except BrokenPipeError:
+        raise typer.Exit(1) from None
     except (UserError, OSError) as error:
         notes.quiet = False
-        notes.print(f"[bold red]cnnrnn:[/] {escape(str(error))}", soft_wrap=True)
+        print_error(error)
         raise typer.Exit(2) from None
     except KeyboardInterrupt:
         notes.print("Interrupted.")
         raise typer.Exit(130) from None
+
+
+def print_error(error: Exception) -> None:
+    """One line."""
+    message = str(error)
+    if isinstance(error, OSError) and error.strerror:
+        message = error.strerror if error.filename is None else f"{os.fsdecode(error.filename)}: {error.strerror}"
+    notes.print(f"[bold red]cnnrnn:[/] {escape(message)}", soft_wrap=True)
 
 
 def print_split_warnings(*splits: Split) -> None:
@@ -72,6 +87,30 @@ def write_output(target: str | None, data: Any) -> None:
     if target is None:
         return
     if target == "-":
-        sys.stdout.write(json_text(data))
+        write_stdout(json_text(data, ascii_only=not is_unicode()))
     else:
         write_text(Path(target), json_text(data))
+
+
+class Unwritten:
+    """Outputs that could not be written. The others are written and printed all the same, so nothing else is lost."""
+
+    def __init__(self) -> None:
+        self.errors: list[Exception] = []
+
+    @contextmanager
+    def collected(self) -> Iterator[None]:
+        """Writes one output. A failure is kept for `report`."""
+        try:
+            yield
+        except BrokenPipeError:  # standard output's reader has gone, and the printing that follows ends the command
+            pass
+        except (UserError, OSError) as error:
+            self.errors.append(error)
+
+    def report(self) -> None:
+        """Call this last: prints one line for each output that is missing, and then exits with code 2."""
+        for error in self.errors:
+            print_error(error)
+        if self.errors:
+            raise typer.Exit(2)

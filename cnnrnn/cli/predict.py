@@ -20,11 +20,13 @@ from cnnrnn.cli.options import (
     JsonOption,
     PrecisionOption,
 )
-from cnnrnn.cli.output import console, report_failures, user_errors, write_output
+from cnnrnn.cli.output import Unwritten, console, report_failures, user_errors, write_output
 from cnnrnn.utils.errors import UserError
 from cnnrnn.utils.progress import image_progress, notes
 
 if TYPE_CHECKING:
+    from collections import Counter
+
     from cnnrnn.decoding.trace import Trace
     from cnnrnn.inference.config import InferenceConfig
 
@@ -78,7 +80,8 @@ def predict(
             raise UserError("--out is for --engine-ray; take --json FILE, or add --engine-ray")
         from cnnrnn.inference.predictor import Predictor, find_images
 
-        paths = find_images([Path(name) for name in images])
+        paths, others = find_images([Path(name) for name in images])
+        print_left_out(others)
         predictor = Predictor(
             checkpoint, beam=beam, batch_size=batch_size, engine=engine, precision=precision, device=device
         )
@@ -95,9 +98,12 @@ def predict(
                 else:
                     results.append({"image": str(path), **result.summary()})
                     table.add_row(*_table_row(path, result))
+        unwritten = Unwritten()
+        with unwritten.collected():  # files first: printing may fail
+            write_output(json_file, results)
         if json_file != "-" and table.row_count:
             console.print(table)
-        write_output(json_file, results)
+        unwritten.report()
         report_failures(errors, len(paths))
 
 
@@ -114,8 +120,9 @@ def _predict_with_ray(
     from cnnrnn.inference.sources import absolute, list_images
 
     failed = 0
+    found, others = list_images(images)
+    print_left_out(others)
     with ray_predict.cluster(address), image_progress() as bar:
-        found = list_images(images)
         plan = ray_predict.prepare(found, absolute(out), checkpoint, config, shard_size, workers)
         there = -(-len(found) // shard_size) - len(plan.parts)
         notes.print(
@@ -133,6 +140,14 @@ def _predict_with_ray(
     if failed:
         notes.print(f"{failed} of {left} images could not be read; the column error says why")
         raise typer.Exit(1)
+
+
+def print_left_out(others: Counter[str]) -> None:
+    """What else is in the folders: a whole kind of image may be among it."""
+    from cnnrnn.inference.predictor import suffix_counts
+
+    if others:
+        notes.print(f"[yellow]left out[/], no image by its suffix: {escape(suffix_counts(others))}", soft_wrap=True)
 
 
 def _table_row(path: Path, trace: Trace) -> tuple[str, ...]:

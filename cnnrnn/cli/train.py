@@ -27,6 +27,7 @@ from cnnrnn.cli.output import command_line, console, print_split_warnings, user_
 from cnnrnn.cli.project import write_projection
 from cnnrnn.cli.recipes import DEFAULT, chosen_settings, read_recipe, run_toml, use_recipe
 from cnnrnn.training.config import RUN_FILE, TrainConfig
+from cnnrnn.utils.cache import cache_folder, kept
 from cnnrnn.utils.device import resolve_device
 from cnnrnn.utils.errors import UserError
 from cnnrnn.utils.files import write_text
@@ -116,6 +117,14 @@ def train(
         str, typer.Option(help="Any CNN of timm, by name.", show_default=BY_RECIPE, rich_help_panel=BACKBONE)
     ] = "tf_efficientnet_lite0",
     pretrained: Annotated[bool, typer.Option(help="Start from ImageNet weights.", rich_help_panel=BACKBONE)] = True,
+    weights: Annotated[
+        Path | None,
+        typer.Option(
+            help="The backbone's weights as the hub's model.safetensors, for a machine without internet.",
+            show_default="an installed package or timm's hub",
+            rich_help_panel=BACKBONE,
+        ),
+    ] = None,
     image_size: Annotated[
         int | None, typer.Option(min=32, help="Pixels.", show_default="the backbone's own", rich_help_panel=BACKBONE)
     ] = None,
@@ -238,6 +247,8 @@ def train(
         from cnnrnn.training.state import check_out
 
         console.quiet = notes.quiet = not processes.is_writer
+        if weights is not None and not pretrained:
+            raise UserError("--weights are pretrained ones; leave --no-pretrained away")
         if processes.is_writer and not processes.restarted:
             check_out(out, resume, overwrite)
         with processes.one_per_machine_first():
@@ -248,7 +259,10 @@ def train(
         if not settings["backbone-lr"] and (settings["trained-layers"] or settings["compile"]):
             raise UserError("--trained-layers and --compile are for a backbone that is trained: give --backbone-lr")
         checkpoint = _new_checkpoint(
-            settings, splits[0], resolve_device(device, processes.local_rank if processes.count > 1 else None)
+            settings,
+            splits[0],
+            resolve_device(device, processes.local_rank if processes.count > 1 else None),
+            weights,
         )
         _run(checkpoint, splits, settings, out, resume, overwrite, tensorboard, processes)
         if settings["head"] == "cnn-rnn" and processes.is_writer:
@@ -258,7 +272,7 @@ def train(
         )
 
 
-def _new_checkpoint(settings: dict[str, Any], split: Split, device: torch.device) -> Checkpoint:
+def _new_checkpoint(settings: dict[str, Any], split: Split, device: torch.device, weights: Path | None) -> Checkpoint:
     from cnnrnn.training.initialize import new_checkpoint
 
     model: dict[str, Any] = {"dropout": settings["dropout"], "spatial": settings["spatial"]}
@@ -268,7 +282,7 @@ def _new_checkpoint(settings: dict[str, Any], split: Split, device: torch.device
         model |= {"auxiliary": settings["auxiliary"] > 0}
     checkpoint = new_checkpoint(
         split, settings["backbone"], settings["image-size"], settings["pretrained"], settings["seed"], device,
-        settings["head"], settings["order"], **model,
+        settings["head"], settings["order"], weights, **model,
     )  # fmt: skip
     checkpoint.training["command"] = command_line()
     return checkpoint
@@ -310,7 +324,8 @@ def _run(
 
     if resume and processes.by_torchrun and not (out / STATE).exists():
         notes.print(f"{escape(str(out))} holds no finished epoch to go on from: this is the first start")
-    features, record = out.parent / "features", run_toml(settings, command_line())
+    features, record = cache_folder("features"), run_toml(settings, command_line())
+    config = _train_config(settings)
     if overwrite and processes.is_writer and not processes.restarted:
         remove_run(out)
     if processes.is_writer and not (out / STATE).exists():
@@ -322,26 +337,23 @@ def _run(
 
             watcher = TensorBoard(progress, out / "tensorboard")
         try:
-            run = run_training(checkpoint, *splits, _train_config(settings), out, features, watcher, resume, processes)
+            run = run_training(checkpoint, *splits, config, out, features, watcher, resume, processes)
             interrupted = run.interrupted
         except KeyboardInterrupt:  # before the first epoch began
             interrupted = True
+    if (not config.backbone_lr or config.trained_layers) and (remark := kept(features)):
+        notes.print(remark, markup=False, highlight=False, soft_wrap=True)
     if interrupted:
-        notes.print(_advice(out, features), soft_wrap=True)
+        notes.print(_advice(out), soft_wrap=True)
         raise typer.Exit(130)
     if processes.is_writer:
         write_text(out / RUN_FILE, record)  # with the epochs of a run that was resumed
 
 
-def _advice(out: Path, features: Path) -> str:
+def _advice(out: Path) -> str:
     """What to do after Ctrl-C."""
     from cnnrnn.training.state import STATE
 
     if (out / STATE).exists():
         return f"Interrupted; the model so far is in {escape(str(out / 'last'))}. Go on with --resume"
-    kept = (
-        f" What was computed of the images is kept in {escape(str(features))}." if any(features.glob("*.npy")) else ""
-    )
-    return (
-        f"Interrupted before an epoch was finished, so there is no model yet: start again with the same command.{kept}"
-    )
+    return "Interrupted before an epoch was finished, so there is no model yet: start again with the same command."

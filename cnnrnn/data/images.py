@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import struct
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,13 +13,14 @@ import numpy as np
 from PIL import ExifTags, Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from cnnrnn.utils.errors import UserError, summarize_error
+from cnnrnn.utils.files import is_macos_metadata
 
 # An explicit list instead of all of Pillow's formats: EPS starts Ghostscript, PSD and others are rarely fuzzed.
 FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "TIFF", "BMP", "AVIF", "HEIF")
 SUFFIXES = (
-    *(".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".gif", ".webp", ".tif", ".tiff", ".bmp"),
-    *(".avif", ".heic", ".heif"),
-)  # of the files that are taken from a folder; a file that is named is judged by its content
+    *(".jpg", ".jpeg", ".jpe", ".jif", ".jfif", ".jfi", ".mpo", ".png", ".apng", ".gif", ".webp", ".tif", ".tiff"),
+    *(".bmp", ".dib", ".avif", ".avifs", ".heic", ".heics", ".heif", ".heifs", ".hif"),
+)  # in any case, of the files that are taken from a folder; a file that is named is judged by its content
 MAX_SIDE = 1000  # pixels of the longer side at which images are predicted, explained and shown everywhere
 # Whatever a file says it is, opening it takes less than 500 MB: all pixels are in memory, of a WebP four times, except
 # of a JPEG that is decoded at a smaller scale.
@@ -43,6 +45,7 @@ _OTHER_FORMATS = {
     b"<?xml": "an XML file, such as an SVG drawing",
     b"<!DOC": "a web page",
     b"<html": "a web page",
+    b"\0\x05\x16\x07": "what macOS notes about a file, not the file itself",
     b"PK\x03\x04": "a ZIP archive or an office document",
 }
 _SRGB = ImageCms.createProfile("sRGB")
@@ -107,6 +110,32 @@ def upright_size(path: Path) -> tuple[int, int]:
             return (height, width) if turned else (width, height)
     except Exception as error:  # as in `open_image`
         raise ImageError(_DAMAGED.format(f" ({summarize_error(error)})")) from None
+
+
+def is_image_name(name: str) -> bool:
+    """Whether a file of a folder is taken for an image: by its suffix, unless macOS put it beside one."""
+    return name.lower().endswith(SUFFIXES) and not is_macos_metadata(name)
+
+
+def images_in(folder: Path) -> tuple[list[Path], Counter[str]]:
+    """The images in a folder and below, sorted, and how many files are left out, by suffix.
+
+    Hidden files, such as .DS_Store, are not counted. Raises OSError for a folder that may not be read.
+    """
+    images: list[Path] = []
+    others: Counter[str] = Counter()
+
+    def stop(error: OSError) -> None:
+        raise error
+
+    for place, _, names in os.walk(folder, onerror=stop):
+        for name in names:
+            path = Path(place, name)
+            if is_image_name(str(path.relative_to(folder))):
+                images.append(path)
+            elif not name.startswith(".") and not is_macos_metadata(path.relative_to(folder)):
+                others[path.suffix.lower()] += 1
+    return sorted(images), others
 
 
 def _head(source: bytes | Path) -> bytes:

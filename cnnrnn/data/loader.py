@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Generic, TypeVar
 
+import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
@@ -23,6 +25,7 @@ _MAX_WORKERS, _MAX_WORKERS_GPU = 4, 16
 
 _PREFETCHED_BATCHES = 2  # batches that threads read while the network has one
 
+SHARED_MEMORY = "/dev/shm"
 CPU = torch.device("cpu")
 Item = tuple[int, Tensor | None, str]  # index of the image, pixels (3, size, size), error
 Batch = tuple[list[int], Tensor, dict[int, str]]  # indices read, (batch, 3, size, size), errors by index
@@ -71,6 +74,31 @@ def _collate(items: Sequence[Item]) -> Batch:
     )
 
 
+def _collate_for_pipe(items: Sequence[Item]) -> tuple[list[int], np.ndarray, dict[int, str]]:
+    """Arrays are sent through a pipe, while tensors lie in shared memory."""
+    indices, images, errors = _collate(items)
+    return indices, images.numpy(), errors
+
+
+def _from_pipe(batch: tuple[list[int], np.ndarray, dict[int, str]]) -> Batch:
+    indices, images, errors = batch
+    return indices, torch.from_numpy(images), errors
+
+
+def _fit_in_shared_memory(batches: int, images: int, transform: Callable[[Image.Image], Tensor]) -> bool:
+    """Whether so many batches fit into /dev/shm, of which Docker gives 64 MB: where it is full, workers hang for ever.
+
+    Only Linux has it.
+    """
+    try:
+        space = os.statvfs(SHARED_MEMORY)
+    except OSError:
+        return sys.platform != "linux"
+    with torch.random.fork_rng(devices=[]):
+        example = transform(Image.new("RGB", (8, 8)))
+    return space.f_bavail * space.f_frsize > batches * images * example.nbytes
+
+
 def batches(
     paths: Sequence[Path],
     transform: Callable[[Image.Image], Tensor],
@@ -93,15 +121,16 @@ def batches(
     shards: list[Sequence[int]] = [
         order[start : start + batch_size][shard] for start in range(0, len(order), batch_size)
     ]
-    return iter(
-        DataLoader(
-            Images(paths, transform, open_image, seed),
-            batch_sampler=shards,  # type: ignore[arg-type]  # torch wants lists; ranges are smaller
-            collate_fn=_collate,
-            num_workers=workers,
-            pin_memory=gpu,
-        )
+    # Each worker prepares two batches ahead, and two more are in use.
+    fit = not workers or _fit_in_shared_memory(2 * workers + 2, min(batch_size, len(paths)), transform)
+    loader = DataLoader(
+        Images(paths, transform, open_image, seed),
+        batch_sampler=shards,  # type: ignore[arg-type]  # torch wants lists; ranges are smaller
+        collate_fn=_collate if fit else _collate_for_pipe,
+        num_workers=workers,
+        pin_memory=gpu,
     )
+    return iter(loader) if fit else map(_from_pipe, iter(loader))
 
 
 def to_device(device: torch.device, images: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cnnrnn.checkpoint import CONFIG, CONFIGS, METRICS, read_config
+from cnnrnn.checkpoint import BEST, CONFIG, CONFIGS, METRICS, WEIGHTS, checkpoint_folder, read_config
 from cnnrnn.utils.errors import UserError
 
 METRIC_NAMES = {
@@ -34,9 +34,15 @@ class Run:
     metrics: dict[str, dict[str, float]]  # split -> a key of METRIC_NAMES -> value
 
 
+def is_run(path: Path) -> bool:
+    """Whether there is a checkpoint or a run that has one, complete or not; `runs/*` names other things, too."""
+    return any((folder / CONFIG).is_file() or (folder / WEIGHTS).is_file() for folder in (path, path / BEST))
+
+
 def read_run(folder: Path) -> Run:
     """Read a run's folder, which has best/ and last/, or a checkpoint's. Raises UserError for any other folder."""
-    best, last = (folder / "best", folder / "last") if (folder / "best").is_dir() else (folder, folder)
+    best = checkpoint_folder(folder)
+    last = folder / "last" if best != folder else folder
     config = read_config(best)
     try:
         best_results, last_results = (

@@ -8,11 +8,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from cnnrnn.checkpoint import CARD, CONFIG, METRICS, Checkpoint
+from cnnrnn.checkpoint import CARD, CONFIG, METRICS, Checkpoint, checkpoint_folder
 from cnnrnn.evaluation.model_card import model_card
 from cnnrnn.evaluation.recorded import remove_predictions
 from cnnrnn.evaluation.reports import EvaluationReport, MapsReport
 from cnnrnn.evaluation.temperature import Choice
+from cnnrnn.utils.errors import UserError
 from cnnrnn.utils.files import json_text, write_text
 
 
@@ -36,6 +37,7 @@ def record_choice(folder: Path, choice: Choice) -> None:
 
     Evaluations are dropped if either changes, and maps if the temperature does: they are not this model's any more.
     """
+    folder = _writable(folder)
     checkpoint = Checkpoint.load(folder)
     config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
     results = json.loads((folder / METRICS).read_text(encoding="utf-8"))
@@ -54,10 +56,18 @@ def record_choice(folder: Path, choice: Choice) -> None:
 
 
 def _record(folder: Path, kind: str, split: str, report: Mapping[str, Any]) -> None:
+    folder = _writable(folder)
     checkpoint = Checkpoint.load(folder)
     results = json.loads((folder / METRICS).read_text(encoding="utf-8"))
     results.setdefault(kind, {})[split] = report
     _write_results(checkpoint, folder, results)
+
+
+def _writable(path: Path) -> Path:
+    """The checkpoint's folder. Raises UserError for a zip, before anything is written."""
+    if path.is_file():
+        raise UserError(f"nothing is recorded in {path}, a zip: unpack it, and give --checkpoint the folder")
+    return checkpoint_folder(path)
 
 
 def _write_results(checkpoint: Checkpoint, folder: Path, results: Mapping[str, Any]) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import importlib.util
-import os
+import logging
 import warnings
 from collections.abc import Callable
 from functools import cache
@@ -22,8 +22,10 @@ from torch import Tensor, nn
 
 from cnnrnn.checkpoint import Checkpoint
 from cnnrnn.models.backbone import Backbone
+from cnnrnn.utils.cache import cache_folder, temporary_folder
 from cnnrnn.utils.errors import UserError
 from cnnrnn.utils.files import replacing
+from cnnrnn.utils.progress import notes
 
 Forward = Callable[[Tensor], Tensor]  # preprocessed images (batch, 3, size, size) -> feature map
 # The network, its translation's file, an example if it is to be made, threads -> the translation's forward pass.
@@ -114,10 +116,10 @@ class _FeatureMap(nn.Module):
 
     def __init__(self, backbone: Backbone) -> None:
         super().__init__()
-        self.net = backbone.net
+        self.backbone = backbone
 
     def forward(self, images: Tensor) -> Tensor:
-        return self.net.forward_features(images)
+        return self.backbone.channels_first(self.backbone.net.forward_features(images))
 
 
 def load(checkpoint: Checkpoint, name: str | None = None, threads: int | None = None) -> Forward:
@@ -147,15 +149,17 @@ def load(checkpoint: Checkpoint, name: str | None = None, threads: int | None = 
     (package, *_), suffix, start = TRANSLATED_ENGINES[name]
     release = importlib.metadata.version(package)
     name_in_cache = f"{checkpoint.weights_hash[:32]}-{backbone.config.image_size}px-{name}-{release}"
-    file = _cache() / name_in_cache / f"backbone{suffix}"
+    file = cache_folder("engines") / name_in_cache / f"backbone{suffix}"
     if not file.exists():
-        translate(backbone.at(), file, start, threads)
+        try:
+            translate(backbone.at(), file, start, threads)
+        except UserError as error:
+            if not isinstance(error.__cause__, OSError):
+                raise
+            notes.print(f"{error}; it is in a temporary folder now", markup=False, highlight=False, soft_wrap=True)
+            file = temporary_folder() / name_in_cache / file.name
+            translate(backbone.at(), file, start, threads)
     return start(backbone, file, None, threads)
-
-
-def _cache() -> Path:
-    """The user's cache folder, by the XDG specification."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "cnnrnn" / "engines"
 
 
 def translate(backbone: Backbone, file: Path, start: Start, threads: int | None) -> None:
@@ -166,7 +170,11 @@ def translate(backbone: Backbone, file: Path, start: Start, threads: int | None)
         new.mkdir()
         with warnings.catch_warnings(), torch.no_grad():
             warnings.simplefilter("ignore")  # tracers warn about future changes
-            forward = start(backbone, new / file.name, example, threads)
+            logging.disable(logging.WARNING)  # OpenVINO's telemetry warns where it can't write into the home
+            try:
+                forward = start(backbone, new / file.name, example, threads)
+            finally:
+                logging.disable(logging.NOTSET)
             expected, actual = backbone(example), forward(example)
         similarity = float(nn.functional.cosine_similarity(expected.flatten(), actual.flatten(), dim=0))
         if not similarity >= _MIN_SIMILARITY:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from io import BytesIO
@@ -19,7 +20,7 @@ from cnnrnn.attribution.explain import explain
 from cnnrnn.attribution.methods import DEFAULT_METHOD
 from cnnrnn.attribution.targets import DEFAULT_TARGET, TARGETS
 from cnnrnn.checkpoint import Checkpoint
-from cnnrnn.data.images import MAX_SIDE, SUFFIXES, ImageError, open_image
+from cnnrnn.data.images import MAX_SIDE, SUFFIXES, ImageError, images_in, open_image
 from cnnrnn.data.loader import Batch, batches, to_device
 from cnnrnn.decoding.beam_search import decode
 from cnnrnn.decoding.constraints import NO_CONSTRAINTS, Constraints
@@ -189,15 +190,26 @@ def decode_batch(
     return decode(model, feature, labels, beam, recurrence)
 
 
-def find_images(paths: Sequence[Path]) -> list[Path]:
-    """Files as named; of a folder, every image in it and below, sorted. Raises UserError if there is none."""
+def find_images(paths: Sequence[Path]) -> tuple[list[Path], Counter[str]]:
+    """Files as named, and of a folder every image in it and below, sorted; how many other files there are, by suffix.
+
+    Raises UserError if there is no image.
+    """
     found: list[Path] = []
+    others: Counter[str] = Counter()
     for path in paths:
-        inside = (file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES) if path.is_dir() else [path]
-        found += sorted(inside)
+        inside, left_out = images_in(path) if path.is_dir() else ([path], Counter())
+        found += inside
+        others += left_out
     if not found:
-        raise UserError(f"no images ({', '.join(SUFFIXES)}) in {', '.join(map(str, paths))}")
-    return found
+        instead = f"; there are {suffix_counts(others)}" if others else ""
+        raise UserError(f"no images ({', '.join(SUFFIXES)}) in {', '.join(map(str, paths))}{instead}")
+    return found, others
+
+
+def suffix_counts(counts: Counter[str]) -> str:
+    """Such as "3 × .txt, 1 without a suffix"."""
+    return ", ".join(f"{n} × {suffix}" if suffix else f"{n} without a suffix" for suffix, n in counts.most_common())
 
 
 def encode_image(checkpoint: Checkpoint, image: Image.Image) -> tuple[Tensor, Tensor]:

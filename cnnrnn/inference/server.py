@@ -1,5 +1,8 @@
 """A checkpoint behind HTTP: POST an image's bytes to /predict, get the output of `cnnrnn predict --json`; GET /health.
 
+A form with files is taken as well, as `curl -F image=@photo.jpg` sends it. One file is answered like an image's bytes,
+several by a list in their order.
+
 Starlette and uvicorn, which the dashboard is served by, too. LitServe and Ray Serve would batch for us, but there one
 image that can't be read fails its whole batch (LitServe), or a second cluster has to run (Ray Serve).
 """
@@ -8,13 +11,16 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from typing import Any
 
 import torch
 import uvicorn
 from starlette.applications import Starlette
+from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
+from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -23,10 +29,11 @@ from torch import Tensor
 from cnnrnn.data.images import MAX_SIDE, ImageError, open_image
 from cnnrnn.decoding.trace import Trace
 from cnnrnn.inference.predictor import Predictor
-from cnnrnn.utils.errors import UserError
+from cnnrnn.utils.errors import UserError, summarize_error
 
 MAX_BYTES = 30_000_000  # of an image, as in the dashboard
 MAX_REQUESTS = 32  # active at a time, of at most MAX_BYTES each; further requests get status 503
+MAX_FILES = 32  # in a form, of MAX_BYTES together
 BODY_SECONDS = 30.0  # for an image to arrive
 _OPEN = min(4, os.cpu_count() or 1)  # images opened at a time, each of which may take 500 MB
 
@@ -74,7 +81,7 @@ class Batcher:
 
 
 def application(predictor: Predictor) -> Starlette:
-    """/predict and /health. Errors are answered by {"error": message}: 413 too large, 422 no image, 503 busy."""
+    """/predict and /health. Errors are answered by {"error": message}: 413 too much, 422 no image, 503 busy."""
     batcher, checkpoint = Batcher(predictor), predictor.checkpoint
     active = 0
 
@@ -90,14 +97,26 @@ def application(predictor: Predictor) -> Starlette:
             raise HTTPException(503, "too many images at a time; come again", {"Retry-After": "1"})
         active += 1
         try:
-            trace = await batcher.label(await _body(request))
+            files = await _files(request)
+            if len(files) == 1:
+                return JSONResponse(await summary(files[0][1]))
+            return JSONResponse(await asyncio.gather(*(summary_or_error(name, data) for name, data in files)))
         except ImageError as error:
             raise HTTPException(422, str(error)) from None
         except UserError as error:
             raise HTTPException(500, str(error)) from None
         finally:
             active -= 1
-        return JSONResponse(await asyncio.to_thread(trace.summary))
+
+    async def summary(data: bytes) -> dict[str, Any]:
+        trace = await batcher.label(data)
+        return await asyncio.to_thread(trace.summary)
+
+    async def summary_or_error(name: str, data: bytes) -> dict[str, Any]:
+        try:
+            return {"image": name, **await summary(data)}
+        except ImageError as error:
+            return {"image": name, "error": str(error)}
 
     async def health(_: Request) -> Response:
         known = {"weights_sha256": checkpoint.weights_hash, "labels": len(checkpoint.vocabulary), "requests": active}
@@ -109,6 +128,31 @@ def application(predictor: Predictor) -> Starlette:
 
     routes = [Route("/predict", predict, methods=["POST"]), Route("/health", health)]
     return Starlette(routes=routes, lifespan=lifespan, exception_handlers={HTTPException: error_response})
+
+
+class _InMemory(MultiPartParser):
+    spool_max_size = MAX_BYTES  # a larger form has been refused: nothing is written to the disk
+
+
+async def _files(request: Request) -> list[tuple[str, bytes]]:
+    """The names and the bytes of a form's files, or the body as the only one. Raises HTTPException."""
+    body = await _body(request)
+    if not request.headers.get("content-type", "").startswith("multipart/form-data"):
+        return [("", body)]
+
+    async def stream() -> AsyncGenerator[bytes]:
+        yield body
+
+    try:
+        form = await _InMemory(request.headers, stream(), max_files=MAX_FILES, max_fields=MAX_FILES).parse()
+    except MultiPartException as error:
+        raise HTTPException(413 if "Too many" in error.message else 400, error.message) from None
+    except (ValueError, KeyError) as error:
+        raise HTTPException(400, f"the form can't be read: {summarize_error(error)}") from None
+    uploads = [value for _, value in form.multi_items() if isinstance(value, UploadFile)]
+    if not uploads:
+        raise HTTPException(422, "the form has no file; send one as in curl -F image=@photo.jpg")
+    return [(upload.filename or "", await upload.read()) for upload in uploads]
 
 
 async def _body(request: Request) -> bytes:

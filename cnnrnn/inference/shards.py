@@ -25,7 +25,7 @@ from cnnrnn.decoding.trace import Trace
 from cnnrnn.inference.predictor import Predictor
 from cnnrnn.inference.sources import COLUMN, located, open_source
 from cnnrnn.utils.errors import UserError
-from cnnrnn.utils.files import json_text
+from cnnrnn.utils.files import escape_surrogates, json_text, unescape_surrogates
 
 MANIFEST, LIST = "manifest.json", "images.parquet"
 FORMAT = "cnnrnn-predictions"
@@ -68,7 +68,7 @@ def begin(folder: str, images: Sequence[str], settings: Settings) -> list[int]:
     elif odd := sorted(name for name in existing if name.endswith(".parquet") and name != LIST):
         raise UserError(f"{folder} holds {odd[0]} and no {MANIFEST}; name an empty folder")
     else:
-        rows = pyarrow.table({COLUMN: pyarrow.array(images, pyarrow.string())})
+        rows = pyarrow.table({COLUMN: pyarrow.array(map(escape_surrogates, images), pyarrow.string())})
         _put(folder, LIST, _parquet(rows, row_group_size=settings.shard_size))  # a row group is a part's images
         made_with = {name: version(name) for name in ("cnnrnn", "torch", "pyarrow")}
         _put(folder, MANIFEST, json_text(manifest | {"made_with": made_with}).encode())
@@ -99,8 +99,9 @@ def predict_part(
     filesystem, base = located(folder)
     with filesystem.open_input_file(f"{base}/{LIST}") as file:
         sources = pyarrow.parquet.ParquetFile(file).read_row_group(number)[COLUMN].to_pylist()
+    paths = [unescape_surrogates(source) for source in sources]
     backbone, config = predictor.model.backbone, predictor.config
-    image_batches = batches_by_threads(sources, open_source, backbone.preprocess, config.batch_size, _READERS * cores)
+    image_batches = batches_by_threads(paths, open_source, backbone.preprocess, config.batch_size, _READERS * cores)
     results = predictor.predict_batches(image_batches)
     rows = [_row(sources[index], result) for index, result in results]
     assert len(rows) == len(sources)

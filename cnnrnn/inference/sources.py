@@ -9,17 +9,19 @@ from __future__ import annotations
 
 import os
 import time
+from collections import Counter
 from collections.abc import Sequence
 from functools import lru_cache
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import pyarrow.fs
 import pyarrow.parquet
 from PIL import Image
 
-from cnnrnn.data.images import SUFFIXES, ImageError, open_image
+from cnnrnn.data.images import SUFFIXES, ImageError, is_image_name, open_image
 from cnnrnn.inference.predictor import find_images
 from cnnrnn.utils.errors import UserError, summarize_error
+from cnnrnn.utils.files import is_macos_metadata
 
 MAX_BYTES = 200_000_000  # of an image's file in a store: 24 megapixels of 16 bits, not compressed, have 144 MB
 COLUMN = "path"  # of a parquet file that lists images
@@ -64,33 +66,41 @@ def _filesystem(scheme: str, bucket: str) -> pyarrow.fs.FileSystem:
         raise UserError(f"{scheme}:// can't be read: {summarize_error(error)}") from None
 
 
-def list_images(sources: Sequence[str]) -> list[str]:
+def list_images(sources: Sequence[str]) -> tuple[list[str], Counter[str]]:
     """The sources of all images, each once: of a folder or a prefix every image in it and below, sorted; of a
     parquet file its column `path`, in which what is no URI starts at the file's folder; an image as named.
 
-    Raises UserError if there is none, or something can't be listed.
+    The counter has the files that are left out, by suffix. Raises UserError if there is no image, or something can't
+    be listed.
     """
-    images = [image for source in sources for image in _expand(source)]
+    images: list[str] = []
+    others: Counter[str] = Counter()
+    for source in sources:
+        found, left_out = _expand(source)
+        images += found
+        others += left_out
     if not images:
         raise UserError(f"no images ({', '.join(SUFFIXES)}) in {', '.join(sources)}")
-    return list(dict.fromkeys(images))
+    return list(dict.fromkeys(images)), others
 
 
-def _expand(source: str) -> list[str]:
+def _expand(source: str) -> tuple[list[str], Counter[str]]:
     if source.endswith(".parquet"):
-        return _listed(source)
+        return _listed(source), Counter()
     if not is_uri(source):
-        return [str(path.absolute()) for path in find_images([Path(source)])]
+        paths, others = find_images([Path(source)])
+        return [str(path.absolute()) for path in paths], others
     filesystem, path = located(source)
     if (info := filesystem.get_file_info(path)).type == pyarrow.fs.FileType.NotFound:
         raise UserError(f"{source} is not there; check the name, and who may read it")
     if info.is_file:
-        return [source]
+        return [source], Counter()
     inside = filesystem.get_file_info(pyarrow.fs.FileSelector(path, recursive=True))
     base, root = source.rstrip("/"), path.rstrip("/")
-    return sorted(
-        base + file.path.removeprefix(root) for file in inside if file.is_file and file.path.lower().endswith(SUFFIXES)
-    )
+    names = sorted(file.path.removeprefix(root) for file in inside if file.is_file)
+    images = [base + name for name in names if is_image_name(name)]
+    left_out = [PurePosixPath(name) for name in names if not (is_image_name(name) or is_macos_metadata(name))]
+    return images, Counter(path.suffix.lower() for path in left_out if not path.name.startswith("."))
 
 
 def _listed(source: str) -> list[str]:

