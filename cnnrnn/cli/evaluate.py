@@ -11,20 +11,17 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from cnnrnn.cli.data_source import DataSource, reads_data
 from cnnrnn.cli.options import (
     METRICS,
     OUTPUT,
     BatchSizeOption,
     BeamOption,
     CheckpointOption,
-    DatasetOption,
     DeviceOption,
-    DownloadOption,
     ExactEngineOption,
     JsonOption,
     PrecisionOption,
-    RootOption,
-    SeparatorOption,
 )
 from cnnrnn.cli.output import command_line, console, load_and_describe, report_failures, user_errors, write_output
 from cnnrnn.utils.errors import UserError
@@ -38,10 +35,10 @@ if TYPE_CHECKING:
 SET_METRICS = ("OP", "OR", "OF1", "CP", "CR", "CF1")
 
 
+@reads_data
 def evaluate(
     checkpoint: CheckpointOption,
-    dataset: DatasetOption,
-    root: RootOption,
+    data: DataSource,
     split: Annotated[str, typer.Option("--split", help="train, val, trainval or test.")] = "test",
     beam: BeamOption = 8,
     batch_size: BatchSizeOption = 32,
@@ -86,8 +83,6 @@ def evaluate(
             "--record", help="Write the figures into the checkpoint's metrics and model card.", rich_help_panel=OUTPUT
         ),
     ] = False,
-    download: DownloadOption = False,
-    separator: SeparatorOption = ";",
     engine: ExactEngineOption = "torch",
     precision: PrecisionOption = "float32",
     device: DeviceOption = None,
@@ -95,7 +90,6 @@ def evaluate(
     """Decode a split of a data set and compare with its labels."""
     with user_errors():
         from cnnrnn.checkpoint import chosen_threshold
-        from cnnrnn.data import Options
         from cnnrnn.evaluation.evaluate import evaluate as run_evaluation
         from cnnrnn.evaluation.evaluate import image_record
         from cnnrnn.evaluation.record import record_evaluation
@@ -108,30 +102,30 @@ def evaluate(
             checkpoint, beam=beam, batch_size=batch_size, engine=engine, precision=precision, device=device,
             recurrence=recurrence,
         )  # fmt: skip
-        data = load_and_describe(dataset, root, split, Options(download, separator))
+        images = load_and_describe(data, split)
         threshold = chosen_threshold(checkpoint) if threshold is None else threshold
         lines: list[str] = []
         with image_progress() as bar:
-            task = bar.add_task(escape(data.name), total=len(data.samples), remark="")
+            task = bar.add_task(escape(images.name), total=len(images.samples), remark="")
 
             def on_image(sample: Sample, result: Trace | str) -> None:
                 bar.advance(task)
                 if per_image is not None:
                     lines.append(json.dumps(image_record(sample, result), ensure_ascii=False))
 
-            evaluation = run_evaluation(predictor, data, min_positives, threshold, on_image)
+            evaluation = run_evaluation(predictor, images, min_positives, threshold, on_image)
         report = evaluation.metrics
         report["command"] = command_line()
         if record:
-            record_evaluation(checkpoint, data.name, report)
+            record_evaluation(checkpoint, images.name, report)
         if json_file != "-":
-            _print_report(data.name, report)
+            _print_report(images.name, report)
         write_output(json_file, report)
         if per_image is not None:
             write_text(per_image, "".join(f"{line}\n" for line in lines))
         if html is not None:
             write_text(html, render_html(evaluation))
-        report_failures(report["errors"], len(data.samples))
+        report_failures(report["errors"], len(images.samples))
 
 
 def _print_report(name: str, report: Mapping[str, Any]) -> None:

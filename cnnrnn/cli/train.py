@@ -2,34 +2,32 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.markup import escape
 
+from cnnrnn.cli.data_source import DataSource, reads_data
 from cnnrnn.cli.options import (
     BACKBONE,
     DATA,
     HARDWARE,
     MODEL,
     OPTIMIZATION,
-    DatasetOption,
     DeviceOption,
-    DownloadOption,
     PrecisionOption,
-    RootOption,
-    SeparatorOption,
 )
 from cnnrnn.cli.output import command_line, console, print_split_warnings, user_errors
 from cnnrnn.cli.project import write_projection
 from cnnrnn.utils.device import resolve_device
 from cnnrnn.utils.errors import UserError
-from cnnrnn.utils.progress import TrainingProgress, notes
+from cnnrnn.utils.progress import TrainingProgress, image_progress, notes
 
 if TYPE_CHECKING:
     from cnnrnn.checkpoint import Checkpoint
-    from cnnrnn.data import Options, Split
+    from cnnrnn.data import Split
     from cnnrnn.training.config import TrainConfig
     from cnnrnn.training.distributed import ProcessGroup
 
@@ -44,28 +42,19 @@ def _apply_preset(ctx: typer.Context, name: str | None) -> str | None:
     return name
 
 
+@reads_data
 def train(
-    dataset: DatasetOption,
-    root: RootOption,
+    data: DataSource,
     out: Annotated[Path, typer.Option("--out", help="Folder of the run; gets best/ and last/.")],
-    download: DownloadOption = False,
-    separator: SeparatorOption = ";",
-    groups: Annotated[
-        Path | None,
-        typer.Option(
-            help="The groups of a table's labels, for the label space: a CSV with the columns label and group.",
-            rich_help_panel=DATA,
-        ),
-    ] = None,
     train_split_name: Annotated[
         str, typer.Option("--train-split", help="train or trainval.", rich_help_panel=DATA)
     ] = "train",
-    val_fraction: Annotated[
-        float,
+    strict: Annotated[
+        bool,
         typer.Option(
-            min=0, max=0.9, help="Hold out this share of train instead of reading a val split.", rich_help_panel=DATA
+            "--strict", help="Stop at images that can't be read, instead of leaving them out.", rich_help_panel=DATA
         ),
-    ] = 0.0,
+    ] = False,
     preset: Annotated[
         str | None,
         typer.Option(
@@ -180,7 +169,6 @@ def train(
     from cnnrnn.training import distributed
 
     with user_errors(), distributed.started() as processes:
-        from cnnrnn.data import Options
         from cnnrnn.training.config import TrainConfig
         from cnnrnn.training.initialize import new_checkpoint
 
@@ -188,8 +176,7 @@ def train(
         if not backbone_lr and (trained_layers or compile_layers):
             raise UserError("--trained-layers and --compile are for a backbone that is trained: give --backbone-lr")
         with processes.one_per_machine_first():
-            splits = _load_splits(dataset, root, train_split_name, val_fraction, Options(download, separator, groups))
-        print_split_warnings(*splits)
+            splits = _load_splits(data, train_split_name, strict)
         model_settings: dict[str, Any] = {"dropout": dropout, "spatial": spatial}
         if head == "cnn-rnn":
             model_settings |= {"embedding_dim": embedding, "hidden_dim": hidden, "activation": activation, "cell": cell}
@@ -213,16 +200,35 @@ def train(
         )
 
 
-def _load_splits(
-    dataset: str, root: Path, train_name: str, val_fraction: float, options: Options
-) -> tuple[Split, Split]:
-    """The splits for training and for validation."""
-    from cnnrnn.data import load_split
+def _load_splits(data: DataSource, train_name: str, strict: bool) -> tuple[Split, Split]:
+    """The splits for training and for validation, described, without images that can't be read."""
+    train_split = data.split(train_name)
+    if data.val_fraction and not data.is_own:
+        splits = train_split.hold_out(data.val_fraction)
+    else:
+        splits = train_split, data.split("val")
+    splits[1].truth(
+        splits[0].labels
+    )  # raises DataError for labels that only validation has, before anything is computed
+    print_split_warnings(*splits)
+    return _readable(splits[0], strict), _readable(splits[1], strict)
 
-    train_split = load_split(dataset, root, train_name, options)
-    if val_fraction:
-        return train_split.hold_out(val_fraction)
-    return train_split, load_split(dataset, root, "val", options)
+
+def _readable(split: Split, strict: bool) -> Split:
+    """Without the images that can't be read, which are named. Raises DataError if `strict`."""
+    from cnnrnn.data.readable import check_images, require_readable
+
+    with image_progress() as bar:
+        task = bar.add_task(escape(f"checking {split.name}"), total=len(split.samples), remark="")
+        checked = check_images([sample.image for sample in split.samples], lambda images: bar.advance(task, images))
+    errors = {path: found.error for path, found in checked.items() if found.error}
+    if strict:
+        require_readable(errors)
+    for path, error in errors.items():
+        notes.print(f"  [yellow]left out[/] {escape(str(path))}: {escape(error)}", soft_wrap=True)
+    if len(errors) == len(split.samples):
+        raise UserError(f"no image of {split.name} can be read")
+    return replace(split, samples=tuple(sample for sample in split.samples if sample.image not in errors))
 
 
 def _run(

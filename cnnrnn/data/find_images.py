@@ -43,12 +43,21 @@ class ImageFinder:
         names = [parts[-1], *([_UPLOAD.sub("", parts[-1])] if _UPLOAD.match(parts[-1]) else [])]
         for name in names:
             for index, key in ((self._files, _key(name)), (self._stems, _key(_stem(name)))):
-                found = _deepest(index.get(key, []), parts)
+                found = self._fitting(index.get(key, []), parts)
                 if len(found) == 1:
                     return found[0], "another spelling, suffix or folder"
                 if found:
                     return None, f"{shown} ({len(found)} files fit)"
         return None, shown
+
+    def _fitting(self, paths: list[Path], parts: list[str]) -> list[Path]:
+        """The file in the very folder that was written, or those that share the most of its path."""
+        written = [_key(part) for part in parts[:-1]]
+        for place in self.first:
+            inside = [path for path in paths if path.is_relative_to(place)]
+            if exact := [p for p in inside if [_key(part) for part in p.relative_to(place).parts[:-1]] == written]:
+                return exact
+        return _deepest(paths, parts)
 
     @cached_property
     def _files(self) -> dict[str, list[Path]]:

@@ -257,13 +257,13 @@ class _Collected:
             )
         if lost:
             shown = ", ".join(how if path is None else name for name in sorted(lost)[:3] for path, how in [found[name]])
-            places = [row.where for row in rows if row.image in lost]
+            lines = [row.where for row in rows if row.image in lost]
             message = f"{len(lost)} of {len(found)} images are missing and were left out; looked for {shown}"
             if len(lost) == len(found):
                 message += ". Put the table beside its images, or give their folder by --images"
-                self.findings.error(message, places)
+                self.findings.error(message, lines)
             else:
-                self.findings.warning(message, places)
+                self.findings.warning(message, lines)
         return [(row, path) for row in rows if row.image not in lost for path in [found[row.image][0]] if path]
 
     def _joined(self, rows: list[tuple[Row, Path]]) -> list[_Joined]:
