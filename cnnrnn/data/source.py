@@ -77,7 +77,7 @@ def _read_folder(folder: Path, options: Options, findings: Findings) -> Reading:
         return voc_xml.read(voc, folder, findings)
     for place in (folder, folder / "annotations"):
         if files := _tables(place):
-            return _read_files(_choose(files), folder, options, findings)
+            return _read_files(_choose(files, findings), folder, options, findings)
     inside = [place for place in sorted(folder.iterdir()) if place.is_dir() and split_name(place.name)]
     if files := [file for place in inside for file in _tables(place)]:
         return _read_files(files, folder, options, findings)
@@ -111,13 +111,15 @@ def _is_cvat(path: Path) -> bool:
         return b"<annotations" in file.read(1000)
 
 
-def _choose(files: list[Path]) -> list[Path]:
+def _choose(files: list[Path], findings: Findings) -> list[Path]:
     """The files of one data set: the only one, or one for each split."""
     if len(files) == 1:
         return files
     splits = [split_in_name(path.stem) for path in files]
     named = [path for path, split in zip(files, splits, strict=True) if split]
     if len(named) == len(set(filter(None, splits))) and named:
+        if passed_over := [path.name for path in files if path not in named]:
+            findings.note(f"not read, since their names tell no split: {', '.join(passed_over)}")
         return named
     raise DataError(f"{files[0].parent} holds several files: {', '.join(p.name for p in files[:6])}; give one of them")
 
@@ -225,6 +227,8 @@ class _Collected:
             if len(found) > 1:
                 shown = ", ".join(f"{name!r} ({count})" for name, count in found.most_common())
                 self.findings.warning(f"labels that differ by case or blanks are now {spelling[form]!r}: {shown}")
+        if counts and all(label.strip().lstrip("-").isdigit() for label in counts):
+            self.findings.warning("all labels are numbers; if they stand for names, write the names")
         for name in spelling.values():
             for sign in ";|,/+&":
                 parts = [_form(part) for part in name.split(sign)]
@@ -270,7 +274,8 @@ class _Collected:
         """One entry for every image and split it is in; rows that repeat an image add their labels."""
         images: dict[tuple[Path, str | None], _Joined] = {}
         for row, path in rows:
-            joined = images.setdefault((path, row.split), _Joined([], path, {}, {}, row.split))
+            split = split_name(row.split) if row.split else None
+            joined = images.setdefault((path, split), _Joined([], path, {}, {}, split))
             joined.rows.append(row)
             joined.labels |= dict.fromkeys(row.labels)
             joined.ignored |= dict.fromkeys(row.ignored)
@@ -284,9 +289,18 @@ class _Collected:
             joined.ignored = {label: None for label in joined.ignored if label not in joined.labels}
         return list(images.values())
 
+    def _splits_of_folders(self, images: list[_Joined]) -> None:
+        """Where a source says nothing about splits, but all its images lie in folders such as train/ and val/."""
+        parts = [joined.rows[0].image.replace("\\", "/").split("/")[:-1] for joined in images]
+        found = [{split_name(part) for part in folders} - {None} for folders in parts]
+        if all(len(splits) == 1 for splits in found) and len(set().union(*found)) > 1:
+            self.findings.note("the splits are the names of the images' folders")
+            for joined, splits in zip(images, found, strict=True):
+                joined.split = splits.pop()
+
     def _name_splits(self, images: list[_Joined]) -> None:
-        for joined in images:
-            joined.split = split_name(joined.split) if joined.split else None
+        if not any(joined.split for joined in images):
+            self._splits_of_folders(images)
         without = [joined.rows[0].where for joined in images if joined.split is None]
         if without and len(without) < len(images):
             self.findings.error(f"{len(without)} images have no split, though others have one", without)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import json
+import math
 import unicodedata
 from collections.abc import Callable
 from pathlib import Path
@@ -99,6 +100,14 @@ def test_a_table_with_splits(folder: Path) -> None:
                         header="Image Name,cat,dog,width"), "each of 2 labels"),
         ("t.csv", lines("a.jpg,cat,1", "a.jpg,dog,2", "b.jpg,dog,3", "c.jpg,cat,4", "d.jpg,,5",
                         header="filename,class,xmin"), "'class', one in a cell"),
+        ("t.csv", '"sep=;"\r\n' + PLAIN.replace(",", "\t").replace(";", "|").replace("\t", ";"), "by semicolons"),
+        ("t.csv", lines("a.jpg,cat,dog", "b.jpg,dog,", "c.jpg,cat,", "d.jpg,,", header="image,tag 1,tag 2"), "'tag 2'"),
+        ("t.csv", lines("a.jpg,1,1", "b.jpg,0,1", "c.jpg,1,0", "d.jpg,0,0", header="image,cat,dog"), "each of 2"),
+        ("t.json", json.dumps({"image": dict(enumerate(LABELS)), "tags": dict(enumerate(map(list, LABELS.values())))}),
+         "as lists"),
+        ("t.json", json.dumps({n: {"id": k, "tags": [*v] or math.nan} for n, (k, v) in enumerate(LABELS.items())}),
+         "as lists"),
+        ("t.json", json.dumps({k: {"cat": "cat" in v, "dog": "dog" in v} for k, v in LABELS.items()}), "as lists"),
         ("t.csv", lines("cat;dog,a.jpg", "dog,b.jpg", "cat,c.jpg", ",d.jpg", header="Tags,Photo"), "'Photo', labels"),
         ("t.csv", lines("b.jpg,dog", "c.jpg,cat", header="a.jpg,cat;dog") + "d.jpg,nan\n", "'image'"),
         ("t.jsonl", "".join(json.dumps({"id": k, "tag": sorted(v) or None}) + "\n" for k, v in LABELS.items()), "JSON"),
@@ -280,6 +289,29 @@ def test_columns_can_be_named(folder: Path) -> None:
 def test_what_cannot_be_read_is_named_with_its_line(name: str, text: str | bytes, message: str, folder: Path) -> None:
     with pytest.raises(DataError, match=message):
         load_split("table", write(folder, name, text), "train")
+
+
+def test_one_hot_columns_whose_names_say_label(folder: Path) -> None:
+    text = lines("a.jpg,1,1,640", "b.jpg,0,1,640", header="image,label_cat,label_dog,width")
+    assert read(folder, "t.csv", text).labels == ("label_cat", "label_dog")
+
+
+def test_objects_without_labels_are_counted(folder: Path) -> None:
+    rows = [{"image": "a.jpg", "labels": ["cat"]}, {"image": "b.jpg", "lables": ["dog"]}]
+    source = read(folder, "t.json", json.dumps(rows))
+    assert "1 objects of t.json have no 'labels'; taken for no labels (entry 2)" in messages(source, "warning")
+
+
+def test_labels_that_are_numbers_are_pointed_out(folder: Path) -> None:
+    source = read(folder, "t.csv", lines("a.jpg,3;7", "b.jpg,7"))
+    assert "all labels are numbers; if they stand for names, write the names" in messages(source, "warning")
+
+
+def test_splits_can_be_the_names_of_folders(tmp_path: Path) -> None:
+    for name in ("train/1.jpg", "train/2.jpg", "valid/3.jpg"):
+        write(tmp_path, name, b"")
+    source = read(tmp_path, "t.csv", lines("train/1.jpg,cat", "train/2.jpg,dog", r"valid\3.jpg,dog"))
+    assert {name: len(samples) for name, samples in source.samples.items()} == {"train": 2, "val": 1}
 
 
 def test_text_of_windows_is_read_with_a_warning(folder: Path) -> None:

@@ -110,7 +110,7 @@ class Cells:
 
     def _parse(self, where: str, value: Any) -> str | list[str]:
         """A text that a separator splits, or a list of labels."""
-        if value is None or (isinstance(value, str) and _nothing(value)):
+        if value is None or value != value or (isinstance(value, str) and _nothing(value)):
             return []
         if isinstance(value, str):
             text = value.strip()
@@ -143,7 +143,7 @@ class Cells:
             return [name for item in value for name in self._names(where, item)]
         if isinstance(value, dict):
             return self._of_object(where, value)
-        if value is None:
+        if value is None or value != value:  # NaN, which pandas writes for nothing
             return []
         raise DataError(
             f"{self.path}, {where}: {value!r} is no label; write labels by their names, as texts. If numbers are the "

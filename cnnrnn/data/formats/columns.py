@@ -35,7 +35,7 @@ _LABELS = (
     *("labels", "label", "tags", "tag", "classes", "class", "categories", "category", "findinglabels", "labelname"),
     *("classname", "choice", "choices", "multilabel", "labellist", "annotations", "objects"),
 )
-_SPLIT = ("split", "set", "subset", "partition", "isvalid", "fold", "splits")
+_SPLIT = ("split", "splits", "set", "subset", "partition", "isvalid")
 _VIA = ("fileattributes", "regionattributes")  # columns of the VGG Image Annotator's CSV
 _POSITIVE, _NEGATIVE = {"1", "true", "1.0", "yes"}, {"0", "false", "0.0", "no", "", "-1", "-1.0", "none", "nan", "null"}
 _MOSTLY = 0.9  # share of a column's values by which its kind is told, so that the others are named as errors
@@ -70,7 +70,7 @@ def rows_of(
     image = _image_column(path, columns, records, names.image)
     splits = _split_column(path, columns, names.split)
     remaining = [name for name in columns if name not in (image, splits)]
-    chosen = _label_columns(path, remaining, names.label)
+    chosen = _label_columns(path, remaining, records, names.label)
     if chosen:
         kind, labels = _from_cells(path, records, chosen, separator, findings)
     else:
@@ -108,13 +108,18 @@ def _split_column(path: Path, columns: list[str], given: str | None) -> str | No
     return found[0] if found else None
 
 
-def _label_columns(path: Path, columns: list[str], given: str | None) -> list[str]:
-    """The column of labels, both columns of attributes of the VGG Image Annotator, or none."""
+def _label_columns(path: Path, columns: list[str], records: Sequence[Record], given: str | None) -> list[str]:
+    """The column of labels, several such as label_1 and label_2, both columns of attributes of the VGG Image
+    Annotator; none if there is a column for each label."""
     if given:
         return [_given(path, columns, given, "--label-column")]
     if via := [name for name in columns if _key(name) in _VIA]:
         return via
     found = _known(columns, _LABELS) or [name for name in columns if re.search("label|tag|categor|class", _key(name))]
+    if len(found) > 1 and len({re.sub(r"\d+$", "", _key(name)) for name in found}) == 1:
+        return found
+    if len(found) > 1 and all(_is_flag(record.values.get(name)) for record in records for name in found):
+        return []
     if len(found) > 1:
         raise DataError(f"{path}: the labels can be in the column {' or '.join(map(repr, found))}; give --label-column")
     return found
@@ -141,6 +146,8 @@ def _share(records: Sequence[Record], column: str, test: Any) -> float:
 def _from_cells(
     path: Path, records: Sequence[Record], columns: list[str], separator: str | None, findings: Findings
 ) -> tuple[str, list[tuple[str, ...]]]:
+    if lacking := [record.where for record in records if not any(name in record.values for name in columns)]:
+        findings.warning(f"{len(lacking)} objects of {path.name} have no {columns[0]!r}; taken for no labels", lacking)
     cells = Cells(path, [(record.where, record.values.get(name)) for record in records for name in columns], findings)
     used: Separator = cells.separator(separator)
     flat = cells.labels(used)
@@ -161,7 +168,10 @@ def _one_hot_columns(path: Path, columns: list[str], records: Sequence[Record]) 
             labels.append(name)
         elif len(odd) <= (1 - _MOSTLY) * len(records):
             value = odd[0].values.get(name)
-            raise DataError(f"{path}, {odd[0].where}: {value!r} in the column {name!r}; 0 or 1 was expected")
+            raise DataError(
+                f"{path}, {odd[0].where}: {value!r} in the column {name!r}; 0 or 1 was expected. "
+                "Correct it, or remove the column if it is no label"
+            )
     if not any(str(record.values.get(name)).casefold() in _POSITIVE for record in records for name in labels):
         raise DataError(
             f"{path}: none of the columns {_shown(columns)} is known to hold labels, nor are they columns of 0 and 1; "
@@ -197,6 +207,6 @@ def _splits(path: Path, records: Sequence[Record], column: str | None) -> list[s
         places = ", ".join(where for where, _ in wrong[:5])
         raise DataError(
             f"{path}: {wrong[0][1]!r} in the column {column!r} is no split ({len(wrong)} rows: {places}); "
-            f"write {allowed}"
+            f"write {allowed}, or give the column another name if it is none of splits"
         )
     return list(found)

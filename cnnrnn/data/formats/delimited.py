@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from pathlib import Path
 
 from cnnrnn.data.formats.columns import is_image_column, looks_like_image
@@ -18,7 +19,7 @@ _MAX_CELL = 10_000_000  # characters; csv's own limit of 131,072 is too small fo
 
 def read_records(path: Path, findings: Findings, image_column: str | None = None) -> tuple[str, list[Record]]:
     """The kind of file, for people, and its rows. Raises DataError, with the line, for rows that don't fit."""
-    text = read_text(path, findings)
+    text = re.sub(r'^"?sep=.[^\n]?"?\r?\n', "\n", read_text(path, findings))  # Excel's own first line
     delimiter = _delimiter(text, image_column)
     if delimiter is None:
         first = next((line for line in text.splitlines() if line.strip()), "")

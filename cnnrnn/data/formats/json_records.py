@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from cnnrnn.data.formats.columns import is_image_column, looks_like_image
 from cnnrnn.data.formats.splits import split_name
 from cnnrnn.data.formats.text import read_text
 from cnnrnn.data.reading import Findings, Record
@@ -68,9 +69,23 @@ def as_records(path: Path, content: Any) -> list[Record] | None:
             for key, value in content.items()
             for record in as_records(path, value) or ()
         ]
+    if records := _of_pandas(content):
+        return records
     only = next(iter(content.values())) if len(content) == 1 else None
     if isinstance(only, list) and only and all(isinstance(item, dict) for item in only):
         return as_records(path, only)
-    if all(isinstance(value, (list, str)) for value in content.values()):
+    if all(isinstance(value, (list, str, dict)) for value in content.values()) and all(map(looks_like_image, content)):
         return [Record(f"entry {key}", {"image": key, "labels": value}) for key, value in content.items()]
     return None
+
+
+def _of_pandas(content: dict[str, Any]) -> list[Record]:
+    """The rows of DataFrame.to_json: {column: {row: value}}, or {row: {column: value}}; empty for other content."""
+    if not all(isinstance(value, dict) for value in content.values()):
+        return []
+    if any(map(is_image_column, content)):
+        rows = next(iter(content.values()))
+        return [Record(f"row {row}", {name: column.get(row) for name, column in content.items()}) for row in rows]
+    if all(any(map(is_image_column, row)) for row in content.values()):
+        return [Record(f"row {row}", values) for row, values in content.items()]
+    return []
