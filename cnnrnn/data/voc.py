@@ -32,6 +32,8 @@ def load(root: Path, years: tuple[str, ...], split: str, download: bool = False)
         ids_file = folder / "ImageSets" / "Main" / f"{split}.txt"
         if download and not ids_file.exists():
             _download(root, year, split)
+        if not ids_file.exists() and (folder / "Annotations").is_dir():
+            raise DataError(f"{ids_file} is not there; leave out --dataset to read VOC's XML without lists of splits")
         if not ids_file.exists():
             raise DataError(f"{ids_file} is not there; give --root the folder that holds VOCdevkit, or add --download")
         samples += _read(folder, ids_file, split, findings)

@@ -291,6 +291,29 @@ def test_what_cannot_be_read_is_named_with_its_line(name: str, text: str | bytes
         load_split("table", write(folder, name, text), "train")
 
 
+def test_two_names_for_one_file_are_not_joined(tmp_path: Path) -> None:
+    write(tmp_path, "here/1.jpg", b"")
+    write(tmp_path, "2.jpg", b"")
+    source = read(tmp_path, "t.csv", lines("cats/1.jpg,cat", "dogs/1.jpg,dog", "2.jpg,cat"))
+    assert labels_of(source) == {"2.jpg": {"cat"}}
+    assert "2 of 3 images are missing" in messages(source, "warning")[0]
+
+
+def test_the_column_whose_values_are_images_is_taken(folder: Path) -> None:
+    source = read(folder, "t.csv", lines("7,a.jpg,cat", "8,b.jpg,dog", header="image,id,labels"))
+    assert labels_of(source) == {"a.jpg": {"cat"}, "b.jpg": {"dog"}}
+
+
+def test_blanks_between_delimiter_and_quotes(folder: Path) -> None:
+    source = read(folder, "t.csv", lines('a.jpg, "cat, dog"', 'b.jpg, "dog"'))
+    assert labels_of(source) == {"a.jpg": {"cat", "dog"}, "b.jpg": {"dog"}}
+
+
+def test_words_that_mostly_stand_alone_are_labels(folder: Path) -> None:
+    source = read(folder, "t.csv", lines("a.jpg,cat dog", "b.jpg,cow hen", "c.jpg,cat", "d.jpg,dog"))
+    assert source.labels == ("cat", "cow", "dog", "hen")
+
+
 def test_one_hot_columns_whose_names_say_label(folder: Path) -> None:
     text = lines("a.jpg,1,1,640", "b.jpg,0,1,640", header="image,label_cat,label_dog,width")
     assert read(folder, "t.csv", text).labels == ("label_cat", "label_dog")

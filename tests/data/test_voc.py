@@ -86,7 +86,7 @@ def test_both_years_come_together(devkit: Path) -> None:
 
 
 def test_errors_name_the_file_and_the_way_out(devkit: Path) -> None:
-    with pytest.raises(DataError, match=r"val\.txt is not there; give --root"):
+    with pytest.raises(DataError, match=r"val\.txt is not there; leave out --dataset"):
         load_split("voc2012", devkit, "val")
     with pytest.raises(DataError, match="no split 'everything'"):
         load_split("voc2012", devkit, "everything")

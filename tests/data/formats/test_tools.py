@@ -114,6 +114,16 @@ def test_cvat_for_images(folder: Path) -> None:
     assert labels_of(read_source(folder, Options())) == EXPECTED
 
 
+def test_a_split_that_only_some_images_have_is_an_error(folder: Path) -> None:
+    samples = [
+        {"filepath": name, "tags": tags, "label": {"_cls": "Classification", "label": "cat"}}
+        for name, tags in (("a.jpg", ["train"]), ("b.jpg", []))
+    ]
+    assert read(folder, "samples.json", {"samples": samples}).errors == [
+        "1 images have no split, though others have one (sample 2)"
+    ]
+
+
 def test_tasks_that_nobody_annotated_are_left_out_and_counted(folder: Path) -> None:
     source = read(folder, "export.json", [task(1, "a.jpg", "cat"), task(2, "b.jpg", "dog", cancelled=True)])
     assert labels_of(source) == {"a.jpg": {"cat"}}
