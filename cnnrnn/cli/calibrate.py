@@ -8,16 +8,14 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from cnnrnn.cli.data_source import DataSource, reads_data
 from cnnrnn.cli.options import (
     BatchSizeOption,
     BeamOption,
     CheckpointOption,
-    DatasetOption,
     DeviceOption,
     ExactEngineOption,
     PrecisionOption,
-    RootOption,
-    SeparatorOption,
 )
 from cnnrnn.cli.output import Unwritten, console, load_and_describe, user_errors
 from cnnrnn.utils.progress import image_progress
@@ -25,14 +23,13 @@ from cnnrnn.utils.progress import image_progress
 COLUMNS = {"OF1": "O-F1", "CF1": "C-F1", "exact_match": "exact match", "mAP": "mAP", "coverage": "coverage"}
 
 
+@reads_data
 def calibrate(
     checkpoint: CheckpointOption,
-    dataset: DatasetOption,
-    root: RootOption,
+    data: DataSource,
     split: Annotated[str, typer.Option("--split", help="The split to choose on; not the one to report.")] = "val",
     beam: BeamOption = 8,
     batch_size: BatchSizeOption = 32,
-    separator: SeparatorOption = ";",
     engine: ExactEngineOption = "torch",
     precision: PrecisionOption = "float32",
     device: DeviceOption = None,
@@ -42,7 +39,6 @@ def calibrate(
     Both are written into the checkpoint.
     """
     with user_errors():
-        from cnnrnn.data import Options
         from cnnrnn.evaluation.record import record_choice
         from cnnrnn.evaluation.temperature import TOLERANCE, choose
         from cnnrnn.inference.predictor import Predictor
@@ -50,14 +46,14 @@ def calibrate(
         predictor = Predictor(
             checkpoint, beam=beam, batch_size=batch_size, engine=engine, precision=precision, device=device
         )
-        data = load_and_describe(dataset, root, split, Options(separator=separator))
+        images = load_and_describe(data, split)
         with image_progress() as bar:
-            task = bar.add_task(escape(data.name), total=len(data.samples), remark="")
-            choice = choose(predictor, data, on_images=lambda images: bar.advance(task, images))
+            task = bar.add_task(escape(images.name), total=len(images.samples), remark="")
+            choice = choose(predictor, images, on_images=lambda images: bar.advance(task, images))
         unwritten = Unwritten()
         with unwritten.collected():
             record_choice(checkpoint, choice)
-        table = Table("temperature", *COLUMNS.values(), "ECE ≥ 10 %", title=escape(data.name))
+        table = Table("temperature", *COLUMNS.values(), "ECE ≥ 10 %", title=escape(images.name))
         rows = {f"{temperature:g}": report for temperature, report in choice.at_temperatures.items()}
         for name, report in {**rows, f"{choice.temperature:g}, calibrated": choice.report}.items():
             values = [report[column] for column in COLUMNS]  # type: ignore[literal-required]

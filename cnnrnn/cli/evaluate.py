@@ -11,21 +11,17 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from cnnrnn.cli.data_source import DataSource, reads_data
 from cnnrnn.cli.options import (
-    DATA,
     METRICS,
     OUTPUT,
     BatchSizeOption,
     BeamOption,
     CheckpointOption,
-    DatasetOption,
     DeviceOption,
-    DownloadOption,
     ExactEngineOption,
     JsonOption,
     PrecisionOption,
-    RootOption,
-    SeparatorOption,
 )
 from cnnrnn.cli.output import (
     Unwritten,
@@ -47,10 +43,10 @@ if TYPE_CHECKING:
 SET_METRICS = ("OP", "OR", "OF1", "CP", "CR", "CF1")
 
 
+@reads_data
 def evaluate(
     checkpoint: CheckpointOption,
-    dataset: DatasetOption,
-    root: RootOption,
+    data: DataSource,
     split: Annotated[str, typer.Option("--split", help="train, val, trainval or test.")] = "test",
     beam: BeamOption = 8,
     batch_size: BatchSizeOption = 32,
@@ -98,16 +94,6 @@ def evaluate(
             rich_help_panel=OUTPUT,
         ),
     ] = False,
-    boxes: Annotated[
-        Path | None,
-        typer.Option(
-            "--boxes",
-            help="COCO's JSON with boxes of a table's images, for metrics by object size.",
-            rich_help_panel=DATA,
-        ),
-    ] = None,
-    download: DownloadOption = False,
-    separator: SeparatorOption = ";",
     engine: ExactEngineOption = "torch",
     precision: PrecisionOption = "float32",
     device: DeviceOption = None,
@@ -115,7 +101,6 @@ def evaluate(
     """Decode a split of a data set and compare with its labels."""
     with user_errors():
         from cnnrnn.checkpoint import chosen_threshold
-        from cnnrnn.data import Options, load_split
         from cnnrnn.evaluation.breakdown import object_sizes
         from cnnrnn.evaluation.evaluate import evaluate as run_evaluation
         from cnnrnn.evaluation.evaluate import image_record
@@ -130,21 +115,20 @@ def evaluate(
             checkpoint, beam=beam, batch_size=batch_size, engine=engine, precision=precision, device=device,
             recurrence=recurrence,
         )  # fmt: skip
-        data = load_and_describe(dataset, root, split, Options(download, separator))
+        images = load_and_describe(data.without_boxes(), split)
         kept = record or per_image is not None
-        boxed = data if boxes is None else load_split(dataset, root, split, Options(download, separator, boxes=boxes))
-        sizes = object_sizes(boxed) if kept else {}
+        sizes = object_sizes(data.split(split) if data.options.boxes else images) if kept else {}
         threshold = chosen_threshold(checkpoint) if threshold is None else threshold
         lines: list[str] = []
         with image_progress() as bar:
-            task = bar.add_task(escape(data.name), total=len(data.samples), remark="")
+            task = bar.add_task(escape(images.name), total=len(images.samples), remark="")
 
             def on_image(sample: Sample, result: Trace | str) -> None:
                 bar.advance(task)
                 if per_image is not None:
                     lines.append(json.dumps(image_record(sample, result, sizes.get(sample.image)), ensure_ascii=False))
 
-            evaluation = run_evaluation(predictor, data, min_positives, threshold, on_image, kept, sizes)
+            evaluation = run_evaluation(predictor, images, min_positives, threshold, on_image, kept, sizes)
         report = evaluation.metrics
         report["command"] = command_line()
         unwritten = Unwritten()
@@ -158,12 +142,12 @@ def evaluate(
                 write_text(html, render_html(evaluation))
         if record:
             with unwritten.collected():
-                record_evaluation(checkpoint, data.name, report)
+                record_evaluation(checkpoint, images.name, report)
                 save_predictions(checkpoint, evaluation, predictor.checkpoint.weights_hash)
         if json_file != "-":
-            _print_report(data.name, report)
+            _print_report(images.name, report)
         unwritten.report()
-        report_failures(report["errors"], len(data.samples))
+        report_failures(report["errors"], len(images.samples))
 
 
 def _print_report(name: str, report: Mapping[str, Any]) -> None:

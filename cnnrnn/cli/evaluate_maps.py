@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
 
+from cnnrnn.cli.data_source import DataSource, reads_data
 from cnnrnn.cli.options import (
     BACKBONE,
-    DATA,
     OUTPUT,
     BeamOption,
     CheckpointOption,
-    DatasetOption,
     DeviceOption,
-    DownloadOption,
     JsonOption,
-    RootOption,
-    SeparatorOption,
 )
 from cnnrnn.cli.output import (
     Unwritten,
@@ -40,10 +35,10 @@ if TYPE_CHECKING:
     from cnnrnn.evaluation.reports import MapsReport
 
 
+@reads_data
 def evaluate_maps(
     checkpoint: CheckpointOption,
-    dataset: DatasetOption,
-    root: RootOption,
+    data: DataSource,
     split: Annotated[str, typer.Option("--split", help="train, val, trainval or test.")] = "test",
     methods: Annotated[str, typer.Option("--methods", help="Names with commas between them, or all.")] = "all",
     max_perturbation_images: Annotated[
@@ -73,23 +68,12 @@ def evaluate_maps(
             "--record", help="Write the figures into the checkpoint's metrics and model card.", rich_help_panel=OUTPUT
         ),
     ] = False,
-    boxes: Annotated[
-        Path | None,
-        typer.Option(
-            help="The boxes of a table's images: instance annotations in COCO's JSON, file names relative to the "
-            "table. Images that it doesn't name are left out.",
-            rich_help_panel=DATA,
-        ),
-    ] = None,
-    separator: SeparatorOption = ";",
-    download: DownloadOption = False,
     device: DeviceOption = None,
 ) -> None:
     """Evaluate the attribution maps: every method's maps against the boxes of a data set's objects."""
     with user_errors():
         from cnnrnn.attribution.methods import METHODS
         from cnnrnn.checkpoint import Checkpoint
-        from cnnrnn.data import Options
         from cnnrnn.evaluation.maps import evaluate_maps as run_evaluation
         from cnnrnn.evaluation.record import record_maps
 
@@ -97,22 +81,22 @@ def evaluate_maps(
             raise UserError("figures at another resolution are not the model's; leave --record away")
         loaded = Checkpoint.load(checkpoint, resolve_device(device))
         loaded.model.backbone = loaded.model.backbone.at(image_size, output_stride)
-        data = load_and_describe(dataset, root, split, Options(download, separator, boxes=boxes))
+        images = load_and_describe(data, split)
         names = list(METHODS) if methods == "all" else [name.strip() for name in methods.split(",")]
         with image_progress() as bar:
-            task = bar.add_task(escape(data.name), total=len(data.samples), remark="")
-            report = run_evaluation(loaded, data, names, beam, max_perturbation_images, lambda: bar.advance(task))
+            task = bar.add_task(escape(images.name), total=len(images.samples), remark="")
+            report = run_evaluation(loaded, images, names, beam, max_perturbation_images, lambda: bar.advance(task))
         report["command"] = command_line()
         unwritten = Unwritten()
         with unwritten.collected():
             write_output(json_file, report)
         if record:
             with unwritten.collected():
-                record_maps(checkpoint, data.name, report)
+                record_maps(checkpoint, images.name, report)
         if json_file != "-":
             _print_report(report)
         unwritten.report()
-        report_failures(report["errors"], len(data.samples))
+        report_failures(report["errors"], len(images.samples))
 
 
 def _print_report(report: MapsReport) -> None:

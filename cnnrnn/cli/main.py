@@ -14,6 +14,7 @@ from cnnrnn.cli.breakdown import breakdown
 from cnnrnn.cli.calibrate import calibrate
 from cnnrnn.cli.compare import compare
 from cnnrnn.cli.dashboard import dashboard
+from cnnrnn.cli.data import data
 from cnnrnn.cli.evaluate import evaluate
 from cnnrnn.cli.evaluate_maps import evaluate_maps
 from cnnrnn.cli.explain import explain
@@ -48,6 +49,7 @@ for command, panel in (
     (bench, INSPECT),
 ):
     app.command(rich_help_panel=panel)(command)
+app.add_typer(data, name="data", rich_help_panel=TRAIN)
 
 
 def main() -> None:

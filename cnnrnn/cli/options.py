@@ -29,23 +29,6 @@ BatchSizeOption = Annotated[
     int, typer.Option("--batch-size", min=1, help="Images per pass of the backbone.", rich_help_panel=HARDWARE)
 ]
 BeamOption = Annotated[int, typer.Option("--beam", min=1, max=256, help="Paths kept at every step.")]
-DatasetOption = Annotated[
-    str,
-    typer.Option(
-        "--dataset",
-        help="voc2007, voc2012, voc0712, coco2014, coco2017, nuswide81, nuswide1000, table or scenes.",
-    ),
-]
-RootOption = Annotated[
-    Path,
-    typer.Option("--root", help="Folder of the data set, such as the one that holds VOCdevkit; for table, the file."),
-]
-SeparatorOption = Annotated[
-    str, typer.Option("--separator", help="Separates the labels in a cell of a CSV table.", rich_help_panel=DATA)
-]
-DownloadOption = Annotated[
-    bool, typer.Option("--download", help="Fetch what is missing under --root.", rich_help_panel=DATA)
-]
 JsonOption = Annotated[
     str | None, typer.Option("--json", help="Write JSON to this file; - for standard output.", rich_help_panel=OUTPUT)
 ]

@@ -20,7 +20,8 @@ from cnnrnn.utils.progress import notes
 from cnnrnn.utils.streams import is_unicode, write_stdout
 
 if TYPE_CHECKING:
-    from cnnrnn.data import Options, Split
+    from cnnrnn.cli.data_source import DataSource
+    from cnnrnn.data import Split
 
 console = Console()
 
@@ -53,18 +54,19 @@ def print_error(error: Exception) -> None:
 
 
 def print_split_warnings(*splits: Split) -> None:
-    """The size of each split, and what looks odd in it, before training or evaluation begins."""
+    """The size of each split, and what looks odd in it, each once, before training or evaluation begins."""
+    said: set[str] = set()
     for split in splits:
         notes.print(f"{escape(split.name)}: {len(split.samples)} images, {len(split.labels)} labels")
         for warning in split.warnings:
-            notes.print(f"  [yellow]{escape(warning)}[/]", soft_wrap=True)
+            if warning not in said:
+                notes.print(f"  [yellow]{escape(warning)}[/]", soft_wrap=True)
+            said.add(warning)
 
 
-def load_and_describe(dataset: str, root: Path, name: str, options: Options) -> Split:
+def load_and_describe(data: DataSource, name: str) -> Split:
     """The split `name` of a data set, after `print_split_warnings` of it."""
-    from cnnrnn.data import load_split
-
-    split = load_split(dataset, root, name, options)
+    split = data.split(name)
     print_split_warnings(split)
     return split
 

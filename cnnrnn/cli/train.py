@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.markup import escape
 
+from cnnrnn.cli.data_source import DataSource, reads_data
 from cnnrnn.cli.options import (
     BACKBONE,
     DATA,
@@ -16,12 +17,8 @@ from cnnrnn.cli.options import (
     MODEL,
     OPTIMIZATION,
     OUTPUT,
-    DatasetOption,
     DeviceOption,
-    DownloadOption,
     PrecisionOption,
-    RootOption,
-    SeparatorOption,
 )
 from cnnrnn.cli.output import command_line, console, print_split_warnings, user_errors
 from cnnrnn.cli.project import write_projection
@@ -31,13 +28,13 @@ from cnnrnn.utils.cache import cache_folder, kept
 from cnnrnn.utils.device import resolve_device
 from cnnrnn.utils.errors import UserError
 from cnnrnn.utils.files import write_text
-from cnnrnn.utils.progress import TrainingProgress, notes
+from cnnrnn.utils.progress import TrainingProgress, image_progress, notes
 
 if TYPE_CHECKING:
     import torch
 
     from cnnrnn.checkpoint import Checkpoint
-    from cnnrnn.data import Options, Split
+    from cnnrnn.data import Split
     from cnnrnn.training.distributed import ProcessGroup
     from cnnrnn.training.loop import TrainingWatcher
 
@@ -62,31 +59,22 @@ def _apply_recipe(ctx: typer.Context, param: typer.CallbackParam, value: str | N
     return value
 
 
+@reads_data
 def train(
     ctx: typer.Context,
-    dataset: DatasetOption,
-    root: RootOption,
+    data: DataSource,
     out: Annotated[
         Path, typer.Option("--out", is_eager=True, help="Folder of the run; gets best/, last/ and run.toml.")
     ],
-    download: DownloadOption = False,
-    separator: SeparatorOption = ";",
-    groups: Annotated[
-        Path | None,
-        typer.Option(
-            help="The groups of a table's labels, for the label space: a CSV with the columns label and group.",
-            rich_help_panel=DATA,
-        ),
-    ] = None,
     train_split_name: Annotated[
         str, typer.Option("--train-split", help="train or trainval.", rich_help_panel=DATA)
     ] = "train",
-    val_fraction: Annotated[
-        float,
+    strict: Annotated[
+        bool,
         typer.Option(
-            min=0, max=0.9, help="Hold out this share of train instead of reading a val split.", rich_help_panel=DATA
+            "--strict", help="Stop at images that can't be read, instead of leaving them out.", rich_help_panel=DATA
         ),
-    ] = 0.0,
+    ] = False,
     recipe: Annotated[
         str | None,
         typer.Option(
@@ -243,7 +231,6 @@ def train(
     from cnnrnn.training import distributed
 
     with user_errors(), distributed.started() as processes:
-        from cnnrnn.data import Options
         from cnnrnn.training.state import check_out
 
         console.quiet = notes.quiet = not processes.is_writer
@@ -252,8 +239,7 @@ def train(
         if processes.is_writer and not processes.restarted:
             check_out(out, resume, overwrite)
         with processes.one_per_machine_first():
-            splits = _load_splits(dataset, root, train_split_name, val_fraction, Options(download, separator, groups))
-        print_split_warnings(*splits)
+            splits = _load_splits(data, train_split_name, strict)
         settings, words = chosen_settings(ctx, len(splits[0].samples))
         notes.print(escape(words), soft_wrap=True)
         if not settings["backbone-lr"] and (settings["trained-layers"] or settings["compile"]):
@@ -296,16 +282,33 @@ def _train_config(settings: dict[str, Any]) -> TrainConfig:
     return TrainConfig(**{field.name: values[field.name] for field in fields(TrainConfig) if field.name in values})
 
 
-def _load_splits(
-    dataset: str, root: Path, train_name: str, val_fraction: float, options: Options
-) -> tuple[Split, Split]:
-    """The splits for training and for validation."""
-    from cnnrnn.data import load_split
+def _load_splits(data: DataSource, train_name: str, strict: bool) -> tuple[Split, Split]:
+    """The splits for training and for validation, described, without images that can't be read."""
+    train_split = data.split(train_name)
+    if data.val_fraction and not data.is_own:
+        splits = train_split.hold_out(data.val_fraction)
+    else:
+        splits = train_split, data.split("val")
+    splits[1].truth(splits[0].labels)  # before anything is computed: DataError for labels that only val has
+    print_split_warnings(*splits)
+    return _readable(splits[0], strict), _readable(splits[1], strict)
 
-    train_split = load_split(dataset, root, train_name, options)
-    if val_fraction:
-        return train_split.hold_out(val_fraction)
-    return train_split, load_split(dataset, root, "val", options)
+
+def _readable(split: Split, strict: bool) -> Split:
+    """Without the images that can't be read, which are named. Raises DataError if `strict`."""
+    from cnnrnn.data.readable import check_images, require_readable
+
+    with image_progress() as bar:
+        task = bar.add_task(escape(f"checking {split.name}"), total=len(split.samples), remark="")
+        checked = check_images([sample.image for sample in split.samples], lambda images: bar.advance(task, images))
+    errors = {path: found.error for path, found in checked.items() if found.error}
+    if strict:
+        require_readable(errors)
+    for path, error in errors.items():
+        notes.print(f"  [yellow]left out[/] {escape(str(path))}: {escape(error)}", soft_wrap=True)
+    if len(errors) == len(split.samples):
+        raise UserError(f"no image of {split.name} can be read")
+    return replace(split, samples=tuple(sample for sample in split.samples if sample.image not in errors))
 
 
 def _run(

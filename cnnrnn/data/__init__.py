@@ -46,7 +46,7 @@ def _nuswide1000(root: Path, split: str, options: Options) -> Split:
 def _table(root: Path, split: str, options: Options) -> Split:
     from cnnrnn.data import table
 
-    return table.load(root, split, options.separator, options.groups, options.boxes)
+    return table.load(root, split, options)
 
 
 def _scenes(root: Path, split: str, options: Options) -> Split:
@@ -64,6 +64,7 @@ DATASETS: dict[str, Loader] = {
     "nuswide81": _nuswide81,
     "nuswide1000": _nuswide1000,
     "table": _table,
+    "coco-json": _table,
     "scenes": _scenes,
 }
 
@@ -71,11 +72,14 @@ DATASETS: dict[str, Loader] = {
 _NO_OPTIONS = Options()
 
 
+OWN = "table"  # a person's own data set, whose kind is found
+
+
 def load_split(dataset: str, root: Path, split: str, options: Options = _NO_OPTIONS) -> Split:
     """Read one split of a data set by name; no image is opened. Raises DataError."""
     if dataset not in DATASETS:
         raise DataError(f"no data set '{dataset}'; choose one of {', '.join(DATASETS)}")
-    if dataset != "table" and (options.groups or options.boxes):
+    if DATASETS[dataset] is not _table and (options.groups or options.boxes):
         raise DataError(f"files of groups and boxes are for the data set 'table'; {dataset} has its own layout")
     loaded = DATASETS[dataset](root, split, options)
     if not loaded.samples:

@@ -6,11 +6,11 @@
 from __future__ import annotations
 
 import json
-from collections import defaultdict
-from functools import cache
 from pathlib import Path
 from typing import Any
 
+from cnnrnn.data.formats import coco_json
+from cnnrnn.data.reading import Findings
 from cnnrnn.data.split import Boxes, DataError, Sample, Split
 
 SPLITS = ("train", "val")
@@ -36,58 +36,28 @@ def load(root: Path, year: str, split: str, download: bool = False) -> Split:
     path = root / "annotations" / f"instances_{split}{year}.json"
     if download:
         _download(root, year, split)
-    content = _read(path)
-    try:
-        names, groups = _category_names(content), _super_categories(content)
-        labels: dict[int, set[str]] = defaultdict(set)
-        for annotation in content["annotations"]:
-            labels[annotation["image_id"]].add(names[annotation["category_id"]])
-        samples = tuple(
-            Sample(root / f"{split}{year}" / image["file_name"], frozenset(labels[image["id"]]))
-            for image in content["images"]
-        )
-    except (KeyError, TypeError) as error:
-        raise _format_error(path, error) from None
-    # Boxes are read only on demand: all of COCO's boxes take more memory than the rest of a training set.
-    boxes = cache(lambda: read_boxes(path))
+    findings = Findings()
+    reading = coco_json.read([(path, coco_json.unwrap(path, _read(path), findings))], path.parent, findings)
+    folder = root / f"{split}{year}"
+    samples = {row.image: Sample(folder / row.image, row.labels) for row in reading.rows}
+    boxes = reading.boxes
+    assert boxes is not None  # a COCO document has them, or says so when they are asked for
     return Split(
         f"coco{year} {split}",
-        tuple(names.values()),
-        samples,
-        boxes=lambda sample: boxes()[sample.image.name],
-        groups=groups,
+        reading.labels or (),
+        tuple(samples.values()),
+        tuple(finding.message for finding in findings.items),
+        boxes=lambda sample: boxes(str(sample.image.relative_to(folder))),
+        groups=reading.groups,
     )
-
-
-def _category_names(content: Any) -> dict[int, str]:
-    """All labels, in the order of their ids."""
-    categories = sorted(content["categories"], key=lambda category: category["id"])
-    return {category["id"]: category["name"] for category in categories}
-
-
-def _super_categories(content: Any) -> dict[str, str] | None:
-    """The super-category of every label; None if the file leaves out some."""
-    groups = {category["name"]: category.get("supercategory") for category in content["categories"]}
-    return groups if all(groups.values()) else None
 
 
 def read_boxes(path: Path) -> dict[str, Boxes]:
     """The boxes of every image of an instance annotation, by file name. Raises DataError."""
-    content = _read(path)
-    try:
-        names = _category_names(content)
-        boxes: dict[int, Boxes] = {image["id"]: {} for image in content["images"]}
-        for annotation in content["annotations"]:
-            left, top, width, height = annotation["bbox"]
-            box = (left, top, left + width, top + height)
-            boxes[annotation["image_id"]].setdefault(names[annotation["category_id"]], []).append(box)
-        return {image["file_name"]: boxes[image["id"]] for image in content["images"]}
-    except (KeyError, TypeError, ValueError) as error:
-        raise _format_error(path, error) from None
-
-
-def _format_error(path: Path, error: Exception) -> DataError:
-    return DataError(f"{path} is no instance annotation of COCO: {error} is missing or wrong")
+    findings = Findings()
+    reading = coco_json.read([(path, coco_json.unwrap(path, _read(path), findings))], path.parent, findings)
+    assert reading.boxes is not None
+    return {row.image: reading.boxes(row.image) for row in reading.rows}
 
 
 def _download(root: Path, year: str, split: str) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Collection, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -43,15 +44,11 @@ class Split:
     groups: Mapping[str, str] | None = None  # the group of every label, if the data set has any
 
     def hold_out(self, fraction: float) -> tuple[Split, Split]:
-        """Split off a fraction of the images. A hash of the file name chooses them, so they are always the same."""
-        held = [zlib.crc32(sample.image.name.encode()) < fraction * 2**32 for sample in self.samples]
-        remaining = tuple(sample for sample, out in zip(self.samples, held, strict=True) if not out)
-        held_out = tuple(sample for sample, out in zip(self.samples, held, strict=True) if out)
-        if not remaining or not held_out:
-            raise DataError(f"holding out {fraction:g} of {len(self.samples)} images leaves nothing on one side")
+        """Split off a fraction of the images, always the same; see the function `hold_out`."""
+        remaining, held_out = hold_out(self.samples, fraction)
         percent = f"{100 * fraction:g} %"
-        return replace(self, name=f"{self.name} without {percent}", samples=remaining), replace(
-            self, name=f"{percent} of {self.name}", samples=held_out, warnings=()
+        return replace(self, name=f"{self.name} without {percent}", samples=tuple(remaining)), replace(
+            self, name=f"{percent} of {self.name}", samples=tuple(held_out), warnings=()
         )
 
     def truth(self, labels: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
@@ -70,11 +67,44 @@ class Split:
         return truth, ignored
 
 
+def hold_out(samples: Sequence[Sample], fraction: float) -> tuple[list[Sample], list[Sample]]:
+    """The remaining samples and those held out: the same share of every label, and never all images of one.
+
+    Iterative stratification (Sechidis et al., 2011): the rarest label first. A hash of the file name orders the
+    images, so the choice is always the same. Raises DataError if one side would be empty.
+    """
+    order = sorted(range(len(samples)), key=lambda index: zlib.crc32(samples[index].image.name.encode()))
+    having: dict[str | None, list[int]] = defaultdict(list)  # None: images without a label
+    for index in order:
+        for label in samples[index].labels or (None,):
+            having[label].append(index)
+    remaining = {label: len(indices) for label, indices in having.items()}
+    held: set[int] = set()
+    for label in sorted(having, key=lambda label: (len(having[label]), label or "")):
+        wanted = round(fraction * len(having[label]))
+        for index in having[label]:
+            if len(having[label]) - remaining[label] >= wanted:
+                break
+            if index in held or any(remaining[name] < 2 for name in samples[index].labels):
+                continue
+            held.add(index)
+            for name in samples[index].labels or (None,):
+                remaining[name] -= 1
+    if not held or len(held) == len(samples):
+        raise DataError(f"holding out {fraction:g} of {len(samples)} images leaves nothing on one side")
+    return [s for i, s in enumerate(samples) if i not in held], [s for i, s in enumerate(samples) if i in held]
+
+
 @dataclass(frozen=True)
 class Options:
     """Options that only some formats use."""
 
     download: bool = False  # fetch what is missing, where there is an official address
-    separator: str = ";"  # between the labels of a CSV's cell
+    separator: str | None = None  # between the labels of a table's cell; None: found
     groups: Path | None = None  # a CSV with the columns label and group
     boxes: Path | None = None  # bounding boxes of a table's images, in COCO's JSON
+    images: Path | None = None  # folder of a table's images; None: the table's own
+    image_column: str | None = None  # names of a table's columns; None: found
+    label_column: str | None = None
+    split_column: str | None = None
+    val_fraction: float = 0.2  # held out where a source has no split for validation

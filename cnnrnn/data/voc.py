@@ -6,8 +6,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from xml.etree import ElementTree
 
+from cnnrnn.data.formats import voc_xml
+from cnnrnn.data.reading import Findings
 from cnnrnn.data.split import Boxes, DataError, Sample, Split
 
 LABELS = (
@@ -15,7 +16,6 @@ LABELS = (
     "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor",
 )  # fmt: skip
 SPLITS = ("train", "val", "trainval", "test")
-_SIDES = ("xmin", "ymin", "xmax", "ymax")
 
 
 def load(root: Path, years: tuple[str, ...], split: str, download: bool = False) -> Split:
@@ -26,31 +26,34 @@ def load(root: Path, years: tuple[str, ...], split: str, download: bool = False)
     if split not in SPLITS:
         raise DataError(f"VOC has no split '{split}'; choose one of {', '.join(SPLITS)}")
     samples: list[Sample] = []
+    findings = Findings()
     for year in years:
         folder = root / "VOCdevkit" / f"VOC{year}"
         ids_file = folder / "ImageSets" / "Main" / f"{split}.txt"
         if download and not ids_file.exists():
             _download(root, year, split)
+        if not ids_file.exists() and (folder / "Annotations").is_dir():
+            raise DataError(f"{ids_file} is not there; leave out --dataset to read VOC's XML without lists of splits")
         if not ids_file.exists():
             raise DataError(f"{ids_file} is not there; give --root the folder that holds VOCdevkit, or add --download")
-        samples += _read(folder, ids_file, split)
+        samples += _read(folder, ids_file, split, findings)
     return Split(
         f"voc{''.join(year[2:] for year in years) if len(years) > 1 else years[0]} {split}",
         LABELS,
         tuple(samples),
+        tuple(finding.message for finding in findings.items),
         boxes=_boxes,
     )
 
 
-def _read(folder: Path, ids_file: Path, split: str) -> list[Sample]:
-    ids = ids_file.read_text().split()
+def _read(folder: Path, ids_file: Path, split: str, findings: Findings) -> list[Sample]:
+    files = {path.stem: path for path in (folder / "Annotations").glob("*.xml")}
     lists = [ids_file.with_name(f"{label}_{split}.txt") for label in LABELS]
     read = _from_label_lists(lists) if all(path.exists() for path in lists) else {}
     samples = []
-    for image_id in ids:
-        labels, ignored = read.get(image_id) or _from_annotation(folder / "Annotations" / f"{image_id}.xml")
-        image = folder / "JPEGImages" / f"{image_id}.jpg"
-        samples.append(Sample(image, frozenset(labels), frozenset(ignored)))
+    for image_id in voc_xml.ids(ids_file, files, findings):
+        labels, ignored = read.get(image_id) or _from_annotation(folder / "Annotations" / f"{image_id}.xml", findings)
+        samples.append(Sample(voc_xml.image_path(folder, image_id), tuple(sorted(labels)), tuple(sorted(ignored))))
     return samples
 
 
@@ -68,37 +71,20 @@ def _from_label_lists(lists: list[Path]) -> dict[str, tuple[set[str], set[str]]]
     return read
 
 
-def _objects(path: Path) -> list[ElementTree.Element]:
-    """Of one image's annotation."""
-    try:
-        return ElementTree.parse(path).getroot().findall("object")
-    except FileNotFoundError:
-        raise DataError(f"{path} is not there; unpack the annotations of VOC again") from None
-    except ElementTree.ParseError as error:
-        raise DataError(f"{path} is damaged ({error}); unpack it again") from None
-
-
 def _boxes(sample: Sample) -> Boxes:
-    """Of all its objects, difficult ones, too. VOC counts pixels from 1, and its last pixel is inside."""
-    path = sample.image.parent.parent / "Annotations" / f"{sample.image.stem}.xml"
-    boxes: Boxes = {}
-    for item in _objects(path):
-        try:
-            left, top, right, bottom = (float(item.findtext(f"bndbox/{side}", "")) for side in _SIDES)
-        except ValueError:
-            raise DataError(f"{path} has an object without a box; unpack it again") from None
-        boxes.setdefault(item.findtext("name", ""), []).append((left - 1, top - 1, right, bottom))
-    return boxes
+    """Of all its objects, difficult ones, too."""
+    return voc_xml.boxes(sample.image.parent.parent / "Annotations" / f"{sample.image.stem}.xml")
 
 
-def _from_annotation(path: Path) -> tuple[set[str], set[str]]:
+def _from_annotation(path: Path, findings: Findings) -> tuple[set[str], set[str]]:
     """A label is positive if one of its objects isn't difficult, ignored if all of them are."""
-    objects = _objects(path)
-    flags = {(item.findtext("name", ""), item.findtext("difficult", "0").strip() == "1") for item in objects}
-    labels = {name for name, difficult in flags if not difficult}
-    if unknown := {name for name, _ in flags} - set(LABELS):
-        raise DataError(f"{path} names objects that are no VOC labels: {', '.join(sorted(unknown))}")
-    return labels, {name for name, _ in flags} - labels
+    labels, ignored = voc_xml.objects(path, findings)
+    if unknown := (labels | ignored) - set(LABELS):
+        raise DataError(
+            f"{path} names objects that are no VOC labels: {', '.join(sorted(unknown))}. Leave out --dataset to read "
+            "VOC's XML with your own labels"
+        )
+    return labels, ignored
 
 
 def _download(root: Path, year: str, split: str) -> None:

@@ -20,10 +20,10 @@ PANELS = {  # in the order in which --help shows them
     "predict": ["Arguments", "Options", HARDWARE, "Output", "Millions of images, with Ray"],
     "explain": ["Arguments", "Options", HARDWARE],
     "serve": ["Options", HARDWARE],
-    "train": ["Options", "Data", "Model", "Optimization", "Backbone", HARDWARE, "Output"],
-    "calibrate": ["Options", HARDWARE, "Data"],
-    "evaluate": ["Options", HARDWARE, "Metrics", "Output", "Data"],
-    "evaluate-maps": ["Options", "Backbone", "Output", "Data", HARDWARE],
+    "train": ["Arguments", "Options", "Data", "Model", "Optimization", "Backbone", HARDWARE, "Output"],
+    "calibrate": ["Arguments", "Options", HARDWARE, "Data"],
+    "evaluate": ["Arguments", "Options", HARDWARE, "Metrics", "Output", "Data"],
+    "evaluate-maps": ["Arguments", "Options", "Backbone", "Output", HARDWARE, "Data"],
     "compare": ["Arguments", "Options"],
     "breakdown": ["Arguments", "Options"],
     "neighbors": ["Options", "Output"],
@@ -46,7 +46,8 @@ def panels(shown: str) -> list[str]:
 def test_all_commands_are_listed_in_panels() -> None:
     shown = help_of()
     assert panels(shown) == ["Options", "Use a model", "Train and evaluate", "Look inside"]
-    assert re.findall(r"^│ ([a-z][a-z-]*) ", shown, re.MULTILINE) == list(PANELS)
+    assert [name for name in re.findall(r"^│ ([a-z][a-z-]*) ", shown, re.MULTILINE) if name != "data"] == list(PANELS)
+    assert "data           Look at a data set before training." in shown
 
 
 @pytest.mark.parametrize("command", PANELS)

@@ -1,0 +1,93 @@
+"""The commands `cnnrnn data …`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from cnnrnn.cli.data_source import DataSource, reads_data
+from cnnrnn.cli.options import OUTPUT, JsonOption
+from cnnrnn.cli.output import console, user_errors, write_output
+from cnnrnn.utils.errors import UserError
+from cnnrnn.utils.files import write_text
+from cnnrnn.utils.progress import image_progress, notes
+
+if TYPE_CHECKING:
+    from cnnrnn.data.check import Report
+
+data = typer.Typer(help="Look at a data set before training.", no_args_is_help=True)
+_COLORS = {"error": "bold red", "warning": "yellow", "note": "dim"}
+_MOST_LABELS = 40  # lines of the table of labels
+
+
+@data.callback()
+def _group() -> None:
+    """Look at a data set before training."""
+
+
+@data.command()
+@reads_data
+def check(
+    data: DataSource,
+    html: Annotated[
+        Path | None, typer.Option("--html", help="A page of thumbnails with their labels.", rich_help_panel=OUTPUT)
+    ] = None,
+    write: Annotated[
+        Path | None,
+        typer.Option("--write", help="A plain CSV: image, labels, split; every image once.", rich_help_panel=OUTPUT),
+    ] = None,
+    json_file: JsonOption = None,
+) -> None:
+    """Say what SOURCE is taken for, count its images and labels, and name everything that is odd.
+
+    Every image is opened. The exit code is 1 if training on it would be wrong.
+    """
+    with user_errors():
+        from cnnrnn.data import check as reports
+        from cnnrnn.data.source import read_source
+
+        if not data.is_own:
+            raise UserError("published data sets need no check; give the file or folder of your own")
+        source = read_source(data.path, data.options)
+        with image_progress() as bar:
+            total = sum(map(len, source.samples.values()))
+            task = bar.add_task("opening images", total=total, remark="")
+            report = reports.check(source, lambda images: bar.advance(task, images))
+        if html is not None:
+            write_text(html, reports.page(report))
+        if write is not None:
+            write_text(write, reports.plain_table(source, write.parent))
+        if json_file != "-":
+            _print(report)
+        write_output(json_file, report.as_json())
+        if not report.ok:
+            raise typer.Exit(1)
+
+
+def _print(report: Report) -> None:
+    source = report.source
+    sizes = ", ".join(f"{len(samples)} {name}" for name, samples in source.samples.items()) or "none"
+    console.print(f"{escape(source.name)}: {escape(source.kind)}", soft_wrap=True)
+    console.print(f"images: {sizes}; labels: {len(source.labels)}")
+    per_image = ", ".join(f"{count}: {images}" for count, images in report.labels_per_image().items())
+    console.print(f"images by number of labels: {per_image}")
+    counts = report.label_counts()
+    order = sorted(counts, key=lambda label: -sum(counts[label].values()))
+    table = Table("label", *source.samples)
+    for label in order if len(order) <= _MOST_LABELS else [*order[: _MOST_LABELS // 2], *order[-_MOST_LABELS // 2 :]]:
+        table.add_row(escape(label), *(str(counts[label][name]) for name in source.samples))
+    console.print(table)
+    if len(order) > _MOST_LABELS:
+        console.print(
+            f"the {_MOST_LABELS // 2} most frequent and the {_MOST_LABELS // 2} rarest of {len(order)} labels"
+        )
+    for found in report.findings:
+        color = _COLORS[found.level]
+        notes.print(f"[{color}]{found.level}:[/] {escape(found.message)}", soft_wrap=True)
+    for path, error in report.unreadable.items():
+        notes.print(f"[yellow]unreadable[/] {escape(str(path))}: {escape(error)}", soft_wrap=True)
+    notes.print("Ready to train." if report.ok else "[bold red]Training on this would be wrong.[/]")

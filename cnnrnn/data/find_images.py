@@ -1,0 +1,128 @@
+"""The file of every image that a source names, also where the name was written on another machine."""
+
+from __future__ import annotations
+
+import os
+import re
+import unicodedata
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from cnnrnn.data.images import SUFFIXES
+
+_MOST_FILES = 2_000_000  # files looked at below a folder
+_UPLOAD = re.compile(r"^[0-9a-f]{8}-")  # which Label Studio puts before the names of uploaded files
+
+
+class ImageFinder:
+    """Finds images below a folder, by their name and as much of their path as fits."""
+
+    def __init__(self, folder: Path, first: Sequence[Path] = ()) -> None:
+        self.folder = folder
+        self.first = [*first, folder]
+
+    def find(self, name: str) -> tuple[Path | None, str]:
+        """The file, and how its name differs from what was written; or None, and what was looked for or is unclear."""
+        for place in self.first:
+            if _is_file(path := place / name):
+                return path, ""
+        parts = _parts(name)
+        if not parts:
+            return None, name
+        for place in self.first:
+            if _is_file(path := place.joinpath(*parts)):
+                return path, "the path of another system"
+        return self._by_key(parts)
+
+    def _by_key(self, parts: list[str]) -> tuple[Path | None, str]:
+        """By case, Unicode form and suffix, exactly one file must fit."""
+        shown = str(self.first[0].joinpath(*parts))
+        names = [parts[-1], *([_UPLOAD.sub("", parts[-1])] if _UPLOAD.match(parts[-1]) else [])]
+        for name in names:
+            for index, key in ((self._files, _key(name)), (self._stems, _key(_stem(name)))):
+                found = self._fitting(index.get(key, []), parts)
+                if len(found) == 1:
+                    return found[0], "another spelling, suffix or folder"
+                if found:
+                    return None, f"{shown} ({len(found)} files fit)"
+        return None, shown
+
+    def _fitting(self, paths: list[Path], parts: list[str]) -> list[Path]:
+        """The file in the very folder that was written, or those that share the most of its path."""
+        written = [_key(part) for part in parts[:-1]]
+        for place in self.first:
+            inside = [path for path in paths if path.is_relative_to(place)]
+            if exact := [p for p in inside if [_key(part) for part in p.relative_to(place).parts[:-1]] == written]:
+                return exact
+        return _deepest(paths, parts)
+
+    @cached_property
+    def _files(self) -> dict[str, list[Path]]:
+        return self._index(lambda path: _key(path.name))
+
+    @cached_property
+    def _stems(self) -> dict[str, list[Path]]:
+        return self._index(lambda path: _key(path.stem))
+
+    def _index(self, key: Callable[[Path], str]) -> dict[str, list[Path]]:
+        index: dict[str, list[Path]] = defaultdict(list)
+        for path in self._all:
+            index[key(path)].append(path)
+        return index
+
+    @cached_property
+    def _all(self) -> list[Path]:
+        found: list[Path] = []
+        for root, folders, files in os.walk(self.folder):
+            folders[:] = sorted(name for name in folders if not name.startswith(".") and name != "__MACOSX")
+            found += [Path(root, name) for name in sorted(files) if _is_image(name)]
+            if len(found) > _MOST_FILES:
+                break
+        return found
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # such as a name that is too long
+        return False
+
+
+def _is_image(name: str) -> bool:
+    return not name.startswith("._") and PurePosixPath(name).suffix.lower() in SUFFIXES
+
+
+def _parts(name: str) -> list[str]:
+    """The parts of a path of any system, or of an address."""
+    if "://" in name or "?d=" in name:
+        address = urlsplit(name)
+        local = parse_qs(address.query).get("d")  # Label Studio's local files
+        name = local[0] if local else unquote(address.path)
+    name = re.sub(r"^[A-Za-z]:", "", name.replace("\\", "/"))
+    return [part for part in name.split("/") if part not in ("", ".", "..", "~")]
+
+
+def _key(name: str) -> str:
+    return unicodedata.normalize("NFC", name).casefold()
+
+
+def _stem(name: str) -> str:
+    return name[: -len(suffix)] if (suffix := PurePosixPath(name).suffix) and suffix.lower() in SUFFIXES else name
+
+
+def _deepest(paths: list[Path], parts: list[str]) -> list[Path]:
+    """Those that share the most folders, from the end, with what was written."""
+    if len(paths) < 2:
+        return paths
+    folders = [_key(part) for part in reversed(parts[:-1])]
+
+    def shared(path: Path) -> int:
+        inside = [_key(part) for part in reversed(path.parts[:-1])]
+        same = [one == other for one, other in zip(folders, inside, strict=False)]
+        return same.index(False) if False in same else len(same)
+
+    best = max(map(shared, paths))
+    return [path for path in paths if shared(path) == best]

@@ -1,0 +1,175 @@
+"""The labels in the cells of a table: texts with a separator, lists, or objects."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cnnrnn.data.reading import Findings
+from cnnrnn.data.split import DataError
+
+_SIGNS = {";": "semicolons", "|": "vertical bars", ",": "commas", "\n": "line breaks"}
+_NOTHING = {"", "nan", "none", "null", "na", "n/a", "[]", "{}", "-", "--", "<na>", "()"}
+_MAX_LITERAL = 100_000  # characters of a cell that is read as a list
+# Attributes that a new project of the VGG Image Annotator has.
+_VIA_DEFAULTS = {"caption", "public_domain", "image_url"}
+_NAMES = ("label", "name", "class", "category", "labels", "choices", "classifications", "detections", "categories")
+_TRUE, _FALSE = {"true", "1", "1.0", "yes"}, {"false", "0", "0.0", "no", "", "-1", "none", "null"}
+
+
+@dataclass(frozen=True)
+class Separator:
+    """Between the labels of a text; None where every text is one label."""
+
+    sign: str | None
+    description: str
+
+    def split(self, text: str) -> list[str]:
+        if self.sign is None:
+            return [text]
+        return text.split() if self.sign == " " else text.split(self.sign)
+
+
+class Cells:
+    """The cells of the labels, each with its place in the file. Raises DataError for those that hold no labels."""
+
+    def __init__(self, path: Path, cells: Sequence[tuple[str, Any]], findings: Findings) -> None:
+        self.path, self.findings = path, findings
+        self.cells = [(where, self._parse(where, value)) for where, value in cells]
+        empty = [
+            where for where, value in cells if isinstance(value, str) and value not in ("", "{}") and _nothing(value)
+        ]
+        if empty:
+            findings.warning(f"{len(empty)} cells such as nan, None, [] or - were taken for no labels", empty)
+
+    def separator(self, given: str | None) -> Separator:
+        """The one given, or found: texts that could be read in two ways are refused."""
+        texts = Counter(value for _, value in self.cells if isinstance(value, str))
+        if given is not None:
+            return Separator(given, f"separated by {given!r} as given")
+        if not texts:
+            return Separator(None, "as lists")
+        found = [sign for sign in _SIGNS if any(sign in text for text in texts)]
+        if len(found) > 1:
+            found = self._strongest(texts, found)
+        if found:
+            return Separator(found[0], f"separated by {_SIGNS[found[0]]}")
+        return self._blank(texts)
+
+    def _strongest(self, texts: Counter[str], found: list[str]) -> list[str]:
+        """Of several signs, the first one of _SIGNS, unless another stands between labels, too."""
+        first, *others = found
+        labels = {part.strip() for text in texts for part in text.split(first)}
+        for sign in others:
+            for label in sorted(labels):
+                parts = [part.strip() for part in label.split(sign)]
+                if len(parts) > 1 and any(part in labels for part in parts):
+                    where = next(w for w, value in self.cells if isinstance(value, str) and label in value)
+                    raise DataError(
+                        f"{self.path}: labels are separated by {_SIGNS[first]} in some rows and by {_SIGNS[sign]} in "
+                        f"others ({where}: {label!r}); use one sign, or give --separator"
+                    )
+        return [first]
+
+    def _blank(self, texts: Counter[str]) -> Separator:
+        """Whether a blank separates labels or stands inside them.
+
+        It separates if the words of most cells also stand alone or in many other combinations; it stands inside a
+        label if the words never do. Everything between is refused.
+        """
+        several = [text.split() for text in texts if len(text.split()) > 1]
+        if not several:
+            return Separator(None, "one in a cell")
+        words = {word for cell in several for word in cell}
+        alone = sum(any(word in texts for word in cell) for cell in several) / len(several)
+        shared = Counter(word for cell in several for word in set(cell))
+        repeated = sum(any(shared[word] > 1 for word in cell) for cell in several) / len(several)
+        if alone >= 0.5 or len(several) >= 1.5 * len(words):
+            return Separator(" ", "separated by blanks")
+        if alone == 0 and repeated <= 0.5:
+            return Separator(None, "one in a cell, some of several words")
+        example = " ".join(several[0])
+        raise DataError(
+            f"{self.path}: is {example!r} one label or several? Give --separator ' ' if blanks separate labels, "
+            "or --separator ';' if they don't"
+        )
+
+    def labels(self, separator: Separator) -> list[tuple[str, ...]]:
+        """Of every cell, as written."""
+        result = []
+        for _, value in self.cells:
+            parts = separator.split(value) if isinstance(value, str) else value
+            result.append(tuple(part for part in parts if not _nothing(part)))
+        return result
+
+    def _parse(self, where: str, value: Any) -> str | list[str]:
+        """A text that a separator splits, or a list of labels."""
+        if value is None or value != value or (isinstance(value, str) and _nothing(value)):
+            return []
+        if isinstance(value, str):
+            text = value.strip()
+            if text[0] not in "[{(" or text[-1] not in "]})":
+                return text
+            value = self._literal(where, text)
+            if isinstance(value, str):
+                return value
+        return self._names(where, value)
+
+    def _literal(self, where: str, text: str) -> Any:
+        """A JSON or Python list that stands in a cell; the text itself if it is none, such as "(unknown)"."""
+        if len(text) > _MAX_LITERAL:
+            raise DataError(f"{self.path}, {where}: {len(text)} characters of labels in a cell")
+        for read in (json.loads, ast.literal_eval):
+            try:
+                if read is ast.literal_eval:  # numpy prints arrays without commas, which Python would join
+                    text = re.sub(r"(['\"])\s+(?=['\"])", r"\1, ", text)
+                return read(text)
+            except (ValueError, SyntaxError, RecursionError, MemoryError):
+                continue
+        if re.fullmatch(r"\[[^\[\]'\"]*\]", text):  # [cat, dog]
+            return [part.strip() for part in text[1:-1].split(",")]
+        return text
+
+    def _names(self, where: str, value: Any) -> list[str]:
+        if isinstance(value, str):
+            return [] if _nothing(value) else [value]
+        if isinstance(value, (list, tuple, set)):
+            return [name for item in value for name in self._names(where, item)]
+        if isinstance(value, dict):
+            return self._of_object(where, value)
+        if value is None or value != value:  # NaN, which pandas writes for nothing
+            return []
+        raise DataError(
+            f"{self.path}, {where}: {value!r} is no label; write labels by their names, as texts. If numbers are the "
+            'names, put them in double quotes: "7"'
+        )
+
+    def _of_object(self, where: str, value: dict[Any, Any]) -> list[str]:
+        """{"cat": true, "dog": 0}, {"choices": ["cat"]}, {"label": "cat"}, or attributes that hold such objects."""
+        if name := next((name for name in _NAMES if isinstance(value.get(name), (str, list, dict))), None):
+            inner = value[name]
+            return [inner] if isinstance(inner, str) and inner.strip() else self._names(where, inner)
+        filled = {str(key): item for key, item in value.items() if key not in _VIA_DEFAULTS}
+        if filled and all(not isinstance(item, (dict, list)) and _flag(item) is not None for item in filled.values()):
+            return [key for key, item in filled.items() if _flag(item)]
+        texts = [key for key, item in filled.items() if isinstance(item, str) and item.strip()]
+        if len(texts) > 1:
+            raise DataError(f"{self.path}, {where}: labels can be in the attribute {' or '.join(map(repr, texts))}")
+        inner = [item for item in filled.values() if isinstance(item, (str, list, dict))]
+        return [name for item in inner for name in self._names(where, item)]
+
+
+def _nothing(text: str) -> bool:
+    return text.strip().casefold() in _NOTHING
+
+
+def _flag(value: object) -> bool | None:
+    """True and false in any spelling; None for what is neither."""
+    word = str(value).strip().casefold()
+    return True if word in _TRUE else False if word in _FALSE else None

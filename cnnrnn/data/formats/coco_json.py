@@ -1,0 +1,172 @@
+"""COCO's JSON, of whatever tool wrote it: Roboflow, CVAT, FiftyOne, one's own script."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from cnnrnn.data.formats.splits import split_in_name
+from cnnrnn.data.reading import Findings, Reading, Row
+from cnnrnn.data.split import Boxes, DataError
+
+KEYS = ("images", "categories")
+
+
+def is_coco(content: Any) -> bool:
+    return isinstance(content, dict) and all(isinstance(content.get(key), list) for key in KEYS)
+
+
+def unwrap(path: Path, content: Any, findings: Findings) -> Any:
+    """The document of a list that holds only one, as some exporters write it."""
+    if isinstance(content, list) and len(content) == 1 and is_coco(content[0]):
+        findings.warning(f"{path.name} is a list that holds one COCO document; that was read")
+        return content[0]
+    return content
+
+
+def read(documents: Sequence[tuple[Path, Any]], folder: Path, findings: Findings) -> Reading:
+    """All documents of a data set: (file, content). With several, the split of each is in its file's name or folder.
+
+    Raises DataError for a document that lacks a part, and for categories that training wouldn't know.
+    """
+    documents = _annotated(documents, findings)
+    parts = [_Document(path, content, findings) for path, content in documents]
+    splits = [_split(path, folder, len(documents)) for path, _ in documents]
+    if len(parts) > 1 and (unclear := [part.path.name for part, split in zip(parts, splits, strict=True) if not split]):
+        raise DataError(
+            f"{folder} has several COCO files, and the names of {', '.join(unclear)} tell no split; give one of the "
+            "files, or put train, val or test into their names"
+        )
+    rows = [row for part, split in zip(parts, splits, strict=True) for row in part.rows(split)]
+    first = next((part for part, split in zip(parts, splits, strict=True) if split == "train"), parts[0])
+    for part in parts:
+        if unknown := [name for name in part.used if name not in first.labels]:
+            raise DataError(
+                f"{part.path} has the categories {', '.join(unknown[:5])}, which {first.path.name} lacks; both files "
+                "must be exported with the same categories"
+            )
+    boxes = cache(lambda: {name: found for part in parts for name, found in part.boxes().items()})
+    places = [place for part, split in zip(parts, splits, strict=True) for place in _image_folders(part.path, split)]
+    return Reading(
+        "COCO JSON" if len(parts) == 1 else f"COCO JSON, {len(parts)} files",
+        rows,
+        folder,
+        findings,
+        image_folders=tuple(dict.fromkeys(place for place in places if place.is_dir())),
+        labels=tuple(dict.fromkeys(first.labels)),
+        groups=first.groups,
+        boxes=lambda name: boxes()[name],
+    )
+
+
+def _annotated(documents: Sequence[tuple[Path, Any]], findings: Findings) -> Sequence[tuple[Path, Any]]:
+    """Without the files of test images, which list no annotations, unless there is nothing else."""
+    annotated = [(path, content) for path, content in documents if "annotations" in content]
+    for path, content in documents if annotated else ():
+        if "annotations" not in content:
+            findings.warning(f"{path.name} has no annotations; its {len(content['images'])} images were left out")
+    return annotated or documents
+
+
+def _split(path: Path, folder: Path, files: int) -> str | None:
+    """By the file's name, or that of a folder between it and the data set's."""
+    inside = path.relative_to(folder).parts if path.is_relative_to(folder) else (path.name,)
+    if files == 1 and len(inside) == 1:
+        return split_in_name(path.stem)
+    return next((split for part in reversed(inside) if (split := split_in_name(Path(part).stem))), None)
+
+
+def _image_folders(path: Path, split: str | None) -> list[Path]:
+    """Where exporters put the images of a file, the likeliest first."""
+    root = path.parent.parent if path.parent.name == "annotations" else path.parent
+    ending = path.stem.removeprefix("instances_").removeprefix("person_keypoints_")
+    names = (ending, f"images/{ending}", split or "", f"images/{split}", "images", "data", "")
+    return [root / name for name in names]
+
+
+def _id(value: Any) -> str:
+    """Numbers and texts alike."""
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value).strip()
+
+
+class _Document:
+    def __init__(self, path: Path, content: Any, findings: Findings) -> None:
+        self.path, self.findings = path, findings
+        if not is_coco(content):
+            raise DataError(f"{path} is no instance annotation of COCO: images and categories must be lists")
+        if not isinstance(content.get("annotations"), list):
+            raise DataError(
+                f"{path} has no annotations: it lists images without labels, as the files of test images do"
+            )
+        try:
+            self.images = {_id(image["id"]): str(image["file_name"]) for image in content["images"]}
+            self.names = {_id(item["id"]): " ".join(str(item["name"]).split()) for item in content["categories"]}
+            order = sorted(content["categories"], key=lambda item: (len(_id(item["id"])), _id(item["id"])))
+            self.labels = list(dict.fromkeys(self.names[_id(item["id"])] for item in order))
+            self.parents = {str(item.get("supercategory")) for item in content["categories"]}
+            self.groups = _super_categories(content["categories"], self.names)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise DataError(f"{path} is no instance annotation of COCO: {error} is missing or wrong") from None
+        if repeated := len(content["images"]) - len(self.images):
+            findings.warning(f"{path.name}: {repeated} images are listed twice with the same id; each was taken once")
+        if merged := len(self.names) - len(self.labels):
+            findings.warning(f"{path.name}: {merged} categories have the name of another; each name is one label")
+        self.annotations = self._known(content["annotations"])
+        self.used = list(dict.fromkeys(self.names[category] for _, category, _ in self.annotations))
+        # Roboflow lists the parent of all categories as a category, too.
+        self.labels = [label for label in self.labels if label in self.used or label not in self.parents]
+
+    def _known(self, annotations: list[Any]) -> list[tuple[str, str, Any]]:
+        """(image, category, annotation). Raises DataError if some lack a known category: their images lose labels."""
+        known, lost, images = [], [], []
+        for number, item in enumerate(annotations, start=1):
+            place = f"annotation {item.get('id', number)}" if isinstance(item, dict) else f"annotation {number}"
+            if not isinstance(item, dict) or "image_id" not in item:
+                raise DataError(f"{self.path}, {place} has no image_id")
+            image, category = _id(item["image_id"]), _id(item.get("category_id"))
+            if image not in self.images:
+                images.append(place)
+            elif category not in self.names:
+                lost.append(place)
+            else:
+                known.append((image, category, item))
+        if images:
+            self.findings.warning(f"{self.path.name}: {len(images)} annotations of images that are not listed", images)
+        if lost:
+            raise DataError(
+                f"{self.path}: {len(lost)} annotations have no category_id of those listed ({', '.join(lost[:5])}); "
+                "their images would be trained without these labels. Export the file again with all categories"
+            )
+        return known
+
+    def rows(self, split: str | None) -> list[Row]:
+        labels: dict[str, dict[str, None]] = defaultdict(dict)
+        for image, category, _ in self.annotations:
+            labels[image][self.names[category]] = None
+        return [
+            Row(f"{self.path.name} image {image}", name, tuple(labels[image]), split)
+            for image, name in self.images.items()
+        ]
+
+    def boxes(self) -> dict[str, Boxes]:
+        """Of every image by its file name. Raises DataError for an annotation without a box."""
+        found: dict[str, Boxes] = {name: {} for name in self.images.values()}
+        for image, category, item in self.annotations:
+            try:
+                left, top, width, height = (float(side) for side in item["bbox"])
+            except (KeyError, TypeError, ValueError):
+                raise DataError(f"{self.path} has an annotation without a bbox of four numbers; export boxes") from None
+            box = (left, top, left + width, top + height)
+            found[self.images[image]].setdefault(self.names[category], []).append(box)
+        return found
+
+
+def _super_categories(categories: list[Any], names: dict[str, str]) -> dict[str, str] | None:
+    """The super-category of every label; None if some lack one, or all have the same."""
+    groups = {names[_id(item["id"])]: item.get("supercategory") for item in categories}
+    if not all(isinstance(group, str) and group for group in groups.values()) or len(set(groups.values())) < 2:
+        return None
+    return groups

@@ -1,0 +1,91 @@
+"""JSON and JSONL files as records, or as the document of an annotation tool."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from cnnrnn.data.formats.columns import is_image_column, looks_like_image
+from cnnrnn.data.formats.splits import split_name
+from cnnrnn.data.formats.text import read_text
+from cnnrnn.data.reading import Findings, Record
+from cnnrnn.data.split import DataError
+
+LINES = (".jsonl", ".ndjson", ".jsonlines")
+
+
+def read_document(path: Path, findings: Findings) -> Any:
+    """The content of a JSON file; of several objects, one a line, a list. Raises DataError, with the line."""
+    text = read_text(path, findings)
+    if path.suffix.lower() not in LINES:
+        try:
+            return json.loads(text)
+        except RecursionError:
+            raise DataError(f"{path} is nested too deeply") from None
+        except ValueError as error:
+            lines = [line for line in text.splitlines() if line.strip()]
+            if len(lines) < 2 or not _is_object(lines[0]):
+                raise DataError(f"{path} is no JSON ({error}); export it again") from None
+    return _read_lines(path, text)
+
+
+def _is_object(line: str) -> bool:
+    try:
+        return isinstance(json.loads(line), dict)
+    except (ValueError, RecursionError):
+        return False
+
+
+def _read_lines(path: Path, text: str) -> list[Any]:
+    rows = []
+    for number, line in enumerate(text.split("\n"), start=1):
+        if line.strip():
+            try:
+                rows.append(json.loads(line))
+            except (ValueError, RecursionError) as error:
+                raise DataError(f"{path}, line {number}: expected an object with image and labels ({error})") from None
+    return rows
+
+
+def as_records(path: Path, content: Any) -> list[Record] | None:
+    """The records of a list of objects, of lists by split, or of an object {image: labels}; None for other content.
+
+    Raises DataError, with the place, where a list holds something that is no object.
+    """
+    place = "line" if path.suffix.lower() in LINES else "entry"
+    if isinstance(content, list):
+        for number, item in enumerate(content, start=1):
+            if not isinstance(item, dict):
+                raise DataError(
+                    f"{path}, {place} {number}: expected an object with image and labels, found {item!r:.40}"
+                )
+        return [Record(f"{place} {number}", item) for number, item in enumerate(content, start=1)]
+    if not isinstance(content, dict) or not content:
+        return None
+    if all(split_name(key) and isinstance(value, list) for key, value in content.items()):
+        return [
+            Record(f"{key} {record.where}", {"split": key, **record.values})
+            for key, value in content.items()
+            for record in as_records(path, value) or ()
+        ]
+    if records := _of_pandas(content):
+        return records
+    only = next(iter(content.values())) if len(content) == 1 else None
+    if isinstance(only, list) and only and all(isinstance(item, dict) for item in only):
+        return as_records(path, only)
+    if all(isinstance(value, (list, str, dict)) for value in content.values()) and all(map(looks_like_image, content)):
+        return [Record(f"entry {key}", {"image": key, "labels": value}) for key, value in content.items()]
+    return None
+
+
+def _of_pandas(content: dict[str, Any]) -> list[Record]:
+    """The rows of DataFrame.to_json: {column: {row: value}}, or {row: {column: value}}; empty for other content."""
+    if not all(isinstance(value, dict) for value in content.values()):
+        return []
+    if any(map(is_image_column, content)):
+        rows = next(iter(content.values()))
+        return [Record(f"row {row}", {name: column.get(row) for name, column in content.items()}) for row in rows]
+    if all(any(map(is_image_column, row)) for row in content.values()):
+        return [Record(f"row {row}", values) for row, values in content.items()]
+    return []

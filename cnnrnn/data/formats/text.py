@@ -1,0 +1,64 @@
+"""The text of an annotation file, whatever program saved it."""
+
+from __future__ import annotations
+
+import codecs
+from pathlib import Path
+
+from cnnrnn.data.reading import Findings
+from cnnrnn.data.split import DataError
+
+_UNICODE = {
+    codecs.BOM_UTF8: "utf-8-sig",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
+_NO_TEXT = {
+    b"PK\x03\x04": "an Excel workbook or a zip archive; save the table as CSV, or unpack the archive, and give that",
+    b"\xd0\xcf\x11\xe0": "an old Excel workbook; save the table as CSV and give that",
+    b"PAR1": "a parquet file; write it as CSV, such as with pandas' read_parquet and to_csv, and give that",
+    b"\x1f\x8b": "a gzip archive; unpack it first",
+    b"SQLite": "an SQLite database; export the table as CSV and give that",
+    b"%PDF": "a PDF document; save the table as CSV and give that",
+    b"\xff\xd8\xff": "a JPEG image; give the table that names it, or predict its labels with cnnrnn predict",
+    b"\x89PNG": "a PNG image; give the table that names it, or predict its labels with cnnrnn predict",
+}
+
+
+def read_text(path: Path, findings: Findings) -> str:
+    """Decoded from UTF-8, UTF-16 with a byte order mark or, with a remark, Windows' cp1252. Raises DataError."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path} can't be read: {error.strerror or error}") from None
+    for start, what in _NO_TEXT.items():
+        if content.startswith(start):
+            raise DataError(f"{path} is {what}")
+    for mark, encoding in _UNICODE.items():
+        if content.startswith(mark):
+            return _decode(path, content, encoding)
+    if b"\0" in content:
+        return _decode(path, content, _utf16_without_mark(path, content))
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        text = _decode(path, content, "cp1252")
+        line = content[: error.start].count(b"\n") + 1
+        shown = text.splitlines()[line - 1].strip()
+        findings.warning(f"{path.name} is not UTF-8; it was read as cp1252, of Windows. Line {line}: {shown[:80]}")
+        return text
+
+
+def _decode(path: Path, content: bytes, encoding: str) -> str:
+    try:
+        return content.decode(encoding)
+    except UnicodeDecodeError:
+        raise DataError(f"{path} is no text that can be read; save it as UTF-8") from None
+
+
+def _utf16_without_mark(path: Path, content: bytes) -> str:
+    """Mostly Latin text in UTF-16 has a zero in every second byte."""
+    for first, encoding in ((0, "utf-16-be"), (1, "utf-16-le")):
+        if content[first::2].count(0) > 0.4 * len(content) and content[1 - first :: 2].count(0) == 0:
+            return encoding
+    raise DataError(f"{path} is no text; give a CSV, TSV, JSON or JSONL file")

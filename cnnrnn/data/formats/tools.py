@@ -1,0 +1,138 @@
+"""Exports of annotation tools: Label Studio, the VGG Image Annotator (VIA), FiftyOne and CVAT."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+from cnnrnn.data.formats.cells import Cells
+from cnnrnn.data.formats.splits import split_name
+from cnnrnn.data.formats.xml import parse
+from cnnrnn.data.reading import Findings, Row
+from cnnrnn.data.split import DataError
+
+Read = Callable[[Path, Any, Findings], list[Row]]
+
+
+def find_tool(content: Any) -> tuple[str, Read] | None:
+    """The tool that wrote a JSON document, and how its rows are read."""
+    first = content[0] if isinstance(content, list) and content else None
+    if isinstance(first, dict) and "data" in first and ("annotations" in first or "completions" in first):
+        return "Label Studio's JSON", _label_studio
+    if not isinstance(content, dict):
+        return None
+    if "_via_img_metadata" in content:
+        return "a project of the VGG Image Annotator", _via_project
+    if isinstance(content.get("samples"), list):
+        return "FiftyOne's samples", _fiftyone_samples
+    if isinstance(content.get("labels"), dict) and "classes" in content:
+        return "FiftyOne's labels", _fiftyone_labels
+    values = list(content.values())
+    if values and all(isinstance(value, dict) and "filename" in value and "regions" in value for value in values):
+        return "the VGG Image Annotator's JSON", _via
+    return None
+
+
+def _rows(path: Path, cells: Sequence[tuple[str, str, Any, str | None]], findings: Findings) -> list[Row]:
+    """Of (place, image, labels, split); the labels are a list or an object, as in the cell of a table."""
+    read = Cells(path, [(where, labels) for where, _, labels, _ in cells], findings)
+    labels = read.labels(read.separator(None))
+    return [Row(where, image, found, split) for (where, image, _, split), found in zip(cells, labels, strict=True)]
+
+
+def _label_studio(path: Path, content: Any, findings: Findings) -> list[Row]:
+    """https://labelstud.io/guide/export: choices of every annotation that was not cancelled, and labels of regions."""
+    cells, undone = [], []
+    for number, task in enumerate(content, start=1):
+        where = f"task {task.get('id', number)}"
+        data = task.get("data", {})
+        images = [value for value in data.values() if isinstance(value, str) and ("/" in value or "." in value)]
+        image = data.get("image") or data.get("img") or (images[0] if images else None)
+        if not isinstance(image, str):
+            raise DataError(f"{path}, {where} names no image")
+        annotations = [
+            a for a in task.get("annotations") or task.get("completions") or () if not a.get("was_cancelled")
+        ]
+        if not annotations:
+            undone.append(where)
+            continue
+        results = [result.get("value", {}) for item in annotations for result in item.get("result") or ()]
+        labels = [value[key] for value in results for key in value if key == "choices" or key.endswith("labels")]
+        cells.append((where, image, labels, None))
+    if undone:
+        findings.warning(f"{len(undone)} tasks without an annotation were left out", undone)
+    return _rows(path, cells, findings)
+
+
+def _via_project(path: Path, content: Any, findings: Findings) -> list[Row]:
+    return _via(path, content["_via_img_metadata"], findings)
+
+
+def _via(path: Path, content: Any, findings: Findings) -> list[Row]:
+    """The attributes of the file and of its regions; before version 2, regions were an object."""
+    cells = []
+    for key, item in content.items():
+        regions = item["regions"].values() if isinstance(item["regions"], dict) else item["regions"]
+        labels = [item.get("file_attributes") or {}, *(region.get("region_attributes") or {} for region in regions)]
+        cells.append((f"entry {key}", item["filename"], labels, None))
+    return _rows(path, cells, findings)
+
+
+def _fiftyone_labels(path: Path, content: Any, findings: Findings) -> list[Row]:
+    """FiftyOneImageClassification and -Detection: labels by image, as names or as indices of `classes`."""
+    classes = content["classes"] or []
+
+    def name(label: Any, image: str) -> Any:
+        if isinstance(label, dict):
+            return name(label.get("label"), image)
+        if isinstance(label, list):
+            return [name(item, image) for item in label]
+        if isinstance(label, int) and not isinstance(label, bool):
+            if not 0 <= label < len(classes):
+                raise DataError(f"{path}, {image}: label {label} is none of the {len(classes)} classes")
+            return classes[label]
+        return label
+
+    cells = [(image, image, [name(label, image)], None) for image, label in content["labels"].items()]
+    return _rows(path, cells, findings)
+
+
+def _fiftyone_samples(path: Path, content: Any, findings: Findings) -> list[Row]:
+    """FiftyOneDataset's samples.json: the fields of classifications and detections of every sample."""
+    cells = []
+    for number, sample in enumerate(content["samples"], start=1):
+        where, image = f"sample {number}", sample.get("filepath")
+        if not isinstance(image, str):
+            raise DataError(f"{path}, {where} has no filepath")
+        found = [
+            field for field in sample.values() if isinstance(field, dict) and str(field.get("_cls", "")) in _FIELDS
+        ]
+        labels = [field.get("classifications") or field.get("detections") or field.get("label") for field in found]
+        splits = {split_name(tag) for tag in sample.get("tags") or ()} - {None}
+        cells.append((where, image, labels, splits.pop() if len(splits) == 1 else None))
+    return _rows(path, cells, findings)
+
+
+_FIELDS = {"Classification", "Classifications", "Detections", "Detection"}
+
+
+def cvat_rows(path: Path, findings: Findings) -> list[Row]:
+    """ "CVAT for images 1.1": tags and shapes of every image."""
+    root = parse(path, findings)
+    rows = [
+        Row(
+            f"image {image.get('name')}", image.get("name", ""), tuple(_cvat_labels(image)), image.get("subset") or None
+        )
+        for image in root.iter("image")
+    ]
+    if not rows:
+        raise DataError(f'{path} names no image; export the task as "CVAT for images" or as COCO')
+    return rows
+
+
+def _cvat_labels(image: ElementTree.Element) -> Iterator[str]:
+    for shape in image:
+        if label := shape.get("label"):
+            yield label

@@ -1,0 +1,85 @@
+"""What a reader of annotations makes of a file or folder, before any image is looked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from cnnrnn.data.split import Boxes
+
+Level = Literal["error", "warning", "note"]
+_EXAMPLES = 5  # places listed in a finding
+
+
+@dataclass(frozen=True)
+class Row:
+    """One annotation of one image; several rows of an image are joined."""
+
+    where: str  # for people, such as "line 5"
+    image: str  # as the annotation writes it
+    labels: tuple[str, ...]
+    split: str | None = None  # as written; None if the source says nothing about splits
+    ignored: tuple[str, ...] = ()  # neither right nor wrong, such as VOC's difficult objects
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something that a person should know before training. With an error, training would be wrong."""
+
+    level: Level
+    message: str
+
+    def __str__(self) -> str:
+        return self.message
+
+
+@dataclass
+class Findings:
+    """Collects findings; the same message is kept once."""
+
+    items: list[Finding] = field(default_factory=list)
+
+    def add(self, level: Level, message: str, places: Iterable[str] = ()) -> None:
+        """`places` are named behind the message, the first few of them."""
+        found = Finding(level, f"{message}{_listed(list(places))}")
+        if found not in self.items:
+            self.items.append(found)
+
+    def error(self, message: str, places: Iterable[str] = ()) -> None:
+        self.add("error", message, places)
+
+    def warning(self, message: str, places: Iterable[str] = ()) -> None:
+        self.add("warning", message, places)
+
+    def note(self, message: str, places: Iterable[str] = ()) -> None:
+        self.add("note", message, places)
+
+
+def _listed(places: list[str]) -> str:
+    if not places:
+        return ""
+    return f" ({', '.join(places[:_EXAMPLES])}{', …' if len(places) > _EXAMPLES else ''})"
+
+
+@dataclass
+class Reading:
+    """All rows of a source in the order of its files."""
+
+    kind: str  # for people, such as "CSV with one row per image"
+    rows: list[Row]
+    folder: Path  # under which the images are looked for
+    findings: Findings
+    image_folders: tuple[Path, ...] = ()  # where they are looked for first
+    labels: tuple[str, ...] | None = None  # in the source's own order; None: those of the rows, sorted
+    groups: Mapping[str, str] | None = None
+    boxes: Callable[[str], Boxes] | None = None  # of an image, by the name that its row has
+
+
+@dataclass(frozen=True)
+class Record:
+    """A line of a table, or an object of a JSON list: values by column."""
+
+    where: str
+    values: dict[str, Any]

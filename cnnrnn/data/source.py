@@ -1,0 +1,367 @@
+"""A person's own data set: what kind of source a file or folder is, its images, labels and splits."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from cnnrnn.data.find_images import ImageFinder
+from cnnrnn.data.formats import coco_json, delimited, folders, json_records, tools, voc_xml
+from cnnrnn.data.formats.columns import ColumnNames, rows_of
+from cnnrnn.data.formats.splits import TEST, TRAIN, VAL, split_in_name, split_name
+from cnnrnn.data.reading import Finding, Findings, Reading, Row
+from cnnrnn.data.split import Boxes, DataError, Options, Sample, Split, hold_out
+from cnnrnn.utils.errors import UserError
+
+_TABLES = (".csv", ".tsv", ".txt", ".json", ".jsonl", ".ndjson", ".jsonlines", ".xml", ".tab")
+_SEARCHED = "a table, COCO's JSON, VOC's XML, or a folder per label"
+
+
+@dataclass(frozen=True)
+class Source:
+    """All samples of a source, and what should be known about them."""
+
+    name: str
+    kind: str
+    labels: tuple[str, ...]
+    samples: Mapping[str, tuple[Sample, ...]]  # by split; only the splits that have images
+    findings: tuple[Finding, ...]
+    boxes: Callable[[Sample], Boxes] | None = None
+    groups: Mapping[str, str] | None = None
+
+    @property
+    def errors(self) -> list[str]:
+        return [finding.message for finding in self.findings if finding.level == "error"]
+
+    def split(self, name: str) -> Split:
+        """Raises DataError for findings with which training or evaluation would be wrong, and for a missing split."""
+        if self.errors:
+            raise DataError(f"{'; '.join(self.errors[:3])}. See all with: cnnrnn data check")
+        wanted = split_name(name) or name
+        if wanted not in self.samples:
+            raise DataError(f"{self.name} has no split {name!r}; it has {', '.join(self.samples) or 'none'}")
+        return Split(
+            f"{self.name} {wanted}",
+            self.labels,
+            self.samples[wanted],
+            tuple(finding.message for finding in self.findings),
+            self.boxes,
+            self.groups,
+        )
+
+
+def read_source(path: Path, options: Options) -> Source:
+    """Read a table, a document of an annotation tool, or a folder; no image is opened.
+
+    Raises DataError for what can't be read, or could be read in two ways.
+    """
+    reading = _read(path, options)
+    return _Collected(path, reading, options).source()
+
+
+def _read(path: Path, options: Options) -> Reading:
+    findings = Findings()
+    if path.is_dir():
+        return _read_folder(path, options, findings)
+    if not path.is_file():
+        raise DataError(f"{path} is not there; give the file of the table, or the folder of the data set")
+    return _read_files([path], path.parent, options, findings)
+
+
+def _read_folder(folder: Path, options: Options, findings: Findings) -> Reading:
+    """Tables of the folder, of its annotations/, or of train/, valid/ and test/; XML files; folders of labels."""
+    if voc := voc_xml.find(folder):
+        return voc_xml.read(voc, folder, findings)
+    for place in (folder, folder / "annotations"):
+        if files := _tables(place):
+            return _read_files(_choose(files, findings), folder, options, findings)
+    inside = [place for place in sorted(folder.iterdir()) if place.is_dir() and split_name(place.name)]
+    if files := [file for place in inside for file in _tables(place)]:
+        return _read_files(files, folder, options, findings)
+    if reading := folders.read(folder, findings):
+        return reading
+    if any(folder.glob("data.y*ml")):
+        raise DataError(f"{folder} is a data set of YOLO, which is not read; export it as COCO JSON")
+    raise DataError(f"{folder} holds no annotations: {_SEARCHED} was looked for. Give the file itself")
+
+
+def _tables(folder: Path) -> list[Path]:
+    """Files that can be annotations; notes and READMEs beside them are not."""
+    if not folder.is_dir():
+        return []
+    files = [path for path in sorted(folder.iterdir()) if path.suffix.lower() in _TABLES and path.is_file()]
+    return [path for path in files if not path.name.startswith((".", "README", "readme")) and _has_annotations(path)]
+
+
+def _has_annotations(path: Path) -> bool:
+    """Texts that are no table, such as Roboflow's notes and lists of classes, are passed over."""
+    if path.suffix.lower() != ".txt":
+        return path.suffix.lower() != ".xml" or _is_cvat(path)
+    try:
+        return bool(delimited.read_records(path, Findings()))
+    except DataError:
+        return False
+
+
+def _is_cvat(path: Path) -> bool:
+    with path.open("rb") as file:
+        return b"<annotations" in file.read(1000)
+
+
+def _choose(files: list[Path], findings: Findings) -> list[Path]:
+    """The files of one data set: the only one, or one for each split."""
+    if len(files) == 1:
+        return files
+    splits = [split_in_name(path.stem) for path in files]
+    named = [path for path, split in zip(files, splits, strict=True) if split]
+    if len(named) == len(set(filter(None, splits))) and named:
+        if passed_over := [path.name for path in files if path not in named]:
+            findings.note(f"not read, since their names tell no split: {', '.join(passed_over)}")
+        return named
+    raise DataError(f"{files[0].parent} holds several files: {', '.join(p.name for p in files[:6])}; give one of them")
+
+
+def _read_files(files: list[Path], folder: Path, options: Options, findings: Findings) -> Reading:
+    """One file, or one for each split. All must be of one kind."""
+    documents = [(path, _document(path, findings)) for path in files]
+    if any(coco_json.is_coco(content) for _, content in documents):
+        root = folder.parent if folder.name == "annotations" and len(files) == 1 else folder
+        coco = [(path, content) for path, content in documents if coco_json.is_coco(content) or len(documents) == 1]
+        return coco_json.read(coco, root, findings)
+    rows: list[Row] = []
+    kinds: list[str] = []
+    for path, content in documents:
+        kind, found = _file_rows(path, content, options, findings)
+        kinds.append(kind)
+        rows += _placed(found, path, folder, len(files) > 1)
+    return Reading("; ".join(dict.fromkeys(kinds)), rows, folder, findings, tuple({path.parent for path in files}))
+
+
+def _document(path: Path, findings: Findings) -> object:
+    """The content of a JSON file; None for tables and XML."""
+    if path.suffix.lower() not in (".json", *json_records.LINES):
+        return None
+    content = json_records.read_document(path, findings)
+    return coco_json.unwrap(path, content, findings)
+
+
+def _file_rows(path: Path, content: object, options: Options, findings: Findings) -> tuple[str, list[Row]]:
+    names = ColumnNames(options.image_column, options.label_column, options.split_column)
+    if path.suffix.lower() == ".xml":
+        return "CVAT's XML", tools.cvat_rows(path, findings)
+    if content is None:
+        kind, records = delimited.read_records(path, findings, options.image_column)
+    elif tool := tools.find_tool(content):
+        return tool[0], tool[1](path, content, findings)
+    else:
+        kind = "JSONL" if path.suffix.lower() in json_records.LINES else "JSON"
+        read = json_records.as_records(path, content)
+        if read is None:
+            raise DataError(f"{path} is no list of objects with image and labels, and no export that is known")
+        records = read
+    if not records:
+        raise DataError(f"{path} has no rows")
+    what, rows = rows_of(path, records, names, options.separator, findings)
+    return f"{kind}; {what}", rows
+
+
+def _placed(rows: list[Row], path: Path, folder: Path, several: bool) -> list[Row]:
+    """The rows of one of several files: its name or folder tells their split, and their places name it."""
+    named = split_in_name(path.stem) or (split_name(path.parent.name) if path.parent != folder else None)
+    inside = str(path.relative_to(folder))
+    placed = []
+    for row in rows:
+        where = f"{inside} {row.where}" if several else row.where
+        image = str(path.parent / row.image) if several and (path.parent / row.image).is_file() else row.image
+        placed.append(replace(row, where=where, image=image, split=row.split or (named if several else None)))
+    return placed
+
+
+@dataclass
+class _Joined:
+    """All rows of one image."""
+
+    rows: list[Row]
+    path: Path
+    labels: dict[str, None]
+    ignored: dict[str, None]
+    split: str | None
+
+
+class _Collected:
+    """From rows to samples: labels of one spelling, files that exist, every image once and in one split."""
+
+    def __init__(self, path: Path, reading: Reading, options: Options) -> None:
+        self.path, self.reading, self.options = path, reading, options
+        self.findings = reading.findings
+
+    def source(self) -> Source:
+        rows = self._one_spelling(self.reading.rows)
+        images = self._joined(self._found(rows))
+        self._name_splits(images)
+        samples, named = self._samples(images)
+        labels = self._labels(samples)
+        boxes = self.reading.boxes
+        return Source(
+            self.path.stem if self.path.is_file() else self.path.resolve().name,
+            self.reading.kind,
+            labels,
+            {name: split for name, split in samples.items() if split},
+            tuple(self.findings.items),
+            None if boxes is None else lambda sample: boxes(named[sample.image]),
+            self.reading.groups,
+        )
+
+    def _one_spelling(self, rows: list[Row]) -> list[Row]:
+        """Labels that differ by case, blanks or Unicode form get the most frequent spelling, with a warning."""
+        counts = Counter(label for row in rows for label in {*row.labels, *row.ignored})
+        listed = Counter(self.reading.labels or ())
+        forms: dict[str, Counter[str]] = defaultdict(Counter)
+        for label in {*counts, *listed}:
+            forms[_form(label)][_clean(label)] += counts[label]
+        spelling = {form: max(sorted(found), key=lambda name: found[name]) for form, found in forms.items()}
+        for form, found in forms.items():
+            if len(found) > 1:
+                shown = ", ".join(f"{name!r} ({count})" for name, count in found.most_common())
+                self.findings.warning(f"labels that differ by case or blanks are now {spelling[form]!r}: {shown}")
+        if counts and all(label.strip().lstrip("-").isdigit() for label in counts):
+            self.findings.warning("all labels are numbers; if they stand for names, write the names")
+        for name in spelling.values():
+            for sign in ";|,/+&":
+                parts = [_form(part) for part in name.split(sign)]
+                if len(parts) > 1 and any(part in spelling for part in parts):
+                    self.findings.warning(f"the label {name!r} looks like several; give --separator {sign!r} if it is")
+        if self.reading.labels:
+            self.reading.labels = tuple(dict.fromkeys(spelling[_form(label)] for label in self.reading.labels))
+        return [
+            replace(
+                row,
+                labels=tuple(dict.fromkeys(spelling[_form(label)] for label in row.labels)),
+                ignored=tuple(dict.fromkeys(spelling[_form(label)] for label in row.ignored)),
+            )
+            for row in rows
+        ]
+
+    def _found(self, rows: list[Row]) -> list[tuple[Row, Path]]:
+        """The rows whose image is there. Names of other machines are found by what they end with."""
+        folder = self.options.images or self.reading.folder
+        places = (self.options.images,) if self.options.images else self.reading.image_folders
+        finder = ImageFinder(folder, tuple(place for place in places if place))
+        found = {row.image: finder.find(row.image) for row in rows}
+        exact = {path for path, how in found.values() if path and not how}
+        claims = Counter(path for path, how in found.values() if path and how)
+        lost = {n for n, (path, how) in found.items() if path is None or (how and (path in exact or claims[path] > 1))}
+        if other := [name for name, (path, how) in found.items() if path and how and name not in lost]:
+            example = found[other[0]][0]
+            self.findings.warning(
+                f"{len(other)} images were found under another path or spelling, such as {other[0]} as {example}"
+            )
+        if lost:
+            shown = ", ".join(how if path is None else name for name in sorted(lost)[:3] for path, how in [found[name]])
+            lines = [row.where for row in rows if row.image in lost]
+            message = f"{len(lost)} of {len(found)} images are missing and were left out; looked for {shown}"
+            if len(lost) == len(found):
+                message += ". Put the table beside its images, or give their folder by --images"
+                self.findings.error(message, lines)
+            else:
+                self.findings.warning(message, lines)
+        return [(row, path) for row in rows if row.image not in lost for path in [found[row.image][0]] if path]
+
+    def _joined(self, rows: list[tuple[Row, Path]]) -> list[_Joined]:
+        """One entry for every image and split it is in; rows that repeat an image add their labels."""
+        images: dict[tuple[Path, str | None], _Joined] = {}
+        for row, path in rows:
+            split = split_name(row.split) if row.split else None
+            joined = images.setdefault((path, split), _Joined([], path, {}, {}, split))
+            joined.rows.append(row)
+            joined.labels |= dict.fromkeys(row.labels)
+            joined.ignored |= dict.fromkeys(row.ignored)
+        repeated = [joined for joined in images.values() if len(joined.rows) > 1]
+        if repeated:
+            same = [joined for joined in repeated if all(row.labels == joined.rows[0].labels for row in joined.rows)]
+            places = [joined.rows[1].where for joined in repeated]
+            what = "with the same labels" if len(same) == len(repeated) else "their labels were joined"
+            self.findings.warning(f"{len(repeated)} images stand in several rows, {what}", places)
+        for joined in images.values():
+            joined.ignored = {label: None for label in joined.ignored if label not in joined.labels}
+        return list(images.values())
+
+    def _splits_of_folders(self, images: list[_Joined]) -> None:
+        """Where a source says nothing about splits, but all its images lie in folders such as train/ and val/."""
+        parts = [joined.rows[0].image.replace("\\", "/").split("/")[:-1] for joined in images]
+        found = [{split_name(part) for part in folders} - {None} for folders in parts]
+        if all(len(splits) == 1 for splits in found) and len(set().union(*found)) > 1:
+            self.findings.note("the splits are the names of the images' folders")
+            for joined, splits in zip(images, found, strict=True):
+                joined.split = splits.pop()
+
+    def _name_splits(self, images: list[_Joined]) -> None:
+        if not any(joined.split for joined in images):
+            self._splits_of_folders(images)
+        without = [joined.rows[0].where for joined in images if joined.split is None]
+        if without and len(without) < len(images):
+            self.findings.error(f"{len(without)} images have no split, though others have one", without)
+        splits: dict[Path, set[str]] = defaultdict(set)
+        for joined in images:
+            if joined.split:
+                splits[joined.path].add(joined.split)
+        for pair in ((TRAIN, VAL), (TRAIN, TEST), (VAL, TEST)):
+            if both := [path.name for path, found in splits.items() if set(pair) <= found]:
+                self.findings.error(
+                    f"{len(both)} images are in {pair[0]} and in {pair[1]}, so that figures on {pair[1]} would be too "
+                    "good; leave each in one split (cnnrnn data check --write writes a table with them in one)",
+                    both,
+                )
+
+    def _samples(self, images: list[_Joined]) -> tuple[dict[str, tuple[Sample, ...]], dict[Path, str]]:
+        """By split, with a share held out for validation where train has no val beside it."""
+        by_split: dict[str, list[Sample]] = {name: [] for name in (TRAIN, VAL, TEST)}
+        named: dict[Path, str] = {}
+        taken: set[Path] = set()
+        for joined in images:
+            named[joined.path] = joined.rows[0].image
+            if joined.path not in taken:  # of an image in two splits, which is an error, the first
+                by_split[joined.split or TRAIN].append(Sample(joined.path, tuple(joined.labels), tuple(joined.ignored)))
+            taken.add(joined.path)
+        if by_split[TRAIN] and not by_split[VAL]:
+            fraction = self.options.val_fraction
+            try:
+                by_split[TRAIN], by_split[VAL] = hold_out(by_split[TRAIN], fraction)
+            except UserError:
+                return {name: tuple(samples) for name, samples in by_split.items()}, named
+            self.findings.note(
+                f"no image is in a split for validation; {len(by_split[VAL])} of "
+                f"{len(by_split[TRAIN]) + len(by_split[VAL])} were held out as val, always the same ones"
+            )
+        return {name: tuple(samples) for name, samples in by_split.items()}, named
+
+    def _labels(self, samples: Mapping[str, tuple[Sample, ...]]) -> tuple[str, ...]:
+        """In the source's order, or sorted. Labels that train lacks are kept: a model misses them in evaluation."""
+        counts = {
+            name: Counter(label for sample in split for label in sample.labels) for name, split in samples.items()
+        }
+        everywhere = {label for split in samples.values() for s in split for label in (*s.labels, *s.ignored)}
+        labels = self.reading.labels or tuple(sorted(everywhere))
+        if not any(counts.values()):
+            self.findings.error("no image has a label")
+        elif samples[TRAIN] and not counts[TRAIN]:
+            self.findings.error("no image of train has a label")
+        elif samples[TRAIN] and (unlearned := [label for label in labels if not counts[TRAIN][label]]):
+            shown = ", ".join(f"{label} ({counts[VAL][label] + counts[TEST][label]})" for label in unlearned[:8])
+            more = ", …" if len(unlearned) > 8 else ""
+            self.findings.warning(
+                f"{len(unlearned)} labels have no image in train, so that no model learns them "
+                f"(images in val and test): {shown}{more}"
+            )
+        return labels
+
+
+def _clean(label: str) -> str:
+    return " ".join(unicodedata.normalize("NFC", label).split())
+
+
+def _form(label: str) -> str:
+    return _clean(label).casefold()

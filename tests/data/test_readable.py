@@ -1,0 +1,95 @@
+"""Which images can be read: every file once, remembered until it changes."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from cnnrnn.data import DataError, Options, readable
+from cnnrnn.data.check import check, page, plain_table
+from cnnrnn.data.readable import check_images, copies, require_readable
+from cnnrnn.data.source import read_source
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    images = tmp_path / "images"
+    images.mkdir()
+    for number, color in enumerate(("red", "green", "blue")):
+        Image.new("RGB", (300, 200), color).save(images / f"{number}.jpg")
+    whole = (images / "0.jpg").read_bytes()
+    (images / "cut.jpg").write_bytes(whole[: len(whole) // 2])
+    (images / "copy.jpg").write_bytes(whole)
+    (images / "t.csv").write_text(
+        "image,labels,split\n0.jpg,<b>red</b>,train\n1.jpg,green,train\ncut.jpg,green,train\n2.jpg,green,val\ncopy.jpg,<b>red</b>,val\n"
+    )
+    return images
+
+
+def test_damaged_images_and_copies_are_found(folder: Path) -> None:
+    done: list[int] = []
+    checked = check_images(sorted(folder.glob("*.jpg")), done.append)
+    assert {path.name: bool(found.error) for path, found in checked.items()} == {
+        "0.jpg": False, "1.jpg": False, "2.jpg": False, "copy.jpg": False, "cut.jpg": True,
+    }  # fmt: skip
+    assert sum(done) == 5
+    assert [sorted(path.name for path in group) for group in copies(checked)] == [["0.jpg", "copy.jpg"]]
+    gone = folder / "gone.jpg"
+    assert check_images([gone])[gone].error
+
+
+def test_a_file_is_opened_again_only_if_it_changed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    paths = sorted(folder.glob("*.jpg"))
+    first = check_images(paths)
+    opened: list[Path] = []
+    original = readable._check
+    monkeypatch.setattr(readable, "_check", lambda path: opened.append(path) or original(path))
+    assert check_images(paths) == first
+    assert opened == []
+    (folder / "1.jpg").write_bytes(b"no image any more")
+    os.utime(folder / "2.jpg", (0, 0))
+    assert check_images(paths)[folder / "1.jpg"].error
+    assert [path.name for path in opened] == ["1.jpg", "2.jpg"]
+
+
+def test_without_a_cache_every_image_is_opened(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(folder / "0.jpg"))  # a file, below which nothing can be made
+    assert len(check_images(sorted(folder.glob("*.jpg")))) == 5
+
+
+def test_strict_names_the_images() -> None:
+    require_readable({})
+    with pytest.raises(DataError, match=r"1 images can't be read \(a\.jpg: damaged\)"):
+        require_readable({Path("a.jpg"): "damaged"})
+
+
+def test_the_report_of_a_source(folder: Path) -> None:
+    report = check(read_source(folder / "t.csv", Options()))
+    assert report.label_counts() == {"<b>red</b>": {"train": 1, "val": 1}, "green": {"train": 2, "val": 1}}
+    assert report.labels_per_image() == {1: 5}
+    assert [path.name for path in report.unreadable] == ["cut.jpg"]
+    messages = {found.message for found in report.findings if found.level == "error"}
+    assert messages == {
+        "1 images are in two splits under different names; leave each in one (train: 0.jpg = val: copy.jpg)"
+    }
+    assert not report.ok
+    assert report.as_json()["images"] == {"train": 3, "val": 2}
+
+
+def test_the_page_shows_images_and_no_html_of_the_labels(folder: Path) -> None:
+    shown = page(check(read_source(folder / "t.csv", Options())))
+    assert shown.count("data:image/jpeg;base64,") == 4  # all but the damaged one
+    assert "<b>red</b>" not in shown.replace("<b>&lt;b&gt;red&lt;/b&gt;</b>", "")
+
+
+def test_the_plain_table_reads_the_same(folder: Path, tmp_path: Path) -> None:
+    source = read_source(folder / "t.csv", Options())
+    (tmp_path / "plain.csv").write_text(plain_table(source, tmp_path))
+    again = read_source(tmp_path / "plain.csv", Options())
+    assert again.samples.keys() == source.samples.keys()
+    for name, samples in source.samples.items():
+        assert [(s.image.name, s.labels) for s in again.samples[name]] == [(s.image.name, s.labels) for s in samples]
