@@ -80,13 +80,15 @@ def test_an_evaluation_is_stopped_and_an_error_opens_in_decode(
     page: Page, server: Server, width: int, shared_data: Path
 ) -> None:
     opened(page, server, "evaluate?checkpoint=voc", width, "How good is the model, and where does it fail?")
+    page.get_by_role("button", name="Other data").click()
     page.get_by_role("combobox", name=re.compile("Split")).click()
     page.get_by_role("option", name="test", exact=True).click()
     settle(page)
     page.get_by_role("button", name="Evaluate", exact=True).click()
     expect(page.get_by_text(re.compile("(6[4-9]|[7-9][0-9]) of 1136 images"))).to_be_visible(timeout=PATIENCE)
     page.get_by_role("button", name="Stop").click()
-    expect(page.get_by_role("heading", name="voc0712 test, voc")).to_be_visible(timeout=PATIENCE)
+    chosen = page.get_by_role("combobox", name=re.compile("voc0712 test, voc"))
+    expect(chosen).to_be_visible(timeout=PATIENCE)
     settle(page)
     count = re.search(r"(\d+) images, coverage", page.locator("[data-testid=stMain]").inner_text())
     assert count is not None
@@ -114,10 +116,28 @@ def test_every_page_has_its_address_and_title_and_a_lost_checkpoint_is_named(pag
     )
 
 
+@pytest.mark.parametrize("width", WIDTHS)
+def test_evaluate_opens_with_the_evaluation_of_the_checkpoint_itself(page: Page, server: Server, width: int) -> None:
+    opened(page, server, "evaluate", width, "How good is the model, and where does it fail?")
+    expect(page.get_by_text("1000 images, coverage")).to_be_visible(timeout=PATIENCE)
+    page.get_by_role("tab", name="Co-occurrence").click()
+    expect(page.get_by_text(re.compile("predicted wrongly after"))).to_be_visible(timeout=PATIENCE)
+    expect(page).to_have_url(re.compile("tab=Co-occurrence"))
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_two_models_are_compared_on_recorded_images(page: Page, server: Server, width: int) -> None:
+    path = "compare?compare=two+models%2C+many+images&other_model=coco-sigmoid"
+    opened(page, server, path, width, "What is different?")
+    expect(page.get_by_text("1000 images. The bars are 95 % intervals")).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_text(re.compile(r"changed \(\d+\)"))).to_be_visible(timeout=PATIENCE)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
 def test_the_samples_are_evaluated_and_one_opens_in_decode(page: Page, server: Server) -> None:
     opened(page, server, "evaluate", 1300, "How good is the model, and where does it fail?")
     page.get_by_role("button", name="Evaluate the sample photographs").click()
-    expect(page.get_by_role("heading", name="the sample photographs, coco")).to_be_visible(timeout=PATIENCE)
     expect(page.get_by_text("32 images, coverage")).to_be_visible(timeout=PATIENCE)
     settle(page)
     page.get_by_role("button", name="Open in Decode").first.click()

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 from helpers import run_command
+
+from cnnrnn.checkpoint import Checkpoint
+from cnnrnn.evaluation.recorded import read_predictions
 
 
 def test_evaluate_writes_the_metrics(scenes_checkpoint: Path, scenes_root: Path, tmp_path: Path) -> None:
@@ -27,3 +32,25 @@ def test_evaluate_writes_the_metrics(scenes_checkpoint: Path, scenes_root: Path,
     exact = [set(line["truth"]) == set(line["paths"][0]["labels"]) for line in lines]
     assert 100 * sum(exact) / 128 == pytest.approx(report["exact_match"])
     assert set(lines[0]["marginals"]) == set(report["positives"])
+
+
+def test_a_recorded_evaluation_travels_with_the_checkpoint(
+    scenes_checkpoint: Path, scenes_root: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(scenes_checkpoint, folder)
+    done = run_command(
+        "evaluate", "--checkpoint", folder, "--dataset", "scenes", "--root", scenes_root, "--json", "-", "--record"
+    )
+    assert done.returncode == 0
+    report = json.loads(done.stdout)
+    (file,) = folder.glob("predictions-*")
+    assert str(scenes_root).encode() not in gzip.decompress(file.read_bytes())
+    checkpoint = Checkpoint.load(folder)
+    found = read_predictions(file, checkpoint.vocabulary.labels, checkpoint.weights_hash)
+    assert found.steps is not None  # the evidence for every label
+    assert len(found.steps.label) == found.predictions.best_path.sum()
+    for key in ("OF1", "exact_match"):
+        assert found.metrics[key] == pytest.approx(report[key])
+    assert found.metrics["mAP"] == pytest.approx(report["mAP"], abs=0.1)
+    assert found.split.name in json.loads((folder / "metrics.json").read_text())["evaluations"]

@@ -15,6 +15,7 @@ from cnnrnn.data import Sample, Split, load_split
 from cnnrnn.decoding.prefix_cache import teacher_forced_logits
 from cnnrnn.evaluation.evaluate import evaluate
 from cnnrnn.evaluation.record import record_choice, record_evaluation
+from cnnrnn.evaluation.recorded import predictions_file
 from cnnrnn.evaluation.temperature import best_temperature, choose, fit_calibration
 from cnnrnn.inference.predictor import Predictor
 from cnnrnn.utils.errors import UserError
@@ -124,7 +125,11 @@ def test_the_choice_is_recorded_and_older_evaluations_are_dropped(
     assert results["evaluations"] == {}
     assert "temperature 2, probabilities calibrated" in (folder / "README.md").read_text()
     record_evaluation(folder, "scenes val", {**evaluate(Predictor(folder), split).metrics, "command": "x"})
+    predictions = predictions_file(folder, "scenes val")
+    predictions.touch()
     record_choice(folder, replace(choice, temperature=2.0))  # the same again: the evaluation still holds
     assert list(read_results(folder)["evaluations"]) == ["scenes val"]
+    assert predictions.exists()
     record_choice(folder, replace(choice, temperature=2.0, calibration=(1.0, 1.0, 0.0)))
     assert read_results(folder)["evaluations"] == {}
+    assert not predictions.exists()
