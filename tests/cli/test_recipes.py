@@ -13,6 +13,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from cnnrnn.checkpoint import Checkpoint
+from cnnrnn.cli import recipes
 from cnnrnn.cli.main import app
 from cnnrnn.cli.recipes import shipped
 
@@ -207,10 +208,12 @@ def test_the_size_of_the_data_decides_and_what_is_typed_wins(table: Path, tmp_pa
     assert Checkpoint.load(tmp_path / "third" / "last").training["config"]["epochs"] == 2
 
 
-def test_a_base_is_changed_and_its_sizes_only_where_the_file_says_nothing(table: Path, tmp_path: Path) -> None:
-    best = tomllib.loads((files("cnnrnn.training") / "recipes" / "best.toml").read_text())
-    assert best["size"][0]["epochs"] > 1  # for up to hundreds of images
-    write(tmp_path / "mine.toml", 'base = "best"\nepochs = 1\nhidden = 7\n')
+def test_a_base_is_changed_and_its_sizes_only_where_the_file_says_nothing(
+    table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path / "recipes" / "sized.toml", "epochs = 9\nlr = 0.5\n[[size]]\nup-to = 99\nepochs = 5\nlr = 0.25\n")
+    monkeypatch.setattr(recipes, "_FOLDER", tmp_path / "recipes")
+    write(tmp_path / "mine.toml", 'base = "sized"\nepochs = 1\nhidden = 7\n')
     small = ["--backbone", "test_byobnet", "--no-pretrained", "--image-size", "64"]
     out = tmp_path / "run"
     code, output = invoke(
@@ -218,5 +221,5 @@ def test_a_base_is_changed_and_its_sizes_only_where_the_file_says_nothing(table:
     )  # fmt: skip
     assert code == 0, output
     run = tomllib.loads((out / "run.toml").read_text())
-    assert (run["epochs"], run["hidden"], run["auxiliary"]) == (1, 7, best["auxiliary"])
+    assert (run["epochs"], run["hidden"], run["lr"]) == (1, 7, 0.25)
     assert run["root"] == str(table)
