@@ -36,3 +36,4 @@ class TensorBoard:
             self.writer.add_scalar(f"train/{key}", record[key], record["epoch"])
         for key in ("mAP", "OF1", "CF1", "exact_match"):
             self.writer.add_scalar(f"val/{key}", record[f"val_{key}"], record["epoch"])
+        self.writer.flush()

@@ -148,7 +148,8 @@ def test_a_mistake_in_a_recipe_is_one_line_with_the_file_the_key_and_what_is_all
     text: str, error: str, tmp_path: Path
 ) -> None:
     write(tmp_path / "mine.toml", text)
-    code, output = invoke("--config", tmp_path / "mine.toml", "--dataset", "scenes", "--root", "x", "--out", "y")
+    there = ["--dataset", "table", "--root", tmp_path / "none", "--out", tmp_path / "out"]
+    code, output = invoke("--config", tmp_path / "mine.toml", *there)
     assert code == 2
     assert output.startswith(f"cnnrnn: {tmp_path / 'mine.toml'}")
     assert error in output
@@ -157,7 +158,7 @@ def test_a_mistake_in_a_recipe_is_one_line_with_the_file_the_key_and_what_is_all
 
 def test_other_files_are_refused_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "image.toml").write_bytes(b"\xff\xd8\xff")
-    needed = ["--dataset", "scenes", "--root", "x", "--out", "y"]
+    needed = ["--dataset", "table", "--root", tmp_path / "none", "--out", tmp_path / "out"]
     for file, error in (("image.toml", "is not UTF-8 text"), ("none.toml", "No such file"), (".", "No such file")):
         code, output = invoke("--config", tmp_path / file, *needed)
         assert (code, error in output, output.count("\n")) == (2, True, 1)
