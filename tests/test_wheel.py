@@ -68,6 +68,8 @@ def test_every_module_is_in_the_wheel(run) -> None:
     code = (
         "import importlib.util, sys, cnnrnn\n"
         "from cnnrnn.utils.resources import dashboard_folder\n"
+        "from cnnrnn.cli.recipes import shipped\n"
+        "assert 'best' in shipped()\n"
         f"assert not cnnrnn.__file__.startswith({str(ROOT / 'cnnrnn')!r}), cnnrnn.__file__\n"
         f"print([name for name in {modules!r} if importlib.util.find_spec(name) is None])\n"
         "print(*sorted(str(p.relative_to(dashboard_folder())) for p in dashboard_folder().rglob('*.*')), sep='\\n')\n"

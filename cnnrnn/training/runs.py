@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 import tomllib
 from dataclasses import dataclass, field
@@ -111,7 +110,8 @@ def _history(records: Any, problems: list[str]) -> list[dict[str, float]]:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e15 and math.isfinite(value)
+    """Whether it is a finite number that a chart can show; NaN is not below the bound."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e15
 
 
 def _settings(run: Path, problems: list[str]) -> dict[str, Scalar]:

@@ -13,6 +13,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from cnnrnn.checkpoint import Checkpoint
+from cnnrnn.cli import recipes
 from cnnrnn.cli.main import app
 from cnnrnn.cli.recipes import shipped
 
@@ -147,7 +148,8 @@ def test_a_mistake_in_a_recipe_is_one_line_with_the_file_the_key_and_what_is_all
     text: str, error: str, tmp_path: Path
 ) -> None:
     write(tmp_path / "mine.toml", text)
-    code, output = invoke("--config", tmp_path / "mine.toml", "--dataset", "scenes", "--root", "x", "--out", "y")
+    there = ["--dataset", "table", "--root", tmp_path / "none", "--out", tmp_path / "out"]
+    code, output = invoke("--config", tmp_path / "mine.toml", *there)
     assert code == 2
     assert output.startswith(f"cnnrnn: {tmp_path / 'mine.toml'}")
     assert error in output
@@ -156,7 +158,7 @@ def test_a_mistake_in_a_recipe_is_one_line_with_the_file_the_key_and_what_is_all
 
 def test_other_files_are_refused_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "image.toml").write_bytes(b"\xff\xd8\xff")
-    needed = ["--dataset", "scenes", "--root", "x", "--out", "y"]
+    needed = ["--dataset", "table", "--root", tmp_path / "none", "--out", tmp_path / "out"]
     for file, error in (("image.toml", "is not UTF-8 text"), ("none.toml", "No such file"), (".", "No such file")):
         code, output = invoke("--config", tmp_path / file, *needed)
         assert (code, error in output, output.count("\n")) == (2, True, 1)
@@ -207,10 +209,12 @@ def test_the_size_of_the_data_decides_and_what_is_typed_wins(table: Path, tmp_pa
     assert Checkpoint.load(tmp_path / "third" / "last").training["config"]["epochs"] == 2
 
 
-def test_a_base_is_changed_and_its_sizes_only_where_the_file_says_nothing(table: Path, tmp_path: Path) -> None:
-    best = tomllib.loads((files("cnnrnn.training") / "recipes" / "best.toml").read_text())
-    assert best["size"][0]["epochs"] > 1  # for up to hundreds of images
-    write(tmp_path / "mine.toml", 'base = "best"\nepochs = 1\nhidden = 7\n')
+def test_a_base_is_changed_and_its_sizes_only_where_the_file_says_nothing(
+    table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path / "recipes" / "sized.toml", "epochs = 9\nlr = 0.5\n[[size]]\nup-to = 99\nepochs = 5\nlr = 0.25\n")
+    monkeypatch.setattr(recipes, "_FOLDER", tmp_path / "recipes")
+    write(tmp_path / "mine.toml", 'base = "sized"\nepochs = 1\nhidden = 7\n')
     small = ["--backbone", "test_byobnet", "--no-pretrained", "--image-size", "64"]
     out = tmp_path / "run"
     code, output = invoke(
@@ -218,5 +222,5 @@ def test_a_base_is_changed_and_its_sizes_only_where_the_file_says_nothing(table:
     )  # fmt: skip
     assert code == 0, output
     run = tomllib.loads((out / "run.toml").read_text())
-    assert (run["epochs"], run["hidden"], run["auxiliary"]) == (1, 7, best["auxiliary"])
+    assert (run["epochs"], run["hidden"], run["lr"]) == (1, 7, 0.25)
     assert run["root"] == str(table)
