@@ -14,6 +14,7 @@ from pathlib import Path
 
 from cnnrnn.data.images import ImageError, open_image
 from cnnrnn.data.split import DataError
+from cnnrnn.utils.cache import cache_folder
 from cnnrnn.utils.errors import UserError
 from cnnrnn.utils.files import write_text
 
@@ -66,13 +67,12 @@ def _check(path: Path) -> Checked:
 
 
 class _Cache:
-    """A JSON file for every set of folders, in the user's cache; without a cache that can be written, none."""
+    """A JSON file for every set of folders, in the cache folder."""
 
     def __init__(self, paths: Iterable[Path]) -> None:
         folders = sorted({str(path.parent.absolute()) for path in paths})
         name = hashlib.blake2b("\n".join(folders).encode(errors="surrogateescape"), digest_size=8).hexdigest()
-        home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-        self.file = Path(home) / "cnnrnn" / "images" / f"{name}.json"
+        self.file = cache_folder("images") / f"{name}.json"
         self.entries: dict[str, list] = {}
         with suppress(OSError, ValueError):
             content = json.loads(self.file.read_text(encoding="utf-8"))
