@@ -45,11 +45,11 @@ def page() -> None:
         "Compare", [_MODELS, _MANY, _IMAGES], default=_MODELS, required=True, key="compare", bind="query-params"
     )
     if what == _MANY:  # recorded predictions need no model
-        left, right = st.columns(2)
-        with left:
+        for_model, for_images = st.columns(2)
+        with for_model:
             other_name = _other_model(st.session_state.checkpoint)
         if other_name is not None:
-            with right:
+            with for_images:
                 source = compare_many.choose_images(st.session_state.checkpoint, other_name)
             compare_many.show(st.session_state.checkpoint, other_name, source, beam, controls.dark())
         return
