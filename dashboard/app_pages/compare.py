@@ -47,11 +47,11 @@ def page() -> None:
     kinds = [_MODELS, _MANY, _IMAGES]
     what = st.segmented_control("Compare", kinds, required=True, key=address.keep("compare", kinds, _MODELS))
     if what == _MANY:  # recorded predictions need no model
-        models, images = st.columns(2)
-        with models:
+        for_model, for_images = st.columns(2)
+        with for_model:
             other_name = _other_model(st.session_state.checkpoint)
         if other_name is not None:
-            with images:
+            with for_images:
                 source = compare_many.choose_images(st.session_state.checkpoint, other_name)
             compare_many.show(st.session_state.checkpoint, other_name, source, beam, controls.dark())
         return

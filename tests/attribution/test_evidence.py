@@ -16,7 +16,7 @@ from cnnrnn.checkpoint import Checkpoint
 from cnnrnn.decoding.prefix_cache import teacher_forced_logits
 from cnnrnn.models.cnnrnn import CNNRNN, ModelConfig
 
-PATHS = [(2, 0, 1), (), (3,), (4, 3, 2, 0)]
+PATHS = [(2, 0, 1), (), (3,), (4, 3, 2, 0), (1,), (0,), (2, 4), (1, 0, 3), (4,), (2,)]
 
 
 @pytest.fixture
@@ -25,6 +25,7 @@ def model(untrained_spatial: Callable[[Sequence[str]], Checkpoint]) -> CNNRNN:
     with torch.no_grad():
         for parameter in model.recurrence.parameters():
             parameter.mul_(4)  # so that the labels before a step matter
+        model.label_embedding[model.end].mul_(2)  # so that END's map is the strongest of some paths
     return model
 
 
@@ -38,12 +39,15 @@ def test_a_batch_has_the_evidence_of_each_path(model: CNNRNN, values: int, monke
     monkeypatch.setattr(evidence, "_MAX_VALUES", values)
     maps, feature = features(model)
     found = path_evidence(model, feature, PATHS)
+    strongest_ends = 0
     for row, (path, one) in enumerate(zip(PATHS, found, strict=True)):
         prefix = prefix_contribution(model, feature[row : row + 1], path)[:-1]
         np.testing.assert_allclose(one.prefix, prefix, atol=1e-5)
-        strengths = explain(model, maps[row], path).strengths[:-1]
+        *strengths, end = explain(model, maps[row], path).strengths
         np.testing.assert_allclose(one.strength, strengths, atol=1e-5)
+        strongest_ends += bool(path) and end == 1
         assert len(one.raised_by) == len(path)
+    assert 0 < strongest_ends < len(PATHS)  # END's map can be the strongest of its path
 
 
 def odds_after(model: CNNRNN, feature: torch.Tensor, before: list[int], excluded: list[int], label: int) -> float:
