@@ -170,7 +170,7 @@ def _evidence(left: Side, right: Side) -> None:
                     st.image(
                         overlays[step],
                         caption=markdown(f"{step + 1} · {shorten(name, _LABEL_COLUMNS)}"),
-                        width=180,
+                        width=165,
                         output_format="JPEG",
                         alt=f"Evidence for {name} at step {step + 1}, over the image",
                     )
