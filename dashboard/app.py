@@ -8,6 +8,7 @@ import streamlit as st
 
 import address
 import server
+import touch
 from cnnrnn.utils.errors import UserError
 from views.style import markdown
 
@@ -115,6 +116,7 @@ def show() -> None:
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         st.title(pages[chosen].name, help=pages[chosen].answer, width="content")
         st.markdown(f"**{pages[chosen].question}**", width="content")
+        touch.let_charts_scroll()
     with st.spinner("Starting: loading the libraries …"):
         controls = importlib.import_module("controls")
     controls.choose_checkpoint()

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _MODELS, _IMAGES, _MANY = "two models", "two images", "two models, many images"
 _LABEL_COLUMNS = 40  # of a label's name
 _MAX_NAMED = 12  # labels of only one side that are listed in a sentence
-_MAP_WIDTH = 180  # pixels
+_MAP_WIDTH = 165  # pixels
 
 
 @dataclass(frozen=True)

@@ -95,7 +95,7 @@ def _labels_table(checkpoint: Checkpoint, report: dict[str, Any]) -> None:
         hide_index=True,
         height=280,
         column_config={
-            "label": st.column_config.TextColumn(width="large"),
+            "label": st.column_config.TextColumn(width="medium"),
             "AP, %": st.column_config.ProgressColumn(format="%.1f", min_value=0, max_value=100),
         },
     )

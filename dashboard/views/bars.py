@@ -38,7 +38,7 @@ def step_distribution(trace: Trace, path: Path, step: int, dark: bool, most: int
     )
 
 
-def _bars(names: list[str], probs: list[float], marked: list[bool], dark: bool, columns: int = 30) -> go.Figure:
+def _bars(names: list[str], probs: list[float], marked: list[bool], dark: bool, columns: int = 24) -> go.Figure:
     colours = palette(dark)
     ticks = [("✓ " if mark else "") + name for name, mark in zip(names, marked, strict=True)]
     fig = go.Figure(

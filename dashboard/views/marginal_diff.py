@@ -13,7 +13,7 @@ from views.style import name_rows
 
 _BAR = 26  # pixels
 _LEGEND_LINE = 24  # pixels
-_LEGEND_COLUMNS = 36  # of one line of the legend on a phone
+_LEGEND_COLUMNS = 30  # of one line of the legend on a phone
 _MIN_DELTA = 0.02  # smaller changes of probability are not described
 
 

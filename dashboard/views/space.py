@@ -19,7 +19,7 @@ _HEIGHT = 620
 _SIZE = (640, 460)  # pixels of the map on the narrowest screen, on which the names must fit
 _THUMBNAIL = 72  # pixels
 _MAX_NAMES_3D = 100
-_ZOOM = 0.14  # of the map's extent, to each side of a label that is searched for
+_ZOOM = 0.08  # of the map's extent, to each side of a label that is searched for
 _FRAMES = 6  # of each movement
 _ROW = 11  # pixels of a row of the matrix
 _HOVER_COLUMNS = 80  # of a name in the matrix, where every cell has two
@@ -229,7 +229,7 @@ def _add_player(fig: go.Figure, titles: Sequence[str], redraw: bool, dark: bool)
         "y": 1,
     }
     play = {"label": "▶", "method": "animate", "args": [None, {**timing, "mode": "immediate"}]}
-    stop = {"label": "⏸", "method": "animate", "args": [[None], {**timing, "mode": "immediate"}]}
+    stop = {"label": "■", "method": "animate", "args": [[None], {**timing, "mode": "immediate"}]}
     fig.update_layout(
         updatemenus=[
             {

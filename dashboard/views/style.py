@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 CHART = {"displayModeBar": False}  # plotly's configuration of every chart
 
 
-def name_rows(fig: go.Figure, names: Sequence[str], dark: bool, columns: int = 30) -> None:
+def name_rows(fig: go.Figure, names: Sequence[str], dark: bool, columns: int = 24) -> None:
     """Write names beside rows 0, 1, …, first on top; two of them may be equal. A long one is shortened to so many
     columns: plotly would cut off its beginning."""
     fig.update_yaxes(
