@@ -89,7 +89,6 @@ def _strip(view: View, chosen: int) -> None:
                     args=(number,),
                     help=_step_facts(view, number - 1, strengths[number - 1]) if number else None,
                 )
-
         # A style, since a button that becomes a primary one is another element and loses the keyboard's focus.
         st.html(f"<style>.st-key-step_{chosen} button {{ {_CHOSEN} }}</style><span hidden></span>")
 

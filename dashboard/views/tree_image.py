@@ -6,6 +6,7 @@ import html
 import io
 import re
 import threading
+import warnings
 from typing import TYPE_CHECKING, Literal
 
 from cnnrnn.utils.style import LIGHT
@@ -36,7 +37,7 @@ def draw(figure: go.Figure, kind: Literal["svg", "png"]) -> bytes:
 
     columns = len(figure.layout.xaxis.tickvals)
     width, height = _COLUMN * (columns + 1), figure.layout.height - 30  # without the legend
-    with _drawing:
+    with _drawing, warnings.catch_warnings():
         matplotlib.rcParams["svg.fonttype"] = "none"
         canvas = Figure(figsize=(width / 100, height / 100), facecolor=LIGHT.background)
         axes = canvas.add_axes((0.01, _BOTTOM / height, 0.98, 1 - _BOTTOM / height))
@@ -45,6 +46,7 @@ def draw(figure: go.Figure, kind: Literal["svg", "png"]) -> bytes:
         axes.set_xticks(figure.layout.xaxis.tickvals, figure.layout.xaxis.ticktext, color=LIGHT.text)
         axes.tick_params(length=0, labelsize=_FONT_SIZE * _POINTS)
         axes.spines[:].set_visible(False)
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")  # whoever opens an SVG may have one
         canvas.savefig(buffer := io.BytesIO(), format=kind, dpi=_DPI, metadata={"Date": None} if kind == "svg" else {})
     return buffer.getvalue()
 

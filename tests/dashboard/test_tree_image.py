@@ -41,6 +41,11 @@ def test_an_svg_has_the_labels_as_text_and_shortens_long_ones() -> None:
     assert len(found) == 4 + 1 + 2  # START, two labels and END; the second label once more; the steps
 
 
+def test_an_svg_has_formulas_and_characters_without_a_font_as_they_are() -> None:
+    found = texts(tree_image.draw(tree.figure(trace("狗 $x^2$", "cat"), 0, False, 0.01), "svg"))
+    assert "狗 $x^2$ 80%" in found
+
+
 @pytest.mark.parametrize("label", ["dog", "狗", "a_b $c$"])
 def test_a_png_has_the_chosen_path_from_left_to_right(label: str) -> None:
     file = tree_image.draw(tree.figure(trace(label, "cat"), 0, False, 0.01), "png")
