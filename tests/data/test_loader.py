@@ -53,7 +53,7 @@ def test_where_shared_memory_is_small_the_same_batches_come_without_it(
         assert torch.get_rng_state().equal(state)
         return list(loader.batches(paths, transform, 64, seed=3)), fits
 
-    (shared, fits), (piped, small_fits) = read(2**30), read(10 * 64 * 48)
+    (shared, fits), (piped, small_fits) = read(2**30), read(4 * 64 * 48)
     assert (fits, small_fits) == (True, False)
     assert [batch[0] for batch in piped] == [batch[0] for batch in shared] == [list(range(1, 64)), list(range(64, 70))]
     for (_, images, errors), (_, expected, expected_errors) in zip(piped, shared, strict=True):
