@@ -105,14 +105,16 @@ class Unwritten:
         """Writes one output. A failure is kept for `report`."""
         try:
             yield
-        except BrokenPipeError:  # standard output's reader has gone, and the printing that follows ends the command
-            pass
         except (UserError, OSError) as error:
             self.errors.append(error)
 
     def report(self) -> None:
-        """Call this last: prints one line for each output that is missing, and then exits with code 2."""
-        for error in self.errors:
+        """Call this last: prints one line for each output that is missing, and then exits with code 2.
+
+        Standard output whose reader has gone is not worth a line: code 1.
+        """
+        errors = [error for error in self.errors if not isinstance(error, BrokenPipeError)]
+        for error in errors:
             print_error(error)
         if self.errors:
-            raise typer.Exit(2)
+            raise typer.Exit(2 if errors else 1)

@@ -333,3 +333,13 @@ def test_charts_tables_and_images_are_those_of_the_evaluation(
             f"{sample.image.name}  \npredicted: **{', '.join(predicted) or 'no label'}**  \n"
             f"truth: **{', '.join(sorted(sample.labels)) or 'no label'}**"
         ) in texts
+
+
+def test_a_file_name_that_is_not_utf8_is_displayed_escaped(page: AppTest, lines: list[str]) -> None:
+    """As `cnnrnn evaluate --per-image` writes it; streamlit can't send it as it is."""
+    records = [json.loads(line) for line in lines]
+    for record in records[:3]:
+        record["image"] = "/x/\udcff.png"
+    page.file_uploader(key="jsonl").upload("val.jsonl", "\n".join(map(json.dumps, records)).encode()).run()
+    assert not page.exception
+    assert any("udcff" in text.value for text in page.markdown)
