@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+import address
 import state
 import tray
 import widgets
@@ -40,7 +41,7 @@ def choose_images(name: str, other: str) -> str:
     """The images to compare two checkpoints on: those that both have recorded predictions for, or some to predict."""
     recorded = [split for split in state.recorded_splits(name) if split in state.recorded_splits(other)]
     sources = [*(f"{split}, recorded" for split in recorded), _SAMPLES, *([_OWN] if tray.images() else [])]
-    return st.selectbox("on the images of", sources, key="many_source")
+    return st.selectbox("on the images of", sources, key=address.keep("many_source", sources, sources[0]))
 
 
 def show(name: str, other: str, source: str, beam: int, dark: bool) -> None:
@@ -138,15 +139,14 @@ def _changes(compared: Compared, name: str, other: str) -> None:
     kind = st.segmented_control(
         "Show",
         list(kinds),
-        default="changed",
         required=True,
-        key="many_kind",
+        key=address.keep("many_kind", list(kinds), "changed"),
         format_func=lambda kind: f"{kind} ({kinds[kind].sum()})",
         label_visibility="collapsed",
     )
     different = (paired.predicted[0] != paired.predicted[1]).sum(axis=1)
     importance = np.abs(gain) * len(paired.labels) + different if compared.known else different
-    rows = np.flatnonzero(kinds[kind])
+    rows = np.flatnonzero(kinds[str(kind)])
     rows = rows[np.argsort(-importance[rows], kind="stable")]
     if not len(rows):
         st.caption("There are no such images.")

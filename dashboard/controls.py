@@ -11,7 +11,7 @@ import paste
 import state
 import tray
 from cnnrnn.checkpoint import Checkpoint
-from cnnrnn.data import DATASETS
+from cnnrnn.data import DATASETS, OWN
 from cnnrnn.utils.errors import UserError
 from views.style import markdown
 
@@ -200,8 +200,15 @@ def _data_set_image() -> None:
 def choose_split(key: str) -> tuple[str, str]:
     """Names of a data set and of its split."""
     one, two = st.columns(2)
-    names = list(DATASETS)
-    dataset = one.selectbox("Data set", names, index=names.index("voc0712"), key=f"{key}_dataset")
+    root = state.data_root()
+    own = root is None or root.is_file() or not (root / "VOCdevkit").is_dir()
+    dataset = one.selectbox(
+        "Data set",
+        DATASETS,
+        index=list(DATASETS).index(OWN if own else "voc0712"),
+        key=f"{key}_dataset",
+        format_func=lambda name: "your own" if name == OWN else name,
+    )
     return dataset, two.selectbox("Split", _SPLITS, key=f"{key}_split")
 
 

@@ -230,9 +230,15 @@ def derived_image(image: InputImage, how: str, pixels: Image.Image) -> InputImag
 
 
 def data_root() -> Path | None:
-    """The folder of data sets that whoever started the dashboard lets it read: the variable CNNRNN_DATA."""
+    """What whoever started the dashboard lets it read: the variable CNNRNN_DATA, a folder of data sets or a table."""
     named = os.environ.get("CNNRNN_DATA")
     return Path(named).resolve() if named else None
+
+
+def data_folder() -> Path | None:
+    """The folder below which images may be shown."""
+    root = data_root()
+    return root.parent if root is not None and root.is_file() else root
 
 
 @st.cache_resource(max_entries=8, show_spinner="Reading the data set …")
@@ -254,7 +260,7 @@ def evaluated_image(evaluation: Evaluation, row: int) -> InputImage | None:
     sample = evaluation.split.samples[row]
     if evaluation.digests is None:
         return _shown(sample)
-    roots = [SAMPLES, *([] if (root := data_root()) is None else [root])]
+    roots = [SAMPLES, *([] if (root := data_folder()) is None else [root])]
     for path in (path for folder in roots for path in _images_by_name(folder).get(sample.image.name, [])):
         image = _shown(replace(sample, image=path))
         if image is not None and image.digest.startswith(evaluation.digests[row]):
@@ -301,7 +307,7 @@ def open_split_image(dataset: str, name: str, number: int) -> InputImage:
 
 def may_be_shown(sample: Sample) -> bool:
     """Whether the image lies under `data_root` or is a sample: an uploaded file can name any path."""
-    path, root = sample.image.resolve(), data_root()
+    path, root = sample.image.resolve(), data_folder()
     return path.is_relative_to(SAMPLES.resolve()) or (root is not None and path.is_relative_to(root))
 
 

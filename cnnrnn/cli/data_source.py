@@ -101,7 +101,7 @@ class DataSource:
 
     @property
     def is_own(self) -> bool:
-        return self.dataset in (OWN, "coco-json")
+        return self.dataset in (OWN, "coco-json", "voc", "folders")
 
     def without_boxes(self) -> DataSource:
         """With all images, also those of which a file of boxes knows nothing."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from cnnrnn.data.split import Box, Boxes, DataError, Options, Sample, Split
 
-__all__ = ["DATASETS", "Box", "Boxes", "DataError", "Options", "Sample", "Split", "load_split"]
+__all__ = ["DATASETS", "OWN", "Box", "Boxes", "DataError", "Options", "Sample", "Split", "load_split"]
 
 
 Loader = Callable[[Path, str, Options], Split]  # root, split, options
@@ -64,7 +64,6 @@ DATASETS: dict[str, Loader] = {
     "nuswide81": _nuswide81,
     "nuswide1000": _nuswide1000,
     "table": _table,
-    "coco-json": _table,
     "scenes": _scenes,
 }
 
@@ -73,13 +72,15 @@ _NO_OPTIONS = Options()
 
 
 OWN = "table"  # a person's own data set, whose kind is found
+_OWN_KINDS = ("coco-json", "voc", "folders")  # which may be named, too
 
 
 def load_split(dataset: str, root: Path, split: str, options: Options = _NO_OPTIONS) -> Split:
     """Read one split of a data set by name; no image is opened. Raises DataError."""
+    dataset = OWN if dataset in _OWN_KINDS else dataset
     if dataset not in DATASETS:
         raise DataError(f"no data set '{dataset}'; choose one of {', '.join(DATASETS)}")
-    if DATASETS[dataset] is not _table and (options.groups or options.boxes):
+    if dataset != OWN and (options.groups or options.boxes):
         raise DataError(f"files of groups and boxes are for the data set 'table'; {dataset} has its own layout")
     loaded = DATASETS[dataset](root, split, options)
     if not loaded.samples:

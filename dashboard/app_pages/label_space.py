@@ -200,7 +200,8 @@ def _others(image: state.InputImage) -> list[state.InputImage]:
     """More images whose thumbnails lie on the map: those of the session, the samples, or none."""
     kinds = ["your images", "samples"]
     with st.popover("Place images", icon=":material/add_photo_alternate:"):
-        kind = st.segmented_control("Thumbnails of", kinds, key="placed", help=f"At most {_MAX_IMAGES}.")
+        key = address.keep("placed", [None, *kinds])
+        kind = st.segmented_control("Thumbnails of", kinds, key=key, help=f"At most {_MAX_IMAGES}.")
     if kind is None:
         return []
     found = tray.images() if kind == kinds[0] else [state.open_sample(title) for title in state.samples()]
@@ -275,7 +276,8 @@ def _part(checkpoint: Checkpoint) -> tuple[list[int], str]:
         return {"all": "all labels", "group": f"group: {groups[index] if groups else ''}", "label": labels[index]}[kind]
 
     start = options.index(("label", 0)) if not everything else 0
-    kind, index = st.selectbox("Compare", options, start, key="compared_labels", format_func=name)
+    key = address.keep("compared_labels", options, options[start])
+    kind, index = st.selectbox("Compare", options, key=key, format_func=name)
     if kind == "all":
         return list(range(len(labels))), ""
     if kind == "group":
