@@ -218,6 +218,21 @@ def test_a_split_is_read_by_name_and_cached(scenes_root: Path, monkeypatch: pyte
         assert state.split("scenes", name) is found
 
 
+def test_ones_own_table_is_a_data_set(
+    tmp_path: Path, encoded: Callable[..., bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("mine/one.png", "elsewhere.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(encoded("PNG"))
+    table = tmp_path / "mine" / "labels.csv"
+    table.write_text("Image;Tags;Set\none.png;cat;test\n../elsewhere.png;cat;test\n")
+    monkeypatch.setenv("CNNRNN_DATA", str(table))
+    one, other = state.split("table", "test").samples
+    assert state.may_be_shown(one)
+    assert not state.may_be_shown(other)  # it lies outside the table's folder
+    assert state.open_split_image("table", "test", 1).truth == ("cat",)
+
+
 def test_traces_are_cached_by_model_image_beam_and_constraints(
     checkpoint: Checkpoint, image: state.InputImage, turned: state.InputImage
 ) -> None:
