@@ -47,7 +47,7 @@ class Source:
             f"{self.name} {wanted}",
             self.labels,
             self.samples[wanted],
-            tuple(finding.message for finding in self.findings),
+            (f"read as {self.kind}", *(finding.message for finding in self.findings)),
             self.boxes,
             self.groups,
         )
