@@ -19,6 +19,7 @@ import tray
 import widgets
 from cnnrnn.evaluation.evaluate import Evaluation, Predictions
 from cnnrnn.evaluation.paired import METRICS, RESAMPLES, Paired, pair_evaluations, pair_predictions
+from cnnrnn.utils.files import escape_surrogates
 from views import differences
 from views.style import CHART, markdown, spreadsheet
 
@@ -61,7 +62,7 @@ def show(name: str, other: str, source: str, beam: int, dark: bool) -> None:
 def _recorded(one: Evaluation, other: Evaluation) -> Compared:
     """Raises UserError for evaluations of different images."""
     return Compared(
-        [sample.image.name for sample in one.split.samples],
+        [escape_surrogates(sample.image.name) for sample in one.split.samples],
         pair_evaluations(one, other),
         True,
         lambda row: state.evaluated_image(one, row),

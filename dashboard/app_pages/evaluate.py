@@ -250,12 +250,13 @@ def _cards(evaluation: Evaluation, rows: Sequence[int], key: str, abreast: int) 
 def _card(evaluation: Evaluation, row: int, key: str) -> bool:
     """An image whose label set is wrong, with a button that opens it in Decode; False if it can't be shown."""
     sample = evaluation.split.samples[row]
+    name = escape_surrogates(sample.image.name)
     predicted = [evaluation.labels[label] for label in np.flatnonzero(evaluation.predictions.best_path[row])]
     image = state.evaluated_image(evaluation, row)
     if image is not None:
-        widgets.picture(image.pixels, f"The image {sample.image.name}")
+        widgets.picture(image.pixels, f"The image {name}")
     st.markdown(
-        f"{markdown(sample.image.name)}  \npredicted: **{markdown(', '.join(predicted) or 'no label')}**  \n"
+        f"{markdown(name)}  \npredicted: **{markdown(', '.join(predicted) or 'no label')}**  \n"
         f"truth: **{markdown(', '.join(sorted(sample.labels)) or 'no label')}**"
     )
     if image is None:
