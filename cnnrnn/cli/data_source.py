@@ -130,6 +130,7 @@ def reads_data(command: Callable[..., None]) -> Callable[..., None]:
     parameters = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own]
     wrapped.__signature__ = inspect.Signature([*added[:1], *parameters, *added[1:]])  # type: ignore[attr-defined]
     wrapped.__annotations__ = {p.name: p.annotation for p in (*parameters, *added)}
+    del wrapped.__wrapped__  # type: ignore[attr-defined]  # whose parameters are others
     return wrapped
 
 

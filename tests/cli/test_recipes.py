@@ -123,7 +123,7 @@ def table(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("text", "error"),
     [
-        ("learning_rate = 1", "there is no setting 'learning_rate'; allowed are dataset, root, "),
+        ("learning_rate = 1", "there is no setting 'learning_rate'; allowed are "),
         ("trained_layers = 1", "there is no setting 'trained_layers'; did you mean 'trained-layers'? allowed are "),
         ("out = 'x'", "there is no setting 'out'; allowed are "),
         ("epochs = 'ten'", 'epochs = "ten": not a whole number'),

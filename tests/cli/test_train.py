@@ -7,6 +7,7 @@ import signal
 import subprocess
 from pathlib import Path
 
+import pytest
 from helpers import COMMAND, TINY, run_command
 
 from cnnrnn.checkpoint import Checkpoint
@@ -63,7 +64,10 @@ def test_ctrl_c_in_the_middle_of_training_leaves_a_usable_checkpoint(tmp_path: P
     assert f"epochs = {done + 1}" in (out / "run.toml").read_text()
 
 
-def test_ctrl_c_before_the_first_epoch_is_finished_says_to_start_again(tmp_path: Path, scenes_root: Path) -> None:
+def test_ctrl_c_before_the_first_epoch_is_finished_says_to_start_again(
+    tmp_path: Path, scenes_root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CNNRNN_CACHE", str(tmp_path / "cache"))
     out = tmp_path / "run"
     command = ["train", "--dataset", "scenes", "--root", str(scenes_root), "--out", str(out), *TINY]
     training = subprocess.Popen([*COMMAND, *command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
@@ -76,7 +80,7 @@ def test_ctrl_c_before_the_first_epoch_is_finished_says_to_start_again(tmp_path:
     assert training.returncode == 130
     assert "there is no model yet: start again with the same command" in output
     assert "--resume" not in output
-    assert f"kept in {tmp_path / 'features'}" in output.replace("\n", "")
+    assert f"in {tmp_path / 'cache' / 'features'} are kept for later runs" in output.replace("\n", "")
     assert [path.name for path in out.iterdir()] == ["run.toml"]  # so the same command is not refused
 
 

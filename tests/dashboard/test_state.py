@@ -107,7 +107,7 @@ def test_the_shipped_samples_are_complete_and_known_to_the_shipped_model() -> No
     split = state.sample_split()
     assert len(split.samples) == 32
     assert len(state.samples()) == 10
-    assert split.warnings[1:] == ("columns of labels.csv that were not used: title",)
+    assert split.warnings[1:] == ("columns of labels.csv that were not used: title, licence, credit",)
     assert all("CC BY" in sample.credit for sample in state.samples().values())
     assert set(split.labels) <= set(Checkpoint.load(embedded_checkpoint()).vocabulary.labels)
 
