@@ -80,6 +80,7 @@ def test_concurrent_sessions_have_their_own_results_and_free_their_memory(browse
 def test_a_long_evaluation_does_not_block_other_sessions(browser: Browser, server: Server, shared_data: Path) -> None:
     busy, other = browser.new_page(), browser.new_page()
     busy.goto(f"{server.address}/evaluate?checkpoint=voc")
+    busy.get_by_role("button", name="Other data").click(timeout=PATIENCE)
     busy.get_by_role("button", name="Evaluate", exact=True).click(timeout=PATIENCE)
     stop = busy.get_by_role("button", name=re.compile("Stop"))
     expect(stop).to_be_visible(timeout=PATIENCE)

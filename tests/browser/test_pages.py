@@ -41,7 +41,7 @@ def test_an_excluded_label_changes_the_best_path(page: Page, server: Server, wid
 
 @pytest.mark.parametrize("width", WIDTHS)
 def test_the_map_has_labels_and_decoding_steps(page: Page, server: Server, width: int) -> None:
-    opened(page, server, "label_space?sample=cat+and+parakeet", width, "Which labels are similar?")
+    opened(page, server, "label_space?sample=cat+and+parakeet&found=airplane", width, "Which labels are similar?")
     expect(page.locator(".js-plotly-plot")).to_have_count(2, timeout=PATIENCE)  # the map and the matrix
     chart = page.locator(".js-plotly-plot").first
     expect(chart.get_by_text("airplane")).to_be_visible(timeout=PATIENCE)

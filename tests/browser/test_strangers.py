@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -139,8 +140,9 @@ def test_every_page_escapes_labels(visit: Page, title: str, question: str) -> No
 
 def test_the_evaluate_page_escapes_labels_and_file_names(visit: Page, evil: Path) -> None:
     go(visit, "Evaluate", "How good is the model, and where does it fail?")
-    visit.locator("input[type=file]").first.set_input_files(evil / f"{IMAGE}.jsonl")
-    expect(visit.get_by_role("heading", name=f"{IMAGE}.jsonl")).to_be_visible()
+    visit.get_by_role("button", name="Other data").click()
+    visit.locator("input[type=file][accept*=jsonl]").set_input_files(evil / f"{IMAGE}.jsonl")
+    expect(visit.get_by_role("combobox", name="Evaluation")).to_have_value(re.compile(re.escape(IMAGE)))
     settle(visit)
     assert SCRIPT in visit.locator("[data-testid=stMain]").inner_text()
     assert_untouched(visit)

@@ -33,14 +33,14 @@ def folder(tmp_path: Path, encoded: Callable[..., bytes]) -> Path:
 
 
 def test_images_are_found_by_path_by_uri_and_by_a_parquet_list(folder: Path, tmp_path: Path) -> None:
-    local = list_images([str(folder)])
+    local = list_images([str(folder)])[0]
     assert len(local) == 8
-    assert list_images([f"file://{folder}"]) == [f"file://{place}" for place in local]
-    assert list_images([f"local://{folder}"]) == [f"local://{place}" for place in local]  # fsspec's, not pyarrow's
+    assert list_images([f"file://{folder}"])[0] == [f"file://{place}" for place in local]
+    assert list_images([f"local://{folder}"])[0] == [f"local://{place}" for place in local]  # fsspec's, not pyarrow's
     listing = tmp_path / "list.parquet"
     names = ["images/0.jpg", f"file://{folder}/1.jpg", None, str(folder / "3.jpg"), "images/0.jpg"]
     pyarrow.parquet.write_table(pyarrow.table({"path": names, "id": range(5)}), listing)
-    assert list_images([str(listing), str(folder / "3.jpg")]) == [local[0], f"file://{folder}/1.jpg", local[7]]
+    assert list_images([str(listing), str(folder / "3.jpg")])[0] == [local[0], f"file://{folder}/1.jpg", local[7]]
     for place in local:
         opened = []
         for same in (place, f"file://{place}", f"local://{place}"):
@@ -92,7 +92,7 @@ def test_reading_from_a_store_is_retried_twice(folder: Path, monkeypatch: pytest
 
 def test_shards_equal_the_predictions_of_predict(folder: Path, tmp_path: Path, loaded: Checkpoint) -> None:
     out = f"file://{tmp_path}/out"
-    places = list_images([str(folder)])
+    places = list_images([str(folder)])[0]
     loaded.rnn.config = replace(loaded.rnn.config, calibration=(0.5, 0.5, 0.0))
     settings = shards.Settings(loaded.weights_hash, 3, "torch", 3, calibration=[0.5, 0.5, 0.0])
     assert shards.begin(out, places, settings) == [0, 1, 2]
@@ -153,7 +153,7 @@ def test_an_output_folder_of_other_settings_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_shard_that_kills_its_workers_is_given_up(folder: Path, tmp_path: Path, loaded: Checkpoint) -> None:
-    out, places = str(tmp_path / "out"), list_images([str(folder)])
+    out, places = str(tmp_path / "out"), list_images([str(folder)])[0]
     settings = shards.Settings(loaded.weights_hash, 3, "torch", 8)
     shards.begin(out, places, settings)
 
