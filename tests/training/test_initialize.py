@@ -36,7 +36,7 @@ def test_a_new_checkpoint_has_the_given_settings(small_split: Split, monkeypatch
         assert not torch.equal(one, other)
 
     calls: list[str] = []
-    monkeypatch.setattr(Backbone, "load_pretrained", lambda self: calls.append("load") or torch.rand(7))
+    monkeypatch.setattr(Backbone, "load_pretrained", lambda self, weights: calls.append("load") or torch.rand(7))
     monkeypatch.setattr(Backbone, "fold_batch_norm", lambda self: calls.append("fold"))
     made()
     assert calls == []
