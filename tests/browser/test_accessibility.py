@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from browser_server import PATIENCE, Server, settle
+from browser_server import PATIENCE, Server, idle
 from playwright.sync_api import Browser, expect
 
 PAGES = ("", "images", "what_if", "label_space", "compare", "evaluate", "runs", "model")
@@ -18,7 +18,7 @@ def test_axe_finds_nothing_serious(browser: Browser, server: Server, scheme: str
     for path in PAGES:
         page.goto(f"{server.address}/{path}")
         expect(page.get_by_text("Starting: loading")).to_be_hidden(timeout=PATIENCE)
-        settle(page)
+        idle(page)  # what is drawn anew is pale for a moment
         for violation in Axe().run(page).response["violations"]:
             if violation["impact"] in ("serious", "critical"):
                 found += [f"{path}: {violation['id']}: {node['html']}" for node in violation["nodes"]]
