@@ -85,7 +85,7 @@ def test_an_evaluation_is_stopped_and_an_error_opens_in_decode(
     page.get_by_role("option", name="test", exact=True).click()
     settle(page)
     page.get_by_role("button", name="Evaluate", exact=True).click()
-    expect(page.get_by_text(re.compile("(6[4-9]|[7-9][0-9]) of 1136 images"))).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_text(re.compile("(6[4-9]|[7-9][0-9]) of 1136 images"))).to_be_visible(timeout=3 * PATIENCE)
     page.get_by_role("button", name="Stop").click()
     chosen = page.get_by_role("combobox", name="Evaluation")
     expect(chosen).to_have_value(re.compile("voc0712 test, voc"), timeout=PATIENCE)
