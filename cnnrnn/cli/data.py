@@ -48,11 +48,10 @@ def check(
     """
     with user_errors():
         from cnnrnn.data import check as reports
-        from cnnrnn.data.source import read_source
 
         if not data.is_own:
             raise UserError("published data sets need no check; give the file or folder of your own")
-        source = read_source(data.path, data.options)
+        source = data.source
         with image_progress() as bar:
             total = sum(map(len, source.samples.values()))
             task = bar.add_task("opening images", total=total, remark="")

@@ -15,6 +15,7 @@ from cnnrnn.cli.options import DATA
 
 if TYPE_CHECKING:
     from cnnrnn.data import Options, Split
+    from cnnrnn.data.source import Source
 
 OWN = "table"
 Help = functools.partial(typer.Option, rich_help_panel=DATA)
@@ -101,7 +102,16 @@ class DataSource:
 
     @property
     def is_own(self) -> bool:
-        return self.dataset in (OWN, "coco-json", "voc", "folders")
+        from cnnrnn.data import is_own
+
+        return is_own(self.dataset)
+
+    @functools.cached_property
+    def source(self) -> Source:
+        """All of a person's own data set, read once however many splits are asked for. Raises DataError."""
+        from cnnrnn.data.source import read_source
+
+        return read_source(self.path, self.options)
 
     def without_boxes(self) -> DataSource:
         """With all images, also those of which a file of boxes knows nothing."""
@@ -111,6 +121,10 @@ class DataSource:
         """Raises DataError."""
         from cnnrnn.data import load_split
 
+        if self.is_own:
+            from cnnrnn.data.table import select
+
+            return select(self.source, self.path, name, self.options)
         return load_split(self.dataset, self.path, name, self.options)
 
 

@@ -55,13 +55,13 @@ def print_error(error: Exception) -> None:
 
 def print_split_warnings(*splits: Split) -> None:
     """The size of each split, and what looks odd in it, each once, before training or evaluation begins."""
-    said: set[str] = set()
+    printed: set[str] = set()
     for split in splits:
         notes.print(f"{escape(split.name)}: {len(split.samples)} images, {len(split.labels)} labels")
         for warning in split.warnings:
-            if warning not in said:
+            if warning not in printed:
                 notes.print(f"  [yellow]{escape(warning)}[/]", soft_wrap=True)
-            said.add(warning)
+            printed.add(warning)
 
 
 def load_and_describe(data: DataSource, name: str) -> Split:

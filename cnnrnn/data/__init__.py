@@ -7,7 +7,7 @@ from pathlib import Path
 
 from cnnrnn.data.split import Box, Boxes, DataError, Options, Sample, Split
 
-__all__ = ["DATASETS", "OWN", "Box", "Boxes", "DataError", "Options", "Sample", "Split", "load_split"]
+__all__ = ["DATASETS", "OWN", "Box", "Boxes", "DataError", "Options", "Sample", "Split", "is_own", "load_split"]
 
 
 Loader = Callable[[Path, str, Options], Split]  # root, split, options
@@ -75,9 +75,14 @@ OWN = "table"  # a person's own data set, whose kind is found
 _OWN_KINDS = ("coco-json", "voc", "folders")  # which may be named, too
 
 
+def is_own(dataset: str) -> bool:
+    """Whether this names a person's own data set and not a published one."""
+    return dataset == OWN or dataset in _OWN_KINDS
+
+
 def load_split(dataset: str, root: Path, split: str, options: Options = _NO_OPTIONS) -> Split:
     """Read one split of a data set by name; no image is opened. Raises DataError."""
-    dataset = OWN if dataset in _OWN_KINDS else dataset
+    dataset = OWN if is_own(dataset) else dataset
     if dataset not in DATASETS:
         raise DataError(f"no data set '{dataset}'; choose one of {', '.join(DATASETS)}")
     if dataset != OWN and (options.groups or options.boxes):

@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from cnnrnn.data.images import SUFFIXES
+from cnnrnn.data.images import SUFFIXES, is_image_name
 
 _MOST_FILES = 2_000_000  # files looked at below a folder
 _UPLOAD = re.compile(r"^[0-9a-f]{8}-")  # which Label Studio puts before the names of uploaded files
@@ -78,7 +78,7 @@ class ImageFinder:
         found: list[Path] = []
         for root, folders, files in os.walk(self.folder):
             folders[:] = sorted(name for name in folders if not name.startswith(".") and name != "__MACOSX")
-            found += [Path(root, name) for name in sorted(files) if _is_image(name)]
+            found += [Path(root, name) for name in sorted(files) if is_image_name(name)]
             if len(found) > _MOST_FILES:
                 break
         return found
@@ -89,10 +89,6 @@ def _is_file(path: Path) -> bool:
         return path.is_file()
     except OSError:  # such as a name that is too long
         return False
-
-
-def _is_image(name: str) -> bool:
-    return not name.startswith("._") and PurePosixPath(name).suffix.lower() in SUFFIXES
 
 
 def _parts(name: str) -> list[str]:

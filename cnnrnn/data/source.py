@@ -14,7 +14,6 @@ from cnnrnn.data.formats.columns import ColumnNames, rows_of
 from cnnrnn.data.formats.splits import TEST, TRAIN, VAL, split_in_name, split_name
 from cnnrnn.data.reading import Finding, Findings, Reading, Row
 from cnnrnn.data.split import Boxes, DataError, Options, Sample, Split, hold_out
-from cnnrnn.utils.errors import UserError
 
 _TABLES = (".csv", ".tsv", ".txt", ".json", ".jsonl", ".ndjson", ".jsonlines", ".xml", ".tab")
 _SEARCHED = "a table, COCO's JSON, VOC's XML, or a folder per label"
@@ -330,7 +329,7 @@ class _Collected:
             fraction = self.options.val_fraction
             try:
                 by_split[TRAIN], by_split[VAL] = hold_out(by_split[TRAIN], fraction)
-            except UserError:
+            except DataError:
                 return {name: tuple(samples) for name, samples in by_split.items()}, named
             self.findings.note(
                 f"no image is in a split for validation; {len(by_split[VAL])} of "

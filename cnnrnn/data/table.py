@@ -8,7 +8,7 @@ from pathlib import Path
 from cnnrnn.data.coco import read_boxes
 from cnnrnn.data.find_images import ImageFinder
 from cnnrnn.data.groups import read_groups
-from cnnrnn.data.source import read_source
+from cnnrnn.data.source import Source, read_source
 from cnnrnn.data.split import DataError, Options, Split
 
 
@@ -18,7 +18,11 @@ def load(path: Path, split: str, options: Options) -> Split:
     `options.groups` is a file for `read_groups`. `options.boxes` is an instance annotation of COCO, whose file names
     are relative to the table as well; images that it doesn't name are left out.
     """
-    source = read_source(path, options)
+    return select(read_source(path, options), path, split, options)
+
+
+def select(source: Source, path: Path, split: str, options: Options) -> Split:
+    """`load` of a source that was read already."""
     loaded = source.split(split)
     if options.groups is not None:
         loaded = replace(loaded, groups=read_groups(options.groups, loaded.labels))
