@@ -73,8 +73,8 @@ PAGES = [
         ":material/rule:",
         "How good is the model, and where does it fail?",
         "The evaluation that the checkpoint has of itself opens at once; the sample photographs and other data are "
-        "evaluated here. See which labels are confused or predicted for their company, and open the worst errors in "
-        "*Decode*.",
+        "evaluated here. See which labels are confused or predicted because of co-occurrence, and open the worst "
+        "errors in *Decode*.",
     ),
     Page(
         "runs",

@@ -1,6 +1,7 @@
 """What speaks for the labels of many images' paths: the labels before them, or the image. No backbone pass is needed.
 
-A label that the recurrence raises, while no location of the image speaks much for it, was emitted for its company.
+A label that the recurrence raises, while no location of the image speaks much for it, was emitted because of the
+labels before it.
 """
 
 from __future__ import annotations

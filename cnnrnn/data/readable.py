@@ -1,4 +1,4 @@
-"""Which images of a data set can be read, and which are copies: every file is opened once and remembered."""
+"""Which images of a data set can be read, and which are copies: every file is opened once, and the result is cached."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Co-occurrence bias: labels that are predicted for their company rather than for what the image shows."""
+"""Co-occurrence bias: labels predicted because of the labels before them rather than of what the image shows."""
 
 from __future__ import annotations
 

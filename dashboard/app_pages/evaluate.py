@@ -347,12 +347,12 @@ def _cooccurrence_bias(evaluation: Evaluation) -> None:
         return
     pairs = biased_pairs(evaluation)
     if not pairs:
-        st.success("No label was predicted for its company alone.")
+        st.success("No label was predicted because of co-occurrence alone.")
         return
     st.caption(
-        "Labels that were predicted wrongly, probably for their company: a label before them at least doubled their "
-        f"odds, and the image speaks little for them: their map reaches at most {MOST_STRENGTH:.0%} of the strongest "
-        "of its path. The last column counts the images in which the same company was right. Choose a row to see its "
+        "Labels that were predicted wrongly, probably because of co-occurrence: a label before them at least doubled "
+        f"their odds, and the image speaks little for them: their map reaches at most {MOST_STRENGTH:.0%} of the strongest "
+        "of its path. The last column counts the images in which the same pair was right. Choose a row to see its "
         "images."
     )
     table = pd.DataFrame(

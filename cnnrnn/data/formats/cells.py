@@ -20,7 +20,7 @@ _MAX_LITERAL = 100_000  # characters of a cell that is read as a list
 # Attributes that a new project of the VGG Image Annotator has.
 _VIA_DEFAULTS = {"caption", "public_domain", "image_url"}
 _NAMES = ("label", "name", "class", "category", "labels", "choices", "classifications", "detections", "categories")
-_TRUE, _FALSE = {"true", "1", "1.0", "yes"}, {"false", "0", "0.0", "no", "", "-1", "none", "null"}
+_TRUE, _FALSE = {"true", "1", "1.0", "yes"}, {"false", "0", "0.0", "no", "", "-1", "-1.0", "none", "nan", "null"}
 
 
 @dataclass(frozen=True)
@@ -156,8 +156,8 @@ class Cells:
             inner = value[name]
             return [inner] if isinstance(inner, str) and inner.strip() else self._names(where, inner)
         filled = {str(key): item for key, item in value.items() if key not in _VIA_DEFAULTS}
-        if filled and all(not isinstance(item, (dict, list)) and _flag(item) is not None for item in filled.values()):
-            return [key for key, item in filled.items() if _flag(item)]
+        if filled and all(not isinstance(item, (dict, list)) and flag(item) is not None for item in filled.values()):
+            return [key for key, item in filled.items() if flag(item)]
         texts = [key for key, item in filled.items() if isinstance(item, str) and item.strip()]
         if len(texts) > 1:
             raise DataError(f"{self.path}, {where}: labels can be in the attribute {' or '.join(map(repr, texts))}")
@@ -169,7 +169,7 @@ def _nothing(text: str) -> bool:
     return text.strip().casefold() in _NOTHING
 
 
-def _flag(value: object) -> bool | None:
+def flag(value: object) -> bool | None:
     """True and false in any spelling; None for what is neither."""
     word = str(value).strip().casefold()
     return True if word in _TRUE else False if word in _FALSE else None

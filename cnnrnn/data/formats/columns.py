@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from cnnrnn.data.formats.cells import Cells, Separator
+from cnnrnn.data.formats.cells import Cells, Separator, flag
 from cnnrnn.data.formats.splits import TEST, TRAIN, VAL, split_name, split_of_flag
 from cnnrnn.data.images import SUFFIXES
 from cnnrnn.data.reading import Findings, Record, Row
@@ -16,20 +16,9 @@ from cnnrnn.data.split import DataError
 
 # Compared without case, blanks and punctuation; the first that a table has is taken.
 _IMAGE = (
-    *(
-        "image",
-        "images",
-        "imagefile",
-        "imagepath",
-        "imagefilename",
-        "filepath",
-        "filename",
-        "filename",
-        "fname",
-        "file",
-    ),
-    *("path", "imagename", "imageindex", "img", "imgpath", "imgname", "photo", "picture", "imageurl", "url"),
-    *("imageid", "id", "name"),
+    *("image", "images", "imagefile", "imagepath", "imagefilename", "filepath", "filename", "fname", "file", "path"),
+    *("imagename", "imageindex", "img", "imgpath", "imgname", "photo", "picture", "imageurl", "url", "imageid", "id"),
+    "name",
 )
 _LABELS = (
     *("labels", "label", "tags", "tag", "classes", "class", "categories", "category", "findinglabels", "labelname"),
@@ -37,7 +26,6 @@ _LABELS = (
 )
 _SPLIT = ("split", "splits", "set", "subset", "partition", "isvalid")
 _VIA = ("fileattributes", "regionattributes")  # columns of the VGG Image Annotator's CSV
-_POSITIVE, _NEGATIVE = {"1", "true", "1.0", "yes"}, {"0", "false", "0.0", "no", "", "-1", "-1.0", "none", "nan", "null"}
 _MOSTLY = 0.9  # share of a column's values by which its kind is told, so that the others are named as errors
 
 
@@ -172,7 +160,7 @@ def _one_hot_columns(path: Path, columns: list[str], records: Sequence[Record]) 
                 f"{path}, {odd[0].where}: {value!r} in the column {name!r}; 0 or 1 was expected. "
                 "Correct it, or remove the column if it is no label"
             )
-    if not any(str(record.values.get(name)).casefold() in _POSITIVE for record in records for name in labels):
+    if not any(flag(record.values.get(name)) for record in records for name in labels):
         raise DataError(
             f"{path}: none of the columns {_shown(columns)} is known to hold labels, nor are they columns of 0 and 1; "
             "give --label-column NAME"
@@ -181,7 +169,7 @@ def _one_hot_columns(path: Path, columns: list[str], records: Sequence[Record]) 
 
 
 def _is_flag(value: object) -> bool:
-    return value is None or str(value).strip().casefold() in _POSITIVE | _NEGATIVE
+    return value is None or flag(value) is not None
 
 
 def _positive(path: Path, record: Record, columns: list[str], findings: Findings) -> tuple[str, ...]:
@@ -190,7 +178,7 @@ def _positive(path: Path, record: Record, columns: list[str], findings: Findings
         findings.warning(f"{path.name} has 0 and -1; both were taken for a label that is absent")
     if "" in values.values() or "none" in values.values():
         findings.warning(f"{path.name} has empty cells in columns of labels; they were taken for absent labels")
-    return tuple(name for name, value in values.items() if value in _POSITIVE)
+    return tuple(name for name, value in values.items() if flag(value))
 
 
 def _splits(path: Path, records: Sequence[Record], column: str | None) -> list[str | None]:
