@@ -351,9 +351,9 @@ def _cooccurrence_bias(evaluation: Evaluation) -> None:
         return
     st.caption(
         "Labels that were predicted wrongly, probably because of co-occurrence: a label before them at least doubled "
-        f"their odds, and the image speaks little for them: their map reaches at most {MOST_STRENGTH:.0%} of the "
-        "strongest of its path. The last column counts the images in which the same pair was right. Choose a row to see "
-        "its images."
+        "their odds, and the image speaks little for them: their map reaches at most "
+        f"{MOST_STRENGTH:.0%} of the strongest of its path. The last column counts the images in which the same pair "
+        "was right. Choose a row to see its images."
     )
     table = pd.DataFrame(
         {
