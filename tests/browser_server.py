@@ -12,10 +12,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from helpers import is_healthy
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from cnnrnn.checkpoint import Checkpoint
 from cnnrnn.data.images import MAX_SIDE, open_image
@@ -30,6 +30,7 @@ ARGUMENTS = [
     "--disable-sync", "--no-first-run",
 ]  # fmt: skip
 PATIENCE = 60_000  # milliseconds
+expect.set_options(timeout=PATIENCE)  # its own 5 s are too few on a busy machine
 CAT = ROOT / "dashboard" / "samples" / "000000196393.jpg"  # the sample "cat and parakeet"
 DOG = ROOT / "dashboard" / "samples" / "000000427034.jpg"  # the sample "dog at a laptop"
 
@@ -82,11 +83,16 @@ def serve(script: str | Path, **environment: str) -> Iterator[Server]:
             process.wait(timeout=30)
 
 
+def new_page(browser: Browser, **options: Any) -> Page:
+    """As `browser.new_page` does, but as patient as all tests."""
+    page = browser.new_page(**options)
+    page.set_default_timeout(PATIENCE)
+    return page
+
+
 def settle(page: Page) -> None:
     """Streamlit shows this while a script runs."""
-    expect(page.locator("[data-testid=stApp]")).to_have_attribute(
-        "data-test-script-state", "notRunning", timeout=PATIENCE
-    )
+    expect(page.locator("[data-testid=stApp]")).to_have_attribute("data-test-script-state", "notRunning")
 
 
 def idle(page: Page) -> None:

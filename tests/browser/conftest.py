@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 
 import pytest
-from browser_server import ARGUMENTS, CHROMIUM, PATIENCE, ROOT, Server, serve
+from browser_server import ARGUMENTS, CHROMIUM, ROOT, Server, new_page, serve
 from playwright.sync_api import Browser, Page, sync_playwright
 
 
@@ -33,11 +33,10 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def page(browser: Browser, server: Server) -> Iterator[Page]:
-    page = browser.new_page(viewport={"width": 1300, "height": 2600})
+    page = new_page(browser, viewport={"width": 1300, "height": 2600})
     requests: list[str] = []
     page.on("request", lambda request: requests.append(request.url))
     page.goto(server.address)
-    page.set_default_timeout(PATIENCE)
     yield page
     page.close()
     external = [url for url in requests if not url.startswith((server.address, "data:", "blob:"))]

@@ -7,14 +7,14 @@ import re
 import time
 from pathlib import Path
 
-from browser_server import CAT, DOG, PATIENCE, Server, answered_in, best_path, idle, settle
+from browser_server import CAT, DOG, Server, answered_in, best_path, idle, settle
 from PIL import Image
 from playwright.sync_api import Page, expect
 
 
 def steps(page: Page) -> list[str]:
     """The headings above the distributions."""
-    page.get_by_text("Table of the steps").wait_for(timeout=PATIENCE)
+    page.get_by_text("Table of the steps").wait_for()
     return [text for text in page.locator("strong").all_inner_texts() if re.match(r"\d+ · ", text)]
 
 
@@ -23,16 +23,16 @@ def maps(page: Page) -> list[str]:
 
 
 def test_upload_an_image_and_choose_another_path(page: Page, server: Server) -> None:
-    expect(page.get_by_text("Why these labels?")).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_text("Why these labels?")).to_be_visible()
     print(f"\nstreamlit run to the page: {time.perf_counter() - server.started:.2f} s")
-    expect(page.get_by_text("Table of the steps")).to_be_visible(timeout=PATIENCE)  # the first sample is there already
+    expect(page.get_by_text("Table of the steps")).to_be_visible()  # the first sample is there already
     print(f"streamlit run to a decoded sample: {time.perf_counter() - server.started:.2f} s")
     started = time.perf_counter()
     page.locator("input[type=file]").set_input_files(CAT)
-    expect(page.get_by_alt_text(f"The image {CAT.name}")).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_alt_text(f"The image {CAT.name}")).to_be_visible()
     settle(page)
     labels, _ = best_path(CAT.read_bytes())
-    expect(page.locator(".stMarkdownBadge")).to_have_text(labels, timeout=PATIENCE)
+    expect(page.locator(".stMarkdownBadge")).to_have_text(labels)
     print(f"upload to labels: {time.perf_counter() - started:.2f} s")
     expected = [f"{number} · {name}" for number, name in enumerate([*labels, "END"], start=1)]
     assert steps(page) == expected
@@ -45,7 +45,7 @@ def test_upload_an_image_and_choose_another_path(page: Page, server: Server) -> 
     assert leaves.count() >= 3  # the finished paths, as squares
     started = time.perf_counter()
     leaves.nth(1).click(force=True)
-    expect(page.get_by_text("Labels of the chosen path")).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_text("Labels of the chosen path")).to_be_visible()
     settle(page)
     print(f"click to another path's maps: {time.perf_counter() - started:.2f} s")
     assert steps(page) != expected
@@ -62,7 +62,7 @@ def test_upload_an_image_and_choose_another_path(page: Page, server: Server) -> 
 
 
 def test_later_uploads_are_decoded(page: Page) -> None:
-    page.get_by_text("Table of the steps").wait_for(timeout=PATIENCE)
+    page.get_by_text("Table of the steps").wait_for()
     for number, path in enumerate((DOG, CAT, DOG)):
         with Image.open(path) as sample:
             sample.crop((number, number, *sample.size)).save(file := io.BytesIO(), "JPEG")  # seen by no test before
@@ -70,20 +70,18 @@ def test_later_uploads_are_decoded(page: Page) -> None:
         idle(page)
         started = time.perf_counter()
         page.locator("input[type=file]").set_input_files(upload)
-        expect(page.get_by_alt_text(f"The image {number}.jpg")).to_be_visible(timeout=PATIENCE)
-        expect(page.locator(".stMarkdownBadge")).to_have_text(best_path(file.getvalue())[0], timeout=PATIENCE)
+        expect(page.get_by_alt_text(f"The image {number}.jpg")).to_be_visible()
+        expect(page.locator(".stMarkdownBadge")).to_have_text(best_path(file.getvalue())[0])
         print(f"\nthe next upload's labels: {time.perf_counter() - started:.2f} s")
 
 
 def test_arrow_keys_change_the_step_and_another_target_changes_the_maps(page: Page, server: Server) -> None:
     page.goto(f"{server.address}/?sample=cat+and+parakeet")
-    expect(page.get_by_alt_text("The image cat and parakeet")).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_alt_text("The image cat and parakeet")).to_be_visible()
     settle(page)
     page.locator("h1").click()  # nothing that takes the keys itself is focused
     page.keyboard.press("ArrowRight")
-    expect(page.get_by_alt_text("The image cat and parakeet with the evidence of step 1")).to_be_visible(
-        timeout=PATIENCE
-    )
+    expect(page.get_by_alt_text("The image cat and parakeet with the evidence of step 1")).to_be_visible()
     settle(page)
     on = page.get_by_role("button", name=re.compile("Next step"))
     seconds = answered_in(on, "!!document.querySelector('img[alt$=\"evidence of step 2\"]')")
@@ -91,9 +89,7 @@ def test_arrow_keys_change_the_step_and_another_target_changes_the_maps(page: Pa
     settle(page)
     assert "step=2" in page.url
     page.keyboard.press("ArrowLeft")
-    expect(page.get_by_alt_text("The image cat and parakeet with the evidence of step 1")).to_be_visible(
-        timeout=PATIENCE
-    )
+    expect(page.get_by_alt_text("The image cat and parakeet with the evidence of step 1")).to_be_visible()
     settle(page)
     page.locator("[data-testid=stPopover] button").filter(has_text="Maps").click()
     for target in ("log-probability", "logit"):
@@ -118,31 +114,31 @@ _PASTE = """(bytes) => {
 
 
 def test_a_pasted_image_is_decoded(page: Page) -> None:
-    expect(page.get_by_text("Decoding steps")).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_text("Decoding steps")).to_be_visible()
     settle(page)
     page.locator("body[data-paste]").wait_for(state="attached")
     page.evaluate(_PASTE, list(CAT.read_bytes()))
-    expect(page.get_by_alt_text("The image image.png")).to_be_visible(timeout=PATIENCE)
-    expect(page.locator(".stMarkdownBadge")).to_have_text(best_path(CAT.read_bytes())[0], timeout=PATIENCE)
+    expect(page.get_by_alt_text("The image image.png")).to_be_visible()
+    expect(page.locator(".stMarkdownBadge")).to_have_text(best_path(CAT.read_bytes())[0])
 
 
 def test_a_bad_upload_is_an_error_message_without_a_traceback(page: Page, tmp_path: Path) -> None:
     broken = tmp_path / "<img src=x onerror=alert(1)>.jpg"
     broken.write_bytes(CAT.read_bytes()[:5000])
-    expect(page.get_by_text("Decoding steps")).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_text("Decoding steps")).to_be_visible()
     page.locator("input[type=file]").set_input_files(broken)
-    expect(page.get_by_text("damaged or cut off")).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_text("damaged or cut off")).to_be_visible()
     assert "Traceback" not in page.locator("body").inner_text()
     page.get_by_role("button", name="Samples").click()
     page.get_by_role("button", name="cat and parakeet").click()  # the page still works
-    expect(page.get_by_alt_text("The image cat and parakeet")).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_alt_text("The image cat and parakeet")).to_be_visible()
     settle(page)
     assert "sample=cat+and+parakeet" in page.url
 
 
 def test_a_link_reopens_the_view(page: Page, server: Server) -> None:
     page.goto(f"{server.address}/?sample=cat+and+parakeet&beam=3")
-    expect(page.get_by_alt_text("The image cat and parakeet")).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_alt_text("The image cat and parakeet")).to_be_visible()
     settle(page)
     page.get_by_role("combobox", name=re.compile("Path")).click()
     expect(page.get_by_role("option")).to_have_count(3)
@@ -151,7 +147,7 @@ def test_a_link_reopens_the_view(page: Page, server: Server) -> None:
 def test_the_path_is_played_in_the_browser_when_somebody_says_so(page: Page, server: Server) -> None:
     page.goto(f"{server.address}/?sample=cat+and+parakeet&animate=true")
     image = page.get_by_alt_text(re.compile(r"evidence of step \d+ · "))
-    expect(image).to_be_visible(timeout=PATIENCE)
+    expect(image).to_be_visible()
     settle(page)
     labels = [*best_path(CAT.read_bytes())[0], "END"]
     played = image.evaluate("""(image) => new Promise((resolve) => {
@@ -178,7 +174,7 @@ def test_the_path_is_played_in_the_browser_when_somebody_says_so(page: Page, ser
 def test_the_strip_and_the_switch_are_used_by_keyboard(page: Page, server: Server) -> None:
     page.goto(f"{server.address}/?sample=cat+and+parakeet")
     second = page.get_by_role("button", name=re.compile("^2 · "))
-    expect(second).to_be_visible(timeout=PATIENCE)
+    expect(second).to_be_visible()
     settle(page)
     first = page.get_by_role("button", name=re.compile("^1 · "))
     first.focus()
@@ -186,20 +182,20 @@ def test_the_strip_and_the_switch_are_used_by_keyboard(page: Page, server: Serve
     expect(second).to_be_focused()
     assert second.evaluate("(button) => getComputedStyle(button).outlineStyle") == "solid"
     page.keyboard.press("Enter")
-    expect(page.get_by_alt_text("evidence of step 2")).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_alt_text("evidence of step 2")).to_be_visible()
     settle(page)
     expect(second).to_be_focused()
     switch = page.get_by_role("switch", name="Animate")
     switch.focus()
     page.keyboard.press("Space")
-    expect(page.get_by_role("slider", name="Step of the animation")).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_role("slider", name="Step of the animation")).to_be_visible()
     settle(page)
     expect(switch).to_be_focused()
 
 
 def test_the_tree_is_downloaded_as_a_drawing(page: Page, server: Server, tmp_path: Path) -> None:
     page.goto(f"{server.address}/?sample=cat+and+parakeet")
-    page.get_by_role("button", name="Export").click(timeout=PATIENCE)
+    page.get_by_role("button", name="Export").click()
     with page.expect_download() as download:
         page.get_by_role("button", name="Tree (SVG)").click()
     download.value.save_as(tmp_path / "tree.svg")

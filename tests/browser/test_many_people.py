@@ -8,7 +8,7 @@ import re
 import time
 from pathlib import Path
 
-from browser_server import CAT, DOG, PATIENCE, Server, answered_in, best_path, settle
+from browser_server import CAT, DOG, PATIENCE, Server, answered_in, best_path, new_page, settle
 from PIL import Image
 from playwright.sync_api import Browser, expect
 
@@ -47,8 +47,8 @@ def upload_at_once(browser: Browser, server: Server, files: list[bytes], expecte
         for number, (page, (labels, prob)) in enumerate(zip(pages, expected, strict=True)):
             expect(page.get_by_alt_text(f"The image person {number}.png")).to_be_visible(timeout=2 * PATIENCE)
             settle(page)
-            expect(page.locator(".stMarkdownBadge")).to_have_text(labels, timeout=PATIENCE)
-            expect(page.get_by_text(f"this sequence {prob}")).to_be_visible(timeout=PATIENCE)
+            expect(page.locator(".stMarkdownBadge")).to_have_text(labels)
+            expect(page.get_by_text(f"this sequence {prob}")).to_be_visible()
         print(f"\n{len(files)} people's uploads at once, all decoded: {time.perf_counter() - started:.1f} s")
     finally:
         for context in contexts:
@@ -78,14 +78,14 @@ def test_concurrent_sessions_have_their_own_results_and_free_their_memory(browse
 
 
 def test_a_long_evaluation_does_not_block_other_sessions(browser: Browser, server: Server, shared_data: Path) -> None:
-    busy, other = browser.new_page(), browser.new_page()
+    busy, other = new_page(browser), new_page(browser)
     busy.goto(f"{server.address}/evaluate?checkpoint=voc")
-    busy.get_by_role("button", name="Other data").click(timeout=PATIENCE)
-    busy.get_by_role("button", name="Evaluate", exact=True).click(timeout=PATIENCE)
+    busy.get_by_role("button", name="Other data").click()
+    busy.get_by_role("button", name="Evaluate", exact=True).click()
     stop = busy.get_by_role("button", name=re.compile("Stop"))
-    expect(stop).to_be_visible(timeout=PATIENCE)
+    expect(stop).to_be_visible()
     other.goto(f"{server.address}/?sample=cat+and+parakeet")
-    expect(other.get_by_alt_text("The image cat and parakeet")).to_be_visible(timeout=PATIENCE)
+    expect(other.get_by_alt_text("The image cat and parakeet")).to_be_visible()
     for step in (1, 2):
         settle(other)
         on = other.get_by_role("button", name=re.compile("Next step"))
@@ -94,6 +94,6 @@ def test_a_long_evaluation_does_not_block_other_sessions(browser: Browser, serve
         assert seconds < 3
     expect(stop).to_be_visible()  # the evaluation still runs
     stop.click()
-    expect(stop).to_be_hidden(timeout=PATIENCE)
+    expect(stop).to_be_hidden()
     for page in (busy, other):
         page.close()

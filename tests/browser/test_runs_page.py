@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from browser_server import PATIENCE, serve, settle
+from browser_server import new_page, serve, settle
 from playwright.sync_api import Browser, expect
 
 
@@ -20,19 +20,18 @@ def test_a_finished_epoch_appears_by_itself_and_best_opens_in_decode(
     metrics = run / "last" / "metrics.json"
     metrics.write_text(json.dumps({"history": history[:3]}))
     with serve("dashboard/app.py", CNNRNN_RUNS=str(tmp_path)) as server:
-        page = browser.new_page(viewport={"width": width, "height": 1800})
-        page.set_default_timeout(PATIENCE)
+        page = new_page(browser, viewport={"width": width, "height": 1800})
         page.goto(f"{server.address}/runs")
         points = page.locator(".js-plotly-plot .scatterlayer .point")
-        expect(points).to_have_count(3, timeout=PATIENCE)
+        expect(points).to_have_count(3)
         metrics.write_text(json.dumps({"history": history[:4]}))
-        expect(points).to_have_count(4, timeout=PATIENCE)
+        expect(points).to_have_count(4)
         settle(page)
         wide = page.evaluate("document.documentElement.scrollWidth")
         assert wide <= width
         page.get_by_role("button", name="mine", exact=True).click()
-        expect(page.get_by_text("Why these labels?")).to_be_visible(timeout=PATIENCE)
-        expect(page.get_by_text("Predicted labels")).to_be_visible(timeout=PATIENCE)
+        expect(page.get_by_text("Why these labels?")).to_be_visible()
+        expect(page.get_by_text("Predicted labels")).to_be_visible()
         assert "checkpoint=runs%2Fmine" in page.url
         page.close()
         assert "Traceback" not in server.log()

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from browser_server import PATIENCE, ROOT, serve, settle
+from browser_server import ROOT, new_page, serve, settle
 from playwright.sync_api import Browser, expect
 
 PAGE = """
@@ -32,11 +32,11 @@ def script(tmp_path: Path) -> Path:
 
 def test_an_unexpected_error_is_logged_under_the_reference_on_the_page(browser: Browser, script: Path) -> None:
     with serve(script, PYTHONPATH=str(ROOT / "dashboard")) as server:
-        page = browser.new_page()
+        page = new_page(browser)
         page.goto(server.address)
         page.get_by_role("button", name="Break").click()
         alert = page.get_by_text("An unexpected error occurred")
-        expect(alert).to_be_visible(timeout=PATIENCE)
+        expect(alert).to_be_visible()
         settle(page)
         reference = re.search(r"reference (\w{8})", alert.inner_text())
         assert reference is not None
@@ -50,15 +50,15 @@ def test_an_unexpected_error_is_logged_under_the_reference_on_the_page(browser: 
 
 def test_the_uploads_of_a_session_are_limited(browser: Browser, script: Path) -> None:
     with serve(script, PYTHONPATH=str(ROOT / "dashboard")) as server:
-        first, second = browser.new_page(), browser.new_page()
+        first, second = new_page(browser), new_page(browser)
         for page in (first, second):
             page.goto(server.address)
         files = [{"name": f"{n}.txt", "mimeType": "text/plain", "buffer": b"text"} for n in range(65)]
         first.locator("input[type=file]").set_input_files(files)
-        expect(first.get_by_text("60 files arrived")).to_be_visible(timeout=PATIENCE)
+        expect(first.get_by_text("60 files arrived")).to_be_visible()
         settle(first)
         expect(first.get_by_text("60 files arrived")).to_be_visible()
         second.locator("input[type=file]").set_input_files(files[:3])  # the limit is per session
-        expect(second.get_by_text("3 files arrived")).to_be_visible(timeout=PATIENCE)
+        expect(second.get_by_text("3 files arrived")).to_be_visible()
         for page in (first, second):
             page.close()

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from browser_server import PATIENCE, ROOT, serve, settle
+from browser_server import ROOT, new_page, serve, settle
 from helpers import TINY_BACKBONE
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
@@ -70,10 +70,9 @@ def evil(scenes_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def visit(evil: Path, browser: Browser) -> Iterator[Page]:
     with serve(evil / "dashboard" / "app.py") as server:
-        page = browser.new_page(viewport={"width": 1300, "height": 2600}, accept_downloads=True)
+        page = new_page(browser, viewport={"width": 1300, "height": 2600}, accept_downloads=True)
         page.add_init_script(LISTEN)
         page.goto(server.address)
-        page.set_default_timeout(PATIENCE)
         yield page
         assert "Traceback" not in server.log()
         assert str(evil) not in page.content()  # no path of the server
@@ -110,10 +109,10 @@ def test_the_exported_report_escapes_labels(visit: Page, evil: Path, browser: Br
         visit.get_by_role("button", name="Report (HTML)").click()
     download.value.save_as(tmp_path / "decoded.html")
     for report in (tmp_path / "decoded.html", evil / "report.html"):
-        page = browser.new_page()
+        page = new_page(browser)
         page.add_init_script(LISTEN)
         page.goto(report.as_uri())
-        expect(page.locator(".js-plotly-plot").first).to_be_visible(timeout=PATIENCE)
+        expect(page.locator(".js-plotly-plot").first).to_be_visible()
         assert page.evaluate("window.owned !== undefined && !window.wasOwned")
         for element in ("img[src='x']", "svg[onload]", "[onerror]", "a[href^=javascript]"):
             assert page.locator(element).count() == 0, (report.name, element)
@@ -144,5 +143,5 @@ def test_the_evaluate_page_escapes_labels_and_file_names(visit: Page, evil: Path
     visit.locator("input[type=file][accept*=jsonl]").set_input_files(evil / f"{IMAGE}.jsonl")
     expect(visit.get_by_role("combobox", name="Evaluation")).to_have_value(re.compile(re.escape(IMAGE)))
     settle(visit)
-    expect(visit.get_by_text(re.compile("images, coverage"))).to_be_visible(timeout=PATIENCE)
+    expect(visit.get_by_text(re.compile("images, coverage"))).to_be_visible()
     assert_untouched(visit)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from browser_server import PATIENCE, Server, idle
+from browser_server import Server, idle, new_page
 from playwright.sync_api import Browser, Locator, Page, expect
 
 SCROLLED = "document.querySelector('[data-testid=stMain]').scrollTop"
@@ -14,8 +14,7 @@ SCROLLED = "document.querySelector('[data-testid=stMain]').scrollTop"
 
 @pytest.fixture
 def phone(browser: Browser) -> Iterator[Page]:
-    page = browser.new_page(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
-    page.set_default_timeout(PATIENCE)
+    page = new_page(browser, viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
     yield page
     page.close()
 
@@ -76,4 +75,4 @@ def test_a_tap_on_the_tree_chooses_a_path(phone: Page, server: Server) -> None:
       }
     }""")
     phone.touchscreen.tap(x, y)
-    expect(phone).to_have_url(re.compile("path="), timeout=PATIENCE)
+    expect(phone).to_have_url(re.compile("path="))

@@ -1,0 +1,99 @@
+"""The evaluation that is looked at: the checkpoint's own, one of a file, or one that is run here."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+import controls
+import state
+from cnnrnn.data import Sample, Split
+from cnnrnn.decoding.trace import Trace
+from cnnrnn.evaluation.breakdown import label_sizes
+from cnnrnn.evaluation.evaluate import Evaluation, evaluate, image_record
+from cnnrnn.inference.predictor import Predictor
+
+if TYPE_CHECKING:
+    from streamlit.delta_generator import DeltaGenerator
+
+_MOST_OPENED = 4  # evaluations that are kept, without those of the checkpoint
+_UPDATE_INTERVAL = 0.2  # seconds between two updates of the progress bar
+
+
+def choose() -> Evaluation | None:
+    """One that the checkpoint has of itself, which is open at first, or one that was run or opened in this session."""
+    session = st.session_state
+    recorded = {f"{split}, recorded": split for split in state.recorded_splits(session.checkpoint)}
+    opened: dict[str, list[str]] = session.setdefault("opened_evaluations", {})  # name -> the lines of its JSONL
+    names = [*recorded, *opened]
+    wanted = session.pop("wanted_evaluation", None) or session.get("evaluation", session.get("last_evaluation"))
+    session.evaluation = wanted if wanted in names else next(iter(names), None)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        if names:
+            st.selectbox("Evaluation", names, key="evaluation", width=340, format_func=str)
+        _run_and_open()
+    session.last_evaluation = name = session.evaluation
+    if name is None:
+        return None
+    if name in opened:
+        return state.read_evaluation(name, opened[name])
+    return state.recorded_evaluation(session.checkpoint, recorded[name])
+
+
+def _open(name: str, lines: list[str]) -> None:
+    """Keep an evaluation in the session and show it from the next run on; the lines may still become more."""
+    opened = st.session_state.opened_evaluations
+    opened.pop(name, None)
+    opened[name] = lines
+    for old in list(opened)[:-_MOST_OPENED]:
+        del opened[old]
+    st.session_state.wanted_evaluation = name
+
+
+def _run_and_open() -> None:
+    """Buttons that evaluate the checkpoint on the samples or on a split of a data set, and an uploader for a file."""
+    on_samples = st.button("Evaluate the sample photographs", icon=":material/play_arrow:", key="run_samples")
+    with st.popover("Other data", icon=":material/dataset:"):
+        on_data = False
+        if state.data_root() is None:
+            st.caption(
+                "For a data set, start the dashboard with `CNNRNN_DATA=DIR streamlit run dashboard/app.py`, where DIR "
+                "is its folder."
+            )
+        else:
+            dataset, split_name = controls.choose_split("evaluated")
+            on_data = st.button("Evaluate", icon=":material/play_arrow:", key="run")
+
+        def upload() -> None:
+            if (file := st.session_state.jsonl) is not None:
+                _open(file.name, file.getvalue().decode("utf-8", errors="replace").splitlines())
+
+        st.file_uploader("A file of `cnnrnn evaluate --per-image`", type=["jsonl"], key="jsonl", on_change=upload)
+    if on_samples:
+        _evaluate(state.sample_split(), st.container())
+    elif on_data:
+        _evaluate(state.split(dataset, split_name), st.container())
+
+
+def _evaluate(split: Split, bar: DeltaGenerator) -> None:
+    """Evaluate image by image. Any click ends this run; the finished images are kept."""
+    _, checkpoint = controls.chosen_checkpoint()
+    bar.button("Stop", icon=":material/stop:", key="stop")
+    progress, lines = bar.progress(0.0, f"{split.name}: 0 of {len(split.samples)}"), list[str]()
+    _open(f"{split.name}, {st.session_state.checkpoint}", lines)
+    last = time.monotonic()
+
+    def each(sample: Sample, result: Trace | str) -> None:
+        nonlocal last
+        lines.append(json.dumps(image_record(sample, result, label_sizes(split, sample))))
+        if time.monotonic() - last > _UPDATE_INTERVAL:
+            last = time.monotonic()
+            progress.progress(
+                len(lines) / len(split.samples), f"{split.name}: {len(lines)} of {len(split.samples)} images"
+            )
+
+    evaluate(Predictor(checkpoint), split, on_image=each, evidence=True)
+    st.rerun()
