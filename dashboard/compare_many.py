@@ -14,6 +14,8 @@ import pandas as pd
 import streamlit as st
 
 import address
+import evaluations
+import image_files
 import state
 import tray
 import widgets
@@ -34,13 +36,13 @@ class Compared:
     names: Sequence[str]
     paired: Paired
     known: bool  # whether the images have true labels
-    image: Callable[[int], state.InputImage | None]  # of a row, if it can be shown
+    image: Callable[[int], image_files.InputImage | None]  # of a row, if it can be shown
     thumbnail: Callable[[int], bytes | None]
 
 
 def choose_images(name: str, other: str) -> str:
     """The images to compare two checkpoints on: those that both have recorded predictions for, or some to predict."""
-    recorded = [split for split in state.recorded_splits(name) if split in state.recorded_splits(other)]
+    recorded = [split for split in evaluations.recorded_splits(name) if split in evaluations.recorded_splits(other)]
     sources = [*(f"{split}, recorded" for split in recorded), _SAMPLES, *([_OWN] if tray.images() else [])]
     return st.selectbox("on the images of", sources, key=address.keep("many_source", sources, sources[0]))
 
@@ -51,7 +53,9 @@ def show(name: str, other: str, source: str, beam: int, dark: bool) -> None:
         compared = _predicted(name, other, beam, source)
     else:
         split = source.removesuffix(", recorded")
-        compared = _recorded(state.recorded_evaluation(name, split), state.recorded_evaluation(other, split))
+        compared = _recorded(
+            evaluations.recorded_evaluation(name, split), evaluations.recorded_evaluation(other, split)
+        )
     if compared is None:
         return
     if compared.known:
@@ -65,15 +69,15 @@ def _recorded(one: Evaluation, other: Evaluation) -> Compared:
         [escape_surrogates(sample.image.name) for sample in one.split.samples],
         pair_evaluations(one, other),
         True,
-        lambda row: state.evaluated_image(one, row),
-        lambda row: state.evaluated_thumbnail(one, row),
+        lambda row: evaluations.evaluated_image(one, row),
+        lambda row: evaluations.evaluated_thumbnail(one, row),
     )
 
 
 def _predicted(name: str, other: str, beam: int, source: str) -> Compared | None:
     """None until a person asks for it: predicting takes a while the first time."""
     if source == _SAMPLES:
-        images = [state.open_data_image(sample) for sample in state.sample_split().samples]
+        images = [image_files.open_data_image(sample) for sample in image_files.sample_split().samples]
     else:
         images = tray.images()
     asked = (name, other, beam, *(image.digest for image in images))
@@ -97,12 +101,12 @@ def _predicted(name: str, other: str, beam: int, source: str) -> Compared | None
     known = source == _SAMPLES and {name for names in truth for name in names} <= set(paired.labels)
     return Compared(
         [image.name for image in images], paired, known, lambda row: images[row],
-        lambda row: state.thumbnail(images[row]),
+        lambda row: image_files.thumbnail(images[row]),
     )  # fmt: skip
 
 
 def _metrics(paired: Paired, name: str, other: str, dark: bool) -> None:
-    found = state.differences(paired)
+    found = evaluations.differences(paired)
     st.subheader(f"From {markdown(name)} to {markdown(other)}")
     st.plotly_chart(
         differences.figure(found, dark),

@@ -7,16 +7,15 @@ from dataclasses import replace
 import streamlit as st
 
 import address
+import image_files
 import paste
 import state
 import tray
 from cnnrnn.checkpoint import Checkpoint
 from cnnrnn.data import DATASETS, OWN
-from cnnrnn.utils.errors import UserError
 from views.style import markdown
 
 BEAM = 8  # default beam width
-_SPLITS = ["val", "test", "train"]
 _LOST_OWN = (
     "This link is of an image that somebody opened in a session of their own, and no link can carry it. Here is a "
     "sample instead; upload the image to see it."
@@ -87,7 +86,7 @@ def chosen_maps() -> state.MapSettings:
     return replace(maps, target="log-odds") if isinstance(maps.target, int) else maps
 
 
-def image() -> state.InputImage:
+def image() -> image_files.InputImage:
     """The image that was chosen last, on this page or another: one of the tray or a sample.
 
     The address names a sample or a data set's image; it can't carry one's own, and the page says so when somebody else
@@ -107,11 +106,11 @@ def image() -> state.InputImage:
     if "lost_image" in session:
         st.info(session.lost_image, icon=":material/link_off:")
     tray.show_errors()
-    image: state.InputImage | None = session.last_image
+    image: image_files.InputImage | None = session.last_image
     if image is None:
         st.stop()
     own = session.sample is None and image.origin is None
-    first = next(iter(state.samples()))
+    first = next(iter(image_files.samples()))
     address.write("sample", [] if session.sample in (None, first) else [session.sample])
     address.write("data", [] if image.origin is None else [image.origin])
     address.write("image", ["own"] if own else [])
@@ -120,11 +119,11 @@ def image() -> state.InputImage:
 
 def _follow_link() -> None:
     """A first visit shows a decoded sample, not an empty page: that of the link, or the first one."""
-    linked, titles = address.take("sample"), list(state.samples())
+    linked, titles = address.take("sample"), list(image_files.samples())
     title = linked if linked in titles else titles[0]
-    tray.select(state.open_sample(title), title)
+    tray.select(image_files.open_sample(title), title)
     origin, own = address.take("data"), address.take("image")
-    if origin is not None and (image := _data_image(origin)) is not None:
+    if origin is not None and (image := image_files.open_linked(origin)) is not None:
         tray.add(image)
     elif origin is not None or own is not None:
         st.session_state.lost_image = _LOST_DATA if own is None else _LOST_OWN
@@ -132,29 +131,13 @@ def _follow_link() -> None:
             address.write(name, [])
 
 
-def _data_image(origin: str) -> state.InputImage | None:
-    """The data set's image that a link names, if it is here."""
-    dataset, _, rest = origin.partition("/")
-    split, _, number = rest.partition("/")
-    if state.data_root() is None or dataset not in DATASETS or split not in _SPLITS or not _is_number(number):
-        return None
-    try:
-        return state.open_split_image(dataset, split, int(number))
-    except (UserError, OSError):
-        return None
-
-
-def _is_number(text: str) -> bool:
-    return text.isascii() and text.isdigit() and 0 < len(text) < 10 and int(text) > 0
-
-
 def _samples() -> None:
     """Thumbnails of the samples, each with a button that selects it."""
     with st.popover("Samples", icon=":material/photo_library:"):
         with st.container(horizontal=True):
-            for number, (title, sample) in enumerate(state.samples().items()):
-                with st.container(width=state.THUMBNAIL // 2, gap="xsmall"):
-                    st.image(state.sample_thumbnail(title), width="stretch", alt=f"Sample: {title}")
+            for number, (title, sample) in enumerate(image_files.samples().items()):
+                with st.container(width=image_files.THUMBNAIL // 2, gap="xsmall"):
+                    st.image(image_files.sample_thumbnail(title), width="stretch", alt=f"Sample: {title}")
                     st.button(
                         title,
                         key=f"sample_{number}",
@@ -167,7 +150,7 @@ def _samples() -> None:
 
 
 def _select_sample(title: str) -> None:
-    tray.select(state.open_sample(title), title)
+    tray.select(image_files.open_sample(title), title)
 
 
 def _camera() -> None:
@@ -177,22 +160,22 @@ def _camera() -> None:
             def taken() -> None:
                 if (photo := st.session_state.photo) is not None:
                     name = f"photo {len(tray.images()) + 1}.jpg"
-                    tray.read([(name, lambda: state.read_image(name, photo.getvalue()))])
+                    tray.read([(name, lambda: image_files.read_image(name, photo.getvalue()))])
 
             st.camera_input("Take a photo", key="photo", on_change=taken)
 
 
 def _data_set_image() -> None:
     """An image of a data set with its ground truth, if the dashboard was started with a folder of data sets."""
-    if state.data_root() is None:
+    if image_files.data_root() is None:
         return
     with st.popover("Data set", icon=":material/dataset:"):
         choose_split("browse")
         st.number_input("Image number", 1, value=1, key="data_number")
 
-        def numbered() -> state.InputImage:
+        def numbered() -> image_files.InputImage:
             session = st.session_state
-            return state.open_split_image(session.browse_dataset, session.browse_split, int(session.data_number))
+            return image_files.open_split_image(session.browse_dataset, session.browse_split, int(session.data_number))
 
         st.button("Show image", key="data_show", on_click=tray.read, args=([("the data set", numbered)],))
 
@@ -200,7 +183,7 @@ def _data_set_image() -> None:
 def choose_split(key: str) -> tuple[str, str]:
     """Names of a data set and of its split."""
     one, two = st.columns(2)
-    root = state.data_root()
+    root = image_files.data_root()
     own = root is None or root.is_file() or not (root / "VOCdevkit").is_dir()
     dataset = one.selectbox(
         "Data set",
@@ -209,15 +192,15 @@ def choose_split(key: str) -> tuple[str, str]:
         key=f"{key}_dataset",
         format_func=lambda name: "your own" if name == OWN else name,
     )
-    return dataset, two.selectbox("Split", _SPLITS, key=f"{key}_split")
+    return dataset, two.selectbox("Split", image_files.SPLITS, key=f"{key}_split")
 
 
-def second_image() -> state.InputImage:
+def second_image() -> image_files.InputImage:
     """Another image to compare with: an upload if there is one, or a sample."""
     left, right = st.columns([3, 2], vertical_alignment="bottom")
     upload = left.file_uploader("Another image", key="second_upload")
-    titles = list(state.samples())
+    titles = list(image_files.samples())
     sample = right.selectbox("or another sample", titles, key=address.keep("second_sample", titles, titles[-1]))
     if upload is not None:
-        return state.read_image(upload.name, upload.getvalue())
-    return state.open_sample(str(sample))
+        return image_files.read_image(upload.name, upload.getvalue())
+    return image_files.open_sample(str(sample))

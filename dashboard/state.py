@@ -1,4 +1,4 @@
-"""The only owner of the dashboard's caches: models, encoded images, traces, maps and evaluations.
+"""The checkpoints, and what a model makes of an image: its features, trace and maps, in bounded caches.
 
 Every result is keyed by the hashes of the weights and of the image's bytes and by the settings, never by the
 arrays themselves, of which streamlit would hash only a sample. All caches are bounded.
@@ -6,52 +6,39 @@ arrays themselves, of which streamlit would hash only a sample. All caches are b
 
 from __future__ import annotations
 
-import csv
-import hashlib
-import io
-import itertools
 import os
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import streamlit as st
 import torch
-from PIL import Image, ImageOps
+from PIL import Image
 
 from cnnrnn.attribution.explain import Explanation, explain, label_maps, location_contributions
 from cnnrnn.attribution.explain import prefix_contribution as compute_prefix_contribution
 from cnnrnn.attribution.methods import DEFAULT_METHOD, PIXEL_METHODS
 from cnnrnn.attribution.overlay import COLORMAPS, OPACITY, overlay
 from cnnrnn.attribution.targets import TARGETS, against
-from cnnrnn.checkpoint import CONFIG, Checkpoint, Results, file_hash, read_config, read_results
+from cnnrnn.checkpoint import CONFIG, Checkpoint, Results, file_hash, read_results
 from cnnrnn.checkpoint import checkpoint_folder as folder_of_run
-from cnnrnn.data import Sample, Split, load_split
-from cnnrnn.data.images import MAX_SIDE, SUFFIXES, ImageError, open_image
 from cnnrnn.decoding.constraints import NO_CONSTRAINTS, Constraints
 from cnnrnn.decoding.trace import Trace
-from cnnrnn.evaluation.evaluate import Evaluation, read_records
-from cnnrnn.evaluation.paired import Difference, Paired
-from cnnrnn.evaluation.paired import differences as compute_differences
-from cnnrnn.evaluation.recorded import predictions_file, read_predictions
 from cnnrnn.inference.predictor import decode_batch, decode_image, encode_image
 from cnnrnn.label_space.projection import Projection
 from cnnrnn.label_space.projection import compute as compute_projection
 from cnnrnn.label_space.projection import read as read_projection
 from cnnrnn.models.sigmoid import SigmoidClassifier
 from cnnrnn.training.runs import MAX_RUNS, RunProgress, find_runs, read_progress
-from cnnrnn.utils.files import escape_surrogates
 from cnnrnn.utils.resources import DEFAULT_CHECKPOINT
+from image_files import InputImage, jpeg
 from views import strip
 
 HERE = Path(__file__).resolve().parent
 CHECKPOINTS = HERE.parent / "checkpoints"
-SAMPLES = HERE / "samples"
 _OF_RUNS = "runs/"  # begins the names of the runs' checkpoints; a folder's name has no slash
-THUMBNAIL = 224  # pixels; twice the width at which a sample is offered
-_MOST_FILES = 1_000_000  # that are looked through for the images of a recorded evaluation
 
 
 @dataclass(frozen=True)
@@ -65,17 +52,6 @@ class MapSettings:
     common_scale: bool = False  # of all steps; otherwise each map fills its own
     colormap: str = COLORMAPS[0]
     contour: bool = True
-
-
-@dataclass(frozen=True)
-class InputImage:
-    """An image that was opened, with the hash of the bytes it came from."""
-
-    name: str
-    pixels: Image.Image
-    digest: str
-    truth: tuple[str, ...] | None = None  # its labels, where they are known
-    origin: str | None = None  # where a link finds it: data set / split / number
 
 
 # How streamlit hashes these arguments of a cached function. Arguments that are left to their default are not hashed.
@@ -125,32 +101,6 @@ def _run(folder: str, written: float) -> RunProgress:
     return read_progress(Path(folder), written)
 
 
-@dataclass(frozen=True)
-class SamplePhotograph:
-    """A photograph to begin with."""
-
-    photograph: Sample
-    credit: str  # its license and source
-
-
-@st.cache_resource(max_entries=1, show_spinner=False)
-def sample_split() -> Split:
-    """All photographs of the samples' table, with their labels."""
-    return replace(load_split("table", SAMPLES / "labels.csv", "test"), name="the sample photographs")
-
-
-@st.cache_resource(max_entries=1, show_spinner=False)
-def samples() -> dict[str, SamplePhotograph]:
-    """The samples that are offered, by titles that say what is seen; the table's other rows are only evaluated on."""
-    by_name = {photograph.image.name: photograph for photograph in sample_split().samples}
-    with (SAMPLES / "labels.csv").open(encoding="utf-8", newline="") as file:
-        return {
-            row["title"]: SamplePhotograph(by_name[row["image"]], f"{row['licence']}, {row['credit']}")
-            for row in csv.DictReader(file)
-            if row["title"]
-        }
-
-
 def load_checkpoint(name: str) -> Checkpoint:
     """Raises CheckpointError; the config's hash is the key, so a folder trained anew is read anew."""
     folder = checkpoint_folder(name)
@@ -198,124 +148,6 @@ def _hash(path: str, size: int, modified: int) -> str:
     return file_hash(Path(path))
 
 
-def open_sample(title: str) -> InputImage:
-    """One of `samples`, with its labels."""
-    return replace(open_data_image(samples()[title].photograph), name=title)
-
-
-@st.cache_data(max_entries=64, show_spinner=False)
-def sample_thumbnail(title: str) -> bytes:
-    """A square from the middle of a sample, as a JPEG."""
-    image = open_image(samples()[title].photograph.image, 2 * THUMBNAIL)
-    return _jpeg(ImageOps.fit(image, (THUMBNAIL, THUMBNAIL)), 85)
-
-
-@st.cache_data(max_entries=256, show_spinner=False, hash_funcs=_HASH_FUNCS)
-def thumbnail(image: InputImage) -> bytes:
-    """A small copy of the whole image, as a JPEG."""
-    small = image.pixels.copy()
-    small.thumbnail((THUMBNAIL, THUMBNAIL))
-    return _jpeg(small, 85)
-
-
-def read_image(name: str, data: bytes, truth: tuple[str, ...] | None = None) -> InputImage:
-    """Raises ImageError for bytes that are no image."""
-    digest = hashlib.sha256(data).hexdigest()
-    return InputImage(name, _open(digest, data), digest, truth)
-
-
-def derived_image(image: InputImage, how: str, pixels: Image.Image) -> InputImage:
-    """An image made from another one; `how` distinguishes it from others made from the same image."""
-    return InputImage(image.name, pixels, hashlib.sha256(f"{image.digest} {how}".encode()).hexdigest())
-
-
-def data_root() -> Path | None:
-    """What whoever started the dashboard lets it read: the variable CNNRNN_DATA, a folder of data sets or a table."""
-    named = os.environ.get("CNNRNN_DATA")
-    return Path(named).resolve() if named else None
-
-
-def data_folder() -> Path | None:
-    """The folder below which images may be shown."""
-    root = data_root()
-    return root.parent if root is not None and root.is_file() else root
-
-
-@st.cache_resource(max_entries=8, show_spinner="Reading the data set …")
-def split(dataset: str, name: str) -> Split:
-    """A split under `data_root`. Raises DataError."""
-    root = data_root()
-    assert root is not None
-    return load_split(dataset, root, name)
-
-
-def open_data_image(sample: Sample) -> InputImage:
-    """A data set's image with its ground truth. Raises ImageError and OSError."""
-    return read_image(escape_surrogates(sample.image.name), sample.image.read_bytes(), tuple(sorted(sample.labels)))
-
-
-def evaluated_image(evaluation: Evaluation, row: int) -> InputImage | None:
-    """The image of an evaluation, if it may be shown: an uploaded file can name any path. A recorded evaluation names
-    its images without their folder; they are found by their content among the samples and under `data_root`."""
-    sample = evaluation.split.samples[row]
-    if evaluation.digests is None:
-        return _shown(sample)
-    roots = [SAMPLES, *([] if (root := data_folder()) is None else [root])]
-    for path in (path for folder in roots for path in _images_by_name(folder).get(sample.image.name, [])):
-        image = _shown(replace(sample, image=path))
-        if image is not None and image.digest.startswith(evaluation.digests[row]):
-            return image
-    return None
-
-
-def _shown(sample: Sample) -> InputImage | None:
-    try:
-        return open_data_image(sample) if may_be_shown(sample) else None
-    except (ImageError, OSError):
-        return None
-
-
-@st.cache_resource(max_entries=4, ttl=600, show_spinner="Looking for the images …")
-def _images_by_name(folder: Path) -> dict[str, list[Path]]:
-    """The images of a folder and of those below it, at most `_MOST_FILES`."""
-    found: dict[str, list[Path]] = {}
-    files = (Path(at, name) for at, _, names in os.walk(folder) for name in names)
-    for path in itertools.islice(files, _MOST_FILES):
-        if path.suffix.lower() in SUFFIXES:
-            found.setdefault(path.name, []).append(path)
-    return found
-
-
-def evaluated_thumbnail(evaluation: Evaluation, row: int) -> bytes | None:
-    """A small copy of `evaluated_image`."""
-    digest = "" if evaluation.digests is None else evaluation.digests[row]
-    return _evaluated_thumbnail(str(evaluation.split.samples[row].image), digest, str(data_root()), evaluation, row)
-
-
-@st.cache_data(max_entries=1024, show_spinner=False)
-def _evaluated_thumbnail(path: str, digest: str, root: str, _evaluation: Evaluation, _row: int) -> bytes | None:
-    image = evaluated_image(_evaluation, _row)
-    return None if image is None else thumbnail(image)
-
-
-def open_split_image(dataset: str, name: str, number: int) -> InputImage:
-    """An image of a split under `data_root` by its number from 1, or the last one. Raises UserError and OSError."""
-    samples = split(dataset, name).samples
-    number = min(number, len(samples))
-    return replace(open_data_image(samples[number - 1]), origin=f"{dataset}/{name}/{number}")
-
-
-def may_be_shown(sample: Sample) -> bool:
-    """Whether the image lies under `data_root` or is a sample: an uploaded file can name any path."""
-    path, root = sample.image.resolve(), data_folder()
-    return path.is_relative_to(SAMPLES.resolve()) or (root is not None and path.is_relative_to(root))
-
-
-@st.cache_data(max_entries=32, show_spinner=False)
-def _open(digest: str, _data: bytes) -> Image.Image:
-    return open_image(_data, MAX_SIDE)
-
-
 _encoding = threading.Lock()  # one image at a time uses all cores, and its memory is allocated once
 
 
@@ -347,12 +179,6 @@ def predict(checkpoint: Checkpoint, image: InputImage, beam: int) -> Trace:
 def _threshold(checkpoint: Checkpoint, image: InputImage) -> Trace:
     """The labels of the sigmoid baseline."""
     return decode_batch(checkpoint.model, feature(checkpoint, image), checkpoint.vocabulary.labels)[0]
-
-
-@st.cache_data(max_entries=16, show_spinner="Resampling the images …", hash_funcs={Paired: lambda pair: pair.digest()})
-def differences(paired: Paired) -> dict[str, Difference]:
-    """The metrics of two models on the same images, with bootstrap intervals."""
-    return compute_differences(paired)
 
 
 @st.cache_data(max_entries=256, show_spinner=False, hash_funcs=_HASH_FUNCS)
@@ -402,31 +228,20 @@ def strip_thumbnails(
         strip.thumbnail(_overlay(small, values, scale, maps), strength)
         for values, scale, strength in zip(explained.maps, scales, strengths, strict=True)
     ]
-    return [_jpeg(thumbnail, 95) for thumbnail in (strip.thumbnail(small), *thumbnails)]
+    return [jpeg(thumbnail, 95) for thumbnail in (strip.thumbnail(small), *thumbnails)]
 
 
 def render_overlay(
     image: InputImage, values: torch.Tensor, scale: float, maps: MapSettings, signed: bool = False
 ) -> bytes:
     """One map (height, width) over the image, as a JPEG file."""
-    return _jpeg(_overlay(image.pixels, values, scale, maps, signed), 90)
+    return jpeg(_overlay(image.pixels, values, scale, maps, signed), 90)
 
 
 def _overlay(
     pixels: Image.Image, values: torch.Tensor, scale: float, maps: MapSettings, signed: bool = False
 ) -> Image.Image:
     return overlay(pixels, values.cpu().numpy(), scale, maps.opacity, maps.floor, maps.colormap, maps.contour, signed)
-
-
-@st.cache_data(max_entries=64, show_spinner=False, hash_funcs=_HASH_FUNCS)
-def full_size(image: InputImage) -> bytes:
-    """The image as it is shown, as a JPEG file."""
-    return _jpeg(image.pixels, 95)
-
-
-def _jpeg(image: Image.Image, quality: int) -> bytes:
-    image.save(buffer := io.BytesIO(), "JPEG", quality=quality)
-    return buffer.getvalue()
 
 
 @st.cache_data(max_entries=128, show_spinner=False, hash_funcs=_HASH_FUNCS)
@@ -448,34 +263,3 @@ def location_support(checkpoint: Checkpoint, image: InputImage, tokens: tuple[in
     feature_map = _encode(checkpoint, image)[0]
     support = location_contributions(checkpoint.rnn, feature_map, tokens)[step]
     return support.unflatten(0, feature_map.shape[-2:]).cpu()
-
-
-def recorded_splits(name: str) -> list[str]:
-    """The splits of which a checkpoint has recorded predictions."""
-    return [split for split in results(name)["evaluations"] if predictions_file(CHECKPOINTS / name, split).is_file()]
-
-
-def recorded_evaluation(name: str, split: str) -> Evaluation:
-    """The evaluation that `cnnrnn evaluate --record` wrote into a checkpoint's folder. Raises UserError."""
-    config = read_config(CHECKPOINTS / name)
-    path = predictions_file(CHECKPOINTS / name, split)
-    status = path.stat()
-    return _read_recorded(
-        str(path), status.st_size, status.st_mtime_ns, tuple(config["vocabulary"]["labels"]), config["weights_sha256"]
-    )
-
-
-@st.cache_resource(max_entries=4, show_spinner="Reading the evaluation …")
-def _read_recorded(path: str, size: int, modified: int, labels: tuple[str, ...], weights_hash: str) -> Evaluation:
-    """Size and time of change are part of the key, as in `_hash`."""
-    return read_predictions(Path(path), labels, weights_hash)
-
-
-def read_evaluation(name: str, lines: list[str]) -> Evaluation:
-    """The evaluation that `cnnrnn evaluate --per-image` wrote. Raises UserError."""
-    return _read_evaluation(hashlib.sha256("\n".join(lines).encode()).hexdigest(), name, lines)
-
-
-@st.cache_resource(max_entries=4, show_spinner="Reading the evaluation …")
-def _read_evaluation(digest: str, name: str, _lines: list[str]) -> Evaluation:
-    return read_records(_lines, name)

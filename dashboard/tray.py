@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-import state
+import image_files
 from cnnrnn.utils.errors import UserError
 from views.style import markdown
 
@@ -22,12 +22,12 @@ MAX_IMAGES = 60  # of a session; the oldest are dropped
 _HEIGHT = 300  # pixels of the list in the sidebar
 
 
-def images() -> list[state.InputImage]:
+def images() -> list[image_files.InputImage]:
     """All images of the session, the newest first."""
     return list(reversed(st.session_state.get("tray", {}).values()))
 
 
-def add(image: state.InputImage) -> None:
+def add(image: image_files.InputImage) -> None:
     """Put an image on top, where it is chosen; one with the same content is replaced."""
     tray = st.session_state.setdefault("tray", {})  # digest -> image
     tray.pop(image.digest, None)
@@ -37,14 +37,14 @@ def add(image: state.InputImage) -> None:
     select(image)
 
 
-def select(image: state.InputImage, sample: str | None = None) -> None:
+def select(image: image_files.InputImage, sample: str | None = None) -> None:
     """Make this the image of all pages; `sample` is its name if it is a sample."""
     for remark in ("image_errors", "lost_image"):
         st.session_state.pop(remark, None)
     st.session_state.update(last_image=image, sample=sample)
 
 
-def read(sources: Sequence[tuple[str, Callable[[], state.InputImage]]]) -> None:
+def read(sources: Sequence[tuple[str, Callable[[], image_files.InputImage]]]) -> None:
     """Open images by name and add them; what can't be opened is kept for the page to name."""
     errors = []
     for name, source in sources:
@@ -64,7 +64,7 @@ def uploader() -> None:
 
     def take() -> None:
         files: list[UploadedFile] = st.session_state[key] or []
-        read([(file.name, partial(state.read_image, file.name, file.getvalue())) for file in files])
+        read([(file.name, partial(image_files.read_image, file.name, file.getvalue())) for file in files])
         st.session_state.uploads += 1  # an uploader with another key is an empty one
 
     st.file_uploader(
@@ -84,7 +84,7 @@ def show_errors() -> None:
         st.error(markdown(error), icon=":material/error:")
 
 
-def remember_labels(image: state.InputImage, labels: Sequence[str]) -> None:
+def remember_labels(image: image_files.InputImage, labels: Sequence[str]) -> None:
     """What was predicted for an image, to be read in the strip."""
     st.session_state.setdefault("tray_labels", {})[image.digest, st.session_state.checkpoint] = labels
 
@@ -108,7 +108,7 @@ def show() -> None:
                 _row(image, number == position)
 
 
-def _step(name: str, found: list[state.InputImage], position: int | None) -> None:
+def _step(name: str, found: list[image_files.InputImage], position: int | None) -> None:
     there = position is not None and 0 <= position < len(found)
     st.button(
         name,
@@ -119,9 +119,9 @@ def _step(name: str, found: list[state.InputImage], position: int | None) -> Non
     )
 
 
-def _row(image: state.InputImage, chosen: bool) -> None:
+def _row(image: image_files.InputImage, chosen: bool) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.image(state.thumbnail(image), width=52, alt=f"Thumbnail of {image.name}")
+        st.image(image_files.thumbnail(image), width=52, alt=f"Thumbnail of {image.name}")
         with st.container(gap=None):
             st.button(
                 markdown(image.name),
@@ -135,12 +135,12 @@ def _row(image: state.InputImage, chosen: bool) -> None:
                 st.caption(markdown(", ".join(labels) or "no label"))
 
 
-def _remove(image: state.InputImage) -> None:
+def _remove(image: image_files.InputImage) -> None:
     found = images()
     position = next(number for number, other in enumerate(found) if other.digest == image.digest)
     del st.session_state.tray[image.digest]
     if left := [other for other in found if other.digest != image.digest]:
         select(left[min(position, len(left) - 1)])
     else:
-        first = next(iter(state.samples()))
-        select(state.open_sample(first), first)
+        first = next(iter(image_files.samples()))
+        select(image_files.open_sample(first), first)

@@ -11,6 +11,7 @@ import streamlit as st
 import address
 import compare_many
 import controls
+import image_files
 import state
 import widgets
 from cnnrnn.checkpoint import Checkpoint
@@ -34,7 +35,7 @@ class Side:
 
     name: str
     checkpoint: Checkpoint
-    image: state.InputImage
+    image: image_files.InputImage
     trace: Trace
 
     @property

@@ -6,6 +6,7 @@ import streamlit as st
 
 import address
 import controls
+import image_files
 import state
 import tray
 from cnnrnn.checkpoint import Checkpoint
@@ -28,7 +29,7 @@ def page() -> None:
 
 
 @st.fragment
-def _decoded_image(checkpoint: Checkpoint, image: state.InputImage, trace: Trace) -> None:
+def _decoded_image(checkpoint: Checkpoint, image: image_files.InputImage, trace: Trace) -> None:
     """Everything that depends on the chosen path, step and maps; choosing others reruns only this."""
     paths = range(len(trace.paths))
     toolbar = st.container(horizontal=True, key="toolbar")

@@ -8,6 +8,7 @@ import pandas as pd
 import streamlit as st
 
 import controls
+import image_files
 import state
 import tray
 from cnnrnn.checkpoint import Checkpoint
@@ -39,7 +40,7 @@ def page() -> None:
     table = pd.DataFrame(rows)
     _downloads(name, images, traces, table)
     event = st.dataframe(
-        table.assign(image=[jpeg_uri(state.thumbnail(image)) for image in images])[["image", *table.columns]],
+        table.assign(image=[jpeg_uri(image_files.thumbnail(image)) for image in images])[["image", *table.columns]],
         hide_index=True,
         row_height=_ROW,
         height=min(_ROW * len(images) + 40, 10 * _ROW),
@@ -63,7 +64,7 @@ def page() -> None:
             st.switch_page("app_pages/decode.py")
 
 
-def _predict(checkpoint: Checkpoint, images: list[state.InputImage], beam: int) -> list[Trace]:
+def _predict(checkpoint: Checkpoint, images: list[image_files.InputImage], beam: int) -> list[Trace]:
     with st.empty():
         traces = []
         for number, image in enumerate(images):
@@ -73,7 +74,7 @@ def _predict(checkpoint: Checkpoint, images: list[state.InputImage], beam: int) 
     return traces
 
 
-def _row(image: state.InputImage, trace: Trace) -> dict[str, object]:
+def _row(image: image_files.InputImage, trace: Trace) -> dict[str, object]:
     ranked = sorted(zip(trace.probabilities.tolist(), trace.labels, strict=True), reverse=True)[:_MOST]
     return {
         "name": image.name,
@@ -83,7 +84,7 @@ def _row(image: state.InputImage, trace: Trace) -> dict[str, object]:
     }
 
 
-def _downloads(name: str, images: list[state.InputImage], traces: list[Trace], table: pd.DataFrame) -> None:
+def _downloads(name: str, images: list[image_files.InputImage], traces: list[Trace], table: pd.DataFrame) -> None:
     def as_json() -> str:
         found = [{"image": image.name, **trace.summary()} for image, trace in zip(images, traces, strict=True)]
         return json.dumps({"checkpoint": name, "images": found}, ensure_ascii=False, indent=1)

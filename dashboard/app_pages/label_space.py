@@ -12,6 +12,7 @@ import torch
 
 import address
 import controls
+import image_files
 import state
 import tray
 import widgets
@@ -42,7 +43,7 @@ def page() -> None:
 
 
 @st.fragment
-def _map(name: str, checkpoint: Checkpoint, image: state.InputImage) -> None:
+def _map(name: str, checkpoint: Checkpoint, image: image_files.InputImage) -> None:
     projection = state.projection(name, checkpoint)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         entry, dims, found = _choices(projection["maps"], checkpoint)
@@ -120,7 +121,7 @@ def _found(labels: Sequence[str], found: int, near: list[tuple[int, float]]) -> 
 
 
 def _walk(
-    entry: ProjectedMap, checkpoint: Checkpoint, image: state.InputImage, tokens: Sequence[int]
+    entry: ProjectedMap, checkpoint: Checkpoint, image: image_files.InputImage, tokens: Sequence[int]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Positions in the map: of the image alone (1, dimension), of x_1 … x_T, and of the choices (step, dimension)."""
     model, feature = checkpoint.rnn, state.feature(checkpoint, image)
@@ -138,7 +139,7 @@ def _walk(
     return positions[:1], positions[1 : 1 + steps], targets
 
 
-def _start(entry: ProjectedMap, checkpoint: Checkpoint, image: state.InputImage) -> np.ndarray:
+def _start(entry: ProjectedMap, checkpoint: Checkpoint, image: image_files.InputImage) -> np.ndarray:
     """The position (1, 2) of an image alone."""
     point = image_embedding(checkpoint.rnn, state.feature(checkpoint, image))[None]
     return place(entry, checkpoint.rnn.label_vectors(), point)[:, :2]
@@ -196,7 +197,7 @@ def _edges(name: str, checkpoint: Checkpoint) -> tuple[list[tuple[int, int]], st
     return sorted({(min(pair), max(pair)) for pair in pairs}), description
 
 
-def _others(image: state.InputImage) -> list[state.InputImage]:
+def _others(image: image_files.InputImage) -> list[image_files.InputImage]:
     """More images whose thumbnails lie on the map: those of the session, the samples, or none."""
     kinds = ["your images", "samples"]
     with st.popover("Place images", icon=":material/add_photo_alternate:"):
@@ -204,7 +205,7 @@ def _others(image: state.InputImage) -> list[state.InputImage]:
         kind = st.segmented_control("Thumbnails of", kinds, key=key, help=f"At most {_MAX_IMAGES}.")
     if kind is None:
         return []
-    found = tray.images() if kind == kinds[0] else [state.open_sample(title) for title in state.samples()]
+    found = tray.images() if kind == kinds[0] else [image_files.open_sample(title) for title in image_files.samples()]
     if not found:
         st.caption("Upload images above, and they are placed on the map.")
     return [other for other in found if other.digest != image.digest][:_MAX_IMAGES]

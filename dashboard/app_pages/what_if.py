@@ -14,6 +14,7 @@ from PIL import Image
 
 import address
 import controls
+import image_files
 import state
 import widgets
 from cnnrnn.attribution.overlay import resize_map
@@ -44,7 +45,7 @@ def page() -> None:
 
 
 @st.fragment
-def _constrained_decoding(checkpoint: Checkpoint, image: state.InputImage, before: Trace, beam: int) -> None:
+def _constrained_decoding(checkpoint: Checkpoint, image: image_files.InputImage, before: Trace, beam: int) -> None:
     st.subheader("Constrained decoding")
     left, right = st.columns([2, 3], gap="large")
     with left:
@@ -141,7 +142,7 @@ def _sequence(trace: Trace) -> str:
 
 
 @st.fragment
-def _label_order(checkpoint: Checkpoint, image: state.InputImage, trace: Trace) -> None:
+def _label_order(checkpoint: Checkpoint, image: image_files.InputImage, trace: Trace) -> None:
     st.subheader("Label order")
     best = trace.names(trace.paths[0].tokens)
     default = best[:_MAX_ORDERED] if len(best) > 1 else _most_probable(trace)
@@ -183,7 +184,7 @@ def _most_probable(trace: Trace) -> list[str]:
 
 
 @st.fragment
-def _occlusion(checkpoint: Checkpoint, image: state.InputImage, before: Trace, beam: int) -> None:
+def _occlusion(checkpoint: Checkpoint, image: image_files.InputImage, before: Trace, beam: int) -> None:
     st.subheader("Occlusion of the evidence")
     path = before.paths[0]
     if not path.tokens:
@@ -209,7 +210,7 @@ def _occlusion(checkpoint: Checkpoint, image: state.InputImage, before: Trace, b
     )
     values = state.explanation(checkpoint, image, path.tokens, state.MapSettings()).maps[step].cpu().numpy()
     pixels = marginal_diff.grey_out(np.asarray(image.pixels), resize_map(values, image.pixels.size), fraction)
-    occluded = state.derived_image(image, f"{step} {fraction} occluded", Image.fromarray(pixels))
+    occluded = image_files.derived_image(image, f"{step} {fraction} occluded", Image.fromarray(pixels))
     after = state.trace(checkpoint, occluded, beam)
     left, right = st.columns([2, 3], gap="large")
     with left:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 import controls
+import image_files
 import state
 import tray
 import widgets
@@ -15,7 +16,7 @@ from views import bars, strip
 from views.style import CHART, markdown
 
 
-def show(checkpoint: Checkpoint, image: state.InputImage) -> None:
+def show(checkpoint: Checkpoint, image: image_files.InputImage) -> None:
     trace = state.predict(checkpoint, image, beam=1)
     path, maps = trace.paths[0], controls.chosen_maps()
     names = trace.names(path.tokens)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 import controls
-import state
+import image_files
 from cnnrnn.decoding.trace import Path, Trace
 from cnnrnn.utils.style import percent
 from views import bars
@@ -14,7 +14,7 @@ from views.style import CHART, badge, markdown
 _PROBABLE = 0.3  # a label's probability from which on an empty sequence is a surprise
 
 
-def predicted_labels(image: state.InputImage, trace: Trace, path: Path) -> None:
+def predicted_labels(image: image_files.InputImage, trace: Trace, path: Path) -> None:
     """What was predicted, how sure that is, and the most probable labels."""
     badges("Predicted labels" if path is trace.paths[0] else "Labels of the chosen path", trace, path)
     if not path.tokens:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 import address
+import image_files
 import state
 from cnnrnn.attribution.explain import Explanation
 from cnnrnn.attribution.overlay import resize_map
@@ -16,7 +17,7 @@ from views.style import CHART, markdown
 
 def ask(
     checkpoint: Checkpoint,
-    image: state.InputImage,
+    image: image_files.InputImage,
     step: int,
     explanation: Explanation,
     displayed: bytes,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import streamlit as st
 
 import address
+import image_files
 import player
 import state
 import widgets
@@ -31,7 +32,7 @@ class View:
     """One path of a decoded image with its maps."""
 
     checkpoint: Checkpoint
-    image: state.InputImage
+    image: image_files.InputImage
     trace: Trace
     path: Path
     maps: state.MapSettings
@@ -61,7 +62,8 @@ def search(trace: Trace) -> tuple[object, ...]:
 @st.fragment
 def show(view: View) -> None:
     """Choosing a step reruns only this. What takes least comes first: a page is drawn as it is written."""
-    step = st.session_state[address.keep("step", range(len(view.choices) + 1), 0, scope=search(view.trace))]
+    first = 1 if len(view.choices) > 1 else 0  # the map of the first label, or the image if there is none
+    step = st.session_state[address.keep("step", range(len(view.choices) + 1), first, scope=search(view.trace))]
     left, right = st.columns([2, 3], gap="medium")
     with right:
         labels.predicted_labels(view.image, view.trace, view.path)
@@ -158,7 +160,7 @@ def _other_steps(view: View, step: int) -> list[int | None]:
 def _displayed(view: View, step: int, subtracted: int | None) -> tuple[bytes, str, float | None]:
     """The image with the step's map, less that of another one, its description, and the map's scale."""
     if not step:
-        return state.full_size(view.image), f"The image {view.image.name}", None
+        return image_files.full_size(view.image), f"The image {view.image.name}", None
     explanation = view.explanation
     scale = explanation.scales(view.maps.common_scale)[step - 1]
     alt = f"The image {view.image.name} with the evidence of step {step}"

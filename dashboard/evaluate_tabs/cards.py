@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import streamlit as st
 
-import state
+import evaluations
 import tray
 import widgets
 from cnnrnn.evaluation.evaluate import Evaluation
@@ -35,7 +35,7 @@ def card(evaluation: Evaluation, row: int, key: str) -> bool:
     sample = evaluation.split.samples[row]
     name = escape_surrogates(sample.image.name)
     predicted = [evaluation.labels[label] for label in np.flatnonzero(evaluation.predictions.best_path[row])]
-    image = state.evaluated_image(evaluation, row)
+    image = evaluations.evaluated_image(evaluation, row)
     if image is not None:
         widgets.picture(image.pixels, f"The image {name}")
     st.markdown(

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 import controls
-import state
+import evaluations
+import image_files
 from cnnrnn.data import Sample, Split
 from cnnrnn.decoding.trace import Trace
 from cnnrnn.evaluation.breakdown import label_sizes
@@ -26,7 +27,7 @@ _UPDATE_INTERVAL = 0.2  # seconds between two updates of the progress bar
 def choose() -> Evaluation | None:
     """One that the checkpoint has of itself, which is open at first, or one that was run or opened in this session."""
     session = st.session_state
-    recorded = {f"{split}, recorded": split for split in state.recorded_splits(session.checkpoint)}
+    recorded = {f"{split}, recorded": split for split in evaluations.recorded_splits(session.checkpoint)}
     opened: dict[str, list[str]] = session.setdefault("opened_evaluations", {})  # name -> the lines of its JSONL
     names = [*recorded, *opened]
     wanted = session.pop("wanted_evaluation", None) or session.get("evaluation", session.get("last_evaluation"))
@@ -39,8 +40,8 @@ def choose() -> Evaluation | None:
     if name is None:
         return None
     if name in opened:
-        return state.read_evaluation(name, opened[name])
-    return state.recorded_evaluation(session.checkpoint, recorded[name])
+        return evaluations.read_evaluation(name, opened[name])
+    return evaluations.recorded_evaluation(session.checkpoint, recorded[name])
 
 
 def _open(name: str, lines: list[str]) -> None:
@@ -58,7 +59,7 @@ def _run_and_open() -> None:
     on_samples = st.button("Evaluate the sample photographs", icon=":material/play_arrow:", key="run_samples")
     with st.popover("Other data", icon=":material/dataset:"):
         on_data = False
-        if state.data_root() is None:
+        if image_files.data_root() is None:
             st.caption(
                 "For a data set, start the dashboard with `CNNRNN_DATA=DIR streamlit run dashboard/app.py`, where DIR "
                 "is its folder."
@@ -73,9 +74,9 @@ def _run_and_open() -> None:
 
         st.file_uploader("A file of `cnnrnn evaluate --per-image`", type=["jsonl"], key="jsonl", on_change=upload)
     if on_samples:
-        _evaluate(state.sample_split(), st.container())
+        _evaluate(image_files.sample_split(), st.container())
     elif on_data:
-        _evaluate(state.split(dataset, split_name), st.container())
+        _evaluate(image_files.split(dataset, split_name), st.container())
 
 
 def _evaluate(split: Split, bar: DeltaGenerator) -> None:

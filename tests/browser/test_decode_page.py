@@ -81,15 +81,15 @@ def test_arrow_keys_change_the_step_and_another_target_changes_the_maps(page: Pa
     settle(page)
     page.locator("h1").click()  # nothing that takes the keys itself is focused
     page.keyboard.press("ArrowRight")
-    expect(page.get_by_alt_text("The image cat and parakeet with the evidence of step 1")).to_be_visible()
+    expect(page.get_by_alt_text("The image cat and parakeet with the evidence of step 2")).to_be_visible()
     settle(page)
     on = page.get_by_role("button", name=re.compile("Next step"))
-    seconds = answered_in(on, "!!document.querySelector('img[alt$=\"evidence of step 2\"]')")
+    seconds = answered_in(on, "!!document.querySelector('img[alt$=\"evidence of step 3\"]')")
     print(f"\nanother step: {seconds:.2f} s")
     settle(page)
-    assert "step=2" in page.url
+    assert "step=3" in page.url
     page.keyboard.press("ArrowLeft")
-    expect(page.get_by_alt_text("The image cat and parakeet with the evidence of step 1")).to_be_visible()
+    expect(page.get_by_alt_text("The image cat and parakeet with the evidence of step 2")).to_be_visible()
     settle(page)
     page.locator("[data-testid=stPopover] button").filter(has_text="Maps").click()
     for target in ("log-probability", "logit"):

@@ -112,7 +112,7 @@ def test_choices_of_the_label_space_and_of_compare_are_in_the_link(page: Page, s
 
 def test_one_press_of_back_leads_to_the_page_before(page: Page, server: Server) -> None:
     opened(page, server, "decode?sample=cat+and+parakeet", WHY)
-    for step in (1, 2):
+    for step in (2, 3):
         page.get_by_role("button", name=re.compile("Next step")).click()
         expect(page.get_by_alt_text(f"with the evidence of step {step}")).to_be_visible()
         settle(page)
@@ -122,9 +122,9 @@ def test_one_press_of_back_leads_to_the_page_before(page: Page, server: Server) 
     expect(page.get_by_text(WHAT_IF, exact=True)).to_be_visible()
     settle(page)
     page.go_back()
-    expect(page.get_by_alt_text("with the evidence of step 2")).to_be_visible()
+    expect(page.get_by_alt_text("with the evidence of step 3")).to_be_visible()
     settle(page)
-    expect_address(page, {"sample": ["cat and parakeet"], "step": ["2"]})
+    expect_address(page, {"sample": ["cat and parakeet"], "step": ["3"]})
     page.go_back()
     expect(page).to_have_url(f"{server.address}/")  # where the test began
 

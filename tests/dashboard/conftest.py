@@ -14,6 +14,7 @@ from PIL import Image
 from streamlit.runtime.memory_media_file_storage import MemoryMediaFileStorage
 from streamlit.testing.v1 import AppTest
 
+import image_files
 import state
 
 
@@ -24,6 +25,16 @@ def app(scenes_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(state, "CHECKPOINTS", tmp_path)
     monkeypatch.setenv("CNNRNN_RUNS", str(tmp_path / "runs"))
     return AppTest.from_file(str(Path(state.HERE) / "app.py"), default_timeout=60)
+
+
+@pytest.fixture
+def image(encoded: Callable[..., bytes]) -> image_files.InputImage:
+    return image_files.read_image("gradient.png", encoded("PNG"))
+
+
+@pytest.fixture
+def turned(encoded: Callable[..., bytes], gradient_image: Image.Image) -> image_files.InputImage:
+    return image_files.read_image("turned.png", encoded("PNG", gradient_image.transpose(Image.Transpose.ROTATE_180)))
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ import torch
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
+import image_files
 import state
 from cnnrnn.checkpoint import Checkpoint
 from cnnrnn.data import Sample, Split, load_split
@@ -66,7 +67,7 @@ def test_labels_of_two_models_are_matched_by_name(app: AppTest, scenes_root: Pat
     rare.model.eval()
     rare.save(state.CHECKPOINTS / "rare", {}, card="")
     page = opened(app)
-    image = state.open_sample(next(iter(state.samples())))
+    image = image_files.open_sample(next(iter(image_files.samples())))
     both = [Checkpoint.load(state.CHECKPOINTS / name) for name in ("coco", "rare")]
     assert both[0].vocabulary.labels != both[1].vocabulary.labels  # another order
     left, right = (state.predict(checkpoint, image, 8) for checkpoint in both)
@@ -90,10 +91,10 @@ def test_two_images_are_compared_with_one_model(app: AppTest) -> None:
     page = opened(app)
     page.segmented_control(key="compare").set_value("two images").run()
     assert not page.exception
-    first, last = next(iter(state.samples())), list(state.samples())[-1]
+    first, last = next(iter(image_files.samples())), list(image_files.samples())[-1]
     page.selectbox(key="second_sample").set_value(last).run()
     checkpoint = Checkpoint.load(state.CHECKPOINTS / "coco")
-    traces = [state.predict(checkpoint, state.open_sample(name), 8) for name in (first, last)]
+    traces = [state.predict(checkpoint, image_files.open_sample(name), 8) for name in (first, last)]
     expected = {change.label: (change.before, change.after) for change in compare_marginals(*traces)}
     assert table(page) == {label: pytest.approx(pair) for label, pair in expected.items()}
 
@@ -111,12 +112,12 @@ def test_each_side_has_its_own_labels_search_and_maps(
     app: AppTest, chart_data: Chart, figure_data: Data, displayed_images: Images
 ) -> None:
     page = opened(app)
-    names = next(iter(state.samples())), list(state.samples())[-1]
+    names = next(iter(image_files.samples())), list(image_files.samples())[-1]
     page.segmented_control(key="compare").set_value("two images").run()
     page.selectbox(key="second_sample").set_value(names[1]).run()
     assert not page.exception
     checkpoint = Checkpoint.load(state.CHECKPOINTS / "coco")
-    images = [state.open_sample(name) for name in names]
+    images = [image_files.open_sample(name) for name in names]
     traces = [state.predict(checkpoint, image, 8) for image in images]
     found = compare_marginals(*traces)
     assert chart_data(page, "compared") == figure_data(figure(found, False, names))
@@ -213,7 +214,7 @@ def test_own_images_are_compared_without_truth(app: AppTest, scenes_root: Path, 
     rare.model.eval()
     rare.save(state.CHECKPOINTS / "rare", {}, card="")
     page = opened(app)
-    images = [state.read_image(f"{number}.png", encoded("PNG", Image.new("RGB", (64, 64), color)))
+    images = [image_files.read_image(f"{number}.png", encoded("PNG", Image.new("RGB", (64, 64), color)))
               for number, color in enumerate(("red", "green", "blue"))]  # fmt: skip
     page.session_state["tray"] = {image.digest: image for image in images}
     page.segmented_control(key="compare").set_value(MANY).run()

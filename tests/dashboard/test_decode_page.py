@@ -12,6 +12,7 @@ import plotly.graph_objects as go
 import pytest
 from streamlit.testing.v1 import AppTest
 
+import image_files
 import state
 from cnnrnn.attribution.overlay import overlay
 from cnnrnn.checkpoint import Checkpoint
@@ -42,7 +43,7 @@ def texts(app: AppTest) -> str:
 def test_a_first_visit_shows_a_decoded_sample(app: AppTest) -> None:
     app.run()
     assert not app.exception
-    assert app.session_state.sample == next(iter(state.samples()))
+    assert app.session_state.sample == next(iter(image_files.samples()))
     assert "search coverage" in texts(app)
     assert not app.dataframe
     app.session_state["tree_table"] = app.session_state["steps_table"] = True  # opened
@@ -83,8 +84,9 @@ def test_a_link_reopens_a_path_and_a_step(app: AppTest) -> None:
     assert not app.exception
     assert app.selectbox(key="path").value == 1
     assert app.session_state.step == 1
+    assert "step" not in app.query_params  # a page opens with the first step's map
     app.button(key="step_0").click().run()
-    assert "step" not in app.query_params
+    assert app.query_params["step"] == "0"
     app.query_params["path"] = "99; drop"
     app.run()
     assert not app.exception
@@ -93,7 +95,8 @@ def test_a_link_reopens_a_path_and_a_step(app: AppTest) -> None:
 def test_buttons_change_the_step_and_a_map_can_be_subtracted(app: AppTest) -> None:
     app.run()
     last = len([button for button in app.button if (button.key or "").startswith("step_")]) - 1
-    for expected in [*range(1, last + 1), last]:
+    assert app.session_state.step == 1
+    for expected in [*range(2, last + 1), last]:
         app.button(key="Right_step").click().run()
         assert app.session_state.step == expected
     subtract = app.selectbox(key=f"subtract_{last}")
@@ -145,7 +148,7 @@ def test_one_of_several_uploads_can_be_chosen(app: AppTest, scenes_root: Path) -
     for _ in range(2):
         app.button(key="remove_image").click().run()
     assert not app.exception
-    assert app.session_state.sample == next(iter(state.samples()))  # the tray is empty
+    assert app.session_state.sample == next(iter(image_files.samples()))  # the tray is empty
 
 
 def test_images_path_and_maps_survive_a_visit_to_another_page(app: AppTest, scene: Sample) -> None:
@@ -234,7 +237,7 @@ def test_without_a_checkpoint_the_page_says_how_to_train_one(app: AppTest) -> No
 def test_the_strip_follows_the_chosen_path_and_settings(app: AppTest, displayed_images: Images, pixels: Pixels) -> None:
     app.run()
     checkpoint = Checkpoint.load(state.CHECKPOINTS / "coco")
-    image = state.open_sample(next(iter(state.samples())))
+    image = image_files.open_sample(next(iter(image_files.samples())))
     trace = state.trace(checkpoint, image, 8)
 
     def check(path: int, maps: state.MapSettings) -> list[bytes]:
@@ -274,16 +277,19 @@ def test_the_strip_follows_the_chosen_path_and_settings(app: AppTest, displayed_
 def test_the_map_of_the_chosen_step_lies_over_the_image(app: AppTest, displayed_images: Images, pixels: Pixels) -> None:
     app.run()
     checkpoint = Checkpoint.load(state.CHECKPOINTS / "coco")
-    image = state.open_sample(next(iter(state.samples())))
+    image = image_files.open_sample(next(iter(image_files.samples())))
     path = state.trace(checkpoint, image, 8).paths[0]
     explained = state.explanation(checkpoint, image, path.tokens, state.MapSettings())
+    alt = f"The image {image.name} with the evidence of step 1"
+    first = dict(displayed_images(app))[alt]
+    assert first == state.render_overlay(image, explained.maps[0], explained.peaks[0], state.MapSettings())
+    app.button(key="step_0").click().run()
     displayed = dict(displayed_images(app))
     assert np.abs(pixels(displayed[f"The image {image.name}"]) - np.asarray(image.pixels)).mean() < 4
     app.slider(key="opacity").set_value(0.9)
     app.slider(key="floor").set_value(0.1)
     app.button(key="step_1").click().run()
     maps = state.MapSettings(opacity=0.9, floor=0.1)
-    alt = f"The image {image.name} with the evidence of step 1"
     first = dict(displayed_images(app))[alt]
     assert first == state.render_overlay(image, explained.maps[0], explained.peaks[0], maps)
     app.selectbox(key="subtract_1").set_value(2).run()
@@ -303,7 +309,7 @@ def test_charts_and_tables_are_those_of_the_chosen_path(app: AppTest, chart_data
     app.run()
     app.selectbox(key="path").set_value(1).run()
     checkpoint = Checkpoint.load(state.CHECKPOINTS / "coco")
-    image = state.open_sample(next(iter(state.samples())))
+    image = image_files.open_sample(next(iter(image_files.samples())))
     trace = state.trace(checkpoint, image, 8)
     path = trace.paths[1]
     facts = next(block.value for block in app.markdown if "search coverage" in block.value).replace("\\", "")
@@ -350,7 +356,10 @@ def test_the_sigmoid_baseline_has_probabilities_and_exact_maps(
     app.run()
     assert not app.exception
     assert not app.error
-    checkpoint, image = state.load_checkpoint("coco-sigmoid"), state.open_sample(next(iter(state.samples())))
+    checkpoint, image = (
+        state.load_checkpoint("coco-sigmoid"),
+        image_files.open_sample(next(iter(image_files.samples()))),
+    )
     trace = state.predict(checkpoint, image, 1)
     path = trace.paths[0]
     assert path.tokens
@@ -370,7 +379,7 @@ def test_a_location_says_which_labels_it_supports(chart_data: Chart) -> None:
     app.button(key="step_1").click().run()
     app.toggle(key="ask_location").set_value(True).run()
     assert not app.exception
-    image = state.open_sample(next(iter(state.samples())))
+    image = image_files.open_sample(next(iter(image_files.samples())))
     path = state.trace(checkpoint, image, 8).paths[0]
     support = state.location_support(checkpoint, image, path.tokens, 0).flatten(0, 1)
     values = state.explanation(checkpoint, image, path.tokens, state.MapSettings()).maps[0]

@@ -14,6 +14,8 @@ import plotly.graph_objects as go
 import pytest
 from streamlit.testing.v1 import AppTest
 
+import evaluations
+import image_files
 import state
 from cnnrnn.checkpoint import Checkpoint
 from cnnrnn.data import load_split
@@ -220,11 +222,11 @@ def test_an_image_of_the_same_name_and_other_content_is_not_shown(
     monkeypatch.setenv("CNNRNN_DATA", str(tmp_path))
     bare = replace(evaluation.split, samples=(replace(sample, image=Path(sample.image.name)),))
     recorded = replace(evaluation, split=bare, digests=(hashlib.sha256(content).hexdigest()[:16],))
-    assert state.evaluated_image(recorded, 0) is None
-    state._images_by_name.clear()
+    assert evaluations.evaluated_image(recorded, 0) is None
+    image_files._images_by_name.clear()
     (tmp_path / "right").mkdir()
     (tmp_path / "right" / sample.image.name).write_bytes(content)
-    found = state.evaluated_image(recorded, 0)
+    found = evaluations.evaluated_image(recorded, 0)
     assert found is not None
     assert found.digest == hashlib.sha256(content).hexdigest()
 

@@ -15,6 +15,7 @@ import pytest
 import torch
 from streamlit.testing.v1 import AppTest
 
+import image_files
 import state
 from cnnrnn.checkpoint import Checkpoint
 from cnnrnn.data import load_split
@@ -127,7 +128,7 @@ def test_labels_and_steps_are_at_their_positions_in_the_map(page: AppTest, chart
     checkpoint = Checkpoint.load(state.CHECKPOINTS / "coco")
     labels, points = checkpoint.vocabulary.labels, checkpoint.rnn.label_vectors()
     entry = compute(points, methods=("PCA",))["maps"]["PCA"]
-    image = state.open_sample(next(iter(state.samples())))
+    image = image_files.open_sample(next(iter(image_files.samples())))
     path = state.trace(checkpoint, image, 8).paths[0]
     feature = state.feature(checkpoint, image)
     alone = checkpoint.rnn.h(checkpoint.rnn.project_image(feature)[0].detach().mean(dim=0, keepdim=True))
@@ -162,7 +163,7 @@ def test_each_step_of_the_walk_points_at_the_label_that_it_chooses(page: AppTest
     checkpoint = Checkpoint.load(state.CHECKPOINTS / "coco")
     points = checkpoint.rnn.label_vectors()
     entry = compute(points, methods=("PCA",))["maps"]["PCA"]
-    image = state.open_sample(next(iter(state.samples())))
+    image = image_files.open_sample(next(iter(image_files.samples())))
     path = state.trace(checkpoint, image, 8).paths[0]
     chart = next(chart.proto for chart in page.get("plotly_chart") if chart.proto.id.endswith("-space"))
     frames = {frame["name"]: frame["data"][0] for frame in json.loads(chart.spec)["frames"]}
@@ -177,11 +178,11 @@ def test_each_step_of_the_walk_points_at_the_label_that_it_chooses(page: AppTest
 def test_the_images_of_the_session_or_the_samples_are_placed_on_the_map(
     page: AppTest, scenes_root: Path, chart_data: Chart
 ) -> None:
-    sample = next(iter(state.samples()))
+    sample = next(iter(image_files.samples()))
     assert chart_data(page, "space")[-1]["hovertext"] == [sample]  # the chosen image alone
     scenes = [sample.image for sample in load_split("scenes", scenes_root, "test").samples[:2]]
     page.session_state["tray"] = {
-        image.digest: image for image in (state.read_image(scene.name, scene.read_bytes()) for scene in scenes)
+        image.digest: image for image in (image_files.read_image(scene.name, scene.read_bytes()) for scene in scenes)
     }
     page.segmented_control(key="placed").set_value("your images").run()
     assert not page.exception
@@ -191,15 +192,15 @@ def test_the_images_of_the_session_or_the_samples_are_placed_on_the_map(
     images = chart_data(page, "space")[-1]
     assert images["hovertext"] == [sample, *(scene.name for scene in reversed(scenes))]  # the newest first
     for number, scene in enumerate(reversed(scenes), start=1):
-        feature = state.feature(checkpoint, state.read_image(scene.name, scene.read_bytes()))
+        feature = state.feature(checkpoint, image_files.read_image(scene.name, scene.read_bytes()))
         start = place(entry, points, image_embedding(checkpoint.rnn, feature)[None])[0]
         assert [values_of(images[axis])[number] for axis in "xy"] == pytest.approx(start[:2], abs=1e-5)
     page.segmented_control(key="placed").set_value("samples").run()
-    assert chart_data(page, "space")[-1]["hovertext"] == list(state.samples())
+    assert chart_data(page, "space")[-1]["hovertext"] == list(image_files.samples())
     layout = json.loads(
         next(chart.proto.spec for chart in page.get("plotly_chart") if chart.proto.id.endswith("-space"))
     )["layout"]
-    assert len(layout["images"]) == len(state.samples())
+    assert len(layout["images"]) == len(image_files.samples())
     assert max(len(image["source"]) for image in layout["images"]) < 8000  # characters
 
 

@@ -6,7 +6,6 @@ import hashlib
 import io
 import itertools
 import os
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -14,20 +13,19 @@ import pytest
 import torch
 from PIL import Image
 
+import image_files
 import state
 from cnnrnn.attribution.explain import explain, prefix_contribution
 from cnnrnn.attribution.methods import METHODS
 from cnnrnn.attribution.overlay import overlay
 from cnnrnn.attribution.targets import TARGETS, against
 from cnnrnn.checkpoint import METRICS, Checkpoint, CheckpointError, file_hash
-from cnnrnn.data import Sample, Split, load_split
-from cnnrnn.data.images import ImageError
+from cnnrnn.data import Sample, Split
 from cnnrnn.decoding.constraints import Constraints
 from cnnrnn.inference.predictor import decode_batch, decode_image, encode_image
 from cnnrnn.label_space.projection import compute
 from cnnrnn.training.initialize import new_checkpoint
 from cnnrnn.utils.files import json_text
-from cnnrnn.utils.resources import embedded_checkpoint
 
 LABELS = ("ant", "bee", "cat", "dog", "elk")
 
@@ -54,62 +52,12 @@ def checkpoint(checkpoints: Path) -> Checkpoint:
     return state.load_checkpoint("toy")
 
 
-@pytest.fixture
-def image(encoded: Callable[..., bytes]) -> state.InputImage:
-    return state.read_image("gradient.png", encoded("PNG"))
-
-
-@pytest.fixture
-def turned(encoded: Callable[..., bytes], gradient_image: Image.Image) -> state.InputImage:
-    return state.read_image("turned.png", encoded("PNG", gradient_image.transpose(Image.Transpose.ROTATE_180)))
-
-
 def test_checkpoint_names_are_folders_with_a_config_default_first(checkpoints: Path) -> None:
     for name in ("zebra", "coco", "ant"):
         (checkpoints / name).mkdir()
         (checkpoints / name / "config.json").write_text("{}")
     (checkpoints / "empty").mkdir()
     assert state.checkpoint_names() == ["coco", "ant", "zebra"]
-
-
-def test_samples_with_a_title_are_offered_in_the_tables_order(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, encoded: Callable[..., bytes]
-) -> None:
-    for name in ("1.jpg", "2.jpg", "3.jpg"):
-        (tmp_path / name).write_bytes(encoded("JPEG"))
-    (tmp_path / "labels.csv").write_text(
-        "image,labels,split,title,licence,credit\n"
-        "3.jpg,dog;cat,test,two pets,CC0,Ann\n"
-        "1.jpg,cat,test,,CC0,Ann\n"
-        "2.jpg,cat,test,a cat,CC BY 2.0,Bob\n"
-    )
-    monkeypatch.setattr(state, "SAMPLES", tmp_path)
-    state.samples.clear()
-    state.sample_split.clear()
-    assert list(state.samples()) == ["two pets", "a cat"]
-    assert state.samples()["a cat"].credit == "CC BY 2.0, Bob"
-    sample = state.open_sample("two pets")
-    assert (sample.name, sample.truth) == ("two pets", ("cat", "dog"))
-    assert sample.digest == hashlib.sha256(encoded("JPEG")).hexdigest()
-    assert sample.pixels.size == (96, 64)
-    with Image.open(io.BytesIO(state.sample_thumbnail("two pets"))) as thumbnail:
-        assert thumbnail.size == (state.THUMBNAIL, state.THUMBNAIL)
-        middle = Image.open(io.BytesIO(encoded("JPEG"))).crop((16, 0, 80, 64)).resize(thumbnail.size)
-        assert np.abs(np.asarray(thumbnail, float) - np.asarray(middle, float)).mean() < 4
-    split = state.sample_split()
-    assert [image.image.name for image in split.samples] == ["3.jpg", "1.jpg", "2.jpg"]
-    assert state.may_be_shown(split.samples[1])
-    state.samples.clear()
-    state.sample_split.clear()
-
-
-def test_the_shipped_samples_are_complete_and_known_to_the_shipped_model() -> None:
-    split = state.sample_split()
-    assert len(split.samples) == 32
-    assert len(state.samples()) == 10
-    assert split.warnings[1:] == ("columns of labels.csv that were not used: title, licence, credit",)
-    assert all("CC BY" in sample.credit for sample in state.samples().values())
-    assert set(split.labels) <= set(Checkpoint.load(embedded_checkpoint()).vocabulary.labels)
 
 
 def test_a_checkpoint_is_cached_until_its_folder_changes(checkpoints: Path, checkpoint: Checkpoint) -> None:
@@ -160,81 +108,8 @@ def test_files_are_listed_with_current_sizes_and_hashes(checkpoints: Path) -> No
     assert state.files("toy")[0]["SHA-256"] == hashlib.sha256(b"xyz").hexdigest()
 
 
-def test_an_image_has_the_hash_of_its_bytes_and_a_limited_size(
-    encoded: Callable[..., bytes], image: state.InputImage
-) -> None:
-    assert image.digest == hashlib.sha256(encoded("PNG")).hexdigest()
-    assert (image.name, image.truth, image.pixels.size) == ("gradient.png", None, (96, 64))
-    np.testing.assert_array_equal(np.asarray(image.pixels)[0, :, 0], np.linspace(0, 255, 96, dtype=np.uint8))
-    large = state.read_image("large.png", encoded("PNG", Image.new("RGB", (2000, 1000))), ("ant",))
-    assert (large.pixels.size, large.truth) == ((1000, 500), ("ant",))
-    with pytest.raises(ImageError):
-        state.read_image("x.png", b"no image")
-
-
-def test_a_derived_image_has_its_own_digest(image: state.InputImage, turned: state.InputImage) -> None:
-    white = Image.new("RGB", (96, 64), "white")
-    one = state.derived_image(image, "step 1 occluded", white)
-    assert (one.name, one.pixels, one.truth) == ("gradient.png", white, None)
-    digests = {
-        image.digest,
-        one.digest,
-        state.derived_image(image, "step 2 occluded", white).digest,
-        state.derived_image(turned, "step 1 occluded", white).digest,
-    }
-    assert len(digests) == 4
-
-
-def test_only_images_in_the_data_root_are_accepted(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, encoded: Callable[..., bytes]
-) -> None:
-    inside, outside = tmp_path / "data", tmp_path / "elsewhere"
-    for folder in (inside, outside):
-        folder.mkdir()
-        (folder / "one.png").write_bytes(encoded("PNG"))
-    (inside / "link.png").symlink_to(outside / "one.png")
-    sample = Sample(inside / "one.png", ("cat", "ant"))
-    monkeypatch.delenv("CNNRNN_DATA", raising=False)
-    assert state.data_root() is None
-    assert not state.may_be_shown(sample)
-    monkeypatch.setenv("CNNRNN_DATA", "")
-    assert state.data_root() is None
-    monkeypatch.setenv("CNNRNN_DATA", str(inside / ".." / "data"))
-    assert state.data_root() == inside.resolve()
-    assert state.may_be_shown(sample)
-    for other in (outside / "one.png", inside / ".." / "elsewhere" / "one.png", inside / "link.png"):
-        assert not state.may_be_shown(Sample(other, ()))
-    opened = state.open_data_image(sample)
-    assert (opened.name, opened.truth) == ("one.png", ("ant", "cat"))
-    assert opened.digest == hashlib.sha256(encoded("PNG")).hexdigest()
-
-
-def test_a_split_is_read_by_name_and_cached(scenes_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CNNRNN_DATA", str(scenes_root))
-    for name in ("val", "test"):
-        expected = load_split("scenes", scenes_root, name)
-        found = state.split("scenes", name)
-        assert (found.name, found.samples) == (expected.name, expected.samples)
-        assert state.split("scenes", name) is found
-
-
-def test_ones_own_table_is_a_data_set(
-    tmp_path: Path, encoded: Callable[..., bytes], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name in ("mine/one.png", "elsewhere.png"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_bytes(encoded("PNG"))
-    table = tmp_path / "mine" / "labels.csv"
-    table.write_text("Image;Tags;Set\none.png;cat;test\n../elsewhere.png;cat;test\n")
-    monkeypatch.setenv("CNNRNN_DATA", str(table))
-    one, other = state.split("table", "test").samples
-    assert state.may_be_shown(one)
-    assert not state.may_be_shown(other)  # it lies outside the table's folder
-    assert state.open_split_image("table", "test", 1).truth == ("cat",)
-
-
 def test_traces_are_cached_by_model_image_beam_and_constraints(
-    checkpoint: Checkpoint, image: state.InputImage, turned: state.InputImage
+    checkpoint: Checkpoint, image: image_files.InputImage, turned: image_files.InputImage
 ) -> None:
     other = new_model(3, embedding_dim=8, hidden_dim=8)
     other.weights_hash = "other"
@@ -257,12 +132,12 @@ def test_traces_are_cached_by_model_image_beam_and_constraints(
         results.append(tuple(found.marginals))
     assert len(set(results)) == len(results)
     assert state.trace(checkpoint, image, 3).constraints == Constraints()
-    renamed = state.InputImage("renamed.png", image.pixels, image.digest, ("ant",))
+    renamed = image_files.InputImage("renamed.png", image.pixels, image.digest, ("ant",))
     assert state.trace(checkpoint, renamed, 3) is state.trace(checkpoint, image, 3)  # the digest is the key
 
 
 def test_predict_searches_with_a_sequence_model_and_thresholds_the_baseline(
-    checkpoint: Checkpoint, image: state.InputImage, turned: state.InputImage
+    checkpoint: Checkpoint, image: image_files.InputImage, turned: image_files.InputImage
 ) -> None:
     assert state.predict(checkpoint, image, 2) is state.trace(checkpoint, image, 2)
     baseline = new_model(0, head="sigmoid")
@@ -276,7 +151,7 @@ def test_predict_searches_with_a_sequence_model_and_thresholds_the_baseline(
 
 
 def test_prefix_contributions_are_cached_by_path_and_image(
-    checkpoint: Checkpoint, image: state.InputImage, turned: state.InputImage
+    checkpoint: Checkpoint, image: image_files.InputImage, turned: image_files.InputImage
 ) -> None:
     results = []
     for input_image in (image, turned):
@@ -292,7 +167,7 @@ def test_prefix_contributions_are_cached_by_path_and_image(
 @pytest.mark.parametrize("method", ["cam", "grad-cam", "input-x-gradient"])
 @pytest.mark.parametrize("target", ["log-odds", "logit", 3, 5])
 def test_an_explanation_uses_the_given_method_and_target(
-    method: str, target: str | int, checkpoint: Checkpoint, image: state.InputImage
+    method: str, target: str | int, checkpoint: Checkpoint, image: image_files.InputImage
 ) -> None:
     assert method in METHODS
     tokens = (2, 0)
@@ -310,7 +185,7 @@ def test_an_explanation_uses_the_given_method_and_target(
 
 
 def test_the_default_explanation_is_cam_of_the_log_odds(
-    checkpoint: Checkpoint, image: state.InputImage, turned: state.InputImage
+    checkpoint: Checkpoint, image: image_files.InputImage, turned: image_files.InputImage
 ) -> None:
     results = []
     for input_image in (image, turned):
@@ -330,7 +205,7 @@ def pixels(data: bytes) -> np.ndarray:
 
 
 def test_an_overlay_uses_the_given_opacity_floor_and_scale() -> None:
-    image = state.InputImage("grey", Image.new("RGB", (96, 64), (120, 120, 120)), "")
+    image = image_files.InputImage("grey", Image.new("RGB", (96, 64), (120, 120, 120)), "")
     values = torch.tensor([[0.0, 1.0, 2.0], [0.5, 4.0, -1.0]])
     settings = list(itertools.product((0.3, 0.9), (0.0, 0.45), (4.0, 6.0)))  # opacity, floor, scale
     expected = np.stack(
@@ -344,7 +219,7 @@ def test_an_overlay_uses_the_given_opacity_floor_and_scale() -> None:
 
 
 def test_overlays_of_a_path_are_in_step_order_each_on_its_own_scale_or_all_on_one(
-    checkpoint: Checkpoint, image: state.InputImage
+    checkpoint: Checkpoint, image: image_files.InputImage
 ) -> None:
     tokens = (2, 0)
     for maps in (
