@@ -13,7 +13,7 @@ from cnnrnn.cli.options import (
     EngineOption,
     JsonOption,
 )
-from cnnrnn.cli.output import Unwritten, user_errors, write_output
+from cnnrnn.cli.output import STDOUT, Unwritten, user_errors, write_output
 from cnnrnn.utils.errors import UserError
 from cnnrnn.utils.files import markdown_table
 from cnnrnn.utils.progress import notes
@@ -57,7 +57,7 @@ def bench(
         unwritten = Unwritten()
         with unwritten.collected():
             write_output(json_file, lines)
-        if json_file != "-":
+        if json_file != STDOUT:
             columns = ["what", "seconds", "reference", "seconds", "ratio", "lowest … highest", "goal", ""]
             rows = [
                 [

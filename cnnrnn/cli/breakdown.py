@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from cnnrnn.cli.output import user_errors
-from cnnrnn.utils.errors import UserError
+from cnnrnn.utils.errors import UserError, summarize_error
 from cnnrnn.utils.files import markdown_table
 from cnnrnn.utils.streams import write_stdout
 
@@ -33,7 +33,7 @@ def breakdown(
             try:
                 evaluations[file.stem] = read_records(file.read_text(encoding="utf-8").splitlines(), file.name)
             except (OSError, UnicodeDecodeError) as error:
-                raise UserError(f"{file} can't be read: {error}") from None
+                raise UserError(f"{file} can't be read: {summarize_error(error)}") from None
         check_same_images(evaluations)
         names = list(evaluations)
         by_count = [by_number_of_labels(evaluation) for evaluation in evaluations.values()]

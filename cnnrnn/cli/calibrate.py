@@ -39,10 +39,11 @@ def calibrate(
     Both are written into the checkpoint.
     """
     with user_errors():
-        from cnnrnn.evaluation.record import record_choice
+        from cnnrnn.evaluation.record import record_choice, recordable_folder
         from cnnrnn.evaluation.temperature import TOLERANCE, choose
         from cnnrnn.inference.predictor import Predictor
 
+        recordable_folder(checkpoint)
         predictor = Predictor(
             checkpoint, beam=beam, batch_size=batch_size, engine=engine, precision=precision, device=device
         )

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from cnnrnn.cli.data_source import DataSource, reads_data
 from cnnrnn.cli.options import OUTPUT, JsonOption
-from cnnrnn.cli.output import console, user_errors, write_output
+from cnnrnn.cli.output import STDOUT, console, user_errors, write_output
 from cnnrnn.utils.errors import UserError
 from cnnrnn.utils.files import write_text
 from cnnrnn.utils.progress import image_progress, notes
@@ -34,11 +34,17 @@ def _group() -> None:
 def check(
     data: DataSource,
     html: Annotated[
-        Path | None, typer.Option("--html", help="A page of thumbnails with their labels.", rich_help_panel=OUTPUT)
+        Path | None,
+        typer.Option("--html", dir_okay=False, help="A page of thumbnails with their labels.", rich_help_panel=OUTPUT),
     ] = None,
     write: Annotated[
         Path | None,
-        typer.Option("--write", help="A plain CSV: image, labels, split; every image once.", rich_help_panel=OUTPUT),
+        typer.Option(
+            "--write",
+            dir_okay=False,
+            help="A plain CSV: image, labels, split; every image once.",
+            rich_help_panel=OUTPUT,
+        ),
     ] = None,
     json_file: JsonOption = None,
 ) -> None:
@@ -60,7 +66,7 @@ def check(
             write_text(html, reports.page(report))
         if write is not None:
             write_text(write, reports.plain_table(source, write.parent))
-        if json_file != "-":
+        if json_file != STDOUT:
             _print(report)
         write_output(json_file, report.as_json())
         if not report.ok:

@@ -24,6 +24,7 @@ from cnnrnn.cli.options import (
     PrecisionOption,
 )
 from cnnrnn.cli.output import (
+    STDOUT,
     Unwritten,
     command_line,
     console,
@@ -70,12 +71,20 @@ def evaluate(
     per_image: Annotated[
         Path | None,
         typer.Option(
-            "--per-image", help="JSONL with every image's truth, paths and probabilities.", rich_help_panel=OUTPUT
+            "--per-image",
+            dir_okay=False,
+            help="JSONL with every image's truth, paths and probabilities.",
+            rich_help_panel=OUTPUT,
         ),
     ] = None,
     html: Annotated[
         Path | None,
-        typer.Option("--html", help="A report with plots and the worst mistakes, in one file.", rich_help_panel=OUTPUT),
+        typer.Option(
+            "--html",
+            dir_okay=False,
+            help="A report with plots and the worst mistakes, in one file.",
+            rich_help_panel=OUTPUT,
+        ),
     ] = None,
     recurrence: Annotated[
         bool,
@@ -104,13 +113,15 @@ def evaluate(
         from cnnrnn.evaluation.breakdown import object_sizes
         from cnnrnn.evaluation.evaluate import evaluate as run_evaluation
         from cnnrnn.evaluation.evaluate import image_record
-        from cnnrnn.evaluation.record import record_evaluation
+        from cnnrnn.evaluation.record import record_evaluation, recordable_folder
         from cnnrnn.evaluation.recorded import save_predictions
         from cnnrnn.evaluation.report import render_html
         from cnnrnn.inference.predictor import Predictor
 
         if record and not recurrence:
             raise UserError("figures without the recurrence are not the model's; leave --record away")
+        if record:
+            recordable_folder(checkpoint)
         predictor = Predictor(
             checkpoint, beam=beam, batch_size=batch_size, engine=engine, precision=precision, device=device,
             recurrence=recurrence,
@@ -144,7 +155,7 @@ def evaluate(
             with unwritten.collected():
                 record_evaluation(checkpoint, images.name, report)
                 save_predictions(checkpoint, evaluation, predictor.checkpoint.weights_hash)
-        if json_file != "-":
+        if json_file != STDOUT:
             _print_report(images.name, report)
         unwritten.report()
         report_failures(report["errors"], len(images.samples))

@@ -17,6 +17,7 @@ from cnnrnn.cli.options import (
     JsonOption,
 )
 from cnnrnn.cli.output import (
+    STDOUT,
     Unwritten,
     command_line,
     console,
@@ -93,7 +94,7 @@ def evaluate_maps(
         if record:
             with unwritten.collected():
                 record_maps(checkpoint, images.name, report)
-        if json_file != "-":
+        if json_file != STDOUT:
             _print_report(report)
         unwritten.report()
         report_failures(report["errors"], len(images.samples))

@@ -21,7 +21,7 @@ from cnnrnn.utils.errors import UserError
 
 def explain(
     path: Annotated[Path, typer.Argument(metavar="IMAGE", show_default=False, help="An image file.")],
-    out: Annotated[Path, typer.Option("--out", help="Folder for one PNG per step and trace.json.")],
+    out: Annotated[Path, typer.Option("--out", file_okay=False, help="Folder for one PNG per step and trace.json.")],
     checkpoint: EmbeddedCheckpointOption = EMBEDDED,
     method: Annotated[
         str | None,
@@ -61,7 +61,7 @@ def explain(
         with unwritten.collected():
             files = explanation.save(out, common_scale, colormap)
             method = explanation.explanation.method
-            write_output(str(out / "trace.json"), {"image": str(path), "method": method, **trace.to_json()})
+            write_output(out / "trace.json", {"image": str(path), "method": method, **trace.to_json()})
         table = Table(
             "step", "label", "p(label | path so far)", "strongest evidence", Column("overlay", overflow="fold")
         )

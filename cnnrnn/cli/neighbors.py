@@ -13,7 +13,7 @@ from cnnrnn.cli.options import (
     EmbeddedCheckpointOption,
     JsonOption,
 )
-from cnnrnn.cli.output import Unwritten, console, user_errors, write_output
+from cnnrnn.cli.output import STDOUT, Unwritten, console, user_errors, write_output
 
 
 def neighbors(
@@ -32,7 +32,7 @@ def neighbors(
         unwritten = Unwritten()
         with unwritten.collected():
             write_output(json_file, {label: dict(near) for label, near in found.items()})
-        if json_file != "-":
+        if json_file != STDOUT:
             table = Table("label", f"nearest by {measure}")
             for label, near in found.items():
                 table.add_row(escape(label), escape(", ".join(f"{name} {value:.2f}" for name, value in near)))

@@ -30,7 +30,14 @@ BatchSizeOption = Annotated[
 ]
 BeamOption = Annotated[int, typer.Option("--beam", min=1, max=256, help="Paths kept at every step.")]
 JsonOption = Annotated[
-    str | None, typer.Option("--json", help="Write JSON to this file; - for standard output.", rich_help_panel=OUTPUT)
+    Path | None,
+    typer.Option(
+        "--json",
+        help="Write JSON to this file; - for standard output.",
+        dir_okay=False,  # refused before anything is computed
+        allow_dash=True,
+        rich_help_panel=OUTPUT,
+    ),
 ]
 DeviceOption = Annotated[
     str | None,

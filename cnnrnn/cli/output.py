@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from cnnrnn.data import Split
 
 console = Console()
+STDOUT = Path("-")  # as the file of an option
 
 
 @contextmanager
@@ -84,14 +85,14 @@ def report_failures(errors: dict[str, str], total: int) -> None:
         raise typer.Exit(1)
 
 
-def write_output(target: str | None, data: Any) -> None:
+def write_output(target: Path | None, data: Any) -> None:
     """JSON to a file, to standard output for "-", or nowhere."""
     if target is None:
         return
-    if target == "-":
+    if target == STDOUT:
         write_stdout(json_text(data, ascii_only=not is_unicode()))
     else:
-        write_text(Path(target), json_text(data))
+        write_text(target, json_text(data))
 
 
 class Unwritten:

@@ -20,7 +20,7 @@ from cnnrnn.cli.options import (
     JsonOption,
     PrecisionOption,
 )
-from cnnrnn.cli.output import Unwritten, console, report_failures, user_errors, write_output
+from cnnrnn.cli.output import STDOUT, Unwritten, console, report_failures, user_errors, write_output
 from cnnrnn.utils.errors import UserError
 from cnnrnn.utils.progress import image_progress, notes
 
@@ -101,7 +101,7 @@ def predict(
         unwritten = Unwritten()
         with unwritten.collected():  # files first: printing may fail
             write_output(json_file, results)
-        if json_file != "-" and table.row_count:
+        if json_file != STDOUT and table.row_count:
             console.print(table)
         unwritten.report()
         report_failures(errors, len(paths))

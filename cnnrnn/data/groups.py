@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cnnrnn.data.split import DataError
+from cnnrnn.utils.errors import summarize_error
 
 
 def read_groups(path: Path, labels: Sequence[str]) -> dict[str, str]:
@@ -18,7 +19,7 @@ def read_groups(path: Path, labels: Sequence[str]) -> dict[str, str]:
                 raise DataError(f"{path}: the first line must name the columns label and group")
             groups = _read_rows(path, reader)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"the groups {path} can't be read: {error}") from None
+        raise DataError(f"the groups {path} can't be read: {summarize_error(error)}") from None
     if lacking := [label for label in labels if label not in groups]:
         raise DataError(f"{path} has no group for {len(lacking)} labels; add {', '.join(lacking[:5])}")
     return {label: groups[label] for label in labels}

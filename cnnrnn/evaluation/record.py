@@ -37,7 +37,7 @@ def record_choice(folder: Path, choice: Choice) -> None:
 
     Evaluations are dropped if either changes, and maps if the temperature does: they are not this model's any more.
     """
-    folder = _writable(folder)
+    folder = recordable_folder(folder)
     checkpoint = Checkpoint.load(folder)
     config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
     results = json.loads((folder / METRICS).read_text(encoding="utf-8"))
@@ -56,14 +56,14 @@ def record_choice(folder: Path, choice: Choice) -> None:
 
 
 def _record(folder: Path, kind: str, split: str, report: Mapping[str, Any]) -> None:
-    folder = _writable(folder)
+    folder = recordable_folder(folder)
     checkpoint = Checkpoint.load(folder)
     results = json.loads((folder / METRICS).read_text(encoding="utf-8"))
     results.setdefault(kind, {})[split] = report
     _write_results(checkpoint, folder, results)
 
 
-def _writable(path: Path) -> Path:
+def recordable_folder(path: Path) -> Path:
     """The checkpoint's folder. Raises UserError for a zip, before anything is written."""
     if path.is_file():
         raise UserError(f"nothing is recorded in {path}, a zip: unpack it, and give --checkpoint the folder")

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from cnnrnn.utils.errors import UserError
+from cnnrnn.utils.errors import UserError, summarize_error
 
 START_NAME = "START"
 END_NAME = "END"
@@ -123,7 +123,7 @@ def _read_order(path: Path, labels: Sequence[str]) -> list[str]:
     try:
         ordered = [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"the label order {path} can't be read: {error}") from None
+        raise UserError(f"the label order {path} can't be read: {summarize_error(error)}") from None
     if sorted(ordered) != sorted(labels):
         wrong = sorted(set(ordered) ^ set(labels)) or [label for label, n in Counter(ordered).items() if n > 1]
         raise UserError(f"{path} must name each of the {len(labels)} labels once; look at {', '.join(wrong[:5])}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from helpers import run_command
 from PIL import Image
 from typer.testing import CliRunner
@@ -28,3 +29,32 @@ def test_bad_input_is_reported_without_a_traceback(tmp_path: Path, scenes_checkp
         assert isinstance(done.exception, SystemExit), arguments
         assert message in done.stderr.replace("\n", " "), arguments
     assert run_command("predict", image, "--checkpoint", tmp_path / "none").returncode == 2  # and in a real process
+
+
+def test_an_output_that_can_not_be_a_file_is_refused_before_anything_is_computed(
+    tmp_path: Path, scenes_checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither the model nor the data is read: both are missing."""
+    (tmp_path / "a folder").mkdir()
+    (tmp_path / "a file").write_text("")
+    (tmp_path / "model.zip").write_bytes(b"")
+    monkeypatch.chdir(tmp_path)
+    nothing = ["--checkpoint", "none"]
+    data = ["--dataset", "scenes", "--root", "none"]
+    for arguments, message in (
+        (["predict", "x.jpg", *nothing, "--json", "a folder"], "'a folder' is a directory"),
+        (["neighbors", *nothing, "--json", "a folder"], "'a folder' is a directory"),
+        (["evaluate", *data, *nothing, "--per-image", "a folder"], "'a folder' is a directory"),
+        (["evaluate", *data, *nothing, "--html", "a folder"], "'a folder' is a directory"),
+        (["data", "check", "none.csv", "--write", "a folder"], "'a folder' is a directory"),
+        (["data", "check", "none.csv", "--html", "a folder"], "'a folder' is a directory"),
+        (["explain", "x.jpg", *nothing, "--out", "a file"], "'a file' is a file"),
+        (["train", *data, "--out", "o", "--weights", "a folder"], "'a folder' is a directory"),
+        (["calibrate", *data, "--checkpoint", "model.zip"], "unpack it"),
+        (["evaluate", *data, "--checkpoint", "model.zip", "--record"], "unpack it"),
+        (["breakdown", "a folder"], "a folder can't be read: Is a directory"),
+    ):
+        done = CliRunner().invoke(app, arguments)
+        assert done.exit_code == 2, arguments
+        assert isinstance(done.exception, SystemExit), arguments
+        assert message in " ".join(done.stderr.replace("│", " ").split()), (arguments, done.stderr)
