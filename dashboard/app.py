@@ -1,6 +1,7 @@
 """The dashboard: `streamlit run dashboard/app.py`."""
 
 import importlib
+import threading
 from pathlib import Path
 from typing import NamedTuple
 
@@ -129,4 +130,5 @@ def show() -> None:
 if st.runtime.exists():
     show()
 else:  # `streamlit run` imports the file first to find out how to serve it
+    threading.Thread(target=server.warm_up, daemon=True).start()
     app = st.App(__file__, middleware=server.MIDDLEWARE, on_script_error=server.report_unexpected_error)

@@ -1,9 +1,10 @@
-"""The server around the pages: limits on uploads, the reporting of unexpected errors, and freed memory."""
+"""The server around the pages: its start, limits on uploads, the reporting of unexpected errors, and freed memory."""
 
 from __future__ import annotations
 
 import asyncio
 import ctypes
+import importlib
 import logging
 import secrets
 from collections import Counter
@@ -21,6 +22,22 @@ MAX_TOTAL_BYTES = 1_000_000_000  # of all sessions
 TRIM_DELAY = 2  # seconds without another session ending before memory is returned
 
 log = logging.getLogger("cnnrnn.dashboard")
+
+
+def warm_up() -> None:
+    """Import the libraries, read the default model and decode the first sample, while the browser still loads the page.
+
+    A session that comes earlier waits for what isn't ready, by the locks of Python's imports and of streamlit's caches.
+    """
+    logging.getLogger("streamlit.runtime.scriptrunner_utils.script_run_context").setLevel(logging.ERROR)  # no session
+    try:
+        controls = importlib.import_module("controls")  # first, and whole: sessions import it as well
+        image_files, state = importlib.import_module("image_files"), importlib.import_module("state")
+        checkpoint = state.load_checkpoint(state.checkpoint_names()[0])
+        image = image_files.open_sample(next(iter(image_files.samples())))
+        state.predict(checkpoint, image, controls.BEAM)
+    except Exception as error:  # the page says it, to whoever opens it
+        log.debug("not warmed up", exc_info=error)
 
 
 class BoundedUploads:

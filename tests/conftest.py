@@ -34,6 +34,10 @@ os.environ["XDG_CACHE_HOME"] = _CACHE.name
 # SIGCHLD exists: pytest has crashed where that child ended (see addopts in pyproject.toml).
 joblib.cpu_count(only_physical_cores=True)
 
+# Under pytest-xdist the processes share the cores; more threads than cores are slower than one.
+_WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+torch.set_num_threads(max(1, (os.cpu_count() or 1) // _WORKERS))
+
 ROOT = Path(__file__).resolve().parent.parent
 SHARED_DATA = ROOT.parent / "shared" / "data"
 

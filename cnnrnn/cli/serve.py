@@ -31,7 +31,7 @@ def serve(
     precision: PrecisionOption = "float32",
     device: DeviceOption = None,
 ) -> None:
-    """Label images over HTTP: `curl -F image=@photo.jpg localhost:8000/predict`; /health answers while it runs."""
+    """Label images over HTTP: `curl -F image=@photo.jpg localhost:8000/predict`; also /health and /metrics."""
     with user_errors():
         from cnnrnn.inference.predictor import Predictor
         from cnnrnn.inference.server import serve as run_server

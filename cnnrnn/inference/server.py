@@ -1,4 +1,5 @@
-"""A checkpoint behind HTTP: POST an image's bytes to /predict, get the output of `cnnrnn predict --json`; GET /health.
+"""A checkpoint behind HTTP: POST an image's bytes to /predict, get the output of `cnnrnn predict --json`; GET /health
+and /metrics.
 
 A form with files is taken as well, as `curl -F image=@photo.jpg` sends it. One file is answered like an image's bytes,
 several by a list in their order.
@@ -29,6 +30,7 @@ from torch import Tensor
 from cnnrnn.data.images import MAX_SIDE, ImageError, open_image
 from cnnrnn.decoding.trace import Trace
 from cnnrnn.inference.predictor import Predictor
+from cnnrnn.inference.server_metrics import ServerMetrics
 from cnnrnn.utils.errors import UserError, summarize_error
 
 MAX_BYTES = 30_000_000  # of an image, as in the dashboard
@@ -41,8 +43,9 @@ _OPEN = min(4, os.cpu_count() or 1)  # images opened at a time, each of which ma
 class Batcher:
     """Images of many requests, labelled together: a batch holds the requests that arrived during the previous batch."""
 
-    def __init__(self, predictor: Predictor) -> None:
+    def __init__(self, predictor: Predictor, metrics: ServerMetrics) -> None:
         self.predictor = predictor
+        self.metrics = metrics
         self.waiting: asyncio.Queue[tuple[Tensor, asyncio.Future[Trace]]] = asyncio.Queue()
         self.opening = asyncio.Semaphore(_OPEN)
 
@@ -60,6 +63,7 @@ class Batcher:
             batch = [await self.waiting.get()]
             while len(batch) < self.predictor.config.batch_size and not self.waiting.empty():
                 batch.append(self.waiting.get_nowait())
+            self.metrics.batches.observe(len(batch))
             images, futures = zip(*batch, strict=True)
             try:
                 traces = await asyncio.to_thread(self._label, images)
@@ -81,8 +85,9 @@ class Batcher:
 
 
 def application(predictor: Predictor) -> Starlette:
-    """/predict and /health. Errors are answered by {"error": message}: 413 too much, 422 no image, 503 busy."""
-    batcher, checkpoint = Batcher(predictor), predictor.checkpoint
+    """/predict, /health, /metrics. Errors are answered by {"error": message}: 413 too much, 422 no image, 503 busy."""
+    metrics = ServerMetrics()
+    batcher, checkpoint = Batcher(predictor, metrics), predictor.checkpoint
     active = 0
 
     @asynccontextmanager
@@ -126,7 +131,11 @@ def application(predictor: Predictor) -> Starlette:
         assert isinstance(error, HTTPException)
         return JSONResponse({"error": error.detail}, error.status_code, error.headers)
 
-    routes = [Route("/predict", predict, methods=["POST"]), Route("/health", health)]
+    routes = [
+        Route("/predict", metrics.of(predict), methods=["POST"]),
+        Route("/health", health),
+        Route("/metrics", metrics.show),
+    ]
     return Starlette(routes=routes, lifespan=lifespan, exception_handlers={HTTPException: error_response})
 
 

@@ -13,7 +13,7 @@ from PIL import Image
 from playwright.sync_api import Browser, expect
 
 SOAK = "CNNRNN_SOAK_WAVES" in os.environ  # new images in each wave; otherwise every wave has the same ones
-PEOPLE = 20 if SOAK else 8  # drawing their pages takes most of the time
+PEOPLE = 20 if SOAK else 5  # drawing their pages takes most of the time
 WAVES = int(os.environ.get("CNNRNN_SOAK_WAVES", "3"))
 # Waves until the server's caches are full: they hold 64 encoded images for all sessions.
 FULL = 4 if SOAK else 1

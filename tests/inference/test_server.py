@@ -10,12 +10,14 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from cnnrnn.checkpoint import Checkpoint
 from cnnrnn.data import load_split
@@ -166,6 +168,30 @@ def test_forms_that_are_too_large_or_hold_no_image_are_refused(port: int) -> Non
         status, answer = ask(port, "POST", "/predict", body, kind)
         assert (status, message in answer["error"]) == (expected, True), (body[:80], status, answer)
     assert ask(port, "GET", "/health")[1]["requests"] == 0
+
+
+def metrics_of(port: int) -> dict[tuple[str, ...], float]:
+    """The values by name and labels."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=60) as answer:
+        assert answer.headers["content-type"].startswith("text/plain; version=")
+        families = list(text_string_to_metric_families(answer.read().decode()))
+    return {(s.name, *s.labels.values()): s.value for family in families for s in family.samples}
+
+
+def test_requests_are_counted_and_timed(port: int, encoded: Callable[..., bytes]) -> None:
+    before = metrics_of(port)
+    for body in (encoded("PNG"), encoded("JPEG"), b"text"):
+        ask(port, "POST", "/predict", body)
+    after = metrics_of(port)
+
+    def more(*name: str) -> float:
+        return after[name] - before.get(name, 0)
+
+    assert (more("cnnrnn_requests_total", "200"), more("cnnrnn_requests_total", "422")) == (2, 1)
+    assert more("cnnrnn_request_seconds_count") == 3
+    assert 0 < more("cnnrnn_request_seconds_sum") < 60
+    assert (more("cnnrnn_batch_images_count"), more("cnnrnn_batch_images_sum")) == (2, 2)  # one after the other
+    assert after["cnnrnn_active_requests",] == 0
 
 
 def test_too_many_requests_and_bodies_that_never_arrive_are_refused(
