@@ -154,7 +154,9 @@ def _unshared_labels(side: Side, other: Side, key: str) -> None:
 
 def _beam_searches(left: Side, right: Side) -> None:
     st.subheader("Beam searches")
-    for position, (column, side) in enumerate(zip(st.columns(2, gap="large"), (left, right), strict=True)):
+    with st.container(key="trees"):  # side by side where there is room for two
+        columns = st.columns(2, gap="large")
+    for position, (column, side) in enumerate(zip(columns, (left, right), strict=True)):
         with column:
             if side.trace.steps:
                 widgets.beam_tree(

@@ -145,7 +145,7 @@ def _map_quality(reports: dict[str, Any]) -> None:
 
 def _formatted(value: float | None, pattern: str = "{:.1f} %") -> str:
     """A metric that was not measured is None: perturbations are optional, and some metrics need difficult steps."""
-    return "not measured" if value is None else pattern.format(value)
+    return "–" if value is None else pattern.format(value)
 
 
 def _training(checkpoint: Checkpoint, history: list[dict[str, Any]], dark: bool) -> None:

@@ -127,4 +127,4 @@ def test_metrics_of_the_maps_that_were_not_measured_are_said_to_be(app: AppTest)
     displayed = {metric.label: metric.value for metric in app.metric}
     assert displayed["pointing game"] == "61.0 %"
     names = ("pointing game, difficult", "another step's map, difficult", "correlation with random weights")
-    assert [displayed[name] for name in names] == ["not measured"] * 3
+    assert [displayed[name] for name in names] == ["–"] * 3
