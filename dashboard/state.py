@@ -56,7 +56,11 @@ class MapSettings:
 
 # How streamlit hashes these arguments of a cached function. Arguments that are left to their default are not hashed.
 _HASH_FUNCS: dict[str | type[Any], Callable[[Any], Any]] = {
-    Checkpoint: lambda checkpoint: f"{checkpoint.weights_hash} {checkpoint.model.config}",  # the config: temperature
+    Checkpoint: lambda checkpoint: (  # the config: temperature; the labels may have been renamed
+        checkpoint.weights_hash,
+        str(checkpoint.model.config),
+        checkpoint.vocabulary.labels,
+    ),
     InputImage: lambda image: image.digest,
 }
 

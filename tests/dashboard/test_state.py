@@ -136,6 +136,16 @@ def test_traces_are_cached_by_model_image_beam_and_constraints(
     assert state.trace(checkpoint, renamed, 3) is state.trace(checkpoint, image, 3)  # the digest is the key
 
 
+def test_a_model_whose_labels_were_renamed_has_traces_of_its_own(
+    checkpoint: Checkpoint, image: image_files.InputImage
+) -> None:
+    """The weights are the same."""
+    names = tuple(label.upper() for label in checkpoint.vocabulary.labels)
+    renamed = replace(checkpoint, vocabulary=replace(checkpoint.vocabulary, labels=names))
+    assert state.trace(checkpoint, image, 1).labels == checkpoint.vocabulary.labels
+    assert state.trace(renamed, image, 1).labels == names
+
+
 def test_predict_searches_with_a_sequence_model_and_thresholds_the_baseline(
     checkpoint: Checkpoint, image: image_files.InputImage, turned: image_files.InputImage
 ) -> None:
