@@ -6,6 +6,7 @@ import hashlib
 import io
 import itertools
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
