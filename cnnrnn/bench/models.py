@@ -23,36 +23,41 @@ _STEPS, _BATCH = 150, 256
 class SyntheticData:
     """Random images of random labels, some of them frequent and most of them rare, which a head can learn to see."""
 
-    def __init__(self, num_labels: int, feature_dim: int) -> None:
+    def __init__(self, num_labels: int, feature_dim: int, locations: int = 1) -> None:
+        self.locations = locations
         self.rng = torch.Generator().manual_seed(0)
         self.directions = torch.randn(num_labels, feature_dim, generator=self.rng)
         self.frequencies = 1 / torch.arange(1.0, num_labels + 1)
         self.vocabulary = Vocabulary(tuple(f"label {number}" for number in range(num_labels)), (1,) * num_labels)
 
     def images(self, batch: int) -> tuple[Tensor, list[list[str]]]:
-        """Image features I (batch, 1, feature), noise plus the directions of their labels, and the labels."""
+        """Image features I (batch, location, feature), noise plus the directions of their labels, each at a random
+        location, and the labels."""
         counts = torch.randint(1, _MAX_LABELS + 1, (batch,), generator=self.rng)
         rows = self.frequencies.expand(batch, -1).multinomial(_MAX_LABELS, generator=self.rng)
         present = torch.arange(_MAX_LABELS) < counts.unsqueeze(1)  # (batch, most labels)
-        feature = 2 * torch.randn(batch, self.directions.shape[1], generator=self.rng)
-        feature += (self.directions[rows] * present.unsqueeze(-1)).sum(dim=1)
+        feature = 2 * torch.randn(batch, self.locations, self.directions.shape[1], generator=self.rng)
+        where = torch.randint(self.locations, rows.shape, generator=self.rng).unsqueeze(-1)  # (batch, most labels, 1)
+        directions = self.directions[rows] * present.unsqueeze(-1)  # (batch, most labels, feature)
+        feature.scatter_add_(1, where.expand_as(directions), directions)
         names = self.vocabulary.labels
-        return feature.unsqueeze(1), [
+        return feature, [
             [names[label] for label in row[:count]] for row, count in zip(rows.tolist(), counts.tolist(), strict=True)
         ]
 
 
 @cache
-def trained_model(num_labels: int) -> tuple[CNNRNN, SyntheticData]:
-    """A CNN-RNN of the paper's size, embedding 64 and LSTM 512, trained on synthetic data."""
+def trained_model(num_labels: int, locations: int = 1) -> tuple[CNNRNN, SyntheticData]:
+    """A CNN-RNN of the paper's size, embedding 64 and LSTM 512, trained on synthetic data; spatial if the images have
+    several locations."""
     with torch.random.fork_rng(devices=[]), torch.enable_grad():
         torch.manual_seed(0)
         backbone = Backbone(BackboneConfig.of("tf_efficientnet_lite0"))  # for the size of its features; it never runs
-        model = CNNRNN(ModelConfig(num_labels, embedding_dim=64, hidden_dim=512), backbone)
-        data = SyntheticData(num_labels, backbone.feature_dim)
+        model = CNNRNN(ModelConfig(num_labels, embedding_dim=64, hidden_dim=512, spatial=locations > 1), backbone)
+        data = SyntheticData(num_labels, model.U_I.in_features, locations)
         optimizer = torch.optim.AdamW(head(model), lr=3e-3)
         for _ in range(_STEPS):
-            feature, labels = data.images(_BATCH)
+            feature, labels = data.images(_BATCH if locations == 1 else _BATCH // 4)
             inputs, targets = data.vocabulary.encode(labels)
             loss = sequence_loss(teacher_forced_logits(model, feature, inputs), targets)
             optimizer.zero_grad()

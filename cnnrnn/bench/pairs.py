@@ -28,6 +28,7 @@ from cnnrnn.inference.predictor import Predictor, decode_batch, encode
 from cnnrnn.training.losses import sequence_loss
 
 _BATCH, _BEAM, _LABELS = 64, 8, 80
+_LOCATIONS = 144  # of a model with spatial scoring at 384 px
 _VOCABULARY_IMAGES = 16  # of very many labels, whose probabilities are stored at every step
 
 
@@ -62,6 +63,15 @@ def searches() -> Iterator[Pair]:
             at_least=goal,
             remark=f"same best path for {agreement}",
         )
+    spatial, spatial_data = models.trained_model(_LABELS, _LOCATIONS)
+    locations, _ = spatial_data.images(_BATCH)
+    yield Pair(
+        f"beam search, {_BATCH} images, beam {_BEAM}, {_LABELS} labels scored at {_LOCATIONS} locations",
+        f"transformers' generate(num_beams={_BEAM}) around the pooled decoder, which does less",
+        lambda: decode(spatial, locations, names, _BEAM),
+        lambda: generate.search(feature, _BEAM),
+        at_least=4,
+    )
 
 
 def growth() -> Iterator[Pair]:
