@@ -363,4 +363,6 @@ def _clean(label: str) -> str:
 
 
 def _form(label: str) -> str:
-    return _clean(label).casefold()
+    """What labels are compared by: full-width letters are letters, and signs that can't be seen don't count."""
+    visible = "".join(sign for sign in label if unicodedata.category(sign) != "Cf")
+    return _clean(unicodedata.normalize("NFKC", visible)).casefold()

@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from cnnrnn.data.formats.cells import Cells, Separator, flag
-from cnnrnn.data.formats.splits import TEST, TRAIN, VAL, split_name, split_of_flag
+from cnnrnn.data.formats.splits import TEST, TRAIN, VAL, split_name
 from cnnrnn.data.images import SUFFIXES
 from cnnrnn.data.reading import Findings, Record, Row
 from cnnrnn.data.split import DataError
@@ -23,9 +23,16 @@ _IMAGE = (
 _LABELS = (
     *("labels", "label", "tags", "tag", "classes", "class", "categories", "category", "findinglabels", "labelname"),
     *("classname", "choice", "choices", "multilabel", "labellist", "annotations", "objects"),
+    *("target", "targets"),
 )
-_SPLIT = ("split", "splits", "set", "subset", "partition", "isvalid")
+_SPLIT = ("split", "splits", "set", "subset", "partition", "datasplit")
+_ROW_NUMBER = r"unnamed\d*|level\d|index|rownames?"  # columns that pandas and R write
+# What people write into a column of a label, besides what `flag` knows. German, French, Spanish and Italian
+# spreadsheets have words of their own for true and false.
+_YES = {"x", "y", "t", "✓", "✔", "wahr", "vrai", "verdadero", "vero", "1,0"}
+_NO = {"n", "f", "falsch", "faux", "falso", "0,0", "na", "n/a", "#n/a", "<na>"}
 _VIA = ("fileattributes", "regionattributes")  # columns of the VGG Image Annotator's CSV
+_WORDS = f"{TRAIN}, {VAL} or {TEST}"
 _MOSTLY = 0.9  # share of a column's values by which its kind is told, so that the others are named as errors
 
 
@@ -56,13 +63,16 @@ def rows_of(
     """What the labels' columns are, for people, and the rows. Raises DataError where the columns are not clear."""
     columns = list(dict.fromkeys(name for record in records for name in record.values))
     image = _image_column(path, columns, records, names.image)
-    splits = _split_column(path, columns, names.split)
+    splits = _split_column(path, [name for name in columns if name != image], records, names.split)
     remaining = [name for name in columns if name not in (image, splits)]
     chosen = _label_columns(path, remaining, records, names.label)
+    if splits is None:
+        _refuse_columns_of_splits(path, [n for n in remaining if n not in chosen], records, one_hot=not chosen)
     if chosen:
         kind, labels = _from_cells(path, records, chosen, separator, findings)
+        labels = _without_rejected(path, records, remaining, labels, findings)
     else:
-        chosen = _one_hot_columns(path, remaining, records)
+        chosen = _one_hot_columns(path, remaining, records, findings)
         kind = f"one column for each of {len(chosen)} labels"
         labels = [_positive(path, record, chosen, findings) for record in records]
     if unused := [name for name in remaining if name not in chosen]:
@@ -72,7 +82,10 @@ def rows_of(
     for record, found, split in zip(records, labels, split_of, strict=True):
         written = record.values.get(image)
         if not isinstance(written, (str, int)) or not str(written).strip():
-            raise DataError(f"{path}, {record.where}: the column {image!r} names no image")
+            raise DataError(
+                f"{path}, {record.where}: the column {image!r} names no image; fill the cell in (of merged cells, only "
+                "the first row has the text)"
+            )
         rows.append(Row(record.where, str(written).strip(), found, split))
     return f"images in the column {image!r}, {kind}", rows
 
@@ -89,10 +102,21 @@ def _image_column(path: Path, columns: list[str], records: Sequence[Record], giv
     raise DataError(f"{path}: none of the columns {_shown(columns)} is known to name images; give --image-column NAME")
 
 
-def _split_column(path: Path, columns: list[str], given: str | None) -> str | None:
+def _split_column(path: Path, columns: list[str], records: Sequence[Record], given: str | None) -> str | None:
+    """The column with a known name, or the one whose values are mostly names of splits."""
     if given:
         return _given(path, columns, given, "--split-column")
-    found = _known(columns, _SPLIT)
+    if found := _known(columns, _SPLIT):
+        return found[0]
+    if len(found := [name for name in columns if _key(name).startswith("is") and split_name(_key(name)[2:])]) > 1:
+        raise DataError(
+            f"{path}: splits are in the columns {' and '.join(map(repr, found))}; write one column split with {_WORDS}"
+        )
+    if not found:
+        others = [name for name in columns if _key(name) not in _LABELS]
+        found = [name for name in others if _share(records, name, split_name) > 0.5]
+    if len(found) > 1:
+        raise DataError(f"{path}: the splits can be in the column {' or '.join(map(repr, found))}; give --split-column")
     return found[0] if found else None
 
 
@@ -100,16 +124,21 @@ def _label_columns(path: Path, columns: list[str], records: Sequence[Record], gi
     """The column of labels, several such as label_1 and label_2, both columns of attributes of the VGG Image
     Annotator; none if there is a column for each label."""
     if given:
-        return [_given(path, columns, given, "--label-column")]
+        parts = [given] if given in columns else [part.strip() for part in given.split(",")]
+        return [_given(path, columns, part, "--label-column") for part in parts]
     if via := [name for name in columns if _key(name) in _VIA]:
         return via
-    found = _known(columns, _LABELS) or [name for name in columns if re.search("label|tag|categor|class", _key(name))]
+    known = _known(columns, _LABELS)
+    found = known or [name for name in columns if re.search("label|tag|categor|class", _key(name))]
     if len(found) > 1 and len({re.sub(r"\d+$", "", _key(name)) for name in found}) == 1:
         return found
-    if len(found) > 1 and all(_is_flag(record.values.get(name)) for record in records for name in found):
+    if (len(found) > 1 or not known) and all(_is_flag(record.values.get(name)) for record in records for name in found):
         return []
     if len(found) > 1:
-        raise DataError(f"{path}: the labels can be in the column {' or '.join(map(repr, found))}; give --label-column")
+        raise DataError(
+            f"{path}: the labels can be in the column {' or '.join(map(repr, found))}; give --label-column, several of "
+            "them with commas between"
+        )
     return found
 
 
@@ -146,39 +175,90 @@ def _from_cells(
     return f"labels in {' and '.join(map(repr, columns))}, {used.description}", labels
 
 
-def _one_hot_columns(path: Path, columns: list[str], records: Sequence[Record]) -> list[str]:
+def _without_rejected(
+    path: Path,
+    records: Sequence[Record],
+    columns: list[str],
+    labels: list[tuple[str, ...]],
+    findings: Findings,
+) -> list[tuple[str, ...]]:
+    """Without the labels that Open Images lists as verified to be absent, by a confidence of 0."""
+    for name in columns:
+        if _key(name) == "confidence" and all(_is_flag(record.values.get(name)) for record in records):
+            absent = [record.where for record in records if not _mark(record.values.get(name))]
+            if absent and len(absent) < len(records):
+                findings.warning(
+                    f"{len(absent)} rows of {path.name} have 0 in {name!r}; their labels are absent", absent
+                )
+                return [
+                    found if _mark(record.values.get(name)) else ()
+                    for record, found in zip(records, labels, strict=True)
+                ]
+    return labels
+
+
+def _one_hot_columns(path: Path, columns: list[str], records: Sequence[Record], findings: Findings) -> list[str]:
     """Columns of 0 and 1, true and false, or −1 and 1. A column that has something else in some rows is an error;
     one that mostly has something else, such as a width, is no label."""
     labels = []
     for name in columns:
-        odd = [record for record in records if not _is_flag(record.values.get(name))]
+        values = [record.values.get(name) for record in records]
+        odd = [record for record, value in zip(records, values, strict=True) if not _is_flag(value)]
+        if re.fullmatch(_ROW_NUMBER, _key(name)):
+            continue
         if not odd:
             labels.append(name)
-        elif len(odd) <= (1 - _MOSTLY) * len(records):
+        elif len(odd) <= (1 - _MOSTLY) * len(records) or _counts_or_probabilities(values, len(odd)):
             value = odd[0].values.get(name)
             raise DataError(
                 f"{path}, {odd[0].where}: {value!r} in the column {name!r}; 0 or 1 was expected. "
                 "Correct it, or remove the column if it is no label"
             )
-    if not any(flag(record.values.get(name)) for record in records for name in labels):
+    constant = [name for name in labels if all(_mark(record.values.get(name)) for record in records)]
+    if not any(_mark(record.values.get(name)) for record in records for name in labels) or (
+        len(constant) == len(labels) and len(records) > 1
+    ):
         raise DataError(
             f"{path}: none of the columns {_shown(columns)} is known to hold labels, nor are they columns of 0 and 1; "
             "give --label-column NAME"
         )
+    if constant and len(records) > 1:
+        findings.warning(
+            f"all images have what these columns name; remove them if they are no labels: {_shown(constant)}"
+        )
     return labels
 
 
+def _counts_or_probabilities(values: Sequence[object], odd: int) -> bool:
+    """Whether the numbers of a column are likely meant for a label, though they are not 0 and 1."""
+    numbers = [number for value in values if (number := _number(value)) is not None]
+    return len(numbers) == len(values) and (odd < len(values) / 2 or all(0 <= number <= 1 for number in numbers))
+
+
+def _number(value: object) -> float | None:
+    try:
+        return float(str(value))
+    except ValueError:
+        return None
+
+
 def _is_flag(value: object) -> bool:
-    return value is None or flag(value) is not None
+    return value is None or _mark(value) is not None
+
+
+def _mark(value: object) -> bool | None:
+    """`flag`, and the marks and words of spreadsheets."""
+    word = str(value).strip().casefold()
+    return True if word in _YES else False if word in _NO else flag(value)
 
 
 def _positive(path: Path, record: Record, columns: list[str], findings: Findings) -> tuple[str, ...]:
     values = {name: str(record.values.get(name, "")).strip().casefold() for name in columns}
     if {"-1", "0"} <= {value.removesuffix(".0") for value in values.values()}:
         findings.warning(f"{path.name} has 0 and -1; both were taken for a label that is absent")
-    if "" in values.values() or "none" in values.values():
+    if {"", "none", "nan", "na", "n/a", "#n/a", "<na>"} & {*values.values()}:
         findings.warning(f"{path.name} has empty cells in columns of labels; they were taken for absent labels")
-    return tuple(name for name, value in values.items() if flag(value))
+    return tuple(name for name, value in values.items() if _mark(value))
 
 
 def _splits(path: Path, records: Sequence[Record], column: str | None) -> list[str | None]:
@@ -188,13 +268,34 @@ def _splits(path: Path, records: Sequence[Record], column: str | None) -> list[s
     values = ["" if (value := record.values.get(column)) is None else str(value).strip() for record in records]
     if not any(values):
         return [None] * len(records)
-    read = split_of_flag if _key(column) == "isvalid" else split_name
-    found = [read(value) for value in values]
+    meant = split_name(_key(column).removeprefix("is"))
+    if meant and all(_mark(value) is not None for value in values):
+        return _splits_of_flags(path, [bool(_mark(value)) for value in values], column, meant)
+    found = [split_name(value) for value in values]
     if wrong := [(record.where, value) for record, value, name in zip(records, values, found, strict=True) if not name]:
-        allowed = "true or false" if read is split_of_flag else f"{TRAIN}, {VAL} or {TEST}"
         places = ", ".join(where for where, _ in wrong[:5])
         raise DataError(
             f"{path}: {wrong[0][1]!r} in the column {column!r} is no split ({len(wrong)} rows: {places}); "
-            f"write {allowed}, or give the column another name if it is none of splits"
+            f"write {_WORDS}, or give the column another name if it is none of splits"
         )
     return list(found)
+
+
+def _splits_of_flags(path: Path, flags: list[bool], column: str, meant: str) -> list[str | None]:
+    """Of a column such as is_valid or is_test; the other images are in train."""
+    if meant == TRAIN and not all(flags):
+        raise DataError(
+            f"{path}: the column {column!r} does not tell if the other images are val or test; write a column split "
+            f"with {_WORDS}"
+        )
+    return [meant if value else TRAIN for value in flags]
+
+
+def _refuse_columns_of_splits(path: Path, columns: list[str], records: Sequence[Record], one_hot: bool) -> None:
+    """Columns such as valid, or train and test, that hold 0 and 1. Beside columns of labels, one may be a label."""
+    found = [n for n in columns if split_name(n) and all(_is_flag(record.values.get(n)) for record in records)]
+    if len({split_name(name) for name in found}) > (1 if one_hot else 0):
+        raise DataError(
+            f"{path}: the splits can be in {' and '.join(map(repr, found))}, as true and false. Write one column split "
+            f"with {_WORDS}, give --split-column, or give the column another name if it is none of splits"
+        )
