@@ -156,10 +156,14 @@ def _file_rows(path: Path, content: object, options: Options, findings: Findings
     elif tool := tools.find_tool(content):
         return tool[0], tool[1](path, content, findings)
     else:
+        tools.refuse_unread(path, content)
         kind = "JSONL" if path.suffix.lower() in json_records.LINES else "JSON"
         read = json_records.as_records(path, content)
         if read is None:
-            raise DataError(f"{path} is no list of objects with image and labels, and no export that is known")
+            raise DataError(
+                f"{path} is no list of objects with image and labels, and no export that is known; write a list such "
+                'as [{"image": "1.jpg", "labels": ["cat"]}]'
+            )
         records = read
     if not records:
         raise DataError(f"{path} has no rows")

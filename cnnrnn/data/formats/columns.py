@@ -53,6 +53,10 @@ def is_image_column(name: str, given: str | None = None) -> bool:
     return name == given if given else _key(name) in _IMAGE
 
 
+def is_label_column(name: str) -> bool:
+    return _key(name) in _LABELS
+
+
 def looks_like_image(value: object) -> bool:
     return isinstance(value, str) and PurePosixPath(value.strip()).suffix.lower() in SUFFIXES
 

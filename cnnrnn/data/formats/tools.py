@@ -19,7 +19,7 @@ Read = Callable[[Path, Any, Findings], list[Row]]
 def find_tool(content: Any) -> tuple[str, Read] | None:
     """The tool that wrote a JSON document, and how its rows are read."""
     first = content[0] if isinstance(content, list) and content else None
-    if isinstance(first, dict) and "data" in first and ("annotations" in first or "completions" in first):
+    if isinstance(first, dict) and "data" in first and {"annotations", "completions", "predictions"} & first.keys():
         return "Label Studio's JSON", _label_studio
     if not isinstance(content, dict):
         return None
@@ -35,6 +35,28 @@ def find_tool(content: Any) -> tuple[str, Read] | None:
     return None
 
 
+# Exports that hold labels, but are not read, by keys that they have.
+_NOT_READ: dict[str, set[str]] = {
+    "a project of the VGG Image Annotator 3; export it as COCO": {"project", "attribute", "file", "metadata"},
+    "of Datumaro; export it as COCO": {"categories", "items"},
+    "of Labelbox; export it as COCO, or write a CSV with image and labels": {"data_row", "projects"},
+    "of LabelMe; export it as COCO or VOC, such as with labelme2coco": {"shapes", "imagePath"},
+    "of Supervisely; export it as COCO": {"classes", "tags", "projectType"},
+    "a list of predictions in COCO's form; give the annotations": {"image_id", "category_id", "score"},
+    "a list of SageMaker; write a CSV with image and labels": {"source-ref"},
+    "of Hugging Face's server; save the data set with images and metadata.jsonl": {"features", "rows"},
+}
+
+
+def refuse_unread(path: Path, content: Any) -> None:
+    """Raises DataError for exports of other tools, with what to do instead."""
+    first = content[0] if isinstance(content, list) and content else content
+    if isinstance(first, dict):
+        for what, keys in _NOT_READ.items():
+            if keys <= first.keys():
+                raise DataError(f"{path} is {what}")
+
+
 def _rows(path: Path, cells: Sequence[tuple[str, str, Any, str | None]], findings: Findings) -> list[Row]:
     """Of (place, image, labels, split); the labels are a list or an object, as in the cell of a table."""
     read = Cells(path, [(where, labels) for where, _, labels, _ in cells], findings)
@@ -44,7 +66,7 @@ def _rows(path: Path, cells: Sequence[tuple[str, str, Any, str | None]], finding
 
 def _label_studio(path: Path, content: Any, findings: Findings) -> list[Row]:
     """https://labelstud.io/guide/export: choices of every annotation that was not cancelled, and labels of regions."""
-    cells, undone = [], []
+    cells, undone, several = [], [], []
     for number, task in enumerate(content, start=1):
         where = f"task {task.get('id', number)}"
         data = task.get("data", {})
@@ -58,9 +80,13 @@ def _label_studio(path: Path, content: Any, findings: Findings) -> list[Row]:
         if not annotations:
             undone.append(where)
             continue
+        if len(annotations) > 1:
+            several.append(where)
         results = [result.get("value", {}) for item in annotations for result in item.get("result") or ()]
         labels = [value[key] for value in results for key in value if key == "choices" or key.endswith("labels")]
         cells.append((where, image, labels, None))
+    if several:
+        findings.warning(f"{len(several)} tasks have several annotations; their labels were joined", several)
     if undone:
         findings.warning(f"{len(undone)} tasks without an annotation were left out", undone)
     return _rows(path, cells, findings)
