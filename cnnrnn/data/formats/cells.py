@@ -132,6 +132,12 @@ class Cells:
         for _, value in self.cells:
             parts = separator.split(value) if isinstance(value, str) else value
             result.append(tuple(part for part in parts if not _nothing(part)))
+        names = [label for found in result for label in found]
+        if names and all(re.fullmatch(r".+[:=(]\s*\d*\.\d+\)?", label.strip()) for label in names):
+            raise DataError(
+                f"{self.path}, {self.cells[0][0]}: {names[0]!r} has a number behind it, as predictions do; write the "
+                "names of labels only"
+            )
         return result
 
     def _parse(self, where: str, value: Any) -> str | list[str]:

@@ -94,6 +94,21 @@ def rows_of(
     return f"images in the column {image!r}, {kind}", rows
 
 
+def describes_images(path: Path, records: Sequence[Record], names: ColumnNames) -> bool:
+    """Whether there are columns of images and of labels, faulty or unclear as they may be."""
+    columns = list(dict.fromkeys(name for record in records for name in record.values))
+    if any(given and given not in columns for given in (names.image, names.label, names.split)):
+        return False
+    try:
+        image = _image_column(path, columns, records, names.image)
+    except DataError:
+        return False
+    others = [name for name in columns if name != image]
+    if names.label or _known(others, _LABELS) or _sounding_like_labels(others) or {*map(_key, others)} & {*_VIA}:
+        return True
+    return any(_share(records, name, lambda value: _mark(value) is not None) > 0.5 for name in others)
+
+
 def _image_column(path: Path, columns: list[str], records: Sequence[Record], given: str | None) -> str:
     if given:
         return _given(path, columns, given, "--image-column")
@@ -133,7 +148,7 @@ def _label_columns(path: Path, columns: list[str], records: Sequence[Record], gi
     if via := [name for name in columns if _key(name) in _VIA]:
         return via
     known = _known(columns, _LABELS)
-    found = known or [name for name in columns if re.search("label|tag|categor|class", _key(name))]
+    found = known or _sounding_like_labels(columns)
     if len(found) > 1 and len({re.sub(r"\d+$", "", _key(name)) for name in found}) == 1:
         return found
     if (len(found) > 1 or not known) and all(_is_flag(record.values.get(name)) for record in records for name in found):
@@ -144,6 +159,10 @@ def _label_columns(path: Path, columns: list[str], records: Sequence[Record], gi
             "them with commas between"
         )
     return found
+
+
+def _sounding_like_labels(columns: Sequence[str]) -> list[str]:
+    return [name for name in columns if re.search("label|tag|categor|class", _key(name))]
 
 
 def _known(columns: list[str], names: Sequence[str]) -> list[str]:
@@ -222,6 +241,8 @@ def _one_hot_columns(path: Path, columns: list[str], records: Sequence[Record], 
     if not any(_mark(record.values.get(name)) for record in records for name in labels) or (
         len(constant) == len(labels) and len(records) > 1
     ):
+        if not columns:
+            raise DataError(f"{path} names images, but has no column of labels; add one")
         raise DataError(
             f"{path}: none of the columns {_shown(columns)} is known to hold labels, nor are they columns of 0 and 1; "
             "give --label-column NAME"

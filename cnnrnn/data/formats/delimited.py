@@ -19,9 +19,7 @@ _MAX_CELL = 10_000_000  # characters; csv's own limit of 131,072 is too small fo
 
 def read_records(path: Path, findings: Findings, image_column: str | None = None) -> tuple[str, list[Record]]:
     """The kind of file, for people, and its rows. Raises DataError, with the line, for rows that don't fit."""
-    text = re.sub(r'^"?sep=.[^\n]?"?\r?\n', "\n", read_text(path, findings))  # Excel's own first line
-    while (delimiter := _delimiter(text, image_column)) is None and _first_line(text).startswith("#"):
-        text = re.sub(r"#.*", "", text, count=1)  # a comment
+    text, delimiter = _text(path, findings, image_column)
     if delimiter is None:
         raise DataError(f"{path}: {_without_delimiter(_first_line(text), image_column)}")
     lines = _lines(path, text, delimiter)
@@ -36,6 +34,19 @@ def read_records(path: Path, findings: Findings, image_column: str | None = None
     _check_names(path, header, rows)
     kind = "TSV" if delimiter == "\t" else "CSV"
     return f"{kind}, cells separated by {_DELIMITERS[delimiter]}", records
+
+
+def has_header(path: Path, image_column: str | None = None) -> bool:
+    """Whether the file has columns, one of which names images. Raises DataError for what is no text."""
+    return _text(path, Findings(), image_column)[1] is not None
+
+
+def _text(path: Path, findings: Findings, image_column: str | None) -> tuple[str, str | None]:
+    """The text from its header on, though with the numbers of the file's lines; and its delimiter, if there is one."""
+    text = re.sub(r'^"?sep=.[^\n]?"?\r?\n', "\n", read_text(path, findings))  # Excel's own first line
+    while (delimiter := _delimiter(text, image_column)) is None and _first_line(text).startswith("#"):
+        text = re.sub(r"#.*", "", text, count=1)  # a comment
+    return text, delimiter
 
 
 def _lines(path: Path, text: str, delimiter: str) -> list[tuple[int, list[str]]]:
@@ -63,6 +74,8 @@ def _first_line(text: str) -> str:
 
 def _without_delimiter(first: str, image_column: str | None) -> str:
     """What is wrong with a first line in which no column of images was found."""
+    if re.fullmatch(r"\d+( [\d.]+){4,}", first.strip()):
+        return "a label file of YOLO, which is not read; export the data set as COCO JSON"
     words = [word.strip("\"'") for word in first.split()]
     if len(words) > 1 and any(is_image_column(word, image_column) for word in words):
         return f"the columns of the first line, {first[:80]!r}, are separated by blanks; save it with commas or tabs"

@@ -94,7 +94,9 @@ def _of_pandas(path: Path, content: dict[str, Any]) -> list[Record]:
     columns, data = content.get("columns"), content.get("data")
     if isinstance(columns, list) and isinstance(data, list) and all(isinstance(row, list) for row in data):
         content = {str(name): [row[n] if n < len(row) else None for row in data] for n, name in enumerate(columns)}
-    if any(map(is_image_column, content)) and all(isinstance(value, list) for value in content.values()):
+    if any(map(is_image_column, content)) and all(
+        isinstance(value, list) and not any(isinstance(item, dict) for item in value) for value in content.values()
+    ):
         if len({len(values) for values in content.values()}) > 1:
             raise DataError(
                 f"{path}: the lists of {', '.join(list(content)[:6])} are not of one length; export it again"

@@ -38,6 +38,7 @@ def find_tool(content: Any) -> tuple[str, Read] | None:
 # Exports that hold labels, but are not read, by keys that they have.
 _NOT_READ: dict[str, set[str]] = {
     "a project of the VGG Image Annotator 3; export it as COCO": {"project", "attribute", "file", "metadata"},
+    "of COCO, but without categories, as captions are; give an export with categories": {"images", "annotations"},
     "of Datumaro; export it as COCO": {"categories", "items"},
     "of Labelbox; export it as COCO, or write a CSV with image and labels": {"data_row", "projects"},
     "of LabelMe; export it as COCO or VOC, such as with labelme2coco": {"shapes", "imagePath"},
@@ -48,13 +49,11 @@ _NOT_READ: dict[str, set[str]] = {
 }
 
 
-def refuse_unread(path: Path, content: Any) -> None:
-    """Raises DataError for exports of other tools, with what to do instead."""
+def find_unread(content: Any) -> str | None:
+    """What an export of another tool is, and what to do instead."""
     first = content[0] if isinstance(content, list) and content else content
-    if isinstance(first, dict):
-        for what, keys in _NOT_READ.items():
-            if keys <= first.keys():
-                raise DataError(f"{path} is {what}")
+    keys = first.keys() if isinstance(first, dict) else set()
+    return next((what for what, needed in _NOT_READ.items() if needed <= keys), None)
 
 
 def _rows(path: Path, cells: Sequence[tuple[str, str, Any, str | None]], findings: Findings) -> list[Row]:
@@ -147,6 +146,8 @@ _FIELDS = {"Classification", "Classifications", "Detections", "Detection"}
 def cvat_rows(path: Path, findings: Findings) -> list[Row]:
     """ "CVAT for images 1.1": tags and shapes of every image."""
     root = parse(path, findings)
+    if root.tag == "annotation":
+        raise DataError(f"{path} is the annotation of one image, of PASCAL VOC; give the folder that holds all of them")
     rows = [
         Row(
             f"image {image.get('name')}", image.get("name", ""), tuple(_cvat_labels(image)), image.get("subset") or None

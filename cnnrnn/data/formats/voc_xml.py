@@ -22,7 +22,8 @@ def find(folder: Path) -> list[Path]:
     """Folders in VOC's layout: this one, those of VOCdevkit, or of train/, valid/ and test/; each holds XML files."""
     devkit = folder / "VOCdevkit" if (folder / "VOCdevkit").is_dir() else folder
     inside = sorted(path for path in devkit.iterdir() if path.is_dir())
-    return [place for place in (devkit, *inside) if _annotations(place) is not None]
+    own = _annotations(devkit)
+    return [*([devkit] if own else []), *(place for place in inside if place != own and _annotations(place))]
 
 
 def _annotations(folder: Path) -> Path | None:
