@@ -96,7 +96,7 @@ class Search:
             map(_is_yolo, [*folder.glob("*.txt"), *folder.glob("labels/*.txt")][:20])
         ):
             return DataError(f"{folder} is a data set of YOLO, which is not read; export it as COCO JSON")
-        if other := [path.name for path in sorted(folder.iterdir()) if path.suffix.lower() in _OTHER_TABLES]:
+        if other := other_tables(folder):
             return DataError(
                 f"{folder}: {', '.join(other[:3])} can't be read; unpack it, or save it as CSV, and give that"
             )
@@ -108,6 +108,12 @@ class Search:
             first = next(iter(self.reasons.values()))
             return DataError(f"{folder} holds no annotations; {len(self.reasons)} files were passed over: {first}")
         return DataError(f"{folder} holds no annotations: {_SEARCHED} was looked for. Give the file itself")
+
+
+def other_tables(folder: Path) -> list[str]:
+    """Workbooks, archives and the like, which may hold labels, but are not read."""
+    files = [*folder.glob("*"), *folder.glob("data/*")]
+    return sorted(path.name for path in files if path.suffix.lower() in _OTHER_TABLES)
 
 
 def _is_table(path: Path, names: ColumnNames) -> bool:

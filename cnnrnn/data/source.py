@@ -8,9 +8,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from cnnrnn.data.annotation_files import Document, Search, of_one_data_set, read_document
+from cnnrnn.data.annotation_files import Document, Search, of_one_data_set, other_tables, read_document
 from cnnrnn.data.find_images import ImageFinder
 from cnnrnn.data.formats import coco_json, delimited, folders, json_records, tools, voc_xml
+from cnnrnn.data.formats.cells import Separator
 from cnnrnn.data.formats.columns import ColumnNames, rows_of
 from cnnrnn.data.formats.splits import TEST, TRAIN, VAL, split_in_name, split_name
 from cnnrnn.data.reading import Finding, Findings, Reading, Row
@@ -85,6 +86,10 @@ def _read_folder(folder: Path, options: Options, findings: Findings) -> Reading:
         return _read_files(documents, folder, options, findings)
     if not search.exports and (reading := folders.read(folder, findings)):
         search.tell_passed_over()
+        if unread := other_tables(folder):
+            findings.warning(
+                f"not read: {', '.join(unread[:3])}; if the labels are in there, save it as CSV and give that"
+            )
         return reading
     raise search.nothing_found(folder)
 
@@ -183,6 +188,7 @@ class _Collected:
 
     def _one_spelling(self, rows: list[Row]) -> list[Row]:
         """Labels that differ by case, blanks or Unicode form get the most frequent spelling, with a warning."""
+        rows = self._split_as_given(rows)
         counts = Counter(label for row in rows for label in {*row.labels, *row.ignored})
         listed = Counter(self.reading.labels or ())
         forms: dict[str, Counter[str]] = defaultdict(Counter)
@@ -193,6 +199,7 @@ class _Collected:
             if len(found) > 1:
                 shown = ", ".join(f"{name!r} ({count})" for name, count in found.most_common())
                 self.findings.warning(f"labels that differ by case or blanks are now {spelling[form]!r}: {shown}")
+        self._point_out_garbled(list(spelling.values()))
         if counts and all(label.strip().lstrip("-").isdigit() for label in counts):
             self.findings.warning("all labels are numbers; if they stand for names, write the names")
         for name in spelling.values():
@@ -210,6 +217,20 @@ class _Collected:
             )
             for row in rows
         ]
+
+    def _split_as_given(self, rows: list[Row]) -> list[Row]:
+        """With --separator, labels in lists and objects are split, too."""
+        if (separator := self.options.separator) is None:
+            return rows
+        given = Separator(separator, "")
+        if self.reading.labels:
+            self.reading.labels = tuple(dict.fromkeys(p for label in self.reading.labels for p in given.split(label)))
+        return [replace(row, labels=tuple(p for label in row.labels for p in given.split(label) if p)) for row in rows]
+
+    def _point_out_garbled(self, labels: list[str]) -> None:
+        """Text that was saved in one encoding and read in another before it came here."""
+        if garbled := [label for label in labels if "\ufffd" in label or _twice_encoded(label)]:
+            self.findings.warning(f"{len(garbled)} labels look garbled; save the annotations as UTF-8 again", garbled)
 
     def _found(self, rows: list[Row]) -> list[tuple[Row, Path]]:
         """The rows whose image is there. Names of other machines are found by what they end with."""
@@ -327,6 +348,13 @@ class _Collected:
 
 def _clean(label: str) -> str:
     return " ".join(unicodedata.normalize("NFC", label).split())
+
+
+def _twice_encoded(label: str) -> bool:
+    try:
+        return label.encode("cp1252").decode() != label
+    except UnicodeError:
+        return False
 
 
 def _form(label: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import html
 import json
 import re
 from collections import Counter
@@ -22,6 +23,8 @@ _INSIDE_WORDS = ("_", "-", " ")  # which join the words of a label more often th
 _NOTHING = {"", "nan", "none", "null", "na", "n/a", "#n/a", "[]", "{}", "-", "--", "<na>", "()"}
 _SHEET_ERRORS = {"#name?", "#ref!", "#value!", "#div/0!", "#num!", "#null!"}
 _NUMPY = re.compile(r"\b(?:np\.)?(?:array|str_|Index)\(([^()]*?)(?:,\s*dtype=[^()]*)?\)")
+_SCORE = r".+[:=(]\s*(\d*\.\d+|[01])\)?"  # cat:0.93, or dog=0
+_ENTITY = re.compile(r"&(amp|quot|lt|gt|apos|nbsp|#x?[\da-f]+);", re.IGNORECASE)
 _MAX_LITERAL = 100_000  # characters of a cell that is read as a list
 # Attributes that a new project of the VGG Image Annotator has.
 _VIA_DEFAULTS = {"caption", "public_domain", "image_url"}
@@ -130,10 +133,10 @@ class Cells:
         """Of every cell, as written."""
         result = []
         for _, value in self.cells:
-            parts = separator.split(value) if isinstance(value, str) else value
+            parts = [_unquoted(part) for part in separator.split(value)] if isinstance(value, str) else value
             result.append(tuple(part for part in parts if not _nothing(part)))
         names = [label for found in result for label in found]
-        if names and all(re.fullmatch(r".+[:=(]\s*\d*\.\d+\)?", label.strip()) for label in names):
+        if names and all(re.fullmatch(_SCORE, label.strip()) for label in names):
             raise DataError(
                 f"{self.path}, {self.cells[0][0]}: {names[0]!r} has a number behind it, as predictions do; write the "
                 "names of labels only"
@@ -150,12 +153,22 @@ class Cells:
                 raise DataError(f"{self.path}, {where}: {text} is an error of the spreadsheet; correct its formula")
             if len(text) > 2 and text[0] in "“”„" and text[-1] in "“”":
                 text = text[1:-1].strip()
+            if _ENTITY.search(text):
+                self.findings.warning(
+                    f"{self.path.name} has signs of HTML such as &amp; in labels; they were read as &"
+                )
+                text = html.unescape(text)
+            if re.fullmatch(r"(<[^<>]+>)+", text):
+                return re.findall(r"<([^<>]+)>", text)
             if (text[0] not in "[{(" and not _NUMPY.match(text)) or text[-1] not in "]})":
                 return text
             value = self._literal(where, text)
             if isinstance(value, str):
                 return value
-        return self._names(where, value)
+        try:
+            return self._names(where, value)
+        except RecursionError:
+            raise DataError(f"{self.path}, {where}: the labels are nested too deeply; write a list") from None
 
     def _literal(self, where: str, text: str) -> Any:
         """A JSON or Python list that stands in a cell; the text itself if it is none, such as "(unknown)"."""
@@ -170,7 +183,7 @@ class Cells:
                 return read(text)
             except (ValueError, SyntaxError, RecursionError, MemoryError):
                 continue
-        if re.fullmatch(r"\[[^\[\]'\"]*\]", text):  # [cat, dog]
+        if re.fullmatch(r"[\[{(][^\[\]{}()'\"]*[\]})]", text):  # [cat, dog], {cat,dog} or (cat, dog)
             return [part.strip() for part in text[1:-1].split(",")]
         if text[0] in "[{" and re.search("['\"]", text):
             raise DataError(f"{self.path}, {where}: {text[:60]} is no list that can be read; write ['cat', 'dog']")
@@ -196,12 +209,18 @@ class Cells:
             inner = value[name]
             return [inner] if isinstance(inner, str) and inner.strip() else self._names(where, inner)
         filled = {str(key): item for key, item in value.items() if key not in _VIA_DEFAULTS}
-        if filled and all(not isinstance(item, (dict, list)) and flag(item) is not None for item in filled.values()):
+        numbered = any(re.fullmatch(r"(.*_)?id", key.casefold()) for key in filled)
+        flags = [None if isinstance(item, (dict, list)) else flag(item) for item in filled.values()]
+        if filled and not numbered and None not in flags:
             return [key for key, item in filled.items() if flag(item)]
         texts = [key for key, item in filled.items() if isinstance(item, str) and item.strip()]
         if len(texts) > 1:
             raise DataError(f"{self.path}, {where}: labels can be in the attribute {' or '.join(map(repr, texts))}")
         inner = [item for item in filled.values() if isinstance(item, (str, list, dict))]
+        if not inner and any(item is not None for item in filled.values()):
+            raise DataError(
+                f"{self.path}, {where}: {str(value)[:60]} names no labels; write them as texts, or 0 or 1 for each"
+            )
         return [name for item in inner for name in self._names(where, item)]
 
 
@@ -209,6 +228,12 @@ def _one_sided(several: Sequence[Sequence[str]], texts: Counter[str]) -> bool:
     """Whether the words that also stand alone are always the last ones, or always the first ones."""
     sides = [(parts[0] in texts, parts[-1] in texts) for parts in several if any(part in texts for part in parts)]
     return not any(first for first, _ in sides) or not any(last for _, last in sides)
+
+
+def _unquoted(text: str) -> str:
+    """Without the quotes around a label; those of a whole cell are read as CSV's."""
+    text = text.strip()
+    return text[1:-1] if len(text) > 2 and text[0] == text[-1] and text[0] in "\"'" else text
 
 
 def _nothing(text: str) -> bool:

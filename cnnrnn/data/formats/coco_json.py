@@ -129,6 +129,10 @@ class _Document:
         """The names of images or categories. Raises DataError for one without a name, and for an id of two names."""
         names: dict[str, str] = {}
         for item in items:
+            if not isinstance(item, dict):
+                raise DataError(
+                    f"{self.path}: {str(item)[:40]!r} is no object with id and {key}; export the file again"
+                )
             name = " ".join(str(item[key]).split()) if key == "name" else str(item[key])
             if item[key] is None or not name:
                 raise DataError(f"{self.path}: {key} is empty where the id is {item['id']}; write it, or export again")

@@ -26,7 +26,7 @@ _LABELS = (
     *("target", "targets"),
 )
 _SPLIT = ("split", "splits", "set", "subset", "partition", "datasplit")
-_ROW_NUMBER = r"unnamed\d*|level\d|index|rownames?"  # columns that pandas and R write
+_NO_LABEL = r"unnamed\d*|level\d|index|rownames?|k?folds?"  # numbers of rows and of parts for cross-validation
 # What people write into a column of a label, besides what `flag` knows. German, French, Spanish and Italian
 # spreadsheets have words of their own for true and false.
 _YES = {"x", "y", "t", "✓", "✔", "wahr", "vrai", "verdadero", "vero", "1,0"}
@@ -85,10 +85,12 @@ def rows_of(
     rows = []
     for record, found, split in zip(records, labels, split_of, strict=True):
         written = record.values.get(image)
+        if isinstance(written, dict):  # of Hugging Face
+            written = written.get("path") or written.get("src")
         if not isinstance(written, (str, int)) or not str(written).strip():
             raise DataError(
-                f"{path}, {record.where}: the column {image!r} names no image; fill the cell in (of merged cells, only "
-                "the first row has the text)"
+                f"{path}, {record.where}: the column {image!r} names no image; write the name of one file (of merged "
+                "cells, only the first row has it)"
             )
         rows.append(Row(record.where, str(written).strip(), found, split))
     return f"images in the column {image!r}, {kind}", rows
@@ -127,7 +129,7 @@ def _split_column(path: Path, columns: list[str], records: Sequence[Record], giv
         return _given(path, columns, given, "--split-column")
     if found := _known(columns, _SPLIT):
         return found[0]
-    if len(found := [name for name in columns if _key(name).startswith("is") and split_name(_key(name)[2:])]) > 1:
+    if len(found := [name for name in columns if not split_name(name) and _split_of_flag(name)]) > 1:
         raise DataError(
             f"{path}: splits are in the columns {' and '.join(map(repr, found))}; write one column split with {_WORDS}"
         )
@@ -227,7 +229,7 @@ def _one_hot_columns(path: Path, columns: list[str], records: Sequence[Record], 
     for name in columns:
         values = [record.values.get(name) for record in records]
         odd = [record for record, value in zip(records, values, strict=True) if not _is_flag(value)]
-        if re.fullmatch(_ROW_NUMBER, _key(name)):
+        if re.fullmatch(_NO_LABEL, _key(name)):
             continue
         if not odd:
             labels.append(name)
@@ -293,7 +295,7 @@ def _splits(path: Path, records: Sequence[Record], column: str | None) -> list[s
     values = ["" if (value := record.values.get(column)) is None else str(value).strip() for record in records]
     if not any(values):
         return [None] * len(records)
-    meant = split_name(_key(column).removeprefix("is"))
+    meant = _split_of_flag(column)
     if meant and all(_mark(value) is not None for value in values):
         return _splits_of_flags(path, [bool(_mark(value)) for value in values], column, meant)
     found = [split_name(value) for value in values]
@@ -304,6 +306,11 @@ def _splits(path: Path, records: Sequence[Record], column: str | None) -> list[s
             f"write {_WORDS}, or give the column another name if it is none of splits"
         )
     return list(found)
+
+
+def _split_of_flag(column: str) -> str | None:
+    """The split that a column such as is_valid or in_test speaks of."""
+    return split_name(re.sub("^i[sn]", "", _key(column)))
 
 
 def _splits_of_flags(path: Path, flags: list[bool], column: str, meant: str) -> list[str | None]:

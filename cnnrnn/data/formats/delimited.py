@@ -44,6 +44,8 @@ def has_header(path: Path, image_column: str | None = None) -> bool:
 def _text(path: Path, findings: Findings, image_column: str | None) -> tuple[str, str | None]:
     """The text from its header on, though with the numbers of the file's lines; and its delimiter, if there is one."""
     text = re.sub(r'^"?sep=.[^\n]?"?\r?\n', "\n", read_text(path, findings))  # Excel's own first line
+    if not text.strip():
+        raise DataError(f"{path} is empty; export or save the table again")
     while (delimiter := _delimiter(text, image_column)) is None and _first_line(text).startswith("#"):
         text = re.sub(r"#.*", "", text, count=1)  # a comment
     return text, delimiter
@@ -76,6 +78,8 @@ def _without_delimiter(first: str, image_column: str | None) -> str:
     """What is wrong with a first line in which no column of images was found."""
     if re.fullmatch(r"\d+( [\d.]+){4,}", first.strip()):
         return "a label file of YOLO, which is not read; export the data set as COCO JSON"
+    if first[0] == first[-1] == '"' and _delimiter(first[1:-1], image_column):
+        return "every line stands in double quotes as a whole; remove them at both ends of the lines"
     words = [word.strip("\"'") for word in first.split()]
     if len(words) > 1 and any(is_image_column(word, image_column) for word in words):
         return f"the columns of the first line, {first[:80]!r}, are separated by blanks; save it with commas or tabs"

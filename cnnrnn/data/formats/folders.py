@@ -9,16 +9,18 @@ from cnnrnn.data.formats.splits import split_name
 from cnnrnn.data.images import SUFFIXES
 from cnnrnn.data.reading import Findings, Reading, Row
 
+_NO_LABELS = {"images", "image", "imgs", "img", "jpegimages", "masks", "mask", "annotations", "labels", "thumbnails"}
+
 
 def read(folder: Path, findings: Findings) -> Reading | None:
-    """None if the folder is not laid out so: a single folder of images is no label."""
+    """None if the folder is not laid out so: a single folder is no label, nor are images/ and masks/."""
     splits = {path: split_name(path.name) for path in _folders(folder) if next(_images(path), None)}
     if splits and all(splits.values()):
         rows = [row for place, split in splits.items() for row in _rows(place, folder, split)]
     else:
         rows = list(_rows(folder, folder, None))
     labels = {label for row in rows for label in row.labels}
-    if len(labels) < 2:
+    if len(labels) < 2 or {label.casefold() for label in labels} & _NO_LABELS:
         return None
     findings.note("the labels are the names of folders, so that every image has one; train with a table for several")
     return Reading("a folder per label", rows, folder, findings)

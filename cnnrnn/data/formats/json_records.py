@@ -18,6 +18,8 @@ LINES = (".jsonl", ".ndjson", ".jsonlines")
 def read_document(path: Path, findings: Findings) -> Any:
     """The content of a JSON file; of several objects, one a line, a list. Raises DataError, with the line."""
     text = read_text(path, findings)
+    if not text.strip():
+        raise DataError(f"{path} is empty; export or save it again")
     if path.suffix.lower() not in LINES:
         try:
             return json.loads(text)

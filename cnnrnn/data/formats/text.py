@@ -41,13 +41,7 @@ def read_text(path: Path, findings: Findings) -> str:
     for start, what in _NO_TEXT.items():
         if content.startswith(start):
             raise DataError(f"{path} is {what}")
-    text = _text(path, content.rstrip(b"\x1a"), findings)  # which ended files of DOS
-    if not text.strip():
-        raise DataError(f"{path} is empty; export or save the table again")
-    return text
-
-
-def _text(path: Path, content: bytes, findings: Findings) -> str:
+    content = content.rstrip(b"\x1a")  # which ended files of DOS
     for mark, encoding in _UNICODE.items():
         if content.startswith(mark):
             return _decode(path, content, encoding)

@@ -8,6 +8,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 from cnnrnn.data.formats.cells import Cells
+from cnnrnn.data.formats.columns import looks_like_image
 from cnnrnn.data.formats.splits import split_name
 from cnnrnn.data.formats.xml import parse
 from cnnrnn.data.reading import Findings, Row
@@ -69,7 +70,8 @@ def _label_studio(path: Path, content: Any, findings: Findings) -> list[Row]:
     for number, task in enumerate(content, start=1):
         where = f"task {task.get('id', number)}"
         data = task.get("data", {})
-        images = [value for value in data.values() if isinstance(value, str) and ("/" in value or "." in value)]
+        texts = [value for value in data.values() if isinstance(value, str)]
+        images = [value for value in texts if looks_like_image(value)] or [value for value in texts if "/" in value]
         image = data.get("image") or data.get("img") or (images[0] if images else None)
         if not isinstance(image, str):
             raise DataError(f"{path}, {where} names no image")
@@ -154,6 +156,8 @@ def cvat_rows(path: Path, findings: Findings) -> list[Row]:
         )
         for image in root.iter("image")
     ]
+    if attributes := sorted({item.get("name", "") for item in root.iterfind("image/*/attribute")}):
+        findings.warning(f"attributes of {path.name} were not read, only the labels of tags and shapes", attributes)
     if not rows:
         raise DataError(f'{path} names no image; export the task as "CVAT for images" or as COCO')
     return rows
