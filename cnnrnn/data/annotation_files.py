@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cnnrnn.data.formats import coco_json, delimited, json_records, tools
-from cnnrnn.data.formats.columns import ColumnNames, describes_images
+from cnnrnn.data.formats.column_names import ColumnNames
+from cnnrnn.data.formats.columns import describes_images
 from cnnrnn.data.formats.splits import split_in_name
 from cnnrnn.data.reading import Findings
 from cnnrnn.data.split import DataError

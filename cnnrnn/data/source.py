@@ -12,7 +12,8 @@ from cnnrnn.data.annotation_files import Document, Search, of_one_data_set, othe
 from cnnrnn.data.find_images import ImageFinder
 from cnnrnn.data.formats import coco_json, delimited, folders, json_records, tools, voc_xml
 from cnnrnn.data.formats.cells import Separator
-from cnnrnn.data.formats.columns import ColumnNames, rows_of
+from cnnrnn.data.formats.column_names import ColumnNames
+from cnnrnn.data.formats.columns import rows_of
 from cnnrnn.data.formats.splits import TEST, TRAIN, VAL, split_in_name, split_name
 from cnnrnn.data.reading import Finding, Findings, Reading, Row
 from cnnrnn.data.split import Boxes, DataError, Options, Sample, Split, hold_out

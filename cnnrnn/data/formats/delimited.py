@@ -7,7 +7,7 @@ import io
 import re
 from pathlib import Path
 
-from cnnrnn.data.formats.columns import is_image_column, looks_like_image
+from cnnrnn.data.formats.column_names import is_image_column, looks_like_image
 from cnnrnn.data.formats.splits import split_name
 from cnnrnn.data.formats.text import read_text
 from cnnrnn.data.reading import Findings, Record

@@ -8,7 +8,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 from cnnrnn.data.formats.cells import Cells
-from cnnrnn.data.formats.columns import looks_like_image
+from cnnrnn.data.formats.column_names import looks_like_image
 from cnnrnn.data.formats.splits import split_name
 from cnnrnn.data.formats.xml import parse
 from cnnrnn.data.reading import Findings, Row
