@@ -42,17 +42,21 @@ def splits_of(path: Path, records: Sequence[Record], column: str | None) -> list
     if not any(values):
         return [None] * len(records)
     meant = _split_of_flag(column)
-    if meant and all(value and mark(value) is not None for value in values):
-        return _splits_of_flags(path, [bool(mark(value)) for value in values], column, meant)
-    found = [split_name(value) for value in values]
-    if wrong := [(record.where, value) for record, value, name in zip(records, values, found, strict=True) if not name]:
+    flags = [mark(value) if value else None for value in values]
+    as_flags = meant is not None and sum(value is not None for value in flags) > len(flags) / 2
+    found = flags if as_flags else [split_name(value) for value in values]
+    if wrong := [
+        (record.where, value) for record, value, is_ in zip(records, values, found, strict=True) if is_ is None
+    ]:
         places = ", ".join(where for where, _ in wrong[:5])
-        words = _WORDS if meant is None else f"true or false, or {_WORDS}"
+        words = "true or false" if as_flags else _WORDS
         raise DataError(
             f"{path}: {wrong[0][1]!r} in the column {column!r} is no split ({len(wrong)} rows: {places}); "
             f"write {words}, or give the column another name if it is none of splits"
         )
-    return list(found)
+    if meant is not None and as_flags:
+        return _splits_of_flags(path, [bool(value) for value in flags], column, meant)
+    return [split_name(value) for value in values]
 
 
 def _split_of_flag(column: str) -> str | None:

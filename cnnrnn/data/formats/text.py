@@ -15,6 +15,7 @@ _UNICODE = {  # UTF-32 begins as UTF-16 does
     codecs.BOM_UTF16_LE: "utf-16",
     codecs.BOM_UTF16_BE: "utf-16",
 }
+_CONTROL = rb"[\x00-\x08\x0e-\x1f]"  # no table has these
 _NO_TEXT = {
     b"PK\x03\x04": "an Excel workbook or a zip archive; save the table as CSV, or unpack the archive, and give that",
     b"\xd0\xcf\x11\xe0": "an old Excel workbook; save the table as CSV and give that",
@@ -50,7 +51,7 @@ def read_text(path: Path, findings: Findings) -> str:
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError as error:
-        if re.search(rb"[\x00-\x08\x0e-\x1f]", content):
+        if re.search(_CONTROL, content):
             raise DataError(f"{path} is no text; give a CSV, TSV, JSON or JSONL file") from None
         text = _decode(path, content, "cp1252")
         line = content[: error.start].count(b"\n") + 1
@@ -74,7 +75,7 @@ def _utf16_without_mark(path: Path, content: bytes) -> str:
     for first, encoding in ((0, "utf-16-be"), (1, "utf-16-le")):
         if content[first::2].count(0) > 0.4 * len(content) and content[1 - first :: 2].count(0) == 0:
             return encoding
-    if content.count(0) < 0.01 * len(content):
+    if not re.search(_CONTROL, content.replace(b"\0", b"")):
         line = content[: content.index(0)].count(b"\n") + 1
         raise DataError(f"{path}, line {line}: a NUL byte, which is no text; remove it, or export the file again")
     raise DataError(f"{path} is no text; give a CSV, TSV, JSON or JSONL file")
