@@ -15,6 +15,7 @@ from cnnrnn.data.formats.cells import Separator
 from cnnrnn.data.formats.column_names import ColumnNames
 from cnnrnn.data.formats.columns import rows_of
 from cnnrnn.data.formats.splits import TEST, TRAIN, VAL, split_in_name, split_name
+from cnnrnn.data.label_names import name_numbers
 from cnnrnn.data.reading import Finding, Findings, Reading, Row
 from cnnrnn.data.split import Boxes, DataError, Options, Sample, Split, hold_out
 
@@ -96,7 +97,8 @@ def _read_folder(folder: Path, options: Options, findings: Findings) -> Reading:
 
 
 def _names(options: Options) -> ColumnNames:
-    return ColumnNames(options.image_column, options.label_column, options.split_column)
+    numbers = options.label_names is not None
+    return ColumnNames(options.image_column, options.label_column, options.split_column, numbers)
 
 
 def _read_files(documents: list[Document], folder: Path, options: Options, findings: Findings) -> Reading:
@@ -171,6 +173,8 @@ class _Collected:
         self.findings = reading.findings
 
     def source(self) -> Source:
+        if self.options.label_names is not None:
+            name_numbers(self.reading, self.options.label_names)
         rows = self._one_spelling(self.reading.rows)
         images = self._joined(self._found(rows))
         self._name_splits(images)
@@ -202,7 +206,7 @@ class _Collected:
                 self.findings.warning(f"labels that differ by case or blanks are now {spelling[form]!r}: {shown}")
         self._point_out_garbled(list(spelling.values()))
         if counts and all(label.strip().lstrip("-").isdigit() for label in counts):
-            self.findings.warning("all labels are numbers; if they stand for names, write the names")
+            self.findings.warning("all labels are numbers; if they stand for names, give --label-names FILE")
         for name in spelling.values():
             for sign in ";|,/+&":
                 parts = [_form(part) for part in name.split(sign)]

@@ -329,7 +329,7 @@ def test_objects_without_labels_are_counted(folder: Path) -> None:
 
 def test_labels_that_are_numbers_are_pointed_out(folder: Path) -> None:
     source = read(folder, "t.csv", lines("a.jpg,3;7", "b.jpg,7"))
-    assert "all labels are numbers; if they stand for names, write the names" in messages(source, "warning")
+    assert "all labels are numbers; if they stand for names, give --label-names FILE" in messages(source, "warning")
 
 
 def test_splits_can_be_the_names_of_folders(tmp_path: Path) -> None:

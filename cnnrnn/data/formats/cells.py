@@ -48,8 +48,9 @@ class Separator:
 class Cells:
     """The cells of the labels, each with its place in the file. Raises DataError for those that hold no labels."""
 
-    def __init__(self, path: Path, cells: Sequence[tuple[str, Any]], findings: Findings) -> None:
-        self.path, self.findings = path, findings
+    def __init__(self, path: Path, cells: Sequence[tuple[str, Any]], findings: Findings, numbers: bool = False) -> None:
+        """`numbers` may stand for labels; otherwise those of JSON are refused."""
+        self.path, self.findings, self.numbers = path, findings, numbers
         self.cells = [(where, self._parse(where, value)) for where, value in cells]
         empty = [
             where for where, value in cells if isinstance(value, str) and value not in ("", "{}") and _nothing(value)
@@ -116,6 +117,8 @@ class Cells:
         if not several:
             return Separator(None, "one in a cell")
         words = {word for cell in several for word in cell}
+        if all(word.isdigit() for word in words):
+            return Separator(" ", "separated by blanks")
         alone = sum(any(word in texts for word in cell) for cell in several) / len(several)
         shared = Counter(word for cell in several for word in set(cell))
         repeated = sum(any(shared[word] > 1 for word in cell) for cell in several) / len(several)
@@ -192,7 +195,11 @@ class Cells:
     def _names(self, where: str, value: Any) -> list[str]:
         if isinstance(value, str):
             return [] if _nothing(value) else [value]
+        if self.numbers and isinstance(value, int) and not isinstance(value, bool):
+            return [str(value)]
         if isinstance(value, (list, tuple, set)):
+            if self.numbers and len(value) > 2 and all(item in (0, 1) for item in value):
+                raise DataError(f"{self.path}, {where}: {str(value)[:40]} are 0 and 1; write the names of the labels")
             return [name for item in value for name in self._names(where, item)]
         if isinstance(value, dict):
             return self._of_object(where, value)
@@ -200,7 +207,7 @@ class Cells:
             return []
         raise DataError(
             f"{self.path}, {where}: {value!r} is no label; write labels by their names, as texts. If numbers are the "
-            'names, put them in double quotes: "7"'
+            'names, put them in double quotes: "7". If they stand for names, give --label-names FILE'
         )
 
     def _of_object(self, where: str, value: dict[Any, Any]) -> list[str]:

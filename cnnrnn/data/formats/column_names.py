@@ -26,11 +26,12 @@ LABELS = (
 
 @dataclass(frozen=True)
 class ColumnNames:
-    """Names given by a person; None for those that are to be found."""
+    """Names given by a person; None for those that are to be found. `numbers` stand for labels if those have names."""
 
     image: str | None = None
     label: str | None = None
     split: str | None = None
+    numbers: bool = False
 
 
 def key(name: str) -> str:

@@ -39,7 +39,7 @@ def rows_of(
     if splits is None:
         refuse_columns_of_splits(path, [n for n in remaining if n not in chosen], records, one_hot=not chosen)
     if chosen:
-        kind, labels = _from_cells(path, records, chosen, separator, findings)
+        kind, labels = _from_cells(path, records, chosen, names.numbers, separator, findings)
         labels = _without_rejected(path, records, remaining, labels, findings)
     else:
         chosen = one_hot_columns(path, remaining, records, findings)
@@ -116,11 +116,17 @@ def _sounding_like_labels(columns: Sequence[str]) -> list[str]:
 
 
 def _from_cells(
-    path: Path, records: Sequence[Record], columns: list[str], separator: str | None, findings: Findings
+    path: Path,
+    records: Sequence[Record],
+    columns: list[str],
+    numbers: bool,
+    separator: str | None,
+    findings: Findings,
 ) -> tuple[str, list[tuple[str, ...]]]:
     if lacking := [record.where for record in records if not any(name in record.values for name in columns)]:
         findings.warning(f"{len(lacking)} objects of {path.name} have no {columns[0]!r}; taken for no labels", lacking)
-    cells = Cells(path, [(record.where, record.values.get(name)) for record in records for name in columns], findings)
+    values = [(record.where, record.values.get(name)) for record in records for name in columns]
+    cells = Cells(path, values, findings, numbers)
     used: Separator = cells.separator(separator)
     flat = cells.labels(used)
     labels = [
