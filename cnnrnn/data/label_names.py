@@ -24,8 +24,8 @@ def name_numbers(reading: Reading, file: Path) -> None:
         number = _number(label)
         if number is not None and number not in names:
             raise DataError(
-                f"{where}: the label {label} has no name in {file}, which has {len(names)}, from {min(names, key=int)} to "
-                f"{max(names, key=int)}; write numbers before the names, such as 1: cat"
+                f"{where}: the label {label} has no name in {file}, which has {len(names)}, from "
+                f"{min(names, key=int)} to {max(names, key=int)}; write numbers before the names, such as 1: cat"
             )
         return label if number is None else names[number]
 

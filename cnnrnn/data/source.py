@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
@@ -233,7 +234,12 @@ class _Collected:
         return [replace(row, labels=tuple(p for label in row.labels for p in given.split(label) if p)) for row in rows]
 
     def _point_out_garbled(self, labels: list[str]) -> None:
-        """Text that was saved in one encoding and read in another before it came here."""
+        """Text that was saved in one encoding and read in another before it came here.
+
+        Raises DataError for half of a sign, which can be neither shown nor saved.
+        """
+        if halves := [label for label in labels if re.search("[\ud800-\udfff]", label)]:
+            raise DataError(f"{self.path}: the label {halves[0]!r} has half of a sign; save the annotations as UTF-8")
         if garbled := [label for label in labels if "\ufffd" in label or _twice_encoded(label)]:
             self.findings.warning(f"{len(garbled)} labels look garbled; save the annotations as UTF-8 again", garbled)
 

@@ -240,6 +240,11 @@ def test_garbled_labels_are_pointed_out(tmp_path: Path, label: str) -> None:
     )
 
 
+def test_half_a_sign_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"the label 'c\\ud83dat' has half of a sign"):
+        read(tmp_path, '[{"image": "1.jpg", "labels": ["c\\ud83dat"]}]', "t.json")
+
+
 def test_signs_of_html_are_read_with_a_warning(tmp_path: Path) -> None:
     source = read(tmp_path, "image,labels\n1.jpg,cat &amp; dog;bus\n2.jpg,bus\n")
     assert labels_of(source)["1.jpg"] == {"cat & dog", "bus"}

@@ -156,12 +156,12 @@ class Cells:
                 raise DataError(f"{self.path}, {where}: {text} is an error of the spreadsheet; correct its formula")
             if len(text) > 2 and text[0] in "“”„" and text[-1] in "“”":
                 text = text[1:-1].strip()
-            if _ENTITY.search(text):
+            if "&" in text and _ENTITY.search(text):
                 self.findings.warning(
                     f"{self.path.name} has signs of HTML such as &amp; in labels; they were read as &"
                 )
                 text = html.unescape(text)
-            if re.fullmatch(r"(<[^<>]+>)+", text):
+            if text[0] == "<" and re.fullmatch(r"(<[^<>]+>)+", text):
                 return re.findall(r"<([^<>]+)>", text)
             if (text[0] not in "[{(" and not _NUMPY.match(text)) or text[-1] not in "]})":
                 return text

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 
 from cnnrnn.data.formats.cells import flag
@@ -72,8 +73,13 @@ def is_flag(value: object) -> bool:
 
 def mark(value: object) -> bool | None:
     """`flag`, and the marks and words of spreadsheets."""
-    word = str(value).strip().casefold()
-    return True if word in _YES else False if word in _NO else flag(value)
+    return _mark(str(value))
+
+
+@lru_cache(maxsize=10_000)  # of millions of cells, few differ
+def _mark(text: str) -> bool | None:
+    word = text.strip().casefold()
+    return True if word in _YES else False if word in _NO else flag(word)
 
 
 def positive_labels(path: Path, record: Record, columns: list[str], findings: Findings) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 TRAIN, VAL, TEST = "train", "val", "test"
 _WORDS = {
@@ -15,7 +16,12 @@ _NAMES = {word: name for name, words in _WORDS.items() for word in words}
 
 def split_name(word: object) -> str | None:
     """train, val or test, also of words such as Train_Set; None for what is no name of a split."""
-    key = re.sub(r"[\s_-]", "", str(word).casefold())
+    return _split_name(str(word))
+
+
+@lru_cache(maxsize=10_000)  # of millions of cells, few differ
+def _split_name(word: str) -> str | None:
+    key = re.sub(r"[\s_-]", "", word.casefold())
     return _NAMES.get(key) or _NAMES.get(key.removesuffix("set"))
 
 
