@@ -115,8 +115,20 @@ def _read_files(documents: list[Document], folder: Path, options: Options, findi
         kind, found = _file_rows(document.path, document.content, options, findings)
         kinds.append(kind)
         rows += _placed(found, document.path, folder, several)
+    _refuse_two_readings_of_blanks([document.path.name for document in documents], kinds)
     places = tuple({document.path.parent for document in documents})
     return Reading("; ".join(dict.fromkeys(kinds)), rows, folder, findings, places)
+
+
+def _refuse_two_readings_of_blanks(files: list[str], kinds: list[str]) -> None:
+    """Each file is read by itself: a split with few images may not show what blanks mean."""
+    separated = [file for file, kind in zip(files, kinds, strict=True) if kind.endswith("separated by blanks")]
+    whole = [file for file, kind in zip(files, kinds, strict=True) if kind.endswith("some of several words")]
+    if separated and whole:
+        raise DataError(
+            f"blanks seem to separate labels in {separated[0]}, but to stand inside them in {whole[0]}; give "
+            "--separator ' ' if they separate labels, or --separator ';' if they don't"
+        )
 
 
 def _file_rows(path: Path, content: object, options: Options, findings: Findings) -> tuple[str, list[Row]]:

@@ -85,6 +85,15 @@ def test_splits_beside_lists_of_test_images_and_settings(tmp_path: Path) -> None
     assert labels_of(read_source(folder_with(tmp_path, files), Options())) == LABELS
 
 
+def test_blanks_mean_the_same_in_all_files(tmp_path: Path) -> None:
+    words = "image,labels\n1.jpg,cat dog\n2.jpg,dog\n3.jpg,cat\n"
+    folder_with(tmp_path, {"train.csv": words, "val.csv": "image,labels\n4.jpg,cat bus\n"}, (*LABELS, "4.jpg"))
+    with pytest.raises(DataError, match=r"separate labels in train\.csv, but to stand inside them in val\.csv"):
+        read_source(tmp_path, Options())
+    assert labels_of(read_source(tmp_path, Options(separator=" ")))["4.jpg"] == {"cat", "bus"}
+    assert labels_of(read_source(tmp_path, Options(separator=";")))["4.jpg"] == {"cat bus"}
+
+
 def test_the_instances_of_coco_beside_its_other_files(tmp_path: Path) -> None:
     names = ("instances_train2017", "person_keypoints_train2017", "image_info_val2017")
     source = read_source(folder_with(tmp_path, {f"annotations/{name}.json": COCO for name in names}), Options())
