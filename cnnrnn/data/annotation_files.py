@@ -10,7 +10,7 @@ from pathlib import Path
 from cnnrnn.data.formats import coco_json, delimited, json_records, tools
 from cnnrnn.data.formats.column_names import ColumnNames
 from cnnrnn.data.formats.columns import describes_images
-from cnnrnn.data.formats.splits import split_in_name
+from cnnrnn.data.formats.splits import TRAIN, VAL, split_in_name
 from cnnrnn.data.reading import Findings
 from cnnrnn.data.split import DataError
 
@@ -65,10 +65,21 @@ class Search:
             self.reasons[path] = str(error)
             return None
         if not holds:
+            self._refuse_split_without_labels(path)
             self.reasons[path] = f"{path} names no images with labels"
             return None
         self.findings.items += findings.items
         return document
+
+    def _refuse_split_without_labels(self, path: Path) -> None:
+        """Lists of test images need no labels, nor do logs and lists of names."""
+        if split_in_name(path.stem) not in (TRAIN, VAL) or path.suffix.lower() not in (".csv", ".tsv"):
+            return
+        if delimited.has_header(path, self.names.image):
+            raise DataError(
+                f"{path} names no images with labels, though its name tells a split; name its columns image and "
+                "labels, or rename the file if it is something else"
+            )
 
     def _holds_annotations(self, document: Document) -> bool:
         """Faults inside of annotations are told when they are read."""

@@ -82,7 +82,14 @@ def test_damaged_files_of_a_split_are_not_passed_over(tmp_path: Path) -> None:
 
 def test_splits_beside_lists_of_test_images_and_settings(tmp_path: Path) -> None:
     files = {"train.csv": TABLE, "test.csv": "image_id\n9\n", "train_config.json": {"lr": 1}}
+    files |= {"train_log.csv": "epoch,loss\n1,2\n", "val.txt": "1.jpg\n"}
     assert labels_of(read_source(folder_with(tmp_path, files), Options())) == LABELS
+
+
+def test_a_split_without_labels_is_not_passed_over(tmp_path: Path) -> None:
+    files = {"train.csv": TABLE, "val.csv": "image,foo\n4.jpg,cat\n"}
+    with pytest.raises(DataError, match=r"val\.csv names no images with labels, though its name tells a split"):
+        read_source(folder_with(tmp_path, files), Options())
 
 
 def test_blanks_mean_the_same_in_all_files(tmp_path: Path) -> None:

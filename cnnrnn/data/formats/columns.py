@@ -33,7 +33,8 @@ def rows_of(
     """What the labels' columns are, for people, and the rows. Raises DataError where the columns are not clear."""
     columns = list(dict.fromkeys(name for record in records for name in record.values))
     image = _image_column(path, columns, records, names.image)
-    splits = split_column(path, [name for name in columns if name != image], records, names.split)
+    others = [name for name in columns if name not in (image, *_named(columns, names.label))]
+    splits = split_column(path, others, records, names.split)
     remaining = [name for name in columns if name not in (image, splits)]
     chosen = _label_columns(path, remaining, records, names.label)
     if splits is None:
@@ -93,8 +94,7 @@ def _label_columns(path: Path, columns: list[str], records: Sequence[Record], gi
     """The column of labels, several such as label_1 and label_2, both columns of attributes of the VGG Image
     Annotator; none if there is a column for each label."""
     if given:
-        parts = [given] if given in columns else [part.strip() for part in given.split(",")]
-        return [given_name(path, columns, part, "--label-column") for part in parts]
+        return [given_name(path, columns, name, "--label-column") for name in _named(columns, given)]
     if via := [name for name in columns if key(name) in _VIA]:
         return via
     exact = known(columns, LABELS)
@@ -109,6 +109,13 @@ def _label_columns(path: Path, columns: list[str], records: Sequence[Record], gi
             "them with commas between"
         )
     return found
+
+
+def _named(columns: Sequence[str], given: str | None) -> list[str]:
+    """The columns of --label-column: one, or several with commas between."""
+    if given is None:
+        return []
+    return [given] if given in columns else [part.strip() for part in given.split(",")]
 
 
 def _sounding_like_labels(columns: Sequence[str]) -> list[str]:

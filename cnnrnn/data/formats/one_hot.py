@@ -42,7 +42,7 @@ def one_hot_columns(path: Path, columns: list[str], records: Sequence[Record], f
         len(constant) == len(labels) and len(records) > 1
     ):
         if not columns:
-            raise DataError(f"{path} names images, but has no column of labels; add one")
+            raise DataError(f"{path} names images, but has no column of labels; add one, or give --label-column NAME")
         raise DataError(
             f"{path}: none of the columns {shown(columns)} is known to hold labels, nor are they columns of 0 and 1; "
             "give --label-column NAME"
