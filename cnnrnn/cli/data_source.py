@@ -63,6 +63,13 @@ _PARAMETERS: dict[str, tuple[Any, Any]] = {  # name: (annotation, default)
     "image_column": (Annotated[str | None, Help("--image-column", help="Column of a table with the images.")], None),
     "label_column": (Annotated[str | None, Help("--label-column", help="Column of a table with the labels.")], None),
     "split_column": (Annotated[str | None, Help("--split-column", help="Column of a table with the splits.")], None),
+    "label_names": (
+        Annotated[
+            Path | None,
+            Help("--label-names", help="Names of labels that are numbers: one a line, or numbers with names."),
+        ],
+        None,
+    ),
     "val_fraction": (
         Annotated[
             float | None,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import html
 import io
+import json
 import os
 from collections import Counter
 from collections.abc import Callable
@@ -12,11 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cnnrnn.data.formats.cells import Cells
 from cnnrnn.data.images import ImageError, open_image
 from cnnrnn.data.readable import check_images, copies
 from cnnrnn.data.reading import Finding, Findings
 from cnnrnn.data.source import Source
-from cnnrnn.data.split import Sample
+from cnnrnn.data.split import DataError, Sample
 from cnnrnn.utils import webpage
 
 RARE = 5  # a label with fewer images in train is called rare
@@ -91,15 +93,28 @@ def _train_counts(source: Source) -> Counter[str]:
 
 def plain_table(source: Source, folder: Path) -> str:
     """A CSV with the columns image, labels and split, its paths relative to `folder`."""
-    separator = "|" if any(";" in label for label in source.labels) else ";"
+    cells = iter(_label_cells([tuple(sample.labels) for split in source.samples.values() for sample in split]))
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(("image", "labels", "split"))
     for name, samples in source.samples.items():
         for sample in samples:
             image = Path(os.path.relpath(sample.image.absolute(), folder.absolute())).as_posix()
-            writer.writerow((image, separator.join(sample.labels), name))
+            writer.writerow((image, next(cells), name))
     return file.getvalue()
+
+
+def _label_cells(labels: list[tuple[str, ...]]) -> list[str]:
+    """Texts with a separator, or lists where such texts would not be read as they are meant, such as "polar bear"."""
+    separator = "|" if any(";" in label for found in labels for label in found) else ";"
+    texts = [separator.join(found) for found in labels]
+    try:
+        cells = Cells(Path(), [("", text) for text in texts], Findings())
+        if cells.labels(cells.separator(None)) == labels:
+            return texts
+    except DataError:
+        pass
+    return [json.dumps(found, ensure_ascii=False) if found else "" for found in labels]
 
 
 def page(report: Report) -> str:

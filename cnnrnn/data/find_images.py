@@ -40,9 +40,10 @@ class ImageFinder:
     def _by_key(self, parts: list[str]) -> tuple[Path | None, str]:
         """By case, Unicode form and suffix, exactly one file must fit."""
         shown = str(self.first[0].joinpath(*parts))
-        names = [parts[-1], *([_UPLOAD.sub("", parts[-1])] if _UPLOAD.match(parts[-1]) else [])]
+        names = dict.fromkeys((parts[-1], _UPLOAD.sub("", parts[-1]), unquote(parts[-1])))
         for name in names:
-            for index, key in ((self._files, _key(name)), (self._stems, _key(_stem(name)))):
+            stem = _stem(name)
+            for index, key in ((self._files, _key(name)), (self._stems, _key(stem)), (self._numbers, _number(stem))):
                 found = self._fitting(index.get(key, []), parts)
                 if len(found) == 1:
                     return found[0], "another spelling, suffix or folder"
@@ -67,10 +68,15 @@ class ImageFinder:
     def _stems(self) -> dict[str, list[Path]]:
         return self._index(lambda path: _key(path.stem))
 
+    @cached_property
+    def _numbers(self) -> dict[str, list[Path]]:
+        return self._index(lambda path: _number(path.stem))
+
     def _index(self, key: Callable[[Path], str]) -> dict[str, list[Path]]:
         index: dict[str, list[Path]] = defaultdict(list)
         for path in self._all:
-            index[key(path)].append(path)
+            if name := key(path):
+                index[name].append(path)
         return index
 
     @cached_property
@@ -107,6 +113,12 @@ def _key(name: str) -> str:
 
 def _stem(name: str) -> str:
     return name[: -len(suffix)] if (suffix := PurePosixPath(name).suffix) and suffix.lower() in SUFFIXES else name
+
+
+def _number(stem: str) -> str:
+    """Without what spreadsheets drop and add: 000906, 906 and 906.0 are one number. Empty for other names."""
+    found = re.fullmatch(r"0*(\d+?)(\.0)?", stem)
+    return found.group(1) if found else ""
 
 
 def _deepest(paths: list[Path], parts: list[str]) -> list[Path]:

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from cnnrnn.data.annotation_files import Document, Search, of_one_data_set, other_tables, read_document
 from cnnrnn.data.find_images import ImageFinder
 from cnnrnn.data.formats import coco_json, delimited, folders, json_records, tools, voc_xml
-from cnnrnn.data.formats.columns import ColumnNames, rows_of
+from cnnrnn.data.formats.cells import Separator
+from cnnrnn.data.formats.column_names import ColumnNames
+from cnnrnn.data.formats.columns import rows_of
 from cnnrnn.data.formats.splits import TEST, TRAIN, VAL, split_in_name, split_name
+from cnnrnn.data.label_names import name_numbers
 from cnnrnn.data.reading import Finding, Findings, Reading, Row
 from cnnrnn.data.split import Boxes, DataError, Options, Sample, Split, hold_out
-
-_TABLES = (".csv", ".tsv", ".txt", ".json", ".jsonl", ".ndjson", ".jsonlines", ".xml", ".tab")
-_SEARCHED = "a table, COCO's JSON, VOC's XML, or a folder per label"
 
 
 @dataclass(frozen=True)
@@ -67,88 +69,69 @@ def _read(path: Path, options: Options) -> Reading:
         return _read_folder(path, options, findings)
     if not path.is_file():
         raise DataError(f"{path} is not there; give the file of the table, or the folder of the data set")
-    return _read_files([path], path.parent, options, findings)
+    return _read_files([read_document(path, findings)], path.parent, options, findings)
 
 
 def _read_folder(folder: Path, options: Options, findings: Findings) -> Reading:
     """Tables of the folder, of its annotations/, or of train/, valid/ and test/; XML files; folders of labels."""
+    if folder.name == "Annotations" and (folder.parent / "JPEGImages").is_dir():
+        folder = folder.parent
     if voc := voc_xml.find(folder):
         return voc_xml.read(voc, folder, findings)
+    search = Search(_names(options), findings)
     for place in (folder, folder / "annotations"):
-        if files := _tables(place):
-            return _read_files(_choose(files, findings), folder, options, findings)
+        if documents := search.documents(place):
+            search.tell_passed_over()
+            return _read_files(of_one_data_set(documents, findings), folder, options, findings)
     inside = [place for place in sorted(folder.iterdir()) if place.is_dir() and split_name(place.name)]
-    if files := [file for place in inside for file in _tables(place)]:
-        return _read_files(files, folder, options, findings)
-    if reading := folders.read(folder, findings):
+    if documents := [document for place in inside for document in search.documents(place)]:
+        search.tell_passed_over()
+        return _read_files(documents, folder, options, findings)
+    if not search.exports and (reading := folders.read(folder, findings)):
+        search.tell_passed_over()
+        if unread := other_tables(folder):
+            findings.warning(
+                f"not read: {', '.join(unread[:3])}; if the labels are in there, save it as CSV and give that"
+            )
         return reading
-    if any(folder.glob("data.y*ml")):
-        raise DataError(f"{folder} is a data set of YOLO, which is not read; export it as COCO JSON")
-    raise DataError(f"{folder} holds no annotations: {_SEARCHED} was looked for. Give the file itself")
+    raise search.nothing_found(folder)
 
 
-def _tables(folder: Path) -> list[Path]:
-    """Files that can be annotations; notes and READMEs beside them are not."""
-    if not folder.is_dir():
-        return []
-    files = [path for path in sorted(folder.iterdir()) if path.suffix.lower() in _TABLES and path.is_file()]
-    return [path for path in files if not path.name.startswith((".", "README", "readme")) and _has_annotations(path)]
+def _names(options: Options) -> ColumnNames:
+    numbers = options.label_names is not None
+    return ColumnNames(options.image_column, options.label_column, options.split_column, numbers)
 
 
-def _has_annotations(path: Path) -> bool:
-    """Texts that are no table, such as Roboflow's notes and lists of classes, are passed over."""
-    if path.suffix.lower() != ".txt":
-        return path.suffix.lower() != ".xml" or _is_cvat(path)
-    try:
-        return bool(delimited.read_records(path, Findings()))
-    except DataError:
-        return False
-
-
-def _is_cvat(path: Path) -> bool:
-    with path.open("rb") as file:
-        return b"<annotations" in file.read(1000)
-
-
-def _choose(files: list[Path], findings: Findings) -> list[Path]:
-    """The files of one data set: the only one, or one for each split."""
-    if len(files) == 1:
-        return files
-    splits = [split_in_name(path.stem) for path in files]
-    named = [path for path, split in zip(files, splits, strict=True) if split]
-    if len(named) == len(set(filter(None, splits))) and named:
-        if passed_over := [path.name for path in files if path not in named]:
-            findings.note(f"not read, since their names tell no split: {', '.join(passed_over)}")
-        return named
-    raise DataError(f"{files[0].parent} holds several files: {', '.join(p.name for p in files[:6])}; give one of them")
-
-
-def _read_files(files: list[Path], folder: Path, options: Options, findings: Findings) -> Reading:
+def _read_files(documents: list[Document], folder: Path, options: Options, findings: Findings) -> Reading:
     """One file, or one for each split. All must be of one kind."""
-    documents = [(path, _document(path, findings)) for path in files]
-    if any(coco_json.is_coco(content) for _, content in documents):
-        root = folder.parent if folder.name == "annotations" and len(files) == 1 else folder
-        coco = [(path, content) for path, content in documents if coco_json.is_coco(content) or len(documents) == 1]
+    several = len(documents) > 1
+    coco = [(document.path, document.content) for document in documents if coco_json.is_coco(document.content)]
+    if coco:
+        root = folder.parent if folder.name == "annotations" and not several else folder
         return coco_json.read(coco, root, findings)
     rows: list[Row] = []
     kinds: list[str] = []
-    for path, content in documents:
-        kind, found = _file_rows(path, content, options, findings)
+    for document in documents:
+        kind, found = _file_rows(document.path, document.content, options, findings)
         kinds.append(kind)
-        rows += _placed(found, path, folder, len(files) > 1)
-    return Reading("; ".join(dict.fromkeys(kinds)), rows, folder, findings, tuple({path.parent for path in files}))
+        rows += _placed(found, document.path, folder, several)
+    _refuse_two_readings_of_blanks([document.path.name for document in documents], kinds)
+    places = tuple({document.path.parent for document in documents})
+    return Reading("; ".join(dict.fromkeys(kinds)), rows, folder, findings, places)
 
 
-def _document(path: Path, findings: Findings) -> object:
-    """The content of a JSON file; None for tables and XML."""
-    if path.suffix.lower() not in (".json", *json_records.LINES):
-        return None
-    content = json_records.read_document(path, findings)
-    return coco_json.unwrap(path, content, findings)
+def _refuse_two_readings_of_blanks(files: list[str], kinds: list[str]) -> None:
+    """Each file is read by itself: a split with few images may not show what blanks mean."""
+    separated = [file for file, kind in zip(files, kinds, strict=True) if kind.endswith("separated by blanks")]
+    whole = [file for file, kind in zip(files, kinds, strict=True) if kind.endswith("some of several words")]
+    if separated and whole:
+        raise DataError(
+            f"blanks seem to separate labels in {separated[0]}, but to stand inside them in {whole[0]}; give "
+            "--separator ' ' if they separate labels, or --separator ';' if they don't"
+        )
 
 
 def _file_rows(path: Path, content: object, options: Options, findings: Findings) -> tuple[str, list[Row]]:
-    names = ColumnNames(options.image_column, options.label_column, options.split_column)
     if path.suffix.lower() == ".xml":
         return "CVAT's XML", tools.cvat_rows(path, findings)
     if content is None:
@@ -156,14 +139,19 @@ def _file_rows(path: Path, content: object, options: Options, findings: Findings
     elif tool := tools.find_tool(content):
         return tool[0], tool[1](path, content, findings)
     else:
+        if what := tools.find_unread(content):
+            raise DataError(f"{path} is {what}")
         kind = "JSONL" if path.suffix.lower() in json_records.LINES else "JSON"
         read = json_records.as_records(path, content)
         if read is None:
-            raise DataError(f"{path} is no list of objects with image and labels, and no export that is known")
+            raise DataError(
+                f"{path} is no list of objects with image and labels, and no export that is known; write a list such "
+                'as [{"image": "1.jpg", "labels": ["cat"]}]'
+            )
         records = read
     if not records:
         raise DataError(f"{path} has no rows")
-    what, rows = rows_of(path, records, names, options.separator, findings)
+    what, rows = rows_of(path, records, _names(options), options.separator, findings)
     return f"{kind}; {what}", rows
 
 
@@ -198,6 +186,8 @@ class _Collected:
         self.findings = reading.findings
 
     def source(self) -> Source:
+        if self.options.label_names is not None:
+            name_numbers(self.reading, self.options.label_names)
         rows = self._one_spelling(self.reading.rows)
         images = self._joined(self._found(rows))
         self._name_splits(images)
@@ -216,6 +206,7 @@ class _Collected:
 
     def _one_spelling(self, rows: list[Row]) -> list[Row]:
         """Labels that differ by case, blanks or Unicode form get the most frequent spelling, with a warning."""
+        rows = self._split_as_given(rows)
         counts = Counter(label for row in rows for label in {*row.labels, *row.ignored})
         listed = Counter(self.reading.labels or ())
         forms: dict[str, Counter[str]] = defaultdict(Counter)
@@ -226,8 +217,9 @@ class _Collected:
             if len(found) > 1:
                 shown = ", ".join(f"{name!r} ({count})" for name, count in found.most_common())
                 self.findings.warning(f"labels that differ by case or blanks are now {spelling[form]!r}: {shown}")
+        self._point_out_garbled(list(spelling.values()))
         if counts and all(label.strip().lstrip("-").isdigit() for label in counts):
-            self.findings.warning("all labels are numbers; if they stand for names, write the names")
+            self.findings.warning("all labels are numbers; if they stand for names, give --label-names FILE")
         for name in spelling.values():
             for sign in ";|,/+&":
                 parts = [_form(part) for part in name.split(sign)]
@@ -243,6 +235,25 @@ class _Collected:
             )
             for row in rows
         ]
+
+    def _split_as_given(self, rows: list[Row]) -> list[Row]:
+        """With --separator, labels in lists and objects are split, too."""
+        if (separator := self.options.separator) is None:
+            return rows
+        given = Separator(separator, "")
+        if self.reading.labels:
+            self.reading.labels = tuple(dict.fromkeys(p for label in self.reading.labels for p in given.split(label)))
+        return [replace(row, labels=tuple(p for label in row.labels for p in given.split(label) if p)) for row in rows]
+
+    def _point_out_garbled(self, labels: list[str]) -> None:
+        """Text that was saved in one encoding and read in another before it came here.
+
+        Raises DataError for half of a sign, which can be neither shown nor saved.
+        """
+        if halves := [label for label in labels if re.search("[\ud800-\udfff]", label)]:
+            raise DataError(f"{self.path}: the label {halves[0]!r} has half of a sign; save the annotations as UTF-8")
+        if garbled := [label for label in labels if "\ufffd" in label or _twice_encoded(label)]:
+            self.findings.warning(f"{len(garbled)} labels look garbled; save the annotations as UTF-8 again", garbled)
 
     def _found(self, rows: list[Row]) -> list[tuple[Row, Path]]:
         """The rows whose image is there. Names of other machines are found by what they end with."""
@@ -362,5 +373,14 @@ def _clean(label: str) -> str:
     return " ".join(unicodedata.normalize("NFC", label).split())
 
 
+def _twice_encoded(label: str) -> bool:
+    try:
+        return label.encode("cp1252").decode() != label
+    except UnicodeError:
+        return False
+
+
 def _form(label: str) -> str:
-    return _clean(label).casefold()
+    """What labels are compared by: full-width letters are letters, and signs that can't be seen don't count."""
+    visible = "".join(sign for sign in label if unicodedata.category(sign) != "Cf")
+    return _clean(unicodedata.normalize("NFKC", visible)).casefold()

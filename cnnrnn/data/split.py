@@ -107,4 +107,5 @@ class Options:
     image_column: str | None = None  # names of a table's columns; None: found
     label_column: str | None = None
     split_column: str | None = None
+    label_names: Path | None = None  # a file for `read_label_names`, where labels are numbers
     val_fraction: float = 0.2  # held out where a source has no split for validation

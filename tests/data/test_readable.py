@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -93,3 +94,26 @@ def test_the_plain_table_reads_the_same(folder: Path, tmp_path: Path) -> None:
     assert again.samples.keys() == source.samples.keys()
     for name, samples in source.samples.items():
         assert [(s.image.name, s.labels) for s in again.samples[name]] == [(s.image.name, s.labels) for s in samples]
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        [["polar bear"], ["brown bear"], ["bear"]],
+        [["car/van"], ["car"], ["bus+car"]],
+        [["hot dog", "dog"], ["hot"], []],
+        [["a;b", "c|d"], ["a"], ["c|d"]],
+        [["(x)"], ["{y}"], ["'z'"]],
+        [["cat:0.5"], ["dog:0.7"], ["7"]],
+    ],
+)
+def test_the_plain_table_is_not_read_in_another_way(tmp_path: Path, labels: list[list[str]]) -> None:
+    for number in range(3):
+        (tmp_path / f"{number}.jpg").write_bytes(b"")
+    rows = [{"image": f"{number}.jpg", "labels": found} for number, found in enumerate(labels)]
+    (tmp_path / "t.json").write_text(json.dumps(rows))
+    source = read_source(tmp_path / "t.json", Options())
+    (tmp_path / "plain.csv").write_text(plain_table(source, tmp_path))
+    again = read_source(tmp_path / "plain.csv", Options())
+    found = {s.image.name: set(s.labels) for samples in again.samples.values() for s in samples}
+    assert found == {f"{number}.jpg": set(written) for number, written in enumerate(labels)}

@@ -12,11 +12,10 @@ from cnnrnn.data.formats.splits import split_in_name
 from cnnrnn.data.reading import Findings, Reading, Row
 from cnnrnn.data.split import Boxes, DataError
 
-KEYS = ("images", "categories")
-
 
 def is_coco(content: Any) -> bool:
-    return isinstance(content, dict) and all(isinstance(content.get(key), list) for key in KEYS)
+    """Also without the part that training needs, which is told when it is read; captions have no categories at all."""
+    return isinstance(content, dict) and isinstance(content.get("images"), list) and "categories" in content
 
 
 def unwrap(path: Path, content: Any, findings: Findings) -> Any:
@@ -95,21 +94,28 @@ def _id(value: Any) -> str:
 class _Document:
     def __init__(self, path: Path, content: Any, findings: Findings) -> None:
         self.path, self.findings = path, findings
-        if not is_coco(content):
-            raise DataError(f"{path} is no instance annotation of COCO: images and categories must be lists")
+        for key in ("images", "categories"):
+            if not isinstance(content, dict) or not isinstance(content.get(key), list) or not content[key]:
+                raise DataError(
+                    f"{path} is no instance annotation of COCO: it has no {key}. Export it with images, categories and "
+                    "annotations"
+                )
         if not isinstance(content.get("annotations"), list):
             raise DataError(
                 f"{path} has no annotations: it lists images without labels, as the files of test images do"
             )
         try:
-            self.images = {_id(image["id"]): str(image["file_name"]) for image in content["images"]}
-            self.names = {_id(item["id"]): " ".join(str(item["name"]).split()) for item in content["categories"]}
+            self.images = self._by_id(content["images"], "file_name")
+            self.names = self._by_id(content["categories"], "name")
             order = sorted(content["categories"], key=lambda item: (len(_id(item["id"])), _id(item["id"])))
             self.labels = list(dict.fromkeys(self.names[_id(item["id"])] for item in order))
             self.parents = {str(item.get("supercategory")) for item in content["categories"]}
             self.groups = _super_categories(content["categories"], self.names)
         except (KeyError, TypeError, AttributeError) as error:
-            raise DataError(f"{path} is no instance annotation of COCO: {error} is missing or wrong") from None
+            raise DataError(
+                f"{path} is no instance annotation of COCO: {error} is missing or wrong; every image needs id and "
+                "file_name, every category id and name"
+            ) from None
         if repeated := len(content["images"]) - len(self.images):
             findings.warning(f"{path.name}: {repeated} images are listed twice with the same id; each was taken once")
         if merged := len(self.names) - len(self.labels):
@@ -118,6 +124,24 @@ class _Document:
         self.used = list(dict.fromkeys(self.names[category] for _, category, _ in self.annotations))
         # Roboflow lists the parent of all categories as a category, too.
         self.labels = [label for label in self.labels if label in self.used or label not in self.parents]
+
+    def _by_id(self, items: list[Any], key: str) -> dict[str, str]:
+        """The names of images or categories. Raises DataError for one without a name, and for an id of two names."""
+        names: dict[str, str] = {}
+        for item in items:
+            if not isinstance(item, dict):
+                raise DataError(
+                    f"{self.path}: {str(item)[:40]!r} is no object with id and {key}; export the file again"
+                )
+            name = " ".join(str(item[key]).split()) if key == "name" else str(item[key])
+            if item[key] is None or not name:
+                raise DataError(f"{self.path}: {key} is empty where the id is {item['id']}; write it, or export again")
+            if names.setdefault(_id(item["id"]), name) != name:
+                raise DataError(
+                    f"{self.path}: the id {item['id']} stands for {names[_id(item['id'])]!r} and for {name!r}; give "
+                    "each its own id, or export again"
+                )
+        return names
 
     def _known(self, annotations: list[Any]) -> list[tuple[str, str, Any]]:
         """(image, category, annotation). Raises DataError if some lack a known category: their images lose labels."""

@@ -4,50 +4,27 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
-from typing import Any
+from pathlib import Path
 
-from cnnrnn.data.formats.cells import Cells, Separator, flag
-from cnnrnn.data.formats.splits import TEST, TRAIN, VAL, split_name, split_of_flag
-from cnnrnn.data.images import SUFFIXES
+from cnnrnn.data.formats.cells import Cells, Separator
+from cnnrnn.data.formats.column_names import (
+    IMAGE,
+    LABELS,
+    ColumnNames,
+    given_name,
+    key,
+    known,
+    looks_like_image,
+    share,
+    shown,
+)
+from cnnrnn.data.formats.one_hot import is_flag, mark, one_hot_columns, positive_labels
+from cnnrnn.data.formats.split_column import refuse_columns_of_splits, split_column, splits_of
 from cnnrnn.data.reading import Findings, Record, Row
 from cnnrnn.data.split import DataError
 
-# Compared without case, blanks and punctuation; the first that a table has is taken.
-_IMAGE = (
-    *("image", "images", "imagefile", "imagepath", "imagefilename", "filepath", "filename", "fname", "file", "path"),
-    *("imagename", "imageindex", "img", "imgpath", "imgname", "photo", "picture", "imageurl", "url", "imageid", "id"),
-    "name",
-)
-_LABELS = (
-    *("labels", "label", "tags", "tag", "classes", "class", "categories", "category", "findinglabels", "labelname"),
-    *("classname", "choice", "choices", "multilabel", "labellist", "annotations", "objects"),
-)
-_SPLIT = ("split", "splits", "set", "subset", "partition", "isvalid")
 _VIA = ("fileattributes", "regionattributes")  # columns of the VGG Image Annotator's CSV
 _MOSTLY = 0.9  # share of a column's values by which its kind is told, so that the others are named as errors
-
-
-@dataclass(frozen=True)
-class ColumnNames:
-    """Names given by a person; None for those that are to be found."""
-
-    image: str | None = None
-    label: str | None = None
-    split: str | None = None
-
-
-def _key(name: str) -> str:
-    return re.sub(r"[\W_]+", "", name.casefold())
-
-
-def is_image_column(name: str, given: str | None = None) -> bool:
-    return name == given if given else _key(name) in _IMAGE
-
-
-def looks_like_image(value: object) -> bool:
-    return isinstance(value, str) and PurePosixPath(value.strip()).suffix.lower() in SUFFIXES
 
 
 def rows_of(
@@ -56,87 +33,107 @@ def rows_of(
     """What the labels' columns are, for people, and the rows. Raises DataError where the columns are not clear."""
     columns = list(dict.fromkeys(name for record in records for name in record.values))
     image = _image_column(path, columns, records, names.image)
-    splits = _split_column(path, columns, names.split)
+    others = [name for name in columns if name not in (image, *_named(columns, names.label))]
+    splits = split_column(path, others, records, names.split)
     remaining = [name for name in columns if name not in (image, splits)]
     chosen = _label_columns(path, remaining, records, names.label)
+    if splits is None:
+        refuse_columns_of_splits(path, [n for n in remaining if n not in chosen], records, one_hot=not chosen)
     if chosen:
-        kind, labels = _from_cells(path, records, chosen, separator, findings)
+        kind, labels = _from_cells(path, records, chosen, names.numbers, separator, findings)
+        labels = _without_rejected(path, records, remaining, labels, findings)
     else:
-        chosen = _one_hot_columns(path, remaining, records)
+        chosen = one_hot_columns(path, remaining, records, findings)
         kind = f"one column for each of {len(chosen)} labels"
-        labels = [_positive(path, record, chosen, findings) for record in records]
+        labels = [positive_labels(path, record, chosen, findings) for record in records]
     if unused := [name for name in remaining if name not in chosen]:
         findings.note(f"columns of {path.name} that were not used: {', '.join(unused[:12])}")
-    split_of = _splits(path, records, splits)
+    split_of = splits_of(path, records, splits)
     rows = []
     for record, found, split in zip(records, labels, split_of, strict=True):
         written = record.values.get(image)
+        if isinstance(written, dict):  # of Hugging Face
+            written = written.get("path") or written.get("src")
         if not isinstance(written, (str, int)) or not str(written).strip():
-            raise DataError(f"{path}, {record.where}: the column {image!r} names no image")
+            raise DataError(
+                f"{path}, {record.where}: the column {image!r} names no image; write the name of one file (of merged "
+                "cells, only the first row has it)"
+            )
         rows.append(Row(record.where, str(written).strip(), found, split))
     return f"images in the column {image!r}, {kind}", rows
 
 
+def describes_images(path: Path, records: Sequence[Record], names: ColumnNames) -> bool:
+    """Whether there are columns of images and of labels, faulty or unclear as they may be."""
+    columns = list(dict.fromkeys(name for record in records for name in record.values))
+    if any(given and given not in columns for given in (names.image, names.label, names.split)):
+        return False
+    try:
+        image = _image_column(path, columns, records, names.image)
+    except DataError:
+        return False
+    others = [name for name in columns if name != image]
+    if names.label or known(others, LABELS) or _sounding_like_labels(others) or {*map(key, others)} & {*_VIA}:
+        return True
+    return any(share(records, name, lambda value: mark(value) is not None) > 0.5 for name in others)
+
+
 def _image_column(path: Path, columns: list[str], records: Sequence[Record], given: str | None) -> str:
     if given:
-        return _given(path, columns, given, "--image-column")
-    if found := _known(columns, _IMAGE):
-        naming = [name for name in found if _share(records, name, looks_like_image) > 0.5]
+        return given_name(path, columns, given, "--image-column")
+    if found := known(columns, IMAGE):
+        naming = [name for name in found if share(records, name, looks_like_image) > 0.5]
         return (naming or found)[0]
-    naming = [name for name in columns if _share(records, name, looks_like_image) >= _MOSTLY]
+    naming = [name for name in columns if share(records, name, looks_like_image) >= _MOSTLY]
     if len(naming) == 1:
         return naming[0]
-    raise DataError(f"{path}: none of the columns {_shown(columns)} is known to name images; give --image-column NAME")
-
-
-def _split_column(path: Path, columns: list[str], given: str | None) -> str | None:
-    if given:
-        return _given(path, columns, given, "--split-column")
-    found = _known(columns, _SPLIT)
-    return found[0] if found else None
+    raise DataError(f"{path}: none of the columns {shown(columns)} is known to name images; give --image-column NAME")
 
 
 def _label_columns(path: Path, columns: list[str], records: Sequence[Record], given: str | None) -> list[str]:
     """The column of labels, several such as label_1 and label_2, both columns of attributes of the VGG Image
     Annotator; none if there is a column for each label."""
     if given:
-        return [_given(path, columns, given, "--label-column")]
-    if via := [name for name in columns if _key(name) in _VIA]:
+        return [given_name(path, columns, name, "--label-column") for name in _named(columns, given)]
+    if via := [name for name in columns if key(name) in _VIA]:
         return via
-    found = _known(columns, _LABELS) or [name for name in columns if re.search("label|tag|categor|class", _key(name))]
-    if len(found) > 1 and len({re.sub(r"\d+$", "", _key(name)) for name in found}) == 1:
+    exact = known(columns, LABELS)
+    found = exact or _sounding_like_labels(columns)
+    if len(found) > 1 and len({re.sub(r"\d+$", "", key(name)) for name in found}) == 1:
         return found
-    if len(found) > 1 and all(_is_flag(record.values.get(name)) for record in records for name in found):
+    if (len(found) > 1 or not exact) and all(is_flag(record.values.get(name)) for record in records for name in found):
         return []
     if len(found) > 1:
-        raise DataError(f"{path}: the labels can be in the column {' or '.join(map(repr, found))}; give --label-column")
+        raise DataError(
+            f"{path}: the labels can be in the column {' or '.join(map(repr, found))}; give --label-column, several of "
+            "them with commas between"
+        )
     return found
 
 
-def _known(columns: list[str], names: Sequence[str]) -> list[str]:
-    return sorted((name for name in columns if _key(name) in names), key=lambda name: names.index(_key(name)))
+def _named(columns: Sequence[str], given: str | None) -> list[str]:
+    """The columns of --label-column: one, or several with commas between."""
+    if given is None:
+        return []
+    return [given] if given in columns else [part.strip() for part in given.split(",")]
 
 
-def _given(path: Path, columns: list[str], name: str, option: str) -> str:
-    if name not in columns:
-        raise DataError(f"{path} has no column {name!r} for {option}; it has {_shown(columns)}")
-    return name
-
-
-def _shown(columns: list[str]) -> str:
-    return ", ".join(columns[:12]) + (", …" if len(columns) > 12 else "")
-
-
-def _share(records: Sequence[Record], column: str, test: Any) -> float:
-    return sum(bool(test(record.values.get(column))) for record in records) / max(1, len(records))
+def _sounding_like_labels(columns: Sequence[str]) -> list[str]:
+    return [name for name in columns if re.search("label|tag|categor|class", key(name))]
 
 
 def _from_cells(
-    path: Path, records: Sequence[Record], columns: list[str], separator: str | None, findings: Findings
+    path: Path,
+    records: Sequence[Record],
+    columns: list[str],
+    numbers: bool,
+    separator: str | None,
+    findings: Findings,
 ) -> tuple[str, list[tuple[str, ...]]]:
     if lacking := [record.where for record in records if not any(name in record.values for name in columns)]:
         findings.warning(f"{len(lacking)} objects of {path.name} have no {columns[0]!r}; taken for no labels", lacking)
-    cells = Cells(path, [(record.where, record.values.get(name)) for record in records for name in columns], findings)
+    values = [(record.where, record.values.get(name)) for record in records for name in columns]
+    cells = Cells(path, values, findings, numbers)
     used: Separator = cells.separator(separator)
     flat = cells.labels(used)
     labels = [
@@ -146,55 +143,23 @@ def _from_cells(
     return f"labels in {' and '.join(map(repr, columns))}, {used.description}", labels
 
 
-def _one_hot_columns(path: Path, columns: list[str], records: Sequence[Record]) -> list[str]:
-    """Columns of 0 and 1, true and false, or −1 and 1. A column that has something else in some rows is an error;
-    one that mostly has something else, such as a width, is no label."""
-    labels = []
+def _without_rejected(
+    path: Path,
+    records: Sequence[Record],
+    columns: list[str],
+    labels: list[tuple[str, ...]],
+    findings: Findings,
+) -> list[tuple[str, ...]]:
+    """Without the labels that Open Images lists as verified to be absent, by a confidence of 0."""
     for name in columns:
-        odd = [record for record in records if not _is_flag(record.values.get(name))]
-        if not odd:
-            labels.append(name)
-        elif len(odd) <= (1 - _MOSTLY) * len(records):
-            value = odd[0].values.get(name)
-            raise DataError(
-                f"{path}, {odd[0].where}: {value!r} in the column {name!r}; 0 or 1 was expected. "
-                "Correct it, or remove the column if it is no label"
-            )
-    if not any(flag(record.values.get(name)) for record in records for name in labels):
-        raise DataError(
-            f"{path}: none of the columns {_shown(columns)} is known to hold labels, nor are they columns of 0 and 1; "
-            "give --label-column NAME"
-        )
+        if key(name) == "confidence" and all(is_flag(record.values.get(name)) for record in records):
+            absent = [record.where for record in records if not mark(record.values.get(name))]
+            if absent and len(absent) < len(records):
+                findings.warning(
+                    f"{len(absent)} rows of {path.name} have 0 in {name!r}; their labels are absent", absent
+                )
+                return [
+                    found if mark(record.values.get(name)) else ()
+                    for record, found in zip(records, labels, strict=True)
+                ]
     return labels
-
-
-def _is_flag(value: object) -> bool:
-    return value is None or flag(value) is not None
-
-
-def _positive(path: Path, record: Record, columns: list[str], findings: Findings) -> tuple[str, ...]:
-    values = {name: str(record.values.get(name, "")).strip().casefold() for name in columns}
-    if {"-1", "0"} <= {value.removesuffix(".0") for value in values.values()}:
-        findings.warning(f"{path.name} has 0 and -1; both were taken for a label that is absent")
-    if "" in values.values() or "none" in values.values():
-        findings.warning(f"{path.name} has empty cells in columns of labels; they were taken for absent labels")
-    return tuple(name for name, value in values.items() if flag(value))
-
-
-def _splits(path: Path, records: Sequence[Record], column: str | None) -> list[str | None]:
-    """The split of every row. A column that is empty throughout is none."""
-    if column is None:
-        return [None] * len(records)
-    values = ["" if (value := record.values.get(column)) is None else str(value).strip() for record in records]
-    if not any(values):
-        return [None] * len(records)
-    read = split_of_flag if _key(column) == "isvalid" else split_name
-    found = [read(value) for value in values]
-    if wrong := [(record.where, value) for record, value, name in zip(records, values, found, strict=True) if not name]:
-        allowed = "true or false" if read is split_of_flag else f"{TRAIN}, {VAL} or {TEST}"
-        places = ", ".join(where for where, _ in wrong[:5])
-        raise DataError(
-            f"{path}: {wrong[0][1]!r} in the column {column!r} is no split ({len(wrong)} rows: {places}); "
-            f"write {allowed}, or give the column another name if it is none of splits"
-        )
-    return list(found)

@@ -7,7 +7,7 @@ import io
 import re
 from pathlib import Path
 
-from cnnrnn.data.formats.columns import is_image_column, looks_like_image
+from cnnrnn.data.formats.column_names import is_image_column, looks_like_image
 from cnnrnn.data.formats.splits import split_name
 from cnnrnn.data.formats.text import read_text
 from cnnrnn.data.reading import Findings, Record
@@ -19,24 +19,36 @@ _MAX_CELL = 10_000_000  # characters; csv's own limit of 131,072 is too small fo
 
 def read_records(path: Path, findings: Findings, image_column: str | None = None) -> tuple[str, list[Record]]:
     """The kind of file, for people, and its rows. Raises DataError, with the line, for rows that don't fit."""
-    text = re.sub(r'^"?sep=.[^\n]?"?\r?\n', "\n", read_text(path, findings))  # Excel's own first line
-    delimiter = _delimiter(text, image_column)
+    text, delimiter = _text(path, findings, image_column)
     if delimiter is None:
-        first = next((line for line in text.splitlines() if line.strip()), "")
-        raise DataError(
-            f"{path}: no column of images was found in the first line, {first[:80]!r}. Write a first line such as "
-            "image,labels,split, or name the columns by --image-column and --label-column"
-        )
+        raise DataError(f"{path}: {_without_delimiter(_first_line(text), image_column)}")
     lines = _lines(path, text, delimiter)
     header, rows = _header(path, lines, findings, image_column)
     records = []
     for line, cells in rows:
+        _check_quotes(path, line, cells, delimiter)
         _check_cells(path, line, cells, header, delimiter)
         values = dict(zip(header, cells, strict=False))
         values.pop("", None)  # what stands in columns without a name, such as the row numbers of pandas
         records.append(Record(f"line {line}", values))
+    _check_names(path, header, rows)
     kind = "TSV" if delimiter == "\t" else "CSV"
     return f"{kind}, cells separated by {_DELIMITERS[delimiter]}", records
+
+
+def has_header(path: Path, image_column: str | None = None) -> bool:
+    """Whether the file has columns, one of which names images. Raises DataError for what is no text."""
+    return _text(path, Findings(), image_column)[1] is not None
+
+
+def _text(path: Path, findings: Findings, image_column: str | None) -> tuple[str, str | None]:
+    """The text from its header on, though with the numbers of the file's lines; and its delimiter, if there is one."""
+    text = re.sub(r'^"?sep=.[^\n]?"?\r?\n', "\n", read_text(path, findings))  # Excel's own first line
+    if not text.strip():
+        raise DataError(f"{path} is empty; export or save the table again")
+    while (delimiter := _delimiter(text, image_column)) is None and _first_line(text).startswith("#"):
+        text = re.sub(r"#.*", "", text, count=1)  # a comment
+    return text, delimiter
 
 
 def _lines(path: Path, text: str, delimiter: str) -> list[tuple[int, list[str]]]:
@@ -48,7 +60,7 @@ def _lines(path: Path, text: str, delimiter: str) -> list[tuple[int, list[str]]]
     try:
         for row in reader:
             cells = [cell.strip() for cell in row]
-            if any(cells):
+            if any(cells) and not all(re.fullmatch(r":?-+:?|", cell) for cell in cells):  # a rule of Markdown
                 lines.append((first, cells))
             first = reader.line_num + 1
     except csv.Error as error:
@@ -58,10 +70,31 @@ def _lines(path: Path, text: str, delimiter: str) -> list[tuple[int, list[str]]]
     return lines
 
 
+def _first_line(text: str) -> str:
+    return next((line for line in text.splitlines() if line.strip()), "")
+
+
+def _without_delimiter(first: str, image_column: str | None) -> str:
+    """What is wrong with a first line in which no column of images was found."""
+    if re.fullmatch(r"\d+( [\d.]+){4,}", first.strip()):
+        return "a label file of YOLO, which is not read; export the data set as COCO JSON"
+    if first[0] == first[-1] == '"' and _delimiter(first[1:-1], image_column):
+        return "every line stands in double quotes as a whole; remove them at both ends of the lines"
+    words = [word.strip("\"'") for word in first.split()]
+    if len(words) > 1 and any(is_image_column(word, image_column) for word in words):
+        return f"the columns of the first line, {first[:80]!r}, are separated by blanks; save it with commas or tabs"
+    if is_image_column(first.strip(), image_column) or (looks_like_image(first) and len(words) == 1):
+        return "only the images are named; add a column of their labels, with a first line such as image,labels"
+    return (
+        f"no column of images was found in the first line, {first[:80]!r}. Write a first line such as "
+        "image,labels,split, or name the columns by --image-column and --label-column"
+    )
+
+
 def _delimiter(text: str, image_column: str | None) -> str | None:
     """The one that makes the first line a header with a column of images; without such a header, the one that
     makes its first row begin with an image."""
-    first = next((line for line in text.splitlines() if line.strip()), "")
+    first = _first_line(text)
     candidates = {}
     for delimiter in _DELIMITERS:
         cells = [cell.strip() for cell in next(csv.reader([first], delimiter=delimiter, skipinitialspace=True), [])]
@@ -108,6 +141,30 @@ def _names_by_content(path: Path, rows: list[list[str]]) -> list[str]:
     return names
 
 
+def _check_names(path: Path, header: list[str], rows: list[tuple[int, list[str]]]) -> None:
+    """Columns without a name hold numbers of rows or nothing. Raises DataError if there is a text in one."""
+    for number, name in enumerate(header):
+        for line, cells in rows if not name else ():
+            if number < len(cells) and not re.fullmatch(r"\d*", cells[number]):
+                raise DataError(
+                    f"{path}, line {line}: {cells[number][:40]!r} is in column {number + 1}, which has no name in the "
+                    "first line; write one, or remove the column"
+                )
+
+
+def _check_quotes(path: Path, line: int, cells: list[str], delimiter: str) -> None:
+    """A double quote that is not closed makes one cell of the rows behind it."""
+    for cell in cells:
+        if "\n" not in cell and "\r" not in cell:
+            continue
+        for further, text in enumerate(cell.splitlines()[1:], start=1):
+            if delimiter in text and any(looks_like_image(part) for part in text.split(delimiter)):
+                raise DataError(
+                    f"{path}, line {line}: a double quote is not closed before line {line + further}, {text[:40]!r}; "
+                    "close or remove it"
+                )
+
+
 def _check_cells(path: Path, line: int, cells: list[str], header: list[str], delimiter: str) -> None:
     while len(cells) > len(header) and not cells[-1]:
         cells.pop()  # empty cells at the end of a row
@@ -119,5 +176,13 @@ def _check_cells(path: Path, line: int, cells: list[str], header: list[str], del
     if len(cells) < len(header) and any(header[len(cells) :]):
         raise DataError(
             f"{path}, line {line}: {len(cells)} cells, but the first line names {len(header)} columns; "
-            f"{header[len(cells)]!r} is missing"
+            f"{header[len(cells)]!r} is missing{_other_delimiter(cells, delimiter)}"
         )
+
+
+def _other_delimiter(cells: list[str], delimiter: str) -> str:
+    """What to do about a row that has other delimiters than the first line."""
+    for other, name in _DELIMITERS.items():
+        if other != delimiter and len(cells) == 1 and other in cells[0]:
+            return f". This line has {name}, where the first has {_DELIMITERS[delimiter]}"
+    return f". Add it, or remove the line: {delimiter.join(cells)[:60]}"

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from cnnrnn.data.formats.columns import is_image_column, looks_like_image
+from cnnrnn.data.formats.column_names import is_image_column, is_label_column, looks_like_image
 from cnnrnn.data.formats.splits import split_name
 from cnnrnn.data.formats.text import read_text
 from cnnrnn.data.reading import Findings, Record
@@ -18,6 +18,8 @@ LINES = (".jsonl", ".ndjson", ".jsonlines")
 def read_document(path: Path, findings: Findings) -> Any:
     """The content of a JSON file; of several objects, one a line, a list. Raises DataError, with the line."""
     text = read_text(path, findings)
+    if not text.strip():
+        raise DataError(f"{path} is empty; export or save it again")
     if path.suffix.lower() not in LINES:
         try:
             return json.loads(text)
@@ -26,7 +28,7 @@ def read_document(path: Path, findings: Findings) -> Any:
         except ValueError as error:
             lines = [line for line in text.splitlines() if line.strip()]
             if len(lines) < 2 or not _is_object(lines[0]):
-                raise DataError(f"{path} is no JSON ({error}); export it again") from None
+                raise DataError(f"{path} is no JSON ({error}); correct it there, or export it again") from None
     return _read_lines(path, text)
 
 
@@ -69,18 +71,39 @@ def as_records(path: Path, content: Any) -> list[Record] | None:
             for key, value in content.items()
             for record in as_records(path, value) or ()
         ]
-    if records := _of_pandas(content):
+    if records := _of_pandas(path, content):
         return records
-    only = next(iter(content.values())) if len(content) == 1 else None
-    if isinstance(only, list) and only and all(isinstance(item, dict) for item in only):
-        return as_records(path, only)
+    lists = [value for value in content.values() if isinstance(value, list) and value and _are_objects(value)]
+    if len(lists) == 1 and (len(content) == 1 or any(map(is_image_column, lists[0][0]))):
+        return as_records(path, lists[0])
     if all(isinstance(value, (list, str, dict)) for value in content.values()) and all(map(looks_like_image, content)):
-        return [Record(f"entry {key}", {"image": key, "labels": value}) for key, value in content.items()]
+        return [Record(f"entry {key}", {"image": key, **_labels(value)}) for key, value in content.items()]
     return None
 
 
-def _of_pandas(content: dict[str, Any]) -> list[Record]:
-    """The rows of DataFrame.to_json: {column: {row: value}}, or {row: {column: value}}; empty for other content."""
+def _are_objects(items: list[Any]) -> bool:
+    return all(isinstance(item, dict) for item in items)
+
+
+def _labels(value: Any) -> dict[str, Any]:
+    """What an image's entry holds: its labels, or an object with a column of labels."""
+    return value if isinstance(value, dict) and any(map(is_label_column, value)) else {"labels": value}
+
+
+def _of_pandas(path: Path, content: dict[str, Any]) -> list[Record]:
+    """The rows of DataFrame.to_json and to_dict: {column: {row: value}}, {row: {column: value}}, {column: [values]} or
+    {"columns": names, "data": rows}; empty for other content."""
+    columns, data = content.get("columns"), content.get("data")
+    if isinstance(columns, list) and isinstance(data, list) and all(isinstance(row, list) for row in data):
+        content = {str(name): [row[n] if n < len(row) else None for row in data] for n, name in enumerate(columns)}
+    if any(map(is_image_column, content)) and all(
+        isinstance(value, list) and not any(isinstance(item, dict) for item in value) for value in content.values()
+    ):
+        if len({len(values) for values in content.values()}) > 1:
+            raise DataError(
+                f"{path}: the lists of {', '.join(list(content)[:6])} are not of one length; export it again"
+            )
+        content = {name: dict(enumerate(values)) for name, values in content.items()}
     if not all(isinstance(value, dict) for value in content.values()):
         return []
     if any(map(is_image_column, content)):

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import re
+from functools import lru_cache
+
 TRAIN, VAL, TEST = "train", "val", "test"
 _WORDS = {
-    TRAIN: ("train", "training", "trn", "trainset"),
-    VAL: ("val", "valid", "validation", "dev", "development", "eval", "evaluation", "devel", "valset"),
-    TEST: ("test", "testing", "tst", "testset"),
+    TRAIN: ("train", "training", "trn"),
+    VAL: ("val", "valid", "validation", "dev", "development", "eval", "evaluation", "devel"),
+    TEST: ("test", "testing", "tst"),
 }
 _NAMES = {word: name for name, words in _WORDS.items() for word in words}
-_FLAGS = {"true": VAL, "1": VAL, "yes": VAL, "false": TRAIN, "0": TRAIN, "no": TRAIN}  # of a column is_valid
 
 
 def split_name(word: object) -> str | None:
-    """train, val or test; None for what is no name of a split."""
-    return _NAMES.get(str(word).strip().casefold())
+    """train, val or test, also of words such as Train_Set; None for what is no name of a split."""
+    return _split_name(str(word))
 
 
-def split_of_flag(value: object) -> str | None:
-    """Of a value of fastai's column `is_valid`."""
-    return _FLAGS.get(str(value).strip().casefold())
+@lru_cache(maxsize=10_000)  # of millions of cells, few differ
+def _split_name(word: str) -> str | None:
+    key = re.sub(r"[\s_-]", "", word.casefold())
+    return _NAMES.get(key) or _NAMES.get(key.removesuffix("set"))
 
 
 def split_in_name(text: str) -> str | None:

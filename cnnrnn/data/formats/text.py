@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 import codecs
+import re
 from pathlib import Path
 
 from cnnrnn.data.reading import Findings
 from cnnrnn.data.split import DataError
 
-_UNICODE = {
+_UNICODE = {  # UTF-32 begins as UTF-16 does
     codecs.BOM_UTF8: "utf-8-sig",
+    codecs.BOM_UTF32_LE: "utf-32",
     codecs.BOM_UTF16_LE: "utf-16",
     codecs.BOM_UTF16_BE: "utf-16",
 }
+_CONTROL = rb"[\x00-\x08\x0e-\x1f]"  # no table has these
 _NO_TEXT = {
     b"PK\x03\x04": "an Excel workbook or a zip archive; save the table as CSV, or unpack the archive, and give that",
     b"\xd0\xcf\x11\xe0": "an old Excel workbook; save the table as CSV and give that",
     b"PAR1": "a parquet file; write it as CSV, such as with pandas' read_parquet and to_csv, and give that",
     b"\x1f\x8b": "a gzip archive; unpack it first",
     b"SQLite": "an SQLite database; export the table as CSV and give that",
+    b"\x89HDF": "an HDF5 file; write its table as CSV and give that",
+    b"\x93NUMPY": "an array of numpy; write a table with the names of the images as CSV and give that",
+    b"<!DOCTYPE html": "a web page; download the table itself, as CSV",
+    b"<!doctype html": "a web page; download the table itself, as CSV",
+    b"<html": "a web page; download the table itself, as CSV",
     b"%PDF": "a PDF document; save the table as CSV and give that",
     b"\xff\xd8\xff": "a JPEG image; give the table that names it, or predict its labels with cnnrnn predict",
     b"\x89PNG": "a PNG image; give the table that names it, or predict its labels with cnnrnn predict",
@@ -34,6 +42,7 @@ def read_text(path: Path, findings: Findings) -> str:
     for start, what in _NO_TEXT.items():
         if content.startswith(start):
             raise DataError(f"{path} is {what}")
+    content = content.rstrip(b"\x1a")  # which ended files of DOS
     for mark, encoding in _UNICODE.items():
         if content.startswith(mark):
             return _decode(path, content, encoding)
@@ -42,10 +51,15 @@ def read_text(path: Path, findings: Findings) -> str:
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError as error:
+        if re.search(_CONTROL, content):
+            raise DataError(f"{path} is no text; give a CSV, TSV, JSON or JSONL file") from None
         text = _decode(path, content, "cp1252")
         line = content[: error.start].count(b"\n") + 1
         shown = text.splitlines()[line - 1].strip()
-        findings.warning(f"{path.name} is not UTF-8; it was read as cp1252, of Windows. Line {line}: {shown[:80]}")
+        findings.warning(
+            f"{path.name} is not UTF-8; it was read as cp1252, of Windows. Line {line}: {shown[:80]} (if that is "
+            "garbled, save the file as UTF-8)"
+        )
         return text
 
 
@@ -61,4 +75,7 @@ def _utf16_without_mark(path: Path, content: bytes) -> str:
     for first, encoding in ((0, "utf-16-be"), (1, "utf-16-le")):
         if content[first::2].count(0) > 0.4 * len(content) and content[1 - first :: 2].count(0) == 0:
             return encoding
+    if not re.search(_CONTROL, content.replace(b"\0", b"")):
+        line = content[: content.index(0)].count(b"\n") + 1
+        raise DataError(f"{path}, line {line}: a NUL byte, which is no text; remove it, or export the file again")
     raise DataError(f"{path} is no text; give a CSV, TSV, JSON or JSONL file")

@@ -8,6 +8,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 from cnnrnn.data.formats.cells import Cells
+from cnnrnn.data.formats.column_names import looks_like_image
 from cnnrnn.data.formats.splits import split_name
 from cnnrnn.data.formats.xml import parse
 from cnnrnn.data.reading import Findings, Row
@@ -19,7 +20,7 @@ Read = Callable[[Path, Any, Findings], list[Row]]
 def find_tool(content: Any) -> tuple[str, Read] | None:
     """The tool that wrote a JSON document, and how its rows are read."""
     first = content[0] if isinstance(content, list) and content else None
-    if isinstance(first, dict) and "data" in first and ("annotations" in first or "completions" in first):
+    if isinstance(first, dict) and "data" in first and {"annotations", "completions", "predictions"} & first.keys():
         return "Label Studio's JSON", _label_studio
     if not isinstance(content, dict):
         return None
@@ -35,6 +36,27 @@ def find_tool(content: Any) -> tuple[str, Read] | None:
     return None
 
 
+# Exports that hold labels, but are not read, by keys that they have.
+_NOT_READ: dict[str, set[str]] = {
+    "a project of the VGG Image Annotator 3; export it as COCO": {"project", "attribute", "file", "metadata"},
+    "of COCO, but without categories, as captions are; give an export with categories": {"images", "annotations"},
+    "of Datumaro; export it as COCO": {"categories", "items"},
+    "of Labelbox; export it as COCO, or write a CSV with image and labels": {"data_row", "projects"},
+    "of LabelMe; export it as COCO or VOC, such as with labelme2coco": {"shapes", "imagePath"},
+    "of Supervisely; export it as COCO": {"classes", "tags", "projectType"},
+    "a list of predictions in COCO's form; give the annotations": {"image_id", "category_id", "score"},
+    "a list of SageMaker; write a CSV with image and labels": {"source-ref"},
+    "of Hugging Face's server; save the data set with images and metadata.jsonl": {"features", "rows"},
+}
+
+
+def find_unread(content: Any) -> str | None:
+    """What an export of another tool is, and what to do instead."""
+    first = content[0] if isinstance(content, list) and content else content
+    keys = first.keys() if isinstance(first, dict) else set()
+    return next((what for what, needed in _NOT_READ.items() if needed <= keys), None)
+
+
 def _rows(path: Path, cells: Sequence[tuple[str, str, Any, str | None]], findings: Findings) -> list[Row]:
     """Of (place, image, labels, split); the labels are a list or an object, as in the cell of a table."""
     read = Cells(path, [(where, labels) for where, _, labels, _ in cells], findings)
@@ -44,11 +66,12 @@ def _rows(path: Path, cells: Sequence[tuple[str, str, Any, str | None]], finding
 
 def _label_studio(path: Path, content: Any, findings: Findings) -> list[Row]:
     """https://labelstud.io/guide/export: choices of every annotation that was not cancelled, and labels of regions."""
-    cells, undone = [], []
+    cells, undone, several = [], [], []
     for number, task in enumerate(content, start=1):
         where = f"task {task.get('id', number)}"
         data = task.get("data", {})
-        images = [value for value in data.values() if isinstance(value, str) and ("/" in value or "." in value)]
+        texts = [value for value in data.values() if isinstance(value, str)]
+        images = [value for value in texts if looks_like_image(value)] or [value for value in texts if "/" in value]
         image = data.get("image") or data.get("img") or (images[0] if images else None)
         if not isinstance(image, str):
             raise DataError(f"{path}, {where} names no image")
@@ -58,9 +81,13 @@ def _label_studio(path: Path, content: Any, findings: Findings) -> list[Row]:
         if not annotations:
             undone.append(where)
             continue
+        if len(annotations) > 1:
+            several.append(where)
         results = [result.get("value", {}) for item in annotations for result in item.get("result") or ()]
         labels = [value[key] for value in results for key in value if key == "choices" or key.endswith("labels")]
         cells.append((where, image, labels, None))
+    if several:
+        findings.warning(f"{len(several)} tasks have several annotations; their labels were joined", several)
     if undone:
         findings.warning(f"{len(undone)} tasks without an annotation were left out", undone)
     return _rows(path, cells, findings)
@@ -121,12 +148,16 @@ _FIELDS = {"Classification", "Classifications", "Detections", "Detection"}
 def cvat_rows(path: Path, findings: Findings) -> list[Row]:
     """ "CVAT for images 1.1": tags and shapes of every image."""
     root = parse(path, findings)
+    if root.tag == "annotation":
+        raise DataError(f"{path} is the annotation of one image, of PASCAL VOC; give the folder that holds all of them")
     rows = [
         Row(
             f"image {image.get('name')}", image.get("name", ""), tuple(_cvat_labels(image)), image.get("subset") or None
         )
         for image in root.iter("image")
     ]
+    if attributes := sorted({item.get("name", "") for item in root.iterfind("image/*/attribute")}):
+        findings.warning(f"attributes of {path.name} were not read, only the labels of tags and shapes", attributes)
     if not rows:
         raise DataError(f'{path} names no image; export the task as "CVAT for images" or as COCO')
     return rows

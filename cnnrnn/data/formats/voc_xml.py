@@ -22,16 +22,21 @@ def find(folder: Path) -> list[Path]:
     """Folders in VOC's layout: this one, those of VOCdevkit, or of train/, valid/ and test/; each holds XML files."""
     devkit = folder / "VOCdevkit" if (folder / "VOCdevkit").is_dir() else folder
     inside = sorted(path for path in devkit.iterdir() if path.is_dir())
-    return [place for place in (devkit, *inside) if _annotations(place) is not None]
+    own = _annotations(devkit)
+    return [*([devkit] if own else []), *(place for place in inside if place != own and _annotations(place))]
 
 
 def _annotations(folder: Path) -> Path | None:
     """Where the XML files of a folder are: in Annotations, or beside the images."""
     for place in (folder / "Annotations", folder):
-        first = next(iter(sorted(place.glob("*.xml"))), None) if place.is_dir() else None
+        first = next(iter(_files(place)), None) if place.is_dir() else None
         if first is not None and _is_voc(first):
             return place
     return None
+
+
+def _files(folder: Path) -> list[Path]:
+    return [path for path in sorted(folder.glob("*.xml")) if not path.name.startswith(".")]  # ._ files of macOS
 
 
 def _is_voc(path: Path) -> bool:
@@ -63,7 +68,7 @@ def _rows(folder: Path, root: Path, findings: Findings) -> Iterator[tuple[Row, P
     place = _annotations(folder)
     if place is None:
         raise DataError(f"{folder} has no XML files of PASCAL VOC")
-    files = {path.stem: path for path in sorted(place.glob("*.xml"))}
+    files = {path.stem: path for path in _files(place)}
     splits = _listed(folder, files, findings)
     without = [name for name in splits or () if name not in files]
     if without:
@@ -74,7 +79,8 @@ def _rows(folder: Path, root: Path, findings: Findings) -> Iterator[tuple[Row, P
     for name in splits or files:
         labels, ignored = objects(files[name], findings) if name in files else (set(), set())
         split = splits[name] if splits else named_by_folder
-        row = Row(f"{name}.xml", str(image_path(folder, name)), tuple(sorted(labels)), split, tuple(sorted(ignored)))
+        image = _image(folder, name, files)
+        row = Row(f"{name}.xml", str(image), tuple(sorted(labels)), split, tuple(sorted(ignored)))
         yield row, files.get(name)
 
 
@@ -86,6 +92,16 @@ def image_path(folder: Path, stem: str) -> Path:
                 if (place / f"{stem}{written}").is_file():
                     return place / f"{stem}{written}"
     return folder / "JPEGImages" / f"{stem}.jpg"
+
+
+def _image(folder: Path, name: str, files: dict[str, Path]) -> Path:
+    """`image_path`, or the image named inside if there is no other, and no other XML file is called like it."""
+    path = image_path(folder, name)
+    if name in files and not path.is_file():
+        inside = Path(parse(files[name]).findtext("filename", "").strip()).stem
+        if inside and inside not in files and (written := image_path(folder, inside)).is_file():
+            return written
+    return path
 
 
 def _listed(folder: Path, files: dict[str, Path], findings: Findings) -> dict[str, str]:
@@ -116,7 +132,10 @@ def ids(path: Path, files: dict[str, Path], findings: Findings) -> Iterator[str]
 def objects(path: Path, findings: Findings | None = None) -> tuple[set[str], set[str]]:
     """Labels with an object that isn't difficult, and those whose objects all are."""
     flags = set()
-    for item in parse(path, findings).findall("object"):
+    root = parse(path, findings)
+    if root.tag != "annotation":
+        raise DataError(f"{path} is no annotation of PASCAL VOC, but <{root.tag}>; export it again, or remove it")
+    for item in root.findall("object"):
         name = " ".join(item.findtext("name", "").split())
         if not name:
             raise DataError(f"{path} has an object without a name; write one, or remove the object")

@@ -17,14 +17,14 @@ def parse(path: Path, findings: Findings | None = None) -> ElementTree.Element:
     except FileNotFoundError:
         raise DataError(f"{path} is not there; unpack the annotations again") from None
     try:
-        return ElementTree.fromstring(content)
+        return ElementTree.fromstring(content.strip())  # no blank line may stand before the declaration
     except (ElementTree.ParseError, ValueError, LookupError) as error:
         first = error
     try:  # programs of Windows write Latin-1 below a declaration of UTF-8
         text = re.sub(r"^\s*<\?xml[^>]*\?>", "", content.decode("cp1252").removeprefix("ï»¿"))
         root = ElementTree.fromstring(text)
     except (ElementTree.ParseError, ValueError):
-        raise DataError(f"{path} is damaged ({first}); unpack it again") from None
+        raise DataError(f"{path} is damaged ({first}); correct it there, or export it again") from None
     if findings is not None:
         findings.warning(f"{path.name} is not in the encoding that it declares; it was read as cp1252")
     return root

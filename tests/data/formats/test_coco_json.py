@@ -102,6 +102,12 @@ def test_oddities_are_counted(tmp_path: Path) -> None:
         ({"annotations": None}, "has no annotations: it lists images without labels"),
         ({"images": [{"id": 0}]}, "'file_name' is missing"),
         ({"categories": [{"id": 1}]}, "'name' is missing"),
+        ({"categories": [{"id": 1, "name": " "}]}, "name is empty where the id is 1"),
+        ({"categories": [{"id": 1, "name": None}]}, "name is empty where the id is 1"),
+        ({"categories": [*CATEGORIES, {"id": "1", "name": "cow"}]}, "the id 1 stands for 'cat' and for 'cow'"),
+        ({"categories": ["cat"]}, "'cat' is no object with id and name"),
+        ({"categories": []}, "it has no categories"),
+        ({"images": [{"id": 0, "file_name": "a.jpg"}, {"id": 0, "file_name": "b.jpg"}]}, "stands for 'a.jpg' and for"),
     ],
 )
 def test_what_would_be_trained_wrongly_is_refused(tmp_path: Path, changes: dict[str, Any], message: str) -> None:

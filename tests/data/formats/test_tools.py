@@ -130,6 +130,32 @@ def test_tasks_that_nobody_annotated_are_left_out_and_counted(folder: Path) -> N
     assert "1 tasks without an annotation were left out (task 2)" in [found.message for found in source.findings]
 
 
+def test_several_annotations_of_a_task_are_pointed_out(folder: Path) -> None:
+    content = [task(1, "a.jpg", "cat"), task(2, "b.jpg", "dog")]
+    content[0]["annotations"] += task(1, "a.jpg", "dog")["annotations"]
+    source = read(folder, "export.json", content)
+    assert labels_of(source) == EXPECTED
+    assert "1 tasks have several annotations; their labels were joined (task 1)" in map(str, source.findings)
+
+
+def test_a_text_of_a_task_is_no_image(folder: Path) -> None:
+    content = [task(1, "a.jpg", "cat", "dog"), task(2, "b.jpg", "dog")]
+    for item in content:
+        item["data"] = {"caption": "e.g. a dog / a cat", "photo": item["data"]["image"]}
+    assert labels_of(read(folder, "export.json", content)) == EXPECTED
+
+
+def test_attributes_of_cvat_are_pointed_out(folder: Path) -> None:
+    tag = '<tag label="dog"><attribute name="breed">pug</attribute></tag>'
+    source = read(folder, "a.xml", f'<annotations><image name="a.jpg">{tag}</image></annotations>')
+    assert "attributes of a.xml were not read, only the labels of tags and shapes (breed)" in map(str, source.findings)
+
+
+def test_tasks_with_predictions_only_are_left_out(folder: Path) -> None:
+    source = read(folder, "export.json", [{"data": {"image": "a.jpg"}, "predictions": [{"result": []}]}])
+    assert source.errors == ["no image has a label"]
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [

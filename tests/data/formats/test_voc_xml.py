@@ -94,3 +94,57 @@ def test_boxes_are_read_when_they_are_asked_for(tmp_path: Path) -> None:
     write(tmp_path, "3", item(" "))
     with pytest.raises(DataError, match=r"3\.xml has an object without a name"):
         read_source(tmp_path, Options())
+
+
+def test_the_folder_of_annotations_may_be_given(tmp_path: Path) -> None:
+    write(tmp_path, "1", item("cat"))
+    source = read_source(tmp_path / "Annotations", Options())
+    assert labels_of(source) == {"1.jpg": ("cat",)}
+    assert not [found for found in source.findings if found.level == "warning"]
+
+
+def test_folders_of_annotations_are_read_once(tmp_path: Path) -> None:
+    write(tmp_path, "1", item("cat"))
+    assert not [found for found in read_source(tmp_path, Options()).findings if found.level == "warning"]
+
+
+def test_hidden_files_of_macos_are_passed_over(tmp_path: Path) -> None:
+    write(tmp_path, "1", item("cat"))
+    (tmp_path / "Annotations" / "._1.xml").write_bytes(b"\0\5\x16\7")
+    assert labels_of(read_source(tmp_path, Options())) == {"1.jpg": ("cat",)}
+
+
+def test_the_name_inside_is_taken_where_no_image_is_called_like_the_file(tmp_path: Path) -> None:
+    write(tmp_path, "1", item("cat"), image="other.jpg")
+    write(tmp_path, "2", item("dog"))  # which has the same name inside
+    assert labels_of(read_source(tmp_path, Options())) == {"other.jpg": ("cat",), "2.jpg": ("dog",)}
+    write(tmp_path, "other", item("bus"))
+    assert labels_of(read_source(tmp_path, Options())) == {"other.jpg": ("bus",), "2.jpg": ("dog",)}
+
+
+def test_a_blank_line_may_stand_above_the_declaration(tmp_path: Path) -> None:
+    write(tmp_path, "1", item("née"))
+    path = tmp_path / "Annotations" / "1.xml"
+    path.write_bytes(b"\n" + path.read_bytes())
+    source = read_source(tmp_path, Options())
+    assert labels_of(source) == {"1.jpg": ("née",)}
+    assert not [found for found in source.findings if found.level == "warning"]
+
+
+def test_what_is_no_annotation_is_refused(tmp_path: Path) -> None:
+    write(tmp_path, "1", item("cat"))
+    with pytest.raises(DataError, match="is the annotation of one image, of PASCAL VOC; give the folder"):
+        read_source(tmp_path / "Annotations" / "1.xml", Options())
+    write(tmp_path, "2", item("cat"))
+    (tmp_path / "Annotations" / "2.xml").write_text("<html>404</html>")
+    with pytest.raises(DataError, match=r"2\.xml is no annotation of PASCAL VOC, but <html>"):
+        read_source(tmp_path, Options())
+
+
+def test_empty_lists_of_splits_are_none(tmp_path: Path) -> None:
+    write(tmp_path, "1", item("cat"))
+    lists = tmp_path / "ImageSets" / "Main"
+    lists.mkdir(parents=True)
+    (lists / "train.txt").write_text("1\n")
+    (lists / "val.txt").write_text("")
+    assert labels_of(read_source(tmp_path, Options())) == {"1.jpg": ("cat",)}

@@ -1,0 +1,162 @@
+"""Which files of a folder are the annotations: projects hold settings, notes, logs and lists of classes, too."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cnnrnn.data.formats import coco_json, delimited, json_records, tools
+from cnnrnn.data.formats.column_names import ColumnNames
+from cnnrnn.data.formats.columns import describes_images
+from cnnrnn.data.formats.splits import TRAIN, VAL, split_in_name
+from cnnrnn.data.reading import Findings
+from cnnrnn.data.split import DataError
+
+_JSON = (".json", *json_records.LINES)
+_TEXTS = (".csv", ".tsv", ".tab", ".txt", ".xml", *_JSON)
+_OTHER_TABLES = (".xlsx", ".xls", ".ods", ".numbers", ".parquet", ".feather", ".zip", ".gz", ".mat", ".pkl", ".h5")
+_SEARCHED = "a table, COCO's JSON, VOC's XML, or a folder per label"
+
+
+@dataclass(frozen=True)
+class Document:
+    """A file of annotations. JSON is parsed once: that of COCO is large."""
+
+    path: Path
+    content: object  # of JSON; None for tables and XML
+
+
+def read_document(path: Path, findings: Findings) -> Document:
+    """Raises DataError for JSON that is none."""
+    if path.suffix.lower() not in _JSON:
+        return Document(path, None)
+    content = json_records.read_document(path, findings)
+    if content is None:
+        raise DataError(f"{path} holds null and nothing else; export it again")
+    return Document(path, coco_json.unwrap(path, content, findings))
+
+
+@dataclass
+class Search:
+    """Looks for annotations in the folders of a data set, and remembers which files it passed over, and why."""
+
+    names: ColumnNames
+    findings: Findings
+    reasons: dict[Path, str] = field(default_factory=dict)
+    exports: list[str] = field(default_factory=list)  # what to do about those of tools that are not read
+
+    def documents(self, folder: Path) -> list[Document]:
+        """The files of a folder that hold annotations, also faulty. Raises DataError for a damaged one of a split."""
+        files = sorted(folder.iterdir()) if folder.is_dir() else []
+        texts = [path for path in files if path.suffix.lower() in _TEXTS and path.is_file()]
+        found = (self._document(path) for path in texts if not path.name.startswith((".", "README", "readme")))
+        return [document for document in found if document is not None]
+
+    def _document(self, path: Path) -> Document | None:
+        findings = Findings()
+        try:
+            document = read_document(path, findings)
+            holds = self._holds_annotations(document)
+        except DataError as error:
+            if split_in_name(path.stem):
+                raise
+            self.reasons[path] = str(error)
+            return None
+        if not holds:
+            self._refuse_split_without_labels(path)
+            self.reasons[path] = f"{path} names no images with labels"
+            return None
+        self.findings.items += findings.items
+        return document
+
+    def _refuse_split_without_labels(self, path: Path) -> None:
+        """Lists of test images need no labels, nor do logs and lists of names."""
+        if split_in_name(path.stem) not in (TRAIN, VAL) or path.suffix.lower() not in (".csv", ".tsv"):
+            return
+        if delimited.has_header(path, self.names.image):
+            raise DataError(
+                f"{path} names no images with labels, though its name tells a split; name its columns image and "
+                "labels, or rename the file if it is something else"
+            )
+
+    def _holds_annotations(self, document: Document) -> bool:
+        """Faults inside of annotations are told when they are read."""
+        path, content = document.path, document.content
+        if path.suffix.lower() == ".xml":
+            with path.open("rb") as file:
+                return b"<annotations" in file.read(1000)
+        if content is None:
+            return _is_table(path, self.names)
+        if coco_json.is_coco(content) or tools.find_tool(content):
+            return True
+        if what := tools.find_unread(content):
+            self.exports.append(f"{path} is {what}")
+            return False
+        records = json_records.as_records(path, content)
+        return bool(records) and describes_images(path, records or [], self.names)
+
+    def tell_passed_over(self) -> None:
+        if self.reasons:
+            names = [path.name for path in self.reasons]
+            self.findings.note(f"{len(names)} files that hold no annotations were passed over", names)
+
+    def nothing_found(self, folder: Path) -> DataError:
+        """What to say where no folder has annotations."""
+        if any(folder.glob("data.y*ml")) or any(
+            map(_is_yolo, [*folder.glob("*.txt"), *folder.glob("labels/*.txt")][:20])
+        ):
+            return DataError(f"{folder} is a data set of YOLO, which is not read; export it as COCO JSON")
+        if other := other_tables(folder):
+            return DataError(
+                f"{folder}: {', '.join(other[:3])} can't be read; unpack it, or save it as CSV, and give that"
+            )
+        if self.exports:
+            return DataError(self.exports[0])
+        if self.exports:
+            return DataError(self.exports[0])
+        if self.reasons:
+            first = next(iter(self.reasons.values()))
+            return DataError(f"{folder} holds no annotations; {len(self.reasons)} files were passed over: {first}")
+        return DataError(f"{folder} holds no annotations: {_SEARCHED} was looked for. Give the file itself")
+
+
+def other_tables(folder: Path) -> list[str]:
+    """Workbooks, archives and the like, which may hold labels, but are not read."""
+    files = [*folder.glob("*"), *folder.glob("data/*")]
+    return sorted(path.name for path in files if path.suffix.lower() in _OTHER_TABLES)
+
+
+def _is_table(path: Path, names: ColumnNames) -> bool:
+    """Texts that are no table, such as Roboflow's notes and lists of classes, are passed over."""
+    if not delimited.has_header(path, names.image):
+        return False
+    try:
+        records = delimited.read_records(path, Findings(), names.image)[1]
+    except DataError:
+        if path.suffix.lower() == ".txt":
+            raise
+        return True
+    return describes_images(path, records, names)
+
+
+def _is_yolo(path: Path) -> bool:
+    with path.open("rb") as file:
+        return re.match(rb"\d+( [\d.]+){4,}\s", file.read(200) + b"\n") is not None
+
+
+def of_one_data_set(documents: Sequence[Document], findings: Findings) -> list[Document]:
+    """The only one, or one for each split; of COCO's own files those with all instances."""
+    instances = [document for document in documents if document.path.stem.startswith("instances_")]
+    chosen = list(instances or documents)
+    if len(chosen) > 1:
+        splits = [split_in_name(document.path.stem) for document in chosen]
+        chosen = [document for document, split in zip(chosen, splits, strict=True) if split]
+        if not chosen or len(chosen) != len(set(filter(None, splits))):
+            names = ", ".join(document.path.name for document in documents[:6])
+            raise DataError(f"{documents[0].path.parent} holds several files: {names}; give one of them")
+    if passed_over := [document.path.name for document in documents if document not in chosen]:
+        why = "the others are COCO's instances" if instances else "their names tell no split"
+        findings.note(f"not read, since {why}: {', '.join(passed_over)}")
+    return chosen

@@ -1,0 +1,138 @@
+"""A folder's own annotations are found among the other files of a project."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cnnrnn.data import DataError, Options
+from cnnrnn.data.source import Source, read_source
+
+TABLE = "image,labels\n1.jpg,cat;dog\n2.jpg,dog\n3.jpg,cat\n"
+LABELS = {"1.jpg": {"cat", "dog"}, "2.jpg": {"dog"}, "3.jpg": {"cat"}}
+COCO = {
+    "images": [{"id": n, "file_name": name} for n, name in enumerate(LABELS)],
+    "annotations": [{"image_id": n, "category_id": k} for n, found in enumerate(LABELS.values()) for k in found],
+    "categories": [{"id": name, "name": name} for name in ("cat", "dog")],
+}
+OTHER = {
+    "package.json": {"name": "photos", "version": "1.0", "files": ["a", "b"]},
+    "config.json": {"hidden": 3, "layers": [{"id": 1, "size": 2}]},
+    "info.json": [1, 2],
+    "tsconfig.json": "{ // a comment\n}",
+    "log.jsonl": '{"step": 1, "loss": 2}\n',
+    "captions.json": {"images": [], "annotations": []},
+    "classes.csv": "id,name\n0,cat\n1,dog\n",
+    "sample_submission.csv": "image_id,cat,dog\n9,0.5,0.5\n",
+    "requirements.txt": "torch\nnumpy\n",
+}
+
+
+def folder_with(folder: Path, files: dict[str, Any], images: tuple[str, ...] = tuple(LABELS)) -> Path:
+    for name in images:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(b"")
+    for name, content in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(content if isinstance(content, str) else json.dumps(content))
+    return folder
+
+
+def labels_of(source: Source) -> dict[str, set[str]]:
+    return {sample.image.name: set(sample.labels) for split in source.samples.values() for sample in split}
+
+
+def messages(source: Source) -> str:
+    return "\n".join(map(str, source.findings))
+
+
+@pytest.mark.parametrize("table", [{"labels.csv": TABLE}, {"annotations.json": COCO}, {"annotations/all.json": COCO}])
+def test_other_files_are_passed_over_and_named(tmp_path: Path, table: dict[str, Any]) -> None:
+    source = read_source(folder_with(tmp_path, OTHER | table), Options())
+    assert labels_of(source) == LABELS
+    assert f"{len(OTHER)} files that hold no annotations were passed over (captions.json, classes" in messages(source)
+
+
+def test_files_about_single_images_are_passed_over(tmp_path: Path) -> None:
+    sidecars = {f"{name}.json": {"title": name, "description": "", "geoData": {"latitude": 0.0}} for name in LABELS}
+    assert labels_of(read_source(folder_with(tmp_path, {"labels.csv": TABLE, **sidecars}), Options())) == LABELS
+
+
+def test_folders_of_labels_beside_other_files(tmp_path: Path) -> None:
+    files = {name: content for name, content in OTHER.items() if name != "captions.json"}  # which may be of the images
+    source = read_source(folder_with(tmp_path, files, ("cat/1.jpg", "dog/2.jpg", "dog/3.jpg")), Options())
+    assert source.labels == ("cat", "dog")
+    assert "files that hold no annotations were passed over" in messages(source)
+
+
+def test_workbooks_beside_folders_are_pointed_out(tmp_path: Path) -> None:
+    source = read_source(folder_with(tmp_path, {"labels.xlsx": "PK"}, ("batch1/1.jpg", "batch2/2.jpg")), Options())
+    assert "not read: labels.xlsx; if the labels are in there, save it as CSV" in messages(source)
+
+
+def test_damaged_files_of_a_split_are_not_passed_over(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"val\.json is no JSON"):
+        read_source(folder_with(tmp_path, {"train.json": COCO, "val.json": "{"}), Options())
+    with pytest.raises(DataError, match=r"train\.csv, line 3: 1 cells"):
+        read_source(folder_with(tmp_path / "csv", {"train.csv": "image,labels\n1.jpg,cat\n2.jpg\n"}), Options())
+
+
+def test_splits_beside_lists_of_test_images_and_settings(tmp_path: Path) -> None:
+    files = {"train.csv": TABLE, "test.csv": "image_id\n9\n", "train_config.json": {"lr": 1}}
+    files |= {"train_log.csv": "epoch,loss\n1,2\n", "val.txt": "1.jpg\n"}
+    assert labels_of(read_source(folder_with(tmp_path, files), Options())) == LABELS
+
+
+def test_a_split_without_labels_is_not_passed_over(tmp_path: Path) -> None:
+    files = {"train.csv": TABLE, "val.csv": "image,foo\n4.jpg,cat\n"}
+    with pytest.raises(DataError, match=r"val\.csv names no images with labels, though its name tells a split"):
+        read_source(folder_with(tmp_path, files), Options())
+
+
+def test_blanks_mean_the_same_in_all_files(tmp_path: Path) -> None:
+    words = "image,labels\n1.jpg,cat dog\n2.jpg,dog\n3.jpg,cat\n"
+    folder_with(tmp_path, {"train.csv": words, "val.csv": "image,labels\n4.jpg,cat bus\n"}, (*LABELS, "4.jpg"))
+    with pytest.raises(DataError, match=r"separate labels in train\.csv, but to stand inside them in val\.csv"):
+        read_source(tmp_path, Options())
+    assert labels_of(read_source(tmp_path, Options(separator=" ")))["4.jpg"] == {"cat", "bus"}
+    assert labels_of(read_source(tmp_path, Options(separator=";")))["4.jpg"] == {"cat bus"}
+
+
+def test_the_instances_of_coco_beside_its_other_files(tmp_path: Path) -> None:
+    names = ("instances_train2017", "person_keypoints_train2017", "image_info_val2017")
+    source = read_source(folder_with(tmp_path, {f"annotations/{name}.json": COCO for name in names}), Options())
+    assert labels_of(source) == LABELS
+    assert "the others are COCO's instances: image_info_val2017.json, person_keypoints_train2017.json" in messages(
+        source
+    )
+
+
+@pytest.mark.parametrize(
+    ("files", "images", "message"),
+    [
+        ({"package.json": OTHER["package.json"]}, ("1.jpg",), r"passed over: .*package\.json names no"),
+        ({"meta.json": {"classes": [], "tags": [], "projectType": ""}}, ("a/1.jpg", "b/2.jpg"), "is of Supervisely"),
+        ({"1.json": {"shapes": [], "imagePath": "1.jpg"}}, ("1.jpg",), "is of LabelMe"),
+        ({"labels.xlsx": "PK"}, ("images/1.jpg",), r"labels\.xlsx can't be read; unpack it, or save it as CSV"),
+        ({"data/train.parquet": "PAR1"}, (), r"train\.parquet can't be read"),
+        ({"1.txt": "0 0.5 0.5 0.1 0.1\n"}, ("1.jpg",), "is a data set of YOLO"),
+        ({"labels/1.txt": "0 0.5 0.5 0.1 0.1\n"}, ("images/1.jpg",), "is a data set of YOLO"),
+        ({}, ("images/1.jpg", "masks/1.png"), "holds no annotations"),
+        ({}, ("photos2020/1.jpg",), "holds no annotations"),
+        ({"a.csv": TABLE, "b.csv": TABLE}, ("1.jpg",), r"several files: a\.csv, b\.csv; give one"),
+    ],
+)  # fmt: skip
+def test_folders_without_annotations(
+    tmp_path: Path, files: dict[str, Any], images: tuple[str, ...], message: str
+) -> None:
+    with pytest.raises(DataError, match=message):
+        read_source(folder_with(tmp_path, files, images), Options())
+
+
+def test_folders_that_hold_no_images_are_no_labels(tmp_path: Path) -> None:
+    images = ("train/cat/1.jpg", "train/dog/2.jpg", "train/dog/3.jpg", "train/cat/4.jpg")
+    source = read_source(folder_with(tmp_path, {"docs/a.md": ""}, images), Options())
+    assert source.labels == ("cat", "dog")

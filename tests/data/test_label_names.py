@@ -1,0 +1,102 @@
+"""Labels that are numbers get their names from a file."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from cnnrnn.data import DataError, Options
+from cnnrnn.data.label_names import read_label_names
+from cnnrnn.data.source import Source, read_source
+
+NAMES = {"0": "cat", "1": "hot dog", "2": "bus"}
+
+
+def write(path: Path, text: str) -> Path:
+    path.write_text(text)
+    return path
+
+
+def read(folder: Path, table: str, names: str, name: str = "t.csv") -> Source:
+    for image in ("1.jpg", "2.jpg"):
+        (folder / image).write_bytes(b"")
+    return read_source(write(folder / name, table), Options(label_names=write(folder / "names.txt", names)))
+
+
+def labels_of(source: Source) -> dict[str, set[str]]:
+    return {sample.image.name: set(sample.labels) for split in source.samples.values() for sample in split}
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("names.txt", "cat\nhot dog\nbus\n"),
+        ("names.txt", "0: cat\n1: hot dog\n2: bus"),
+        ("names.csv", "id,name\n2,bus\n0,cat\n1,hot dog\n"),
+        ("names.csv", "name;id\nbus;2\ncat;0\nhot dog;1\n"),
+        ("data.yaml", "path: x\ntrain: images\nnc: 3\nnames: ['cat', \"hot dog\", bus]\n"),
+        ("data.yaml", "names:\n- cat\n- hot dog\n- bus\nnc: 3\n"),
+        ("data.yaml", "train: x\nnames:\n  0: cat\n  1: hot dog\n  2: bus\nval: y\n"),
+        ("names.json", json.dumps(["cat", "hot dog", "bus"])),
+        ("names.json", json.dumps({"0": "cat", "1": "hot dog", "2": "bus"})),
+        ("names.json", json.dumps({"cat": 0, "hot dog": 1, "bus": 2})),
+        ("names.json", json.dumps({"categories": [{"id": int(n), "name": name} for n, name in NAMES.items()]})),
+    ],
+)
+def test_names_in_every_form(tmp_path: Path, name: str, text: str) -> None:
+    assert read_label_names(write(tmp_path / name, text)) == NAMES
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("names.txt", "", "has no names"),
+        ("names.txt", "0: cat\ndog\nbus\n", "only 1 of 3 lines have a number"),
+        ("names.txt", "1: cat\n1: dog\n", "has a number twice"),
+        ("names.json", "[1, 2]", "can't be read"),
+        ("names.json", "{", "can't be read"),
+    ],
+)
+def test_files_that_give_no_names(tmp_path: Path, name: str, text: str, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        read_label_names(write(tmp_path / name, text))
+
+
+@pytest.mark.parametrize(
+    ("name", "table"),
+    [
+        ("t.csv", "Id,Target\n1,1 0\n2,2\n"),
+        ("t.csv", "image,labels\n1.jpg,1.0;0\n2.jpg,2\n"),
+        ("t.json", '[{"image": "1.jpg", "labels": [1, 0]}, {"image": "2.jpg", "labels": 2}]'),
+        ("t.jsonl", '{"image": "1.jpg", "objects": {"categories": [1, 0]}}\n{"image": "2.jpg", "objects": [2]}\n'),
+    ],
+)
+def test_numbers_of_tables(tmp_path: Path, name: str, table: str) -> None:
+    source = read(tmp_path, table, "cat\nhot dog\nbus\n", name)
+    assert labels_of(source) == {"1.jpg": {"cat", "hot dog"}, "2.jpg": {"bus"}}
+    assert "numbers stand for the labels of names.txt: 0 is 'cat', 1 is 'hot dog', 2 is 'bus' …" in [
+        found.message for found in source.findings
+    ]
+
+
+def test_categories_of_coco_that_are_numbers(tmp_path: Path) -> None:
+    content = {
+        "images": [{"id": n, "file_name": f"{n}.jpg"} for n in (1, 2)],
+        "annotations": [{"image_id": n, "category_id": n, "bbox": [0, 0, 1, 1]} for n in (1, 2)],
+        "categories": [{"id": n, "name": str(n)} for n in (1, 2)],
+    }
+    source = read(tmp_path, json.dumps(content), "1: cat\n2: dog\n", "t.json")
+    assert labels_of(source) == {"1.jpg": {"cat"}, "2.jpg": {"dog"}}
+    assert source.boxes is not None
+    assert {label for split in source.samples.values() for s in split for label in source.boxes(s)} == {"cat", "dog"}
+
+
+def test_numbers_without_a_name_and_lists_of_0_and_1(tmp_path: Path) -> None:
+    with pytest.raises(
+        DataError, match=r"line 3: the label 3 has no name in .*, which has 3, from 0 to 2; write numbers"
+    ):
+        read(tmp_path, "image,labels\n1.jpg,1\n2.jpg,3\n", "cat\ndog\nbus\n")
+    with pytest.raises(DataError, match=r"\[0, 1, 0\] are 0 and 1; write the names"):
+        read(tmp_path, '[{"image": "1.jpg", "labels": [0, 1, 0]}]', "cat\ndog\nbus\n", "t.json")
