@@ -114,8 +114,6 @@ class Search:
             )
         if self.exports:
             return DataError(self.exports[0])
-        if self.exports:
-            return DataError(self.exports[0])
         if self.reasons:
             first = next(iter(self.reasons.values()))
             return DataError(f"{folder} holds no annotations; {len(self.reasons)} files were passed over: {first}")
