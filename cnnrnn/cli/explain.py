@@ -63,7 +63,11 @@ def explain(
             method = explanation.explanation.method
             write_output(out / "trace.json", {"image": str(path), "method": method, **trace.to_json()})
         table = Table(
-            "step", "label", "p(label | path so far)", "strongest evidence", Column("overlay", overflow="fold")
+            "step",
+            "label",
+            Column("p(label | path so far)", no_wrap=True),
+            Column("strongest evidence", no_wrap=True),
+            Column("overlay", overflow="fold"),
         )
         for step, (name, strength) in enumerate(zip(explanation.steps, explanation.strengths, strict=True)):
             prob = trace.distribution(chosen, step)[chosen.token(step, trace.end)]

@@ -381,8 +381,7 @@ def test_the_command_draws_the_maps_of_the_path_that_is_asked_for(
     options: list[str], method: str, beam: int, path: int, saved: Path, tmp_path: Path
 ) -> None:
     arguments = [saved / "image.png", "--checkpoint", saved / "model", "--out", tmp_path / "maps"]
-    environment = {"COLUMNS": "250"}
-    done = CliRunner().invoke(app, ["explain", *map(str, arguments), *options], env=environment)
+    done = CliRunner().invoke(app, ["explain", *map(str, arguments), *options])
     assert done.exit_code == 0, done.output
     loaded, image = Checkpoint.load(saved / "model"), Image.open(saved / "image.png").convert("RGB")
     feature_map, feature = encode_image(loaded, image)

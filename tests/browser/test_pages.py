@@ -102,7 +102,7 @@ def test_an_evaluation_is_stopped_and_an_error_opens_in_decode(
 
 def test_every_page_has_its_address_and_title_and_a_lost_checkpoint_is_named(page: Page, server: Server) -> None:
     page.goto(f"{server.address}/decode?sample=cat+and+parakeet")
-    expect(page.get_by_alt_text("The image cat and parakeet", exact=True)).to_be_visible()
+    expect(page.get_by_alt_text("The image cat and parakeet with the evidence of step 1")).to_be_visible()
     expect(page).to_have_title("Decode · cnnrnn")
     settle(page)
     page.get_by_role("link", name="Model").click()
