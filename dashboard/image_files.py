@@ -41,7 +41,8 @@ class InputImage:
     origin: str | None = None  # where a link finds it, as `open_linked` reads it
 
 
-_HASH_FUNCS: dict[str | type[Any], Callable[[Any], Any]] = {InputImage: lambda image: image.digest}
+# How streamlit hashes these arguments of a cached function.
+HASH_FUNCS: dict[str | type[Any], Callable[[Any], Any]] = {InputImage: lambda image: image.digest}
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ def sample_thumbnail(title: str) -> bytes:
     return jpeg(ImageOps.fit(image, (THUMBNAIL, THUMBNAIL)), 85)
 
 
-@st.cache_data(max_entries=256, show_spinner=False, hash_funcs=_HASH_FUNCS)
+@st.cache_data(max_entries=256, show_spinner=False, hash_funcs=HASH_FUNCS)
 def thumbnail(image: InputImage) -> bytes:
     """A small copy of the whole image, as a JPEG."""
     small = image.pixels.copy()
@@ -90,7 +91,7 @@ def thumbnail(image: InputImage) -> bytes:
     return jpeg(small, 85)
 
 
-@st.cache_data(max_entries=64, show_spinner=False, hash_funcs=_HASH_FUNCS)
+@st.cache_data(max_entries=64, show_spinner=False, hash_funcs=HASH_FUNCS)
 def full_size(image: InputImage) -> bytes:
     """The image as it is shown, as a JPEG file."""
     return jpeg(image.pixels, 95)

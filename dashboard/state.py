@@ -33,7 +33,7 @@ from cnnrnn.label_space.projection import read as read_projection
 from cnnrnn.models.sigmoid import SigmoidClassifier
 from cnnrnn.training.runs import MAX_RUNS, RunProgress, find_runs, read_progress
 from cnnrnn.utils.resources import DEFAULT_CHECKPOINT
-from image_files import InputImage, jpeg
+from image_files import HASH_FUNCS, InputImage, jpeg
 from views import strip
 
 HERE = Path(__file__).resolve().parent
@@ -54,14 +54,14 @@ class MapSettings:
     contour: bool = True
 
 
-# How streamlit hashes these arguments of a cached function. Arguments that are left to their default are not hashed.
+# Arguments that are left to their default are not hashed.
 _HASH_FUNCS: dict[str | type[Any], Callable[[Any], Any]] = {
+    **HASH_FUNCS,
     Checkpoint: lambda checkpoint: (  # the config: temperature; the labels may have been renamed
         checkpoint.weights_hash,
         str(checkpoint.model.config),
         checkpoint.vocabulary.labels,
     ),
-    InputImage: lambda image: image.digest,
 }
 
 

@@ -141,7 +141,7 @@ def _is_table(path: Path, names: ColumnNames) -> bool:
 
 def _is_yolo(path: Path) -> bool:
     with path.open("rb") as file:
-        return re.match(rb"\d+( [\d.]+){4,}\s", file.read(200) + b"\n") is not None
+        return re.match(delimited.YOLO_LINE + r"\s", file.read(200).decode("latin-1") + "\n", re.ASCII) is not None
 
 
 def of_one_data_set(documents: Sequence[Document], findings: Findings) -> list[Document]:

@@ -24,6 +24,9 @@ LABELS = (
 )
 
 
+MOSTLY = 0.9  # share of a column's values by which its kind is told, so that the others are named as errors
+
+
 @dataclass(frozen=True)
 class ColumnNames:
     """Names given by a person; None for those that are to be found. `numbers` stand for labels if those have names."""

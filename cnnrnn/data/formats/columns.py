@@ -10,6 +10,7 @@ from cnnrnn.data.formats.cells import Cells, Separator
 from cnnrnn.data.formats.column_names import (
     IMAGE,
     LABELS,
+    MOSTLY,
     ColumnNames,
     given_name,
     key,
@@ -24,7 +25,6 @@ from cnnrnn.data.reading import Findings, Record, Row
 from cnnrnn.data.split import DataError
 
 _VIA = ("fileattributes", "regionattributes")  # columns of the VGG Image Annotator's CSV
-_MOSTLY = 0.9  # share of a column's values by which its kind is told, so that the others are named as errors
 
 
 def rows_of(
@@ -84,7 +84,7 @@ def _image_column(path: Path, columns: list[str], records: Sequence[Record], giv
     if found := known(columns, IMAGE):
         naming = [name for name in found if share(records, name, looks_like_image) > 0.5]
         return (naming or found)[0]
-    naming = [name for name in columns if share(records, name, looks_like_image) >= _MOSTLY]
+    naming = [name for name in columns if share(records, name, looks_like_image) >= MOSTLY]
     if len(naming) == 1:
         return naming[0]
     raise DataError(f"{path}: none of the columns {shown(columns)} is known to name images; give --image-column NAME")

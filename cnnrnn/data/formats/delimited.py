@@ -14,6 +14,7 @@ from cnnrnn.data.reading import Findings, Record
 from cnnrnn.data.split import DataError
 
 _DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
+YOLO_LINE = r"\d+( [\d.]+){4,}"  # a class and a box or a polygon
 _MAX_CELL = 10_000_000  # characters; csv's own limit of 131,072 is too small for regions of annotation tools
 
 
@@ -76,7 +77,7 @@ def _first_line(text: str) -> str:
 
 def _without_delimiter(first: str, image_column: str | None) -> str:
     """What is wrong with a first line in which no column of images was found."""
-    if re.fullmatch(r"\d+( [\d.]+){4,}", first.strip()):
+    if re.fullmatch(YOLO_LINE, first.strip()):
         return "a label file of YOLO, which is not read; export the data set as COCO JSON"
     if first[0] == first[-1] == '"' and _delimiter(first[1:-1], image_column):
         return "every line stands in double quotes as a whole; remove them at both ends of the lines"

@@ -8,7 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from cnnrnn.data.formats.cells import flag
-from cnnrnn.data.formats.column_names import key, shown
+from cnnrnn.data.formats.column_names import MOSTLY, key, shown
 from cnnrnn.data.reading import Findings, Record
 from cnnrnn.data.split import DataError
 
@@ -17,7 +17,6 @@ _NO_LABEL = r"unnamed\d*|level\d|index|rownames?|k?folds?"  # numbers of rows an
 # spreadsheets have words of their own for true and false.
 _YES = {"x", "y", "t", "✓", "✔", "wahr", "vrai", "verdadero", "vero", "1,0"}
 _NO = {"n", "f", "falsch", "faux", "falso", "0,0", "na", "n/a", "#n/a", "<na>"}
-_MOSTLY = 0.9  # share of a column's values by which its kind is told, so that the others are named as errors
 
 
 def one_hot_columns(path: Path, columns: list[str], records: Sequence[Record], findings: Findings) -> list[str]:
@@ -25,13 +24,13 @@ def one_hot_columns(path: Path, columns: list[str], records: Sequence[Record], f
     one that mostly has something else, such as a width, is no label."""
     labels = []
     for name in columns:
-        values = [record.values.get(name) for record in records]
-        odd = [record for record, value in zip(records, values, strict=True) if not is_flag(value)]
         if re.fullmatch(_NO_LABEL, key(name)):
             continue
+        values = [record.values.get(name) for record in records]
+        odd = [record for record, value in zip(records, values, strict=True) if not is_flag(value)]
         if not odd:
             labels.append(name)
-        elif len(odd) <= (1 - _MOSTLY) * len(records) or _counts_or_probabilities(values, len(odd)):
+        elif len(odd) <= (1 - MOSTLY) * len(records) or _counts_or_probabilities(values, len(odd)):
             value = odd[0].values.get(name)
             raise DataError(
                 f"{path}, {odd[0].where}: {value!r} in the column {name!r}; 0 or 1 was expected. "

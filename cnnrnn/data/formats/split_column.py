@@ -43,20 +43,25 @@ def splits_of(path: Path, records: Sequence[Record], column: str | None) -> list
         return [None] * len(records)
     meant = _split_of_flag(column)
     flags = [mark(value) if value else None for value in values]
-    as_flags = meant is not None and sum(value is not None for value in flags) > len(flags) / 2
-    found = flags if as_flags else [split_name(value) for value in values]
-    if wrong := [
-        (record.where, value) for record, value, is_ in zip(records, values, found, strict=True) if is_ is None
-    ]:
+    wheres = [record.where for record in records]
+    if meant is not None and sum(value is not None for value in flags) > len(flags) / 2:
+        _refuse_unknown(path, column, wheres, values, flags, "true or false")
+        return _splits_of_flags(path, [bool(value) for value in flags], column, meant)
+    found = [split_name(value) for value in values]
+    _refuse_unknown(path, column, wheres, values, found, _WORDS)
+    return found
+
+
+def _refuse_unknown(
+    path: Path, column: str, wheres: Sequence[str], values: Sequence[str], read: Sequence[object], words: str
+) -> None:
+    """Raises DataError for values that could not be `read`, which are None there."""
+    if wrong := [(where, value) for where, value, found in zip(wheres, values, read, strict=True) if found is None]:
         places = ", ".join(where for where, _ in wrong[:5])
-        words = "true or false" if as_flags else _WORDS
         raise DataError(
             f"{path}: {wrong[0][1]!r} in the column {column!r} is no split ({len(wrong)} rows: {places}); "
             f"write {words}, or give the column another name if it is none of splits"
         )
-    if meant is not None and as_flags:
-        return _splits_of_flags(path, [bool(value) for value in flags], column, meant)
-    return [split_name(value) for value in values]
 
 
 def _split_of_flag(column: str) -> str | None:
