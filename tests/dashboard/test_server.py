@@ -1,0 +1,36 @@
+"""The server around the pages."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import controls
+import image_files
+import server
+import state
+
+
+def test_the_first_page_finds_its_model_and_sample_decoded(
+    scenes_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "coco").symlink_to(scenes_checkpoint)
+    monkeypatch.setattr(state, "CHECKPOINTS", tmp_path)
+    server.warm_up()
+
+    def again(*_: object) -> None:
+        pytest.fail("computed again")
+
+    monkeypatch.setattr(state, "decode_image", again)
+    monkeypatch.setattr(state.Checkpoint, "load", again)
+    image = image_files.open_sample(next(iter(image_files.samples())))
+    assert state.trace(state.load_checkpoint("coco"), image, controls.BEAM).paths
+
+
+def test_without_a_model_nothing_is_warmed_up_and_nothing_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(state, "CHECKPOINTS", tmp_path)
+    monkeypatch.setenv("CNNRNN_RUNS", str(tmp_path / "runs"))
+    server.warm_up()
