@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -152,13 +153,29 @@ def _hash(path: str, size: int, modified: int) -> str:
     return file_hash(Path(path))
 
 
+_CORES = torch.get_num_threads()
 _encoding = threading.Lock()  # one image at a time uses all cores, and its memory is allocated once
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[None]:
+    """Torch uses so many threads for what this thread computes.
+
+    A run of a page is a new thread, which starts threads of its own to compute with, and the browser wants the cores as
+    well: for the small tensors of a decoder, one thread is faster. Torch's number is also the default of new threads,
+    so what needs all cores says so.
+    """
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(_CORES)
 
 
 @st.cache_resource(max_entries=64, show_spinner="Encoding the image …", hash_funcs=_HASH_FUNCS)
 def _encode(checkpoint: Checkpoint, image: InputImage) -> tuple[torch.Tensor, ...]:
     """The feature map (channel, height, width) and the feature I (channel,)."""
-    with _encoding:
+    with _encoding, _threads(_CORES):
         return encode_image(checkpoint, image.pixels)
 
 
@@ -170,7 +187,9 @@ def feature(checkpoint: Checkpoint, image: InputImage) -> torch.Tensor:
 @st.cache_resource(max_entries=256, show_spinner="Decoding …", hash_funcs=_HASH_FUNCS)
 def trace(checkpoint: Checkpoint, image: InputImage, beam: int, constraints: Constraints = NO_CONSTRAINTS) -> Trace:
     """The beam search of a sequence model under the given constraints."""
-    return decode_image(checkpoint, _encode(checkpoint, image)[1], beam, constraints)
+    encoded = _encode(checkpoint, image)[1]
+    with _threads(1):
+        return decode_image(checkpoint, encoded, beam, constraints)
 
 
 def predict(checkpoint: Checkpoint, image: InputImage, beam: int) -> Trace:
@@ -188,7 +207,9 @@ def _threshold(checkpoint: Checkpoint, image: InputImage) -> Trace:
 @st.cache_data(max_entries=256, show_spinner=False, hash_funcs=_HASH_FUNCS)
 def prefix_contribution(checkpoint: Checkpoint, image: InputImage, tokens: tuple[int, ...]) -> list[float]:
     """For every step of a path, what the labels before it add to its log-odds, in nats."""
-    return compute_prefix_contribution(checkpoint.rnn, feature(checkpoint, image), tokens).tolist()
+    encoded = feature(checkpoint, image)
+    with _threads(1):
+        return compute_prefix_contribution(checkpoint.rnn, encoded, tokens).tolist()
 
 
 @st.cache_resource(
@@ -203,7 +224,8 @@ def explanation(checkpoint: Checkpoint, image: InputImage, tokens: tuple[int, ..
     pixels = None
     if maps.method in PIXEL_METHODS:
         pixels = checkpoint.model.backbone.preprocess(image.pixels).to(feature_map.device)
-    return explain(checkpoint.rnn, feature_map, tokens, maps.method, target, pixels)
+    with _threads(1 if pixels is None else _CORES):
+        return explain(checkpoint.rnn, feature_map, tokens, maps.method, target, pixels)
 
 
 def overlays(checkpoint: Checkpoint, image: InputImage, tokens: tuple[int, ...], maps: MapSettings) -> list[bytes]:

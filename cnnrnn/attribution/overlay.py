@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from PIL import Image, ImageColor, ImageFilter
+from PIL import Image, ImageColor
+from scipy import ndimage
 
 OPACITY = 0.7  # of the strongest evidence
 _CONTOUR = 0.5  # a line surrounds evidence of at least this fraction of the scale
@@ -52,15 +53,24 @@ def overlay(
     is `signed`: then evidence for and against has two colors of its own.
     """
     strength = resize_map(values, image.size) / scale if scale > 0 else np.zeros(image.size[::-1], np.float32)
-    against = strength < 0 if signed else np.zeros(strength.shape, dtype=bool)
+    against = strength < 0  # drawn of a signed map only
     strength = np.abs(strength) if signed else strength
     strength[strength < floor] = 0
     strength = strength.clip(0, 1)  # (height, width)
     levels = (strength * 255).round().astype(np.uint8)
-    colors = np.where(against[..., None], _SIGNED[-1][levels], (_SIGNED[1] if signed else _COLORS[colormap])[levels])
+    colors = _colored(levels, _SIGNED[1] if signed else _COLORS[colormap])
+    if signed:
+        colors.paste(_colored(levels, _SIGNED[-1]), mask=Image.fromarray(against))
     opacities = 255 * opacity * ((strength - _FAINT) / (_FULL - _FAINT)).clip(0, 1)
-    heat = Image.composite(Image.fromarray(colors), image, Image.fromarray(opacities.round().astype(np.uint8)))
+    heat = Image.composite(colors, image, Image.fromarray(opacities.round().astype(np.uint8)))
     return _with_contour(heat, strength >= _CONTOUR) if contour else heat
+
+
+def _colored(levels: np.ndarray, gradient: np.ndarray) -> Image.Image:
+    """levels: uint8 (height, width), indices of the gradient's 256 colors. Pillow looks them up faster than numpy."""
+    image = Image.fromarray(levels)
+    image.putpalette(gradient.tobytes())
+    return image.convert("RGB")
 
 
 def color_bar(colormap: str = COLORMAPS[0], signed: bool = False, size: tuple[int, int] = (256, 8)) -> Image.Image:
@@ -75,12 +85,12 @@ def _with_contour(image: Image.Image, inside: np.ndarray) -> Image.Image:
     if not inside.any():
         return image
     width = max(1, round(max(image.size) / 300))  # pixels
-    region = Image.fromarray(255 * inside.astype(np.uint8))
-    grown = region.filter(ImageFilter.MaxFilter(2 * width + 1))
-    shrunk = region.filter(ImageFilter.MinFilter(2 * width + 1))
+    region, size = inside.view(np.uint8), 2 * width + 1
+    grown = ndimage.maximum_filter(region, size, mode="nearest").view(bool)
+    shrunk = ndimage.minimum_filter(region, size, mode="nearest").view(bool)
     pixels = np.array(image)  # (height, width, 3)
-    pixels[(np.asarray(grown) > 0) & ~inside] //= 4
-    pixels[inside & (np.asarray(shrunk) == 0)] = 255
+    pixels[grown & ~inside] //= 4
+    pixels[inside & ~shrunk] = 255
     return Image.fromarray(pixels)
 
 

@@ -13,7 +13,7 @@ from cnnrnn.checkpoint import Checkpoint
 from cnnrnn.decoding.trace import Path, Trace
 from cnnrnn.models.sigmoid import SigmoidClassifier
 from cnnrnn.utils.style import percent
-from decode import distributions, export, independent, map_settings, search_tree, step_view
+from decode import distributions, independent, search_tree, step_view
 
 
 def page() -> None:
@@ -30,26 +30,20 @@ def page() -> None:
 
 @st.fragment
 def _decoded_image(checkpoint: Checkpoint, image: image_files.InputImage, trace: Trace) -> None:
-    """Everything that depends on the chosen path, step and maps; choosing others reruns only this."""
+    """Everything that depends on the chosen path; choosing another reruns only this."""
     paths = range(len(trace.paths))
-    toolbar = st.container(horizontal=True, key="toolbar")
-    with toolbar:
-        chosen = st.selectbox(
-            "Path",
-            paths,
-            key=address.keep("path", paths, 0, scope=step_view.search(trace)),
-            format_func=lambda index: _path_name(trace, trace.paths[index]),
-            label_visibility="collapsed",
-        )
-        maps, explained = map_settings.choose(checkpoint)
-        path = trace.paths[chosen]
-        view = step_view.View(checkpoint, image, trace, path, maps)
-    step_view.show(view)
-    with toolbar:
-        export.show(view, chosen, explained)
+    chosen = st.selectbox(
+        "Path",
+        paths,
+        key=address.keep("path", paths, 0, scope=step_view.search(trace)),
+        format_func=lambda index: _path_name(trace, trace.paths[index]),
+        label_visibility="collapsed",
+    )
+    step_view.show(checkpoint, image, trace, chosen)
     search_tree.show(trace, chosen, controls.dark())
+    path = trace.paths[chosen]
     contributions = state.prefix_contribution(checkpoint, image, path.tokens)
-    distributions.show(trace, path, contributions, explained, controls.dark())
+    distributions.show(trace, path, contributions, controls.dark())
 
 
 def _path_name(trace: Trace, path: Path) -> str:

@@ -19,9 +19,8 @@ if TYPE_CHECKING:
     from pandas.io.formats.style import Styler
 
 
-def show(trace: Trace, path: Path, contributions: Sequence[float], explained: str, dark: bool) -> None:
-    """The distribution of every step, with the `contributions` of the labels before it; `explained` says what the maps
-    above show."""
+def show(trace: Trace, path: Path, contributions: Sequence[float], dark: bool) -> None:
+    """The distribution of every step, with the `contributions` of the labels before it."""
     st.subheader("Decoding steps")
     names = trace.choices(path)
     per_row = min(max(len(names), 3), 4)
@@ -31,9 +30,8 @@ def show(trace: Trace, path: Path, contributions: Sequence[float], explained: st
                 with column:
                     _distribution(trace, path, step, contributions[step], dark)
     st.caption(
-        f"{markdown(explained)} The bars show the step's distribution given the labels before it (✓ its choice). The "
-        "prefix contribution is what the labels before it add to the log-odds of the choice, compared with choosing it "
-        "first."
+        "The bars show the step's distribution given the labels before it (✓ its choice). The prefix contribution is "
+        "what the labels before it add to the log-odds of the choice, compared with choosing it first."
     )
     widgets.table("Table of the steps", "steps_table", lambda: _table(trace, path), hide_index=False)
 

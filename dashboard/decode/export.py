@@ -14,7 +14,7 @@ from PIL import Image
 
 from cnnrnn.decoding import tree
 from cnnrnn.utils.style import percent
-from decode.step_view import View
+from decode.view import View
 from views import decode_report, tree_image
 from views.style import markdown
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import streamlit as st
 
 import controls
@@ -11,12 +13,15 @@ from cnnrnn.utils.style import percent
 from views import bars
 from views.style import CHART, badge, markdown
 
+if TYPE_CHECKING:
+    from streamlit.delta_generator import DeltaGenerator
+
 _PROBABLE = 0.3  # a label's probability from which on an empty sequence is a surprise
 
 
-def predicted_labels(image: image_files.InputImage, trace: Trace, path: Path) -> None:
-    """What was predicted, how sure that is, and the most probable labels."""
-    badges("Predicted labels" if path is trace.paths[0] else "Labels of the chosen path", trace, path)
+def predicted_labels(image: image_files.InputImage, trace: Trace, path: Path) -> DeltaGenerator:
+    """What was predicted, how sure that is, and the most probable labels; returns the container of the heading."""
+    heading = badges("Predicted labels" if path is trace.paths[0] else "Labels of the chosen path", trace, path)
     if not path.tokens:
         st.markdown("*No label: END is predicted first.*" + _probable_all_the_same(trace, path))
     facts = [
@@ -35,6 +40,7 @@ def predicted_labels(image: image_files.InputImage, trace: Trace, path: Path) ->
         key="probabilities",
         alt="Bars: the most probable labels of the image; the table below has the numbers",
     )
+    return heading
 
 
 def _probable_all_the_same(trace: Trace, path: Path) -> str:
@@ -50,9 +56,11 @@ def _probable_all_the_same(trace: Trace, path: Path) -> str:
     )
 
 
-def badges(heading: str, trace: Trace, path: Path) -> None:
-    """A heading, and beside it the labels of a path."""
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+def badges(heading: str, trace: Trace, path: Path) -> DeltaGenerator:
+    """A heading, and beside it the labels of a path; returns their container."""
+    container = st.container(horizontal=True, vertical_alignment="center", gap="small")
+    with container:
         st.subheader(heading, width="content")
         for name in trace.names(path.tokens):
             st.badge(badge(name), color="orange", width="content")
+    return container

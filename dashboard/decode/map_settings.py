@@ -1,6 +1,9 @@
-"""The popover "Maps": how the maps of a path's steps are computed and drawn."""
+"""The popover "Maps": how the maps of a path's steps are computed and drawn, and what is asked of the chosen one."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import streamlit as st
 
@@ -11,6 +14,7 @@ from cnnrnn.attribution.overlay import COLORMAPS, OPACITY
 from cnnrnn.attribution.targets import TARGETS
 from cnnrnn.checkpoint import Checkpoint
 from cnnrnn.models.vocabulary import END_NAME
+from views.style import markdown
 
 _CONTRAST = "contrast"
 _STEP = 0.05  # of the sliders
@@ -33,13 +37,30 @@ _TARGET_MEANINGS = {
 }
 
 
-def choose(checkpoint: Checkpoint) -> tuple[state.MapSettings, str]:
-    """The chosen settings, and a sentence that says what the maps show."""
-    with st.popover("Maps", icon=":material/tune:"):
+@dataclass(frozen=True)
+class MapChoice:
+    """What was chosen in the popover."""
+
+    maps: state.MapSettings
+    explained: str  # a sentence that says what the maps show
+    subtracted: int | None = None  # the step whose map is subtracted from that of the chosen one
+    asks_location: bool = False
+
+
+def choose(checkpoint: Checkpoint, choices: Sequence[str], step: int, scope: object) -> MapChoice:
+    """The settings for the steps with these `choices`; `step` is the chosen one, from 1 on, or 0 for the image alone.
+
+    `scope` is the path: a step of another one is not subtracted.
+    """
+    with st.popover("Maps"):
         method, target, meaning = _evidence(checkpoint)
+        explained = f"The maps ({_METHOD_NAMES.get(method, method)}) show {meaning}."
+        st.caption(markdown(explained))
         maps = _drawing(method, target)
+        subtracted = _subtracted(choices, step, scope)
+        asks_location = bool(step) and checkpoint.rnn.config.spatial and _asks_location()
     st.session_state.maps = maps  # for the other pages
-    return maps, f"The maps ({_METHOD_NAMES.get(method, method)}) show {meaning}. {_scale_meaning(maps)}"
+    return MapChoice(maps, f"{explained} {_scale_meaning(maps)}", subtracted, asks_location)
 
 
 def _evidence(checkpoint: Checkpoint) -> tuple[str, str | int, str]:
@@ -105,3 +126,25 @@ def _scale_meaning(maps: state.MapSettings) -> str:
     if maps.common_scale:
         return "All maps have one scale: a faint map means weak evidence. The line is at half of the scale."
     return "Each map fills its own scale; the line surrounds evidence of at least half of the map's strongest."
+
+
+def _subtracted(choices: Sequence[str], step: int, scope: object) -> int | None:
+    if not step:
+        address.write("subtract", [])
+        return None
+    others = [None, *(number for number in range(1, len(choices) + 1) if number != step)]
+    return st.selectbox(
+        "Subtract the map of step",
+        others,
+        key=address.keep(f"subtract_{step}", others, name="subtract", scope=scope),
+        format_func=lambda number: f"{number} · {choices[number - 1]}" if number else "none",
+        help="Shows where this step has more evidence than the other one, in orange, and less, in blue.",
+    )
+
+
+def _asks_location() -> bool:
+    return st.toggle(
+        "Ask a location",
+        key=address.keep("ask_location", (False, True), False),
+        help="Hover over the image for the map's values; click a location for the labels it supports.",
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import streamlit as st
 
@@ -11,14 +11,18 @@ import image_files
 import player
 import state
 import widgets
-from cnnrnn.attribution.explain import Explanation
 from cnnrnn.attribution.overlay import color_bar
 from cnnrnn.checkpoint import Checkpoint
-from cnnrnn.decoding.trace import Path, Trace
+from cnnrnn.decoding.trace import Trace
 from cnnrnn.utils.style import percent
-from decode import labels, location
+from decode import export, labels, location, map_settings
+from decode.map_settings import MapChoice
+from decode.view import View
 from views import strip
 from views.style import markdown
+
+if TYPE_CHECKING:
+    from streamlit.delta_generator import DeltaGenerator
 
 # The theme's primary color, as style.css has it.
 _CHOSEN = (
@@ -27,50 +31,37 @@ _CHOSEN = (
 )
 
 
-@dataclass(frozen=True)
-class View:
-    """One path of a decoded image with its maps."""
-
-    checkpoint: Checkpoint
-    image: image_files.InputImage
-    trace: Trace
-    path: Path
-    maps: state.MapSettings
-
-    @property
-    def choices(self) -> list[str]:
-        return self.trace.choices(self.path)
-
-    @property
-    def explanation(self) -> Explanation:
-        return state.explanation(self.checkpoint, self.image, self.path.tokens, self.maps)
-
-    @property
-    def overlays(self) -> list[bytes]:
-        return state.overlays(self.checkpoint, self.image, self.path.tokens, self.maps)
-
-    @property
-    def thumbnails(self) -> list[bytes]:
-        return state.strip_thumbnails(self.checkpoint, self.image, self.path.tokens, self.maps)
-
-
 def search(trace: Trace) -> tuple[object, ...]:
     """What the choice of a path or of a step is made for: another image, model or beam begins with the best path."""
     return trace.beam, trace.labels, trace.paths
 
 
 @st.fragment
-def show(view: View) -> None:
-    """Choosing a step reruns only this. What takes least comes first: a page is drawn as it is written."""
-    first = 1 if len(view.choices) > 1 else 0  # the map of the first label, or the image if there is none
-    step = st.session_state[address.keep("step", range(len(view.choices) + 1), first, scope=search(view.trace))]
+def show(checkpoint: Checkpoint, image: image_files.InputImage, trace: Trace, chosen: int) -> None:
+    """The path with the index `chosen`; another step or another setting of the maps reruns only this.
+
+    What takes least comes first: a page is drawn as it is written.
+    """
+    path = trace.paths[chosen]
+    choices = trace.choices(path)
+    first = 1 if len(choices) > 1 else 0  # the map of the first label, or the image if there is none
+    step = st.session_state[address.keep("step", range(len(choices) + 1), first, scope=search(trace))]
     left, right = st.columns([2, 3], gap="medium")
     with right:
-        labels.predicted_labels(view.image, view.trace, view.path)
+        heading = labels.predicted_labels(image, trace, path)
     with left.container(key="picture", gap="small"):
-        _image(view, step)
+        width, picture, caption = _picture(image)
+        with st.container(horizontal=True, vertical_alignment="center", gap="xsmall"):
+            _step_buttons(len(choices))
+            settings = map_settings.choose(checkpoint, choices, step, scope=(search(trace), path.tokens))
+            st.toggle("Animate", key="animate")
+        view = View(checkpoint, image, trace, path, settings.maps)
+        _image(view, step, settings, width, picture, caption)
     with right:
         _strip(view, step)
+    with heading:
+        st.space("stretch")
+        export.show(view, chosen, settings.explained)
 
 
 def _strip(view: View, chosen: int) -> None:
@@ -102,37 +93,38 @@ def _step_facts(view: View, step: int, strength: float) -> str:
     return f"{percent(chosen)} given the labels before it; {evidence} (the bar)"
 
 
-def _image(view: View, step: int) -> None:
-    """The image with the map of the chosen step over it, as large as the screen allows, or all maps to be played."""
+def _picture(image: image_files.InputImage) -> tuple[int, DeltaGenerator, DeltaGenerator]:
+    """The width of the picture, and the empty places for it and for what stands below it."""
     animated = st.session_state[address.keep("animate", (False, True), False)]
-    width = widgets.picture_width(view.image.pixels.size, less=player.CONTROLS if animated else 0)
-    placeholder = st.container(width=width).empty()
-    subtracted = _subtracted_step(view, step)
-    displayed, alt, scale = _displayed(view, step, subtracted)
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+    width = widgets.picture_width(image.pixels.size, less=player.CONTROLS if animated else 0)
+    picture = st.container(width=width).empty()
+    return width, picture, st.container(horizontal=True, vertical_alignment="center", gap="small")
+
+
+def _step_buttons(last: int) -> None:
+    for name, by, key in (("Previous step", -1, "Left"), ("Next step", 1, "Right")):
+        st.button(name, key=f"{key}_step", shortcut=key, on_click=_change_step, args=(by, last))
+
+
+def _image(
+    view: View, step: int, settings: MapChoice, width: int, picture: DeltaGenerator, caption: DeltaGenerator
+) -> None:
+    """The image with the map of the chosen step over it, or all maps to be played."""
+    animated = st.session_state.animate
+    displayed, alt, scale = _displayed(view, step, settings.subtracted)
+    with caption:
         st.caption(markdown(view.image.name))
         if scale is not None and not animated:
-            _color_scale(view.maps.colormap, subtracted is not None, scale)
-    asking = _buttons(view, step)
+            _color_scale(view.maps.colormap, settings.subtracted is not None, scale)
     if animated:
-        with placeholder.container():
+        with picture.container():
             _animation(view, step)
-    elif asking:
-        with placeholder.container():
+    elif settings.asks_location:
+        with picture.container():
             location.ask(view.checkpoint, view.image, step - 1, view.explanation, displayed, width)
     else:
         address.write("location", [])
-        placeholder.image(displayed, width="stretch", alt=alt, output_format="JPEG")
-
-
-def _buttons(view: View, step: int) -> bool:
-    """The buttons below the image; whether a location is asked."""
-    with st.container(horizontal=True, vertical_alignment="center", gap="xsmall"):
-        for name, by, key in (("Previous step", -1, "Left"), ("Next step", 1, "Right")):
-            st.button(name, key=f"{key}_step", shortcut=key, on_click=_change_step, args=(by, len(view.choices)))
-        asking = _more(view, step) if step else False
-        st.toggle("Animate", key="animate")
-    return asking
+        picture.image(displayed, width="stretch", alt=alt, output_format="JPEG")
 
 
 def _animation(view: View, step: int) -> None:
@@ -140,21 +132,6 @@ def _animation(view: View, step: int) -> None:
     captions = [f"{number} · {name}" for number, name in enumerate(view.choices, start=1)]
     alts = [f"The image {view.image.name} with the evidence of step {caption}" for caption in captions]
     player.show(view.overlays, captions, alts, first=max(step - 1, 0), key="player")
-
-
-def _subtracted_step(view: View, step: int) -> int | None:
-    """The step whose map is subtracted from that of `step`."""
-    if not step:
-        address.write("subtract", [])
-        return None
-    others = _other_steps(view, step)
-    key = address.keep(f"subtract_{step}", others, name="subtract", scope=(search(view.trace), view.path.tokens))
-    subtracted: int | None = st.session_state[key]
-    return subtracted
-
-
-def _other_steps(view: View, step: int) -> list[int | None]:
-    return [None, *(number for number in range(1, len(view.choices) + 1) if number != step)]
 
 
 def _displayed(view: View, step: int, subtracted: int | None) -> tuple[bytes, str, float | None]:
@@ -168,24 +145,6 @@ def _displayed(view: View, step: int, subtracted: int | None) -> tuple[bytes, st
         return state.step_overlay(view.checkpoint, view.image, view.path.tokens, view.maps, step - 1), alt, scale
     values = explanation.maps[step - 1] - explanation.maps[subtracted - 1]
     return state.render_overlay(view.image, values, scale, view.maps, signed=True), alt, scale
-
-
-def _more(view: View, step: int) -> bool:
-    """Further questions about a step's map; whether a location is asked."""
-    names = view.choices
-    with st.popover("More"):
-        st.selectbox(
-            "Subtract the map of step",
-            _other_steps(view, step),
-            key=f"subtract_{step}",
-            format_func=lambda number: f"{number} · {names[number - 1]}" if number else "none",
-            help="Shows where this step has more evidence than the other one, in orange, and less, in blue.",
-        )
-        return view.checkpoint.rnn.config.spatial and st.toggle(
-            "Ask a location",
-            key=address.keep("ask_location", (False, True), False),
-            help="Hover over the image for the map's values; click a location for the labels it supports.",
-        )
 
 
 def _color_scale(colormap: str, signed: bool, scale: float) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,13 @@ import controls
 import image_files
 import server
 import state
+
+
+@pytest.fixture(autouse=True)
+def unfrozen() -> Iterator[None]:
+    """The tests that follow collect all garbage."""
+    yield
+    gc.unfreeze()
 
 
 def test_the_first_page_finds_its_model_and_sample_decoded(
@@ -34,3 +43,12 @@ def test_without_a_model_nothing_is_warmed_up_and_nothing_fails(
     monkeypatch.setattr(state, "CHECKPOINTS", tmp_path)
     monkeypatch.setenv("CNNRNN_RUNS", str(tmp_path / "runs"))
     server.warm_up()
+
+
+def test_what_was_imported_is_left_out_of_later_collections(monkeypatch: pytest.MonkeyPatch) -> None:
+    collecting = []
+    monkeypatch.setattr(server.importlib, "import_module", lambda name: collecting.append(gc.isenabled()))
+    server.warm_up()
+    assert collecting == [False, False, False]
+    assert gc.isenabled()
+    assert gc.get_freeze_count() > 100_000  # of numpy, torch, …

@@ -175,6 +175,39 @@ def test_prefix_contributions_are_cached_by_path_and_image(
     assert len(set(results)) == len(results)
 
 
+def test_the_backbone_computes_on_all_cores_and_the_decoder_on_one(
+    image: image_files.InputImage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkpoint = new_model(5, embedding_dim=8, hidden_dim=8)
+    checkpoint.weights_hash = "seen by no other test"
+    threads: dict[str, int] = {}
+
+    def recording(name: str) -> None:
+        compute = getattr(state, name)
+
+        def record(*arguments: object) -> object:
+            threads[name] = torch.get_num_threads()
+            return compute(*arguments)
+
+        monkeypatch.setattr(state, name, record)
+
+    for name in ("encode_image", "decode_image", "explain", "compute_prefix_contribution"):
+        recording(name)
+    monkeypatch.setattr(state, "_CORES", 3)
+    torch.set_num_threads(1)  # as another session's decoder leaves it to a new thread for a moment
+    tokens = state.trace(checkpoint, image, 2).paths[0].tokens
+    state.prefix_contribution(checkpoint, image, tokens)
+    state.explanation(checkpoint, image, tokens, state.MapSettings())
+    assert threads == {"encode_image": 3, "decode_image": 1, "explain": 1, "compute_prefix_contribution": 1}
+    assert torch.get_num_threads() == 3
+    state.explanation(checkpoint, image, tokens, state.MapSettings("smoothgrad"))
+    assert threads["explain"] == 1
+    state.explanation(checkpoint, image, tokens, state.MapSettings("input-x-gradient"))
+    assert threads["explain"] == 3  # through the backbone
+    monkeypatch.undo()
+    torch.set_num_threads(state._CORES)
+
+
 @pytest.mark.parametrize("method", ["cam", "grad-cam", "input-x-gradient"])
 @pytest.mark.parametrize("target", ["log-odds", "logit", 3, 5])
 def test_an_explanation_uses_the_given_method_and_target(
