@@ -14,7 +14,7 @@ from pathlib import Path
 
 from cnnrnn.data.images import ImageError, open_image
 from cnnrnn.data.split import DataError
-from cnnrnn.utils.cache import cache_folder
+from cnnrnn.utils.cache import cache_folder, remove_least_recent
 from cnnrnn.utils.errors import UserError
 from cnnrnn.utils.files import write_text
 
@@ -77,6 +77,7 @@ class _Cache:
         with suppress(OSError, ValueError):
             content = json.loads(self.file.read_text(encoding="utf-8"))
             self.entries = content if isinstance(content, dict) else {}
+            os.utime(self.file)  # used now
 
     def get(self, path: Path) -> Checked | None:
         entry = self.entries.get(str(path.absolute()))
@@ -88,6 +89,7 @@ class _Cache:
     def save(self) -> None:
         with suppress(UserError, UnicodeEncodeError):  # a cache only saves time
             write_text(self.file, json.dumps(self.entries))
+            remove_least_recent(self.file.parent, keep=[self.file], pattern="*.json")
 
 
 def _version(path: Path) -> list[int]:

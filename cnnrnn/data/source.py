@@ -77,6 +77,7 @@ def _read_folder(folder: Path, options: Options, findings: Findings) -> Reading:
     if folder.name == "Annotations" and (folder.parent / "JPEGImages").is_dir():
         folder = folder.parent
     if voc := voc_xml.find(folder):
+        _warn_of_other_annotations(folder, Search(_names(options), Findings()), findings)
         return voc_xml.read(voc, folder, findings)
     search = Search(_names(options), findings)
     for place in (folder, folder / "annotations"):
@@ -95,6 +96,14 @@ def _read_folder(folder: Path, options: Options, findings: Findings) -> Reading:
             )
         return reading
     raise search.nothing_found(folder)
+
+
+def _warn_of_other_annotations(folder: Path, search: Search, findings: Findings) -> None:
+    """Beside VOC's XML files a folder may hold a newer export, or other labels."""
+    others = [document.path for place in (folder, folder / "annotations") for document in search.documents(place)]
+    if others:
+        names = ", ".join(str(path.relative_to(folder)) for path in others[:3])
+        findings.warning(f"the XML files were read, but not {names}; give that file if it has the labels you want")
 
 
 def _names(options: Options) -> ColumnNames:

@@ -47,12 +47,12 @@ def redirect_libraries() -> None:
                 os.environ[variable] = str(temporary_folder())
 
 
-def remove_least_recent(folder: Path, keep: Collection[Path]) -> None:
+def remove_least_recent(folder: Path, keep: Collection[Path], pattern: str = "*.npy") -> None:
     """Delete the files that were not used for longest, until the rest has at most `gigabytes`; never those of `keep`.
 
     `os.utime` marks a file as used. Raises UserError if the environment variable is not a number.
     """
-    files = sorted((path.stat().st_mtime, path) for path in folder.glob("*.npy") if path not in keep)
+    files = sorted((path.stat().st_mtime, path) for path in folder.glob(pattern) if path not in keep)
     excess = folder_size(folder) - gigabytes() * 1e9
     for _, path in files:
         if excess <= 0:

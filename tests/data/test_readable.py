@@ -57,6 +57,18 @@ def test_a_file_is_opened_again_only_if_it_changed(folder: Path, monkeypatch: py
     assert [path.name for path in opened] == ["1.jpg", "2.jpg"]
 
 
+def test_what_is_remembered_of_images_is_bounded(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    others = [folder.parent / name / "0.jpg" for name in ("a", "b", "c")]
+    for path in others:
+        path.parent.mkdir()
+        path.write_bytes((folder / "0.jpg").read_bytes())
+        check_images([path])
+    assert len(list((folder.parent / "cache/cnnrnn/images").iterdir())) == 3
+    monkeypatch.setenv("CNNRNN_CACHE_GB", "0")
+    check_images([folder / "0.jpg"])
+    assert len(list((folder.parent / "cache/cnnrnn/images").iterdir())) == 1
+
+
 def test_without_a_cache_every_image_is_opened(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(folder / "0.jpg"))  # a file, below which nothing can be made
     assert len(check_images(sorted(folder.glob("*.jpg")))) == 5

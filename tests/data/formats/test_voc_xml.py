@@ -148,3 +148,16 @@ def test_empty_lists_of_splits_are_none(tmp_path: Path) -> None:
     (lists / "train.txt").write_text("1\n")
     (lists / "val.txt").write_text("")
     assert labels_of(read_source(tmp_path, Options())) == {"1.jpg": ("cat",)}
+
+
+@pytest.mark.parametrize("place", ["", "annotations"])
+def test_other_annotations_of_the_folder_are_named_as_not_read(tmp_path: Path, place: str) -> None:
+    write(tmp_path, "1", item("car"))
+    write(tmp_path, "2", item("bus"))
+    (tmp_path / "notes.txt").write_text("taken in June")
+    assert not [finding for finding in read_source(tmp_path, Options()).findings if "not" in str(finding)]
+    (tmp_path / place).mkdir(exist_ok=True)
+    (tmp_path / place / "new.csv").write_text("image,labels\n1.jpg,lorry\n2.jpg,bus\n")
+    source = read_source(tmp_path, Options())
+    assert labels_of(source) == {"1.jpg": ("car",), "2.jpg": ("bus",)}
+    assert f"the XML files were read, but not {Path(place) / 'new.csv'};" in str(source.findings)
