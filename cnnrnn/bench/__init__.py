@@ -5,18 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from cnnrnn.bench import memory, pairs
+from cnnrnn.bench import memory, pairs, serving
 from cnnrnn.bench.timing import BenchLine, Pair, measure
 from cnnrnn.checkpoint import Checkpoint
 
-PARTS = ("search", "growth", "vocabulary", "checkpoint", "folder", "memory", "cached", "start")
+PARTS = ("search", "growth", "vocabulary", "checkpoint", "folder", "memory", "cached", "start", "serve")
 
 
 def run(
     parts: Sequence[str], checkpoint: Checkpoint, images: Sequence[Path], engine: str | None = None
 ) -> Iterator[BenchLine]:
-    """The lines of these parts, each when it is measured: see `timing.measure`. `images` are for "folder"."""
-    pair_generators: dict[str, Callable[[], Iterator[Pair]]] = {
+    """The lines of these parts, each when it is measured: see `timing.measure`. "folder" and "serve" need `images`."""
+    measured: dict[str, Callable[[], Iterator[BenchLine]]] = {
+        "memory": memory.lines,
+        "serve": lambda: serving.lines(checkpoint, images) if images else iter(()),
+    }
+    timed: dict[str, Callable[[], Iterator[Pair]]] = {
         "search": pairs.searches,
         "growth": pairs.growth,
         "vocabulary": pairs.vocabulary,
@@ -26,8 +30,7 @@ def run(
         "start": pairs.start,
     }
     for part in parts:
-        if part == "memory":
-            yield memory.line()
-            continue
-        for pair in pair_generators[part]():
-            yield measure(pair)
+        if part in measured:
+            yield from measured[part]()
+        else:
+            yield from map(measure, timed[part]())

@@ -23,14 +23,15 @@ from cnnrnn.utils.streams import write_stdout
 def bench(
     checkpoint: EmbeddedCheckpointOption = EMBEDDED,
     images: Annotated[
-        Path | None, typer.Option(help="Folder of photographs for predict's line; it is left out without.")
+        Path | None,
+        typer.Option(help="Folder of photographs for folder and serve; both are left out without."),
     ] = None,
     count: Annotated[int, typer.Option(min=1, help="Of these images.")] = 1000,
     only: Annotated[
         str,
         typer.Option(
             help="Parts, with commas between them: search, growth, vocabulary, checkpoint, folder, memory, cached, "
-            "start."
+            "start, serve."
         ),
     ] = "all",
     engine: EngineOption = None,

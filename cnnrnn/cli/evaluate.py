@@ -21,7 +21,7 @@ from cnnrnn.cli.options import (
     DeviceOption,
     ExactEngineOption,
     JsonOption,
-    PrecisionOption,
+    PredictionPrecisionOption,
 )
 from cnnrnn.cli.output import (
     STDOUT,
@@ -104,7 +104,7 @@ def evaluate(
         ),
     ] = False,
     engine: ExactEngineOption = "torch",
-    precision: PrecisionOption = "float32",
+    precision: PredictionPrecisionOption = "float32",
     device: DeviceOption = None,
 ) -> None:
     """Decode a split of a data set and compare with its labels."""

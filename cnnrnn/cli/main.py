@@ -21,6 +21,7 @@ from cnnrnn.cli.explain import explain
 from cnnrnn.cli.neighbors import neighbors
 from cnnrnn.cli.predict import predict
 from cnnrnn.cli.project import project
+from cnnrnn.cli.quantize import quantize
 from cnnrnn.cli.serve import serve
 from cnnrnn.cli.train import train
 from cnnrnn.utils.cache import redirect_libraries
@@ -38,6 +39,7 @@ for command, panel in (
     (predict, USE),
     (explain, USE),
     (serve, USE),
+    (quantize, USE),
     (train, TRAIN),
     (calibrate, TRAIN),
     (evaluate, TRAIN),

@@ -52,10 +52,14 @@ EngineOption = Annotated[
     ),
 ]
 ExactEngineOption = Annotated[Engine, typer.Option(help=ENGINE_HELP, rich_help_panel=HARDWARE)]  # default: torch
+PRECISION_HELP = "The backbone's precision. bfloat16 is faster where the hardware has it, and less exact"
 PrecisionOption = Annotated[
-    Literal["float32", "bfloat16"],
+    Literal["float32", "bfloat16"], typer.Option(help=f"{PRECISION_HELP}.", rich_help_panel=HARDWARE)
+]
+PredictionPrecisionOption = Annotated[
+    Literal["float32", "bfloat16", "int8"],
     typer.Option(
-        help="The backbone's precision. bfloat16 is faster where the hardware has it, and less exact.",
+        help=f"{PRECISION_HELP}; int8 is the fastest on processors, once `cnnrnn quantize` was run.",
         rich_help_panel=HARDWARE,
     ),
 ]

@@ -18,7 +18,7 @@ from cnnrnn.cli.options import (
     EmbeddedCheckpointOption,
     EngineOption,
     JsonOption,
-    PrecisionOption,
+    PredictionPrecisionOption,
 )
 from cnnrnn.cli.output import STDOUT, Unwritten, console, report_failures, user_errors, write_output
 from cnnrnn.utils.errors import UserError
@@ -41,7 +41,7 @@ def predict(
     batch_size: BatchSizeOption = 16,
     json_file: JsonOption = None,
     engine: EngineOption = None,
-    precision: PrecisionOption = "float32",
+    precision: PredictionPrecisionOption = "float32",
     device: DeviceOption = None,
     engine_ray: Annotated[
         bool,

@@ -13,7 +13,7 @@ from cnnrnn.cli.options import (
     DeviceOption,
     EmbeddedCheckpointOption,
     EngineOption,
-    PrecisionOption,
+    PredictionPrecisionOption,
 )
 from cnnrnn.cli.output import user_errors
 from cnnrnn.utils.progress import notes
@@ -28,7 +28,7 @@ def serve(
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 8000,
     engine: EngineOption = None,
-    precision: PrecisionOption = "float32",
+    precision: PredictionPrecisionOption = "float32",
     device: DeviceOption = None,
 ) -> None:
     """Label images over HTTP: `curl -F image=@photo.jpg localhost:8000/predict`; also /health and /metrics."""

@@ -41,13 +41,18 @@ def _openvino(backbone: Backbone, file: Path, example: Tensor | None, threads: i
         model = _FeatureMap(backbone).eval()
         translated = openvino.convert_model(model, example_input=example, input=[-1, *example.shape[1:]])
         openvino.save_model(translated, file, compress_to_fp16=False)
+    return run_openvino(file, backbone.precision, threads)
+
+
+def run_openvino(file: Path, precision: torch.dtype, threads: int | None) -> Forward:
+    """The forward pass of a model in OpenVINO's format; of a quantized one, `precision` is that of the rest."""
     # Latency: one image after the other on all cores, whose layers stay in the cache; see backbones.
     # Precision as it is wanted: left alone, it takes bfloat16 where there is any.
-    precision = "bf16" if backbone.precision == torch.bfloat16 else "f32"
-    hints: dict[str, str | int] = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": precision}
+    hint = "bf16" if precision == torch.bfloat16 else "f32"
+    hints: dict[str, str | int] = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": hint}
     if threads is not None:
         hints["INFERENCE_NUM_THREADS"] = threads
-    compiled = _openvino_core().compile_model(file, "CPU", hints)
+    compiled = openvino_core().compile_model(file, "CPU", hints)
 
     def forward(images: Tensor) -> Tensor:
         return torch.cat([torch.from_numpy(compiled(one.numpy())[0].copy()) for one in images.split(1)])
@@ -56,7 +61,7 @@ def _openvino(backbone: Backbone, file: Path, example: Tensor | None, threads: i
 
 
 @cache
-def _openvino_core() -> Any:
+def openvino_core() -> Any:
     """One for all models: its methods are thread-safe, and processes with several of them are known to crash."""
     import openvino
 
@@ -146,10 +151,13 @@ def load(checkpoint: Checkpoint, name: str | None = None, threads: int | None = 
         raise UserError(f"{name} runs on the processor; take --device cpu, or --engine torch")
     if name == "onnxruntime" and backbone.precision != torch.float32:
         raise UserError("onnxruntime computes in float32 on processors; take --engine openvino for bfloat16")
-    (package, *_), suffix, start = TRANSLATED_ENGINES[name]
-    release = importlib.metadata.version(package)
-    name_in_cache = f"{checkpoint.weights_hash[:32]}-{backbone.config.image_size}px-{name}-{release}"
-    file = cache_folder("engines") / name_in_cache / f"backbone{suffix}"
+    return TRANSLATED_ENGINES[name][2](backbone, translated(checkpoint, name, threads), None, threads)
+
+
+def translated(checkpoint: Checkpoint, name: str, threads: int | None = None) -> Path:
+    """The translation's file for an engine that is installed; it is made where there is none."""
+    backbone, (_, suffix, start) = checkpoint.model.backbone, TRANSLATED_ENGINES[name]
+    file = kept_file(checkpoint, name, name, suffix)
     if not file.exists():
         try:
             translate(backbone.at(), file, start, threads)
@@ -157,9 +165,16 @@ def load(checkpoint: Checkpoint, name: str | None = None, threads: int | None = 
             if not isinstance(error.__cause__, OSError):
                 raise
             notes.print(f"{error}; it is in a temporary folder now", markup=False, highlight=False, soft_wrap=True)
-            file = temporary_folder() / name_in_cache / file.name
+            file = temporary_folder() / file.parent.name / file.name
             translate(backbone.at(), file, start, threads)
-    return start(backbone, file, None, threads)
+    return file
+
+
+def kept_file(checkpoint: Checkpoint, name: str, engine: str, suffix: str) -> Path:
+    """Where the user's cache has a version of the backbone, made by this release of an engine, or will have it."""
+    release = importlib.metadata.version(TRANSLATED_ENGINES[engine][0][0])
+    size = checkpoint.model.backbone.config.image_size
+    return cache_folder("engines") / f"{checkpoint.weights_hash[:32]}-{size}px-{name}-{release}" / f"backbone{suffix}"
 
 
 def translate(backbone: Backbone, file: Path, start: Start, threads: int | None) -> None:

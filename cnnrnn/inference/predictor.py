@@ -26,8 +26,8 @@ from cnnrnn.decoding.beam_search import decode
 from cnnrnn.decoding.constraints import NO_CONSTRAINTS, Constraints
 from cnnrnn.decoding.threshold import threshold_labels
 from cnnrnn.decoding.trace import Trace
-from cnnrnn.inference import engines
-from cnnrnn.inference.config import InferenceConfig
+from cnnrnn.inference import engines, int8
+from cnnrnn.inference.config import INT8, InferenceConfig
 from cnnrnn.inference.results import PathExplanation, Prediction
 from cnnrnn.label_space.space import LabelSpace
 from cnnrnn.models.cnnrnn import CNNRNN
@@ -66,9 +66,18 @@ class Predictor:
             self.checkpoint = checkpoint
         else:
             self.checkpoint = Checkpoint.load(Path(checkpoint or embedded_checkpoint()), device)
-        self.checkpoint.model.backbone.compute_in(self.config.precision)  # before an engine is chosen for it
-        self.engine = self.config.engine or engines.fastest(self.checkpoint.model.backbone)
-        self.forward = engines.load(self.checkpoint, self.engine, self.config.threads)
+        self.engine, self.forward = self._backbone()
+
+    def _backbone(self) -> tuple[str, engines.Forward]:
+        """The engine's name, and the backbone's forward pass by it."""
+        config, backbone = self.config, self.checkpoint.model.backbone
+        if config.precision == INT8:
+            if config.engine not in (None, "torch", int8.ENGINE):  # torch is what nobody chose
+                raise UserError(f"int8 runs by {int8.ENGINE}; leave --engine {config.engine} away")
+            return int8.ENGINE, int8.load(self.checkpoint, config.threads)
+        backbone.compute_in(config.precision)  # before an engine is chosen for it
+        engine = config.engine or engines.fastest(backbone)
+        return engine, engines.load(self.checkpoint, engine, config.threads)
 
     @property
     def model(self) -> CNNRNN | SigmoidClassifier:

@@ -34,7 +34,8 @@ from cnnrnn.inference.server_metrics import ServerMetrics
 from cnnrnn.utils.errors import UserError, summarize_error
 
 MAX_BYTES = 30_000_000  # of an image, as in the dashboard
-MAX_REQUESTS = 32  # active at a time, of at most MAX_BYTES each; further requests get status 503
+MAX_ACTIVE = 32  # requests that are read and labeled at a time, of at most MAX_BYTES each; others wait, unread
+MAX_REQUESTS = 256  # at a time, the waiting ones included; further requests get status 503
 MAX_FILES = 32  # in a form, of MAX_BYTES together
 BODY_SECONDS = 30.0  # for an image to arrive
 _OPEN = min(4, os.cpu_count() or 1)  # images opened at a time, each of which may take 500 MB
@@ -88,7 +89,7 @@ def application(predictor: Predictor) -> Starlette:
     """/predict, /health, /metrics. Errors are answered by {"error": message}: 413 too much, 422 no image, 503 busy."""
     metrics = ServerMetrics()
     batcher, checkpoint = Batcher(predictor, metrics), predictor.checkpoint
-    active = 0
+    requests, slots = 0, asyncio.Semaphore(MAX_ACTIVE)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -97,21 +98,22 @@ def application(predictor: Predictor) -> Starlette:
         task.cancel()
 
     async def predict(request: Request) -> Response:
-        nonlocal active
-        if active >= MAX_REQUESTS:
+        nonlocal requests
+        if requests >= MAX_REQUESTS:
             raise HTTPException(503, "too many images at a time; come again", {"Retry-After": "1"})
-        active += 1
+        requests += 1
         try:
-            files = await _files(request)
-            if len(files) == 1:
-                return JSONResponse(await summary(files[0][1]))
-            return JSONResponse(await asyncio.gather(*(summary_or_error(name, data) for name, data in files)))
+            async with slots:
+                files = await _files(request)
+                if len(files) == 1:
+                    return JSONResponse(await summary(files[0][1]))
+                return JSONResponse(await asyncio.gather(*(summary_or_error(name, data) for name, data in files)))
         except ImageError as error:
             raise HTTPException(422, str(error)) from None
         except UserError as error:
             raise HTTPException(500, str(error)) from None
         finally:
-            active -= 1
+            requests -= 1
 
     async def summary(data: bytes) -> dict[str, Any]:
         trace = await batcher.label(data)
@@ -124,7 +126,7 @@ def application(predictor: Predictor) -> Starlette:
             return {"image": name, "error": str(error)}
 
     async def health(_: Request) -> Response:
-        known = {"weights_sha256": checkpoint.weights_hash, "labels": len(checkpoint.vocabulary), "requests": active}
+        known = {"weights_sha256": checkpoint.weights_hash, "labels": len(checkpoint.vocabulary), "requests": requests}
         return JSONResponse({"status": "ok", **known})
 
     async def error_response(_: Request, error: Exception) -> Response:

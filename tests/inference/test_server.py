@@ -194,6 +194,46 @@ def test_requests_are_counted_and_timed(port: int, encoded: Callable[..., bytes]
     assert after["cnnrnn_active_requests",] == 0
 
 
+def test_more_requests_than_are_read_at_a_time_wait_and_are_answered(
+    loaded: Checkpoint, encoded: Callable[..., bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(serving, "MAX_ACTIVE", 2)
+    reading: list[int] = [0, 0]  # now, at most
+    jpeg, files = encoded("JPEG"), serving._files
+
+    async def counted(request: object) -> object:
+        reading[0] += 1
+        reading[1] = max(reading)
+        await asyncio.sleep(0)
+        found = await files(request)
+        reading[0] -= 1
+        return found
+
+    monkeypatch.setattr(serving, "_files", counted)
+    app = serving.application(Predictor(loaded, batch_size=4))
+    scope = {"type": "http", "method": "POST", "path": "/predict", "headers": [], "query_string": b""}
+
+    async def status() -> int:
+        sent: list[dict] = []
+
+        async def receive() -> dict:
+            return {"type": "http.request", "body": jpeg, "more_body": False}
+
+        async def send(message: dict) -> None:
+            sent.append(message)
+
+        await app(scope, receive, send)
+        return sent[0]["status"]
+
+    async def statuses() -> list[int]:
+        async with app.router.lifespan_context(app):
+            return await asyncio.gather(*(status() for _ in range(8)))
+
+    with ThreadPoolExecutor(1) as elsewhere:  # the browser's tests leave a loop running in this thread
+        assert elsewhere.submit(asyncio.run, statuses()).result() == [200] * 8
+    assert reading == [0, 2]
+
+
 def test_too_many_requests_and_bodies_that_never_arrive_are_refused(
     loaded: Checkpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,0 +1,71 @@
+"""The load test of servers, on a server that answers at once."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from cnnrnn.bench import serving
+from cnnrnn.bench.serving import Load, form, load
+
+IMAGE = b"\xff\xd8" + bytes(2000)
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Knows one image, answers with 503 to one in ten."""
+
+    protocol_version = "HTTP/1.1"
+    answers = 0
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        Handler.answers += 1
+        status = 422 if body != form(IMAGE) else 503 if Handler.answers % 10 == 0 else 200
+        self.send_response(status)
+        self.send_header("Content-Length", "2")
+        self.end_headers()
+        self.wfile.write(b"{}")
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def port() -> Iterator[int]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server.server_address[1]
+    server.shutdown()
+    server.server_close()
+
+
+def test_answers_are_timed_and_failures_counted_without_those_of_the_bad_clients(port: int) -> None:
+    found = load(port, [form(IMAGE)], clients=3, seconds=1.5)
+    assert 1.5 <= found.seconds < 10
+    total = len(found.latencies) + found.failed
+    assert total > 30
+    assert 0.05 < found.failed / total < 0.15  # the bad clients' answers, and half images, are none of them
+    assert 0 < found.percentile(50) <= found.percentile(95) <= max(found.latencies)
+    assert found.seconds_per_image == pytest.approx(found.seconds / len(found.latencies))
+
+
+def test_a_line_compares_both_servers_and_no_request_may_fail() -> None:
+    fast, slow = Load(10.0, [0.1] * 100), Load(10.0, [0.2] * 50, failed=3)
+    line = serving._line("x", 1, fast, slow, lambda load: load.seconds_per_image)
+    assert (line["seconds"], line["reference_seconds"], line["ratio"], line["met"]) == (0.1, 0.2, 2.0, True)
+    assert "10.0 images/s, p50/p95/p99 0.10/0.10/0.10 s, 0 failed" in line["remark"]
+    assert "3 failed" in line["remark"]
+    assert not serving._line("x", 1, slow, fast, lambda load: load.percentile(95))["met"]
+    fast.failed = 1
+    assert not serving._line("x", 1, fast, slow, lambda load: load.percentile(95))["met"]
+
+
+def test_a_server_that_does_not_start_is_an_error(tmp_path) -> None:
+    from cnnrnn.utils.errors import UserError
+
+    with pytest.raises(UserError, match="did not start"), serving.running(("-c", "raise SystemExit(1)"), tmp_path):
+        pass
