@@ -1,14 +1,11 @@
 """The reference beside `cnnrnn serve`: LitServe around the same predictor, with the same batches, in a process of its
 own. Usage: python -m cnnrnn.bench.litserve_server CHECKPOINT PORT"""
 
-from __future__ import annotations
-
 import sys
 from typing import Any
 
 import litserve
 import torch
-from fastapi import UploadFile
 from torch import Tensor
 
 from cnnrnn.data.images import MAX_SIDE, open_image
@@ -22,7 +19,7 @@ class Labels(litserve.LitAPI):  # type: ignore[misc]
     def setup(self, device: str) -> None:
         self.predictor = Predictor(sys.argv[1], engine=None, device="cpu")
 
-    def decode_request(self, request: dict[str, UploadFile]) -> Tensor:
+    def decode_request(self, request) -> Tensor:  # type: ignore[no-untyped-def]  # LitServe reads annotations
         return self.predictor.model.backbone.preprocess(open_image(request["image"].file.read(), MAX_SIDE))
 
     def batch(self, inputs: list[Tensor]) -> Tensor:

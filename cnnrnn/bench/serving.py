@@ -58,7 +58,8 @@ def lines(checkpoint: Checkpoint, images: Sequence[Path]) -> Iterator[BenchLine]
         loads = []
         for command in (_OURS, _THEIRS):
             with running(command, Path(folder)) as port:
-                load(port, bodies, 2, seconds=3)  # warms up
+                if not load(port, bodies, 2, seconds=3).latencies:  # warms up
+                    raise UserError(f"the server {command[1]} labels no image")
                 loads.append([load(port, bodies, clients, SECONDS) for clients in CLIENTS])
     for clients, ours, theirs in zip(CLIENTS, *loads, strict=True):
         yield _line(f"serve, {clients} clients: an image", clients, ours, theirs, lambda load: load.seconds_per_image)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import copy
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+import numpy as np
 import timm
 import torch
 from PIL import Image
@@ -298,16 +299,22 @@ class Backbone(nn.Module):
         size = [self.config.image_size, self.config.image_size]
         return v2.Resize(size, interpolation=InterpolationMode(self.config.interpolation))
 
-    def normalize(self) -> v2.Transform:
+    def normalize(self) -> Callable[[Image.Image], Tensor]:
         """PIL image -> float tensor (3, height, width), normalized with the backbone's mean and std."""
-        return v2.Compose(
-            [
-                v2.ToImage(),
-                v2.ToDtype(torch.float32, scale=True),
-                v2.Normalize(list(self.config.mean), list(self.config.std)),
-            ]
-        )
+        return _Normalize(self.config.mean, self.config.std)
 
     def batch(self, images: list[Image.Image]) -> Tensor:
         """Preprocess RGB images: (batch, 3, size, size)."""
         return torch.stack([self.preprocess(image) for image in images])
+
+
+class _Normalize:
+    """What torchvision's ToImage, ToDtype and Normalize do, in a third of their time: two passes over the pixels."""
+
+    def __init__(self, mean: Sequence[float], std: Sequence[float]) -> None:
+        self.mean = 255 * torch.tensor(mean).view(3, 1, 1)
+        self.scale = 1 / (255 * torch.tensor(std).view(3, 1, 1))
+
+    def __call__(self, image: Image.Image) -> Tensor:
+        pixels = torch.from_numpy(np.array(image)).permute(2, 0, 1)  # uint8 (3, height, width)
+        return pixels.to(torch.float32, memory_format=torch.contiguous_format).sub_(self.mean).mul_(self.scale)
