@@ -39,6 +39,7 @@ def ask(
         selection_mode="points",
         alt=f"The image {image.name} with the evidence of step {step + 1}; choose a location below or click one",
     )
+    st.caption("Hover over the image for the map's values; click a location for the labels it supports.")
     clicked = [point["customdata"] for point in event["selection"]["points"]]
     strongest = 1 + int(values.argmax())
     location = st.number_input(

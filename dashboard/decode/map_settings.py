@@ -1,4 +1,4 @@
-"""The popover "Maps": how the maps of a path's steps are computed and drawn, and what is asked of the chosen one."""
+"""The popover "Maps": how the maps of a path's steps are computed and drawn."""
 
 from __future__ import annotations
 
@@ -44,7 +44,6 @@ class MapChoice:
     maps: state.MapSettings
     explained: str  # a sentence that says what the maps show
     subtracted: int | None = None  # the step whose map is subtracted from that of the chosen one
-    asks_location: bool = False
 
 
 def choose(checkpoint: Checkpoint, choices: Sequence[str], step: int, scope: object) -> MapChoice:
@@ -52,15 +51,14 @@ def choose(checkpoint: Checkpoint, choices: Sequence[str], step: int, scope: obj
 
     `scope` is the path: a step of another one is not subtracted.
     """
-    with st.popover("Maps"):
+    with st.popover("Maps", icon=":material/tune:"):
         method, target, meaning = _evidence(checkpoint)
         explained = f"The maps ({_METHOD_NAMES.get(method, method)}) show {meaning}."
         st.caption(markdown(explained))
         maps = _drawing(method, target)
         subtracted = _subtracted(choices, step, scope)
-        asks_location = bool(step) and checkpoint.rnn.config.spatial and _asks_location()
     st.session_state.maps = maps  # for the other pages
-    return MapChoice(maps, f"{explained} {_scale_meaning(maps)}", subtracted, asks_location)
+    return MapChoice(maps, f"{explained} {_scale_meaning(maps)}", subtracted)
 
 
 def _evidence(checkpoint: Checkpoint) -> tuple[str, str | int, str]:
@@ -139,12 +137,4 @@ def _subtracted(choices: Sequence[str], step: int, scope: object) -> int | None:
         key=address.keep(f"subtract_{step}", others, name="subtract", scope=scope),
         format_func=lambda number: f"{number} · {choices[number - 1]}" if number else "none",
         help="Shows where this step has more evidence than the other one, in orange, and less, in blue.",
-    )
-
-
-def _asks_location() -> bool:
-    return st.toggle(
-        "Ask a location",
-        key=address.keep("ask_location", (False, True), False),
-        help="Hover over the image for the map's values; click a location for the labels it supports.",
     )

@@ -16,7 +16,6 @@ from cnnrnn.checkpoint import Checkpoint
 from cnnrnn.decoding.trace import Trace
 from cnnrnn.utils.style import percent
 from decode import export, labels, location, map_settings
-from decode.map_settings import MapChoice
 from decode.view import View
 from views import strip
 from views.style import markdown
@@ -49,18 +48,22 @@ def show(checkpoint: Checkpoint, image: image_files.InputImage, trace: Trace, ch
     left, right = st.columns([2, 3], gap="medium")
     with right:
         heading = labels.predicted_labels(image, trace, path)
+    with heading:
+        st.space("stretch")
+        settings = map_settings.choose(checkpoint, choices, step, scope=(search(trace), path.tokens))
     with left.container(key="picture", gap="small"):
         width, picture, caption = _picture(image)
         with st.container(horizontal=True, vertical_alignment="center", gap="xsmall"):
             _step_buttons(len(choices))
-            settings = map_settings.choose(checkpoint, choices, step, scope=(search(trace), path.tokens))
             st.toggle("Animate", key="animate")
+            asking = bool(step) and checkpoint.rnn.config.spatial
+            if asking:
+                asking = st.toggle("Ask a location", key=address.keep("ask_location", (False, True), False))
         view = View(checkpoint, image, trace, path, settings.maps)
-        _image(view, step, settings, width, picture, caption)
+        _image(view, step, settings.subtracted, asking, width, picture, caption)
     with right:
         _strip(view, step)
     with heading:
-        st.space("stretch")
         export.show(view, chosen, settings.explained)
 
 
@@ -102,24 +105,30 @@ def _picture(image: image_files.InputImage) -> tuple[int, DeltaGenerator, DeltaG
 
 
 def _step_buttons(last: int) -> None:
-    for name, by, key in (("Previous step", -1, "Left"), ("Next step", 1, "Right")):
+    for name, by, key in (("Previous", -1, "Left"), ("Next", 1, "Right")):
         st.button(name, key=f"{key}_step", shortcut=key, on_click=_change_step, args=(by, last))
 
 
 def _image(
-    view: View, step: int, settings: MapChoice, width: int, picture: DeltaGenerator, caption: DeltaGenerator
+    view: View,
+    step: int,
+    subtracted: int | None,
+    asking: bool,
+    width: int,
+    picture: DeltaGenerator,
+    caption: DeltaGenerator,
 ) -> None:
     """The image with the map of the chosen step over it, or all maps to be played."""
     animated = st.session_state.animate
-    displayed, alt, scale = _displayed(view, step, settings.subtracted)
+    displayed, alt, scale = _displayed(view, step, subtracted)
     with caption:
         st.caption(markdown(view.image.name))
         if scale is not None and not animated:
-            _color_scale(view.maps.colormap, settings.subtracted is not None, scale)
+            _color_scale(view.maps.colormap, subtracted is not None, scale)
     if animated:
         with picture.container():
             _animation(view, step)
-    elif settings.asks_location:
+    elif asking:
         with picture.container():
             location.ask(view.checkpoint, view.image, step - 1, view.explanation, displayed, width)
     else:

@@ -113,7 +113,7 @@ def test_choices_of_the_label_space_and_of_compare_are_in_the_link(page: Page, s
 def test_one_press_of_back_leads_to_the_page_before(page: Page, server: Server) -> None:
     opened(page, server, "decode?sample=cat+and+parakeet", WHY)
     for step in (2, 3):
-        page.get_by_role("button", name=re.compile("Next step")).click()
+        page.get_by_role("button", name=re.compile("^Next")).click()
         expect(page.get_by_alt_text(f"with the evidence of step {step}")).to_be_visible()
         settle(page)
     go(page, "What if?", WHAT_IF)

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
 from torch import nn
+from torchvision.transforms import v2
 
 from cnnrnn.inference.engines import _FeatureMap
 from cnnrnn.models.backbone import Backbone, BackboneConfig, BackboneError
@@ -19,6 +21,18 @@ def test_map_and_vector_are_timms_own_and_preprocessing_is_the_models() -> None:
     assert images[1].min() == images[1].max() == -1
     with torch.no_grad():
         torch.testing.assert_close(backbone.pool(backbone(images)), backbone.net(images))
+
+
+def test_pixels_are_normalized_as_torchvision_does() -> None:
+    config = BackboneConfig.of("resnet18", 64)
+    assert config.mean == (0.485, 0.456, 0.406)
+    pixels = np.random.default_rng(0).integers(0, 256, (40, 50, 3), dtype=np.uint8)
+    image = Image.fromarray(pixels)
+    found = Backbone(config).normalize()(image)
+    steps = v2.ToImage(), v2.ToDtype(torch.float32, scale=True), v2.Normalize(list(config.mean), list(config.std))
+    torch.testing.assert_close(found, torch.Tensor(v2.Compose(steps)(image)), rtol=0, atol=1e-6)
+    assert found.is_contiguous()
+    assert (np.asarray(image) == pixels).all()  # the image is not written to
 
 
 def test_a_large_batch_is_encoded_in_chunks_with_equal_features() -> None:
