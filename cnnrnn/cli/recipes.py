@@ -28,6 +28,7 @@ from cnnrnn.utils.errors import UserError
 DEFAULT = "best"
 _FOLDER = files("cnnrnn.training") / "recipes"
 _MAX_BYTES = 100_000
+_RESOLUTION = "image-size"  # was chosen with the recipe's backbone; another one has its own, and may take no other
 # How a run is started and shown, not what is trained.
 _NOT_SETTINGS = {"out", "resume", "overwrite", "tensorboard", "recipe", "config", "device", "download", "help"}
 _KINDS: dict[type, tuple[tuple[type, ...], str]] = {  # type of an option -> the types of TOML, and their name
@@ -197,6 +198,9 @@ def chosen_settings(context: typer.Context, images: int) -> tuple[dict[str, Any]
         if source is not None and source.name == "COMMANDLINE":
             typed[key] = values[key]
     changes, up_to = recipe.for_images(images)
+    backbone = recipe.settings.get("backbone")
+    if backbone and typed.get("backbone", backbone) != backbone:
+        values[_RESOLUTION] = typed.setdefault(_RESOLUTION, None)
     changes = {key: value for key, value in changes.items() if key not in typed}
     chosen = {key: value for key, value in (recipe.settings | changes).items() if key not in typed}
     words = f"Recipe {recipe.name}" + (f": {recipe.about}" if recipe.about else "")

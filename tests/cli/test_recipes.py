@@ -16,6 +16,7 @@ from cnnrnn.checkpoint import Checkpoint
 from cnnrnn.cli import recipes
 from cnnrnn.cli.main import app
 from cnnrnn.cli.recipes import shipped
+from cnnrnn.models.backbone import BackboneConfig
 
 IMAGES = 24
 LABELS = ["cat", "dog", "person"]
@@ -207,6 +208,21 @@ def test_the_size_of_the_data_decides_and_what_is_typed_wins(table: Path, tmp_pa
     code, output = invoke("--config", out / "run.toml", "--out", tmp_path / "third", "--epochs", 2)
     assert code == 0, output
     assert Checkpoint.load(tmp_path / "third" / "last").training["config"]["epochs"] == 2
+
+
+@pytest.mark.parametrize(
+    ("recipe", "kept"), [('backbone = "resnet18"\nimage-size = 96', None), ("image-size = 96", 96)]
+)
+def test_a_resolution_goes_with_the_backbone_it_was_chosen_for(
+    recipe: str, kept: int | None, table: Path, tmp_path: Path
+) -> None:
+    write(tmp_path / "mine.toml", f"{recipe}\nepochs = 1\nhidden = 4\n")
+    other = ["--backbone", "test_byobnet", "--no-pretrained", "--out", tmp_path / "run"]
+    code, output = invoke("--config", tmp_path / "mine.toml", "--dataset", "table", "--root", table, *other)
+    assert code == 0, output
+    assert tomllib.loads((tmp_path / "run" / "run.toml").read_text()).get("image-size") == kept
+    size = Checkpoint.load(tmp_path / "run" / "last").model.backbone.config.image_size
+    assert size == (kept or BackboneConfig.of("test_byobnet").image_size) != (96 if kept is None else 0)
 
 
 def test_a_base_is_changed_and_its_sizes_only_where_the_file_says_nothing(
