@@ -56,7 +56,9 @@ def test_a_link_of_decode_holds_on_other_pages_and_after_coming_back(page: Page,
     def check() -> None:
         expect(page.get_by_alt_text("with the evidence of step 2")).to_be_visible()
         expect(page.get_by_text("Labels of the chosen path")).to_be_visible()
+        page.locator("[data-testid=stPopover] button").filter(has_text="Maps").click()
         expect(page.get_by_text("and against dog")).to_be_visible()
+        page.keyboard.press("Escape")
         shows(page, "Beam width", "3")
         expect_address(page, expected)
 

@@ -20,6 +20,7 @@ PANELS = {  # in the order in which --help shows them
     "predict": ["Arguments", "Options", HARDWARE, "Output", "Millions of images, with Ray"],
     "explain": ["Arguments", "Options", HARDWARE],
     "serve": ["Options", HARDWARE],
+    "quantize": ["Arguments", "Options", HARDWARE, "Data"],
     "train": ["Arguments", "Options", "Data", "Model", "Optimization", "Backbone", HARDWARE, "Output"],
     "calibrate": ["Arguments", "Options", HARDWARE, "Data"],
     "evaluate": ["Arguments", "Options", HARDWARE, "Metrics", "Output", "Data"],

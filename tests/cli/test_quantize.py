@@ -44,7 +44,7 @@ def test_int8_is_measured_kept_and_predicted_with(
         assert len(kept) == 1
         assert "calibrated on 128 images of scenes train" in " ".join(done.stdout.split())
         assert run_command(*predict).returncode == 0
-        assert json.loads((tmp_path / "r.json").read_text())[0]["labels"]
+        assert json.loads((tmp_path / "r.json").read_text())[0]["paths"]
     else:
         assert min(losses[:2]) < -0.4
         assert kept == []
