@@ -40,6 +40,8 @@ def warm_up() -> None:
         checkpoint = state.load_checkpoint(state.checkpoint_names()[0])
         image = image_files.open_sample(next(iter(image_files.samples())))
         state.predict(checkpoint, image, controls.BEAM)
+        with _without_collections():
+            importlib.import_module("captum.attr")  # last: only some methods of maps need it
     except Exception as error:  # the page says it, to whoever opens it
         log.debug("not warmed up", exc_info=error)
 
