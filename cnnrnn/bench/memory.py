@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from cnnrnn.bench.timing import BenchLine
+from cnnrnn.bench.timing import BenchLine, bench_line
 from cnnrnn.data import Sample, Split
 from cnnrnn.training.initialize import new_checkpoint
 
@@ -41,23 +41,9 @@ def lines(few: int = 1000, many: Sequence[int] = (10_000, 100_000)) -> Iterator[
         small, fast = _predict(checkpoint, image, few)
         for count in many:
             large, slow = _predict(checkpoint, image, count)
-            yield _line(f"{count:,} images: peak memory of predict, MB", f"{few:,} images", large, small)
-            yield _line(f"{count:,} images: time for one", f"{few:,} images", slow / count, fast / few)
-
-
-def _line(what: str, reference: str, ours: float, theirs: float) -> BenchLine:
-    return {
-        "what": what,
-        "reference": reference,
-        "seconds": ours,
-        "reference_seconds": theirs,
-        "ratio": ours / theirs,
-        "ratio_is": "ours / reference",
-        "spread": [ours / theirs] * 2,
-        "goal": "≤ 1.1",
-        "met": ours / theirs <= 1.1,
-        "remark": "",
-    }
+            peak, time = f"{count:,} images: peak memory of predict, MB", f"{count:,} images: time for one"
+            yield bench_line(peak, f"{few:,} images", large, small, at_most=1.1)
+            yield bench_line(time, f"{few:,} images", slow / count, fast / few, at_most=1.1)
 
 
 def _predict(checkpoint: Path, image: Path, count: int) -> tuple[float, float]:

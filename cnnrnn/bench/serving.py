@@ -22,7 +22,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from cnnrnn.bench.timing import BenchLine
+from cnnrnn.bench.timing import BenchLine, bench_line
 from cnnrnn.checkpoint import Checkpoint
 from cnnrnn.utils.errors import UserError
 
@@ -62,8 +62,8 @@ def lines(checkpoint: Checkpoint, images: Sequence[Path]) -> Iterator[BenchLine]
                     raise UserError(f"the server {command[1]} labels no image")
                 loads.append([load(port, bodies, clients, SECONDS) for clients in CLIENTS])
     for clients, ours, theirs in zip(CLIENTS, *loads, strict=True):
-        yield _line(f"serve, {clients} clients: an image", clients, ours, theirs, lambda load: load.seconds_per_image)
-        yield _line(f"serve, {clients} clients: p95", clients, ours, theirs, lambda load: load.percentile(95))
+        yield _line(f"serve, {clients} clients: an image", ours, theirs, lambda load: load.seconds_per_image)
+        yield _line(f"serve, {clients} clients: p95", ours, theirs, lambda load: load.percentile(95))
 
 
 def load(port: int, bodies: Sequence[bytes], clients: int, seconds: float) -> Load:
@@ -165,20 +165,10 @@ def _wait_until_healthy(process: subprocess.Popen[bytes], port: int, name: str) 
     raise UserError(f"the server {name} did not start")
 
 
-def _line(what: str, clients: int, ours: Load, theirs: Load, of: Callable[[Load], float]) -> BenchLine:
-    ratio = of(theirs) / of(ours)
-    return {
-        "what": what,
-        "reference": "LitServe, the same predictor and batches",
-        "seconds": of(ours),
-        "reference_seconds": of(theirs),
-        "ratio": ratio,
-        "ratio_is": "reference / ours",
-        "spread": [ratio, ratio],
-        "goal": "≥ 1",
-        "met": ratio >= 1 and not ours.failed,
-        "remark": f"{_facts(ours)}; LitServe {_facts(theirs)}",
-    }
+def _line(what: str, ours: Load, theirs: Load, of: Callable[[Load], float]) -> BenchLine:
+    reference, remark = "LitServe, the same predictor and batches", f"{_facts(ours)}; LitServe {_facts(theirs)}"
+    line = bench_line(what, reference, of(ours), of(theirs), at_least=1, remark=remark)
+    return {**line, "met": line["met"] and not ours.failed}
 
 
 def _facts(load: Load) -> str:

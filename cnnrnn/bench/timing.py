@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypedDict
 
@@ -47,19 +47,44 @@ def measure(pair: Pair) -> BenchLine:
         theirs.append(_seconds(pair.theirs))
     rounds = list(zip(ours[1:], theirs[1:], strict=True))
     faster = pair.at_least is not None
-    ratios = sorted((b / a if faster else a / b) for a, b in rounds)
+    return bench_line(
+        pair.what,
+        pair.reference,
+        statistics.median(a for a, _ in rounds),
+        statistics.median(b for _, b in rounds),
+        at_least=pair.at_least,
+        at_most=pair.at_most,
+        ratios=sorted((b / a if faster else a / b) for a, b in rounds),
+        remark=pair.remark,
+    )
+
+
+def bench_line(
+    what: str,
+    reference: str,
+    ours: float,
+    theirs: float,
+    *,
+    at_least: float | None = None,
+    at_most: float | None = None,
+    ratios: Sequence[float] = (),
+    remark: str = "",
+) -> BenchLine:
+    """A line of the bench; `ratios` are those of the rounds, the lowest first, where there were several."""
+    faster = at_least is not None
+    ratios = ratios or [theirs / ours if faster else ours / theirs]
     ratio = statistics.median(ratios)
     return {
-        "what": pair.what,
-        "reference": pair.reference,
-        "seconds": statistics.median(a for a, _ in rounds),
-        "reference_seconds": statistics.median(b for _, b in rounds),
+        "what": what,
+        "reference": reference,
+        "seconds": ours,
+        "reference_seconds": theirs,
         "ratio": ratio,
         "ratio_is": "reference / ours" if faster else "ours / reference",
         "spread": [ratios[0], ratios[-1]],
-        "goal": f"≥ {pair.at_least:g}" if faster else f"≤ {pair.at_most:g}",
-        "met": ratio >= pair.at_least if pair.at_least is not None else ratio <= (pair.at_most or 0.0),
-        "remark": pair.remark,
+        "goal": f"≥ {at_least:g}" if faster else f"≤ {at_most:g}",
+        "met": ratio >= at_least if at_least is not None else ratio <= (at_most or 0.0),
+        "remark": remark,
     }
 
 

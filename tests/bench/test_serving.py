@@ -55,13 +55,13 @@ def test_answers_are_timed_and_failures_counted_without_those_of_the_bad_clients
 
 def test_a_line_compares_both_servers_and_no_request_may_fail() -> None:
     fast, slow = Load(10.0, [0.1] * 100), Load(10.0, [0.2] * 50, failed=3)
-    line = serving._line("x", 1, fast, slow, lambda load: load.seconds_per_image)
+    line = serving._line("x", fast, slow, lambda load: load.seconds_per_image)
     assert (line["seconds"], line["reference_seconds"], line["ratio"], line["met"]) == (0.1, 0.2, 2.0, True)
     assert "10.0 images/s, p50/p95/p99 0.10/0.10/0.10 s, 0 failed" in line["remark"]
     assert "3 failed" in line["remark"]
-    assert not serving._line("x", 1, slow, fast, lambda load: load.percentile(95))["met"]
+    assert not serving._line("x", slow, fast, lambda load: load.percentile(95))["met"]
     fast.failed = 1
-    assert not serving._line("x", 1, fast, slow, lambda load: load.percentile(95))["met"]
+    assert not serving._line("x", fast, slow, lambda load: load.percentile(95))["met"]
 
 
 def test_a_server_that_does_not_start_is_an_error(tmp_path) -> None:
