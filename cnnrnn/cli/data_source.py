@@ -26,8 +26,8 @@ _PARAMETERS: dict[str, tuple[Any, Any]] = {  # name: (annotation, default)
             typer.Argument(
                 metavar="SOURCE",
                 show_default=False,
-                help="Your own data set: a CSV, TSV, JSON or JSONL table, COCO's JSON, an export of an annotation "
-                "tool, a folder in VOC's layout, or one with a folder per label.",
+                help="Your own data set: a CSV, TSV, Excel, parquet, JSON or JSONL table, COCO's JSON, an export of an "
+                "annotation tool, a folder in VOC's or YOLO's layout, or one with a folder per label.",
             ),
         ],
         None,

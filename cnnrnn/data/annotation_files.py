@@ -2,36 +2,56 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import ModuleType
 
-from cnnrnn.data.formats import coco_json, delimited, json_records, tools
+from cnnrnn.data.formats import coco_json, delimited, json_records, parquet, tools, workbook, yolo
 from cnnrnn.data.formats.column_names import ColumnNames
 from cnnrnn.data.formats.columns import describes_images
 from cnnrnn.data.formats.splits import TRAIN, VAL, split_in_name
-from cnnrnn.data.reading import Findings
+from cnnrnn.data.reading import Finding, Findings, Record
 from cnnrnn.data.split import DataError
 
 _JSON = (".json", *json_records.LINES)
-_TEXTS = (".csv", ".tsv", ".tab", ".txt", ".xml", *_JSON)
-_OTHER_TABLES = (".xlsx", ".xls", ".ods", ".numbers", ".parquet", ".feather", ".zip", ".gz", ".mat", ".pkl", ".h5")
-_SEARCHED = "a table, COCO's JSON, VOC's XML, or a folder per label"
+_READ = (".csv", ".tsv", ".tab", ".txt", ".xml", *workbook.SUFFIXES, *parquet.SUFFIXES, *_JSON)
+_OTHER_TABLES = (".xls", ".ods", ".numbers", ".parquet", ".feather", ".zip", ".gz", ".mat", ".pkl", ".h5")
+_SEARCHED = "a table, COCO's JSON, files of VOC, YOLO, LabelMe or Supervisely, or a folder per label"
 
 
-@dataclass(frozen=True)
+@dataclass
 class Document:
-    """A file of annotations. JSON is parsed once: that of COCO is large."""
+    """A file of annotations. It is parsed once, as some are large."""
 
     path: Path
-    content: object  # of JSON; None for tables and XML
+    content: object = None  # of JSON; None for tables and XML
+    _table: tuple[str, list[Record], list[Finding]] | None = None
+
+    def table(self, findings: Findings, image_column: str | None) -> tuple[str, list[Record]]:
+        """The kind of table and its rows. Raises DataError for what is none, or is faulty."""
+        if self._table is None:
+            found = Findings()
+            kind, records = _table_format(self.path).read_records(self.path, found, image_column)
+            self._table = kind, records, found.items
+        findings.items += [finding for finding in self._table[2] if finding not in findings.items]
+        return self._table[:2]
+
+
+def _table_format(path: Path) -> ModuleType:
+    """By what the file begins with: people rename workbooks to .csv."""
+    try:
+        with path.open("rb") as file:
+            begins = file.read(4)
+    except OSError as error:
+        raise DataError(f"{path} can't be read: {error.strerror or error}") from None
+    return {workbook.BEGINS: workbook, parquet.BEGINS: parquet}.get(begins, delimited)
 
 
 def read_document(path: Path, findings: Findings) -> Document:
     """Raises DataError for JSON that is none."""
     if path.suffix.lower() not in _JSON:
-        return Document(path, None)
+        return Document(path)
     content = json_records.read_document(path, findings)
     if content is None:
         raise DataError(f"{path} holds null and nothing else; export it again")
@@ -50,8 +70,9 @@ class Search:
     def documents(self, folder: Path) -> list[Document]:
         """The files of a folder that hold annotations, also faulty. Raises DataError for a damaged one of a split."""
         files = sorted(folder.iterdir()) if folder.is_dir() else []
-        texts = [path for path in files if path.suffix.lower() in _TEXTS and path.is_file()]
-        found = (self._document(path) for path in texts if not path.name.startswith((".", "README", "readme")))
+        texts = [path for path in files if path.suffix.lower() in _READ and path.is_file()]
+        texts = [path for path in texts if not path.name.startswith((".", "README", "readme"))]
+        found = (self._document(path) for path in texts if not yolo.is_label_file(path))
         return [document for document in found if document is not None]
 
     def _document(self, path: Path) -> Document | None:
@@ -88,7 +109,7 @@ class Search:
             with path.open("rb") as file:
                 return b"<annotations" in file.read(1000)
         if content is None:
-            return _is_table(path, self.names)
+            return _is_table(document, self.names)
         if coco_json.is_coco(content) or tools.find_tool(content):
             return True
         if what := tools.find_unread(content):
@@ -104,10 +125,6 @@ class Search:
 
     def nothing_found(self, folder: Path) -> DataError:
         """What to say where no folder has annotations."""
-        if any(folder.glob("data.y*ml")) or any(
-            map(_is_yolo, [*folder.glob("*.txt"), *folder.glob("labels/*.txt")][:20])
-        ):
-            return DataError(f"{folder} is a data set of YOLO, which is not read; export it as COCO JSON")
         if other := other_tables(folder):
             return DataError(
                 f"{folder}: {', '.join(other[:3])} can't be read; unpack it, or save it as CSV, and give that"
@@ -126,22 +143,19 @@ def other_tables(folder: Path) -> list[str]:
     return sorted(path.name for path in files if path.suffix.lower() in _OTHER_TABLES)
 
 
-def _is_table(path: Path, names: ColumnNames) -> bool:
+def _is_table(document: Document, names: ColumnNames) -> bool:
     """Texts that are no table, such as Roboflow's notes and lists of classes, are passed over."""
-    if not delimited.has_header(path, names.image):
+    path = document.path
+    text = _table_format(path) is delimited
+    if text and not delimited.has_header(path, names.image):
         return False
     try:
-        records = delimited.read_records(path, Findings(), names.image)[1]
+        records = document.table(Findings(), names.image)[1]
     except DataError:
-        if path.suffix.lower() == ".txt":
+        if not text or path.suffix.lower() not in (".csv", ".tsv", ".tab"):
             raise
         return True
     return describes_images(path, records, names)
-
-
-def _is_yolo(path: Path) -> bool:
-    with path.open("rb") as file:
-        return re.match(delimited.YOLO_LINE + r"\s", file.read(200).decode("latin-1") + "\n", re.ASCII) is not None
 
 
 def of_one_data_set(documents: Sequence[Document], findings: Findings) -> list[Document]:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from cnnrnn.data.images import SUFFIXES, is_image_name
 
-_MOST_FILES = 2_000_000  # files looked at below a folder
+_MOST_FILES = 2_000_000  # images below a folder
 _UPLOAD = re.compile(r"^[0-9a-f]{8}-")  # which Label Studio puts before the names of uploaded files
 
 
@@ -81,13 +82,19 @@ class ImageFinder:
 
     @cached_property
     def _all(self) -> list[Path]:
-        found: list[Path] = []
-        for root, folders, files in os.walk(self.folder):
-            folders[:] = sorted(name for name in folders if not name.startswith(".") and name != "__MACOSX")
-            found += [Path(root, name) for name in sorted(files) if is_image_name(name)]
-            if len(found) > _MOST_FILES:
-                break
-        return found
+        return images_below(self.folder)
+
+
+def files_below(folder: Path) -> Iterator[Path]:
+    """All files in a folder and below, in order, but for hidden ones and those that macOS puts beside them."""
+    for root, folders, files in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith(".") and name != "__MACOSX")
+        yield from (Path(root, name) for name in sorted(files) if not name.startswith("."))
+
+
+def images_below(folder: Path) -> list[Path]:
+    images = (path for path in files_below(folder) if is_image_name(path.name))
+    return list(itertools.islice(images, _MOST_FILES))
 
 
 def _is_file(path: Path) -> bool:

@@ -8,6 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from cnnrnn.data.formats.text import read_text
 from cnnrnn.data.reading import Findings, Reading, Row
 from cnnrnn.data.split import DataError
@@ -53,10 +55,16 @@ def read_label_names(path: Path) -> dict[str, str]:
     """By number. Names without numbers count from 0. Raises DataError."""
     text = read_text(path, Findings())
     try:
-        names = _of_json(json.loads(text)) if path.suffix.lower() == ".json" else _of_lines(path, text)
+        match path.suffix.lower():
+            case ".json":
+                names = _of_json(json.loads(text))
+            case ".yaml" | ".yml":
+                names = _of_json(yaml.load(text, Loader=yaml.BaseLoader))  # texts only: a label may be called no
+            case _:
+                names = _of_lines(path, text)
     except DataError:
         raise
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, yaml.YAMLError) as error:
         raise DataError(f"{path} can't be read ({error}); write a name a line, or numbers with names") from None
     if not names or not all(names.values()):
         raise DataError(f"{path} has no names, or empty ones; write a name a line, or numbers with names")
@@ -70,13 +78,13 @@ def _of_json(content: Any) -> dict[str, str]:
     if isinstance(content, list):
         entries = [(n, item) if isinstance(item, str) else (item["id"], item["name"]) for n, item in enumerate(content)]
         return {str(int(number)): str(name).strip() for number, name in entries}
-    if all(isinstance(value, int) for value in content.values()):
+    if all(re.fullmatch(r"\d+", str(value)) for value in content.values()):
         return {str(number): name.strip() for name, number in content.items()}
     return {str(int(number)): str(name).strip() for number, name in content.items()}
 
 
 def _of_lines(path: Path, text: str) -> dict[str, str]:
-    lines = [line.strip() for line in _below_names(text) if line.strip() and not line.lstrip().startswith("#")]
+    lines = [line.strip() for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
     lines = [re.sub(r"^- ?", "", line) for line in lines]
     pairs = [(found[1], found[2]) for line in lines if (found := _NUMBER_FIRST.fullmatch(line))]
     if not pairs:
@@ -88,13 +96,3 @@ def _of_lines(path: Path, text: str) -> dict[str, str]:
     if len({int(number) for number, _ in pairs}) < len(pairs):
         raise DataError(f"{path} has a number twice; write each number once")
     return {str(int(number)): name.strip().strip("\"'") for number, name in pairs}
-
-
-def _below_names(text: str) -> list[str]:
-    """The lines of YAML's `names:`, such as in the data.yaml of YOLO; all lines of other texts."""
-    found = re.search(
-        r"^names:[ \t]*(?:[\[{]([^\]}]*)[\]}]|\n((?:(?:-|[ \t]).*\n?|\n)+))", text.replace("\r", ""), re.M
-    )
-    if found is None:
-        return text.splitlines()
-    return found[1].split(",") if found[1] is not None else found[2].splitlines()

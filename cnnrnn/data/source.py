@@ -6,12 +6,13 @@ import re
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cnnrnn.data.annotation_files import Document, Search, of_one_data_set, other_tables, read_document
 from cnnrnn.data.find_images import ImageFinder
-from cnnrnn.data.formats import coco_json, delimited, folders, json_records, tools, voc_xml
+from cnnrnn.data.formats import coco_json, folders, image_json, json_records, tools, voc_xml, yolo
 from cnnrnn.data.formats.cells import Separator
 from cnnrnn.data.formats.column_names import ColumnNames
 from cnnrnn.data.formats.columns import rows_of
@@ -69,11 +70,13 @@ def _read(path: Path, options: Options) -> Reading:
         return _read_folder(path, options, findings)
     if not path.is_file():
         raise DataError(f"{path} is not there; give the file of the table, or the folder of the data set")
+    if path.suffix.lower() in yolo.SETTINGS:
+        return yolo.read(path, findings)
     return _read_files([read_document(path, findings)], path.parent, options, findings)
 
 
 def _read_folder(folder: Path, options: Options, findings: Findings) -> Reading:
-    """Tables of the folder, of its annotations/, or of train/, valid/ and test/; XML files; folders of labels."""
+    """XML files; tables of the folder, of its annotations/, or of train/, valid/ and test/; YOLO; folders of labels."""
     if folder.name == "Annotations" and (folder.parent / "JPEGImages").is_dir():
         folder = folder.parent
     if voc := voc_xml.find(folder):
@@ -83,11 +86,16 @@ def _read_folder(folder: Path, options: Options, findings: Findings) -> Reading:
     for place in (folder, folder / "annotations"):
         if documents := search.documents(place):
             search.tell_passed_over()
+            _warn_of_yolo(folder, documents[0].path, findings)
             return _read_files(of_one_data_set(documents, findings), folder, options, findings)
     inside = [place for place in sorted(folder.iterdir()) if place.is_dir() and split_name(place.name)]
     if documents := [document for place in inside for document in search.documents(place)]:
         search.tell_passed_over()
         return _read_files(documents, folder, options, findings)
+    if yolo.is_data_set(folder):
+        return yolo.read(folder, findings)
+    if image_json.is_data_set(folder):
+        return image_json.read(folder, findings)
     if not search.exports and (reading := folders.read(folder, findings)):
         search.tell_passed_over()
         if unread := other_tables(folder):
@@ -106,6 +114,15 @@ def _warn_of_other_annotations(folder: Path, search: Search, findings: Findings)
         findings.warning(f"the XML files were read, but not {names}; give that file if it has the labels you want")
 
 
+def _warn_of_yolo(folder: Path, read: Path, findings: Findings) -> None:
+    """A table beside YOLO's files may be about something else."""
+    with suppress(DataError):
+        if yolo.is_data_set(folder):
+            findings.warning(
+                f"{read.name} was read, but not the labels of YOLO; give data.yaml if it has those you want"
+            )
+
+
 def _names(options: Options) -> ColumnNames:
     numbers = options.label_names is not None
     return ColumnNames(options.image_column, options.label_column, options.split_column, numbers)
@@ -121,7 +138,7 @@ def _read_files(documents: list[Document], folder: Path, options: Options, findi
     rows: list[Row] = []
     kinds: list[str] = []
     for document in documents:
-        kind, found = _file_rows(document.path, document.content, options, findings)
+        kind, found = _file_rows(document, options, findings)
         kinds.append(kind)
         rows += _placed(found, document.path, folder, several)
     _refuse_two_readings_of_blanks([document.path.name for document in documents], kinds)
@@ -140,13 +157,14 @@ def _refuse_two_readings_of_blanks(files: list[str], kinds: list[str]) -> None:
         )
 
 
-def _file_rows(path: Path, content: object, options: Options, findings: Findings) -> tuple[str, list[Row]]:
+def _file_rows(document: Document, options: Options, findings: Findings) -> tuple[str, list[Row]]:
+    path, content = document.path, document.content
     if path.suffix.lower() == ".xml":
         return "CVAT's XML", tools.cvat_rows(path, findings)
     if content is None:
-        kind, records = delimited.read_records(path, findings, options.image_column)
+        kind, records = document.table(findings, options.image_column)
     elif tool := tools.find_tool(content):
-        return tool[0], tool[1](path, content, findings)
+        return tool[0], _tool_rows(*tool, document, findings)
     else:
         if what := tools.find_unread(content):
             raise DataError(f"{path} is {what}")
@@ -162,6 +180,15 @@ def _file_rows(path: Path, content: object, options: Options, findings: Findings
         raise DataError(f"{path} has no rows")
     what, rows = rows_of(path, records, _names(options), options.separator, findings)
     return f"{kind}; {what}", rows
+
+
+def _tool_rows(tool: str, read: tools.Read, document: Document, findings: Findings) -> list[Row]:
+    try:
+        return read(document.path, document.content, findings)
+    except DataError:
+        raise
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        raise DataError(f"{document.path} is not as {tool} is ({error!r:.80}); export it again") from None
 
 
 def _placed(rows: list[Row], path: Path, folder: Path, several: bool) -> list[Row]:

@@ -69,8 +69,8 @@ def test_folders_of_labels_beside_other_files(tmp_path: Path) -> None:
 
 
 def test_workbooks_beside_folders_are_pointed_out(tmp_path: Path) -> None:
-    source = read_source(folder_with(tmp_path, {"labels.xlsx": "PK"}, ("batch1/1.jpg", "batch2/2.jpg")), Options())
-    assert "not read: labels.xlsx; if the labels are in there, save it as CSV" in messages(source)
+    source = read_source(folder_with(tmp_path, {"labels.ods": "PK"}, ("batch1/1.jpg", "batch2/2.jpg")), Options())
+    assert "not read: labels.ods; if the labels are in there, save it as CSV" in messages(source)
 
 
 def test_damaged_files_of_a_split_are_not_passed_over(tmp_path: Path) -> None:
@@ -114,12 +114,10 @@ def test_the_instances_of_coco_beside_its_other_files(tmp_path: Path) -> None:
     ("files", "images", "message"),
     [
         ({"package.json": OTHER["package.json"]}, ("1.jpg",), r"passed over: .*package\.json names no"),
-        ({"meta.json": {"classes": [], "tags": [], "projectType": ""}}, ("a/1.jpg", "b/2.jpg"), "is of Supervisely"),
-        ({"1.json": {"shapes": [], "imagePath": "1.jpg"}}, ("1.jpg",), "is of LabelMe"),
-        ({"labels.xlsx": "PK"}, ("images/1.jpg",), r"labels\.xlsx can't be read; unpack it, or save it as CSV"),
+        ({"meta.json": {"classes": [], "tags": [], "projectType": ""}}, ("a/1.jpg", "b/2.jpg"), "is the classes of a"),
+        ({"labels.ods": "PK"}, ("images/1.jpg",), r"labels\.ods can't be read; unpack it, or save it as CSV"),
+        ({"labels.xlsx": "PK\3\4"}, ("images/1.jpg",), r"labels\.xlsx is no Excel workbook that can be read"),
         ({"data/train.parquet": "PAR1"}, (), r"train\.parquet can't be read"),
-        ({"1.txt": "0 0.5 0.5 0.1 0.1\n"}, ("1.jpg",), "is a data set of YOLO"),
-        ({"labels/1.txt": "0 0.5 0.5 0.1 0.1\n"}, ("images/1.jpg",), "is a data set of YOLO"),
         ({}, ("images/1.jpg", "masks/1.png"), "holds no annotations"),
         ({}, ("photos2020/1.jpg",), "holds no annotations"),
         ({"a.csv": TABLE, "b.csv": TABLE}, ("1.jpg",), r"several files: a\.csv, b\.csv; give one"),

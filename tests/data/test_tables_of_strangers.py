@@ -156,7 +156,7 @@ def asks(sign: str) -> str:
         ('"image" "labels"\n"1.jpg" "cat"\n', "are separated by blanks; save it with commas or tabs"),
         ("image\n1.jpg\n", "only the images are named; add a column of their labels"),
         ('"image,labels"\n"1.jpg,cat"\n', "every line stands in double quotes as a whole"),
-        ("0 0.5 0.5 0.1 0.1\n", "a label file of YOLO"),
+        ("0 0.5 0.5 0.1 0.1\n", "the labels of one image, of YOLO; give the folder"),
         ("<!DOCTYPE html><html></html>", "is a web page; download the table"),
         (b"\x80\x04\x95\x00\x01\xff", "is no text"),
         ("\ufeff \n", "is empty"),
@@ -198,7 +198,7 @@ def test_a_separator_that_stands_nowhere_leaves_labels_whole(tmp_path: Path, lab
         (None, "holds null and nothing else"),
         ({"images": [], "annotations": []}, "of COCO, but without categories"),
         ([{"image_id": 1, "category_id": 2, "score": 0.5}], "a list of predictions in COCO's form"),
-        ({"version": "5.0", "shapes": [], "imagePath": "1.jpg"}, "is of LabelMe; export it as COCO or VOC"),
+        ({"version": "5.0", "shapes": [], "imagePath": "1.jpg"}, "the annotation of one image, of LabelMe; give"),
     ],
 )  # fmt: skip
 def test_json_that_names_no_labels(tmp_path: Path, content: Any, message: str) -> None:

@@ -10,11 +10,11 @@ from pathlib import Path
 from cnnrnn.data.formats.column_names import is_image_column, looks_like_image
 from cnnrnn.data.formats.splits import split_name
 from cnnrnn.data.formats.text import read_text
+from cnnrnn.data.formats.yolo import is_label_line
 from cnnrnn.data.reading import Findings, Record
 from cnnrnn.data.split import DataError
 
 _DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
-YOLO_LINE = r"\d+( [\d.]+){4,}"  # a class and a box or a polygon
 _MAX_CELL = 10_000_000  # characters; csv's own limit of 131,072 is too small for regions of annotation tools
 
 
@@ -24,7 +24,7 @@ def read_records(path: Path, findings: Findings, image_column: str | None = None
     if delimiter is None:
         raise DataError(f"{path}: {_without_delimiter(_first_line(text), image_column)}")
     lines = _lines(path, text, delimiter)
-    header, rows = _header(path, lines, findings, image_column)
+    header, rows = find_header(path, lines, findings, image_column)
     records = []
     for line, cells in rows:
         _check_quotes(path, line, cells, delimiter)
@@ -32,7 +32,7 @@ def read_records(path: Path, findings: Findings, image_column: str | None = None
         values = dict(zip(header, cells, strict=False))
         values.pop("", None)  # what stands in columns without a name, such as the row numbers of pandas
         records.append(Record(f"line {line}", values))
-    _check_names(path, header, rows)
+    check_names(path, header, rows)
     kind = "TSV" if delimiter == "\t" else "CSV"
     return f"{kind}, cells separated by {_DELIMITERS[delimiter]}", records
 
@@ -77,8 +77,8 @@ def _first_line(text: str) -> str:
 
 def _without_delimiter(first: str, image_column: str | None) -> str:
     """What is wrong with a first line in which no column of images was found."""
-    if re.fullmatch(YOLO_LINE, first.strip()):
-        return "a label file of YOLO, which is not read; export the data set as COCO JSON"
+    if is_label_line(first):
+        return "the labels of one image, of YOLO; give the folder of the data set, or its data.yaml"
     if first[0] == first[-1] == '"' and _delimiter(first[1:-1], image_column):
         return "every line stands in double quotes as a whole; remove them at both ends of the lines"
     words = [word.strip("\"'") for word in first.split()]
@@ -113,9 +113,10 @@ def _delimiter(text: str, image_column: str | None) -> str | None:
     return None
 
 
-def _header(
+def find_header(
     path: Path, lines: list[tuple[int, list[str]]], findings: Findings, image_column: str | None
 ) -> tuple[list[str], list[tuple[int, list[str]]]]:
+    """The columns' names and the rows below them. Raises DataError for names that are missing or there twice."""
     header = lines[0][1]
     if not any(looks_like_image(cell) for cell in header):
         repeated = {name for name in header if name and header.count(name) > 1}
@@ -142,7 +143,7 @@ def _names_by_content(path: Path, rows: list[list[str]]) -> list[str]:
     return names
 
 
-def _check_names(path: Path, header: list[str], rows: list[tuple[int, list[str]]]) -> None:
+def check_names(path: Path, header: list[str], rows: list[tuple[int, list[str]]]) -> None:
     """Columns without a name hold numbers of rows or nothing. Raises DataError if there is a text in one."""
     for number, name in enumerate(header):
         for line, cells in rows if not name else ():

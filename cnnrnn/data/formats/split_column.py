@@ -16,6 +16,10 @@ _SPLIT = ("split", "splits", "set", "subset", "partition", "datasplit")
 _WORDS = f"{TRAIN}, {VAL} or {TEST}"
 
 
+def is_split_column(name: str) -> bool:
+    return key(name) in _SPLIT
+
+
 def split_column(path: Path, columns: list[str], records: Sequence[Record], given: str | None) -> str | None:
     """The column with a known name, or the one whose values are mostly names of splits."""
     if given:

@@ -17,9 +17,7 @@ _UNICODE = {  # UTF-32 begins as UTF-16 does
 }
 _CONTROL = rb"[\x00-\x08\x0e-\x1f]"  # no table has these
 _NO_TEXT = {
-    b"PK\x03\x04": "an Excel workbook or a zip archive; save the table as CSV, or unpack the archive, and give that",
     b"\xd0\xcf\x11\xe0": "an old Excel workbook; save the table as CSV and give that",
-    b"PAR1": "a parquet file; write it as CSV, such as with pandas' read_parquet and to_csv, and give that",
     b"\x1f\x8b": "a gzip archive; unpack it first",
     b"SQLite": "an SQLite database; export the table as CSV and give that",
     b"\x89HDF": "an HDF5 file; write its table as CSV and give that",

@@ -1,4 +1,4 @@
-"""Exports of annotation tools: Label Studio, the VGG Image Annotator (VIA), FiftyOne and CVAT."""
+"""Exports of annotation tools: Label Studio, the VGG Image Annotator (VIA), FiftyOne, Datumaro and CVAT."""
 
 from __future__ import annotations
 
@@ -30,6 +30,8 @@ def find_tool(content: Any) -> tuple[str, Read] | None:
         return "FiftyOne's samples", _fiftyone_samples
     if isinstance(content.get("labels"), dict) and "classes" in content:
         return "FiftyOne's labels", _fiftyone_labels
+    if isinstance(content.get("items"), list) and isinstance(content.get("categories"), dict):
+        return "Datumaro's JSON", _datumaro
     values = list(content.values())
     if values and all(isinstance(value, dict) and "filename" in value and "regions" in value for value in values):
         return "the VGG Image Annotator's JSON", _via
@@ -40,10 +42,10 @@ def find_tool(content: Any) -> tuple[str, Read] | None:
 _NOT_READ: dict[str, set[str]] = {
     "a project of the VGG Image Annotator 3; export it as COCO": {"project", "attribute", "file", "metadata"},
     "of COCO, but without categories, as captions are; give an export with categories": {"images", "annotations"},
-    "of Datumaro; export it as COCO": {"categories", "items"},
     "of Labelbox; export it as COCO, or write a CSV with image and labels": {"data_row", "projects"},
-    "of LabelMe; export it as COCO or VOC, such as with labelme2coco": {"shapes", "imagePath"},
-    "of Supervisely; export it as COCO": {"classes", "tags", "projectType"},
+    "the annotation of one image, of LabelMe; give the folder that holds all of them": {"shapes", "imagePath"},
+    "the annotation of one image, of Supervisely; give the folder of the project": {"objects", "tags", "size"},
+    "the classes of a project of Supervisely; give the folder of the project": {"classes", "tags", "projectType"},
     "a list of predictions in COCO's form; give the annotations": {"image_id", "category_id", "score"},
     "a list of SageMaker; write a CSV with image and labels": {"source-ref"},
     "of Hugging Face's server; save the data set with images and metadata.jsonl": {"features", "rows"},
@@ -140,6 +142,25 @@ def _fiftyone_samples(path: Path, content: Any, findings: Findings) -> list[Row]
         splits = {split_name(tag) for tag in sample.get("tags") or ()} - {None}
         cells.append((where, image, labels, splits.pop() if len(splits) == 1 else None))
     return _rows(path, cells, findings)
+
+
+def _datumaro(path: Path, content: Any, findings: Findings) -> list[Row]:
+    """https://open-edge-platform.github.io/datumaro: annotations have the index of a label, but for captions."""
+    entries = content["categories"].get("label", {}).get("labels") or []
+    names = [entry.get("name") if isinstance(entry, dict) else entry for entry in entries]
+    rows = []
+    for number, item in enumerate(content["items"], start=1):
+        where = f"item {item.get('id', number)}"
+        media = item.get("image") or item.get("media") or {}
+        image = str(media.get("path") or item.get("id") or "")
+        if not image:
+            raise DataError(f"{path}, item {number} names no image")
+        found = [a["label_id"] for a in item.get("annotations") or () if a.get("label_id") is not None]
+        if wrong := [index for index in found if not (isinstance(index, int) and 0 <= index < len(names))]:
+            raise DataError(f"{path}, {where}: label_id {wrong[0]} is none of the {len(names)} labels")
+        labels = dict.fromkeys(str(names[index]) for index in found)
+        rows.append(Row(where, image, tuple(labels), item.get("subset") or None))
+    return rows
 
 
 _FIELDS = {"Classification", "Classifications", "Detections", "Detection"}

@@ -78,6 +78,11 @@ CLASSES = ["cat", "cow", "dog"]
             {"filepath": "data/b.jpg", "tags": ["validation"], "ground_truth": {
                 "_cls": "Detections", "detections": [{"label": "dog", "bounding_box": [0, 0, 1, 1]}]}},
         ]}, "FiftyOne's samples"),
+        ({"info": {}, "categories": {"label": {"labels": [{"name": name} for name in CLASSES]}}, "items": [
+            {"id": "x/a", "image": {"path": "a.jpg"}, "annotations": [
+                {"type": "label", "label_id": 0}, {"type": "bbox", "label_id": 2}, {"type": "caption"}]},
+            {"id": "x/b", "media": {"path": ""}, "annotations": [{"type": "polygon", "label_id": 2}]},
+        ]}, "Datumaro's JSON"),
     ],
 )  # fmt: skip
 def test_json_of_annotation_tools(folder: Path, content: Any, kind: str) -> None:
@@ -161,6 +166,8 @@ def test_tasks_with_predictions_only_are_left_out(folder: Path) -> None:
     [
         ({"classes": CLASSES, "labels": {"a": 3}}, "label 3 is none of the 3 classes"),
         ({"samples": [{"tags": []}]}, "sample 1 has no filepath"),
+        ({"samples": [1]}, "is not as FiftyOne's samples is .*; export it again"),
+        ({"categories": {}, "items": [{"id": "a", "annotations": [{"label_id": 0}]}]}, "item a: label_id 0 is none of"),
         ([{"data": {}, "annotations": []}], "task 1 names no image"),
         ({"a": via("a.jpg", {"breed": "pug", "mood": "good"})}, "in the attribute 'breed' or 'mood'"),
     ],

@@ -1,0 +1,105 @@
+"""Excel's workbooks: the sheets that name images, as records."""
+
+from __future__ import annotations
+
+import datetime
+import warnings
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from cnnrnn.data.formats.column_names import is_image_column, looks_like_image
+from cnnrnn.data.formats.delimited import check_names, find_header
+from cnnrnn.data.formats.split_column import is_split_column
+from cnnrnn.data.formats.splits import split_name
+from cnnrnn.data.reading import Findings, Record
+from cnnrnn.data.split import DataError
+
+if TYPE_CHECKING:
+    from openpyxl.worksheet.worksheet import Worksheet
+
+SUFFIXES = (".xlsx", ".xlsm")
+BEGINS = b"PK\x03\x04"  # as every zip archive does
+_MAX_BYTES = 500_000_000  # unpacked; a million rows of three columns have about 100 MB
+_MAX_COLUMNS = 16_384  # Excel's own limit
+Line = tuple[int, list[str]]  # the number of a row, and its cells
+
+
+def read_records(path: Path, findings: Findings, image_column: str | None = None) -> tuple[str, list[Record]]:
+    """The kind of file, for people, and the rows of the sheet that names images; of several sheets called like splits,
+    those of all. Raises DataError for what is no workbook, and where it isn't clear which sheet is meant."""
+    sheets = {name: lines for name, lines in _sheets(path).items() if _names_images(lines, image_column)}
+    if not sheets:
+        raise DataError(
+            f"{path}: no sheet has a column of images; write a first line such as image, labels, split, or name the "
+            "columns by --image-column and --label-column"
+        )
+    if len(sheets) > 1 and not all(map(split_name, sheets)):
+        raise DataError(
+            f"{path} names images in several sheets: {', '.join(sheets)}; keep the one that is meant, or save it as CSV"
+        )
+    records = []
+    for name, lines in sheets.items():
+        header, rows = find_header(path, lines, findings, image_column)
+        check_names(path, header, rows)
+        added = {"split": name} if len(sheets) > 1 and not any(map(is_split_column, header)) else {}
+        where = f"{name}, row" if len(sheets) > 1 else "row"
+        for row, cells in rows:
+            values: dict[str, Any] = dict(zip(header, cells, strict=False))
+            values.pop("", None)
+            records.append(Record(f"{where} {row}", values | added))
+    return f"an Excel workbook, sheet {' and '.join(sheets)}", records
+
+
+def _names_images(lines: list[Line], image_column: str | None) -> bool:
+    if not lines or len(lines[0][1]) < 2:
+        return False
+    header = any(is_image_column(cell, image_column) for cell in lines[0][1])
+    return header or all(any(map(looks_like_image, cells)) for _, cells in lines[1:20] or lines)
+
+
+def _sheets(path: Path) -> dict[str, list[Line]]:
+    """The rows of every visible sheet that are not blank."""
+    from openpyxl import load_workbook
+
+    try:
+        with path.open("rb") as file, warnings.catch_warnings():
+            _check_archive(path, file)
+            warnings.simplefilter("ignore")  # of styles and other parts that are not read
+            book = load_workbook(file, read_only=True, data_only=True)
+            visible = [sheet for sheet in book.worksheets if sheet.sheet_state == "visible"]
+            return {sheet.title: _lines(sheet) for sheet in visible}
+    except DataError:
+        raise
+    except OSError as error:
+        raise DataError(f"{path} can't be read: {error.strerror or error}") from None
+    except Exception as error:  # what openpyxl raises for damaged parts is not documented
+        raise DataError(f"{path} is no Excel workbook that can be read ({error}); save the table as CSV") from None
+
+
+def _check_archive(path: Path, file: BinaryIO) -> None:
+    with zipfile.ZipFile(file) as archive:
+        parts = archive.infolist()
+    if not any(part.filename == "xl/workbook.xml" for part in parts):
+        raise DataError(f"{path} is a zip archive; unpack it and give the folder")
+    if (unpacked := sum(part.file_size for part in parts)) > _MAX_BYTES:
+        raise DataError(f"{path} has {unpacked / 1e6:,.0f} MB when it is unpacked; save the table as CSV")
+
+
+def _lines(sheet: Worksheet) -> list[Line]:
+    lines = []
+    for number, row in enumerate(sheet.iter_rows(values_only=True, max_col=_MAX_COLUMNS), start=1):
+        cells = list(map(_text, row))
+        if any(cells):
+            lines.append((number, cells))
+    width = max((n + 1 for _, cells in lines for n, cell in enumerate(cells) if cell), default=0)
+    return [(number, [*cells[:width], *[""] * (width - len(cells))]) for number, cells in lines]
+
+
+def _text(value: object) -> str:
+    """A cell as it would stand in a CSV file: days without a time."""
+    if value is None:
+        return ""
+    if isinstance(value, datetime.datetime) and value.time() == datetime.time():
+        value = value.date()
+    return str(value).strip()

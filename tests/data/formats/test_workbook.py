@@ -1,0 +1,119 @@
+"""Excel's workbooks, written by openpyxl, and parquet files."""
+
+from __future__ import annotations
+
+import datetime
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pandas
+import pytest
+from openpyxl import Workbook
+
+from cnnrnn.data import DataError, Options
+from cnnrnn.data.source import Source, read_source
+
+TABLE = [["image", "labels", "split"], ["1.jpg", "cat;dog", "train"], ["2.jpg", "dog", "train"], ["3.jpg", None, "val"]]
+EXPECTED = {"train": {"1.jpg": {"cat", "dog"}, "2.jpg": {"dog"}}, "val": {"3.jpg": set()}}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for name in ("1.jpg", "2.jpg", "3.jpg", "000906.jpg"):
+        (tmp_path / name).write_bytes(b"")
+    return tmp_path
+
+
+def save(path: Path, **sheets: list[list[Any]]) -> Path:
+    book = Workbook()
+    book.remove(book.worksheets[0])
+    for name, rows in sheets.items():
+        sheet = book.create_sheet(name)
+        for row in rows:
+            sheet.append(row)
+    book.save(path)
+    return path
+
+
+def labels_of(source: Source) -> dict[str, dict[str, set[str]]]:
+    return {name: {s.image.name: set(s.labels) for s in split} for name, split in source.samples.items()}
+
+
+@pytest.mark.parametrize("name", ["labels.xlsx", "renamed.csv"])
+def test_a_sheet_among_others(folder: Path, name: str) -> None:
+    notes = [["about", "photos of May"], ["by", "somebody"]]
+    path = save(folder / name, notes=notes, photos=[[], *TABLE, [None, None, None]])
+    for source in (read_source(path, Options()), read_source(folder, Options())):
+        assert labels_of(source) == EXPECTED
+        assert source.kind.startswith("an Excel workbook, sheet photos; images in the column 'image'")
+
+
+def test_a_sheet_for_each_split(folder: Path) -> None:
+    rows = [row[:2] for row in TABLE]
+    source = read_source(save(folder / "a.xlsx", Train=rows[:3], validation=[rows[0], rows[3]]), Options())
+    assert labels_of(source) == EXPECTED
+
+
+def test_columns_of_labels_with_numbers_and_days(folder: Path) -> None:
+    rows = [
+        ["id", "taken", "cat", "dog"],
+        [1, datetime.datetime(2026, 5, 1), 1, True],
+        [2, None, 0.0, 1],
+        [3, None, 0, 0],
+    ]
+    rows.append([906, None, 1, False])
+    source = read_source(save(folder / "a.xlsx", one=rows), Options(val_fraction=0.5))
+    found = {image: labels for split in labels_of(source).values() for image, labels in split.items()}
+    assert found == {"1.jpg": {"cat", "dog"}, "2.jpg": {"dog"}, "3.jpg": set(), "000906.jpg": {"cat"}}
+
+
+def test_two_tables_are_asked_for(folder: Path) -> None:
+    with pytest.raises(DataError, match="names images in several sheets: old, new; keep the one"):
+        read_source(save(folder / "a.xlsx", old=TABLE, new=TABLE), Options())
+
+
+def test_rows_are_named_by_their_number(folder: Path) -> None:
+    rows = [*TABLE[:2], [], ["2.jpg", "dog", "tarin"]]
+    with pytest.raises(DataError, match=r"'tarin' in the column 'split' is no split \(1 rows: row 4\)"):
+        read_source(save(folder / "a.xlsx", photos=rows), Options())
+
+
+def test_what_is_no_table_of_images(folder: Path) -> None:
+    with pytest.raises(DataError, match="no sheet has a column of images; write a first line"):
+        read_source(save(folder / "a.xlsx", costs=[["what", "much"], ["film", 3]]), Options())
+    with zipfile.ZipFile(folder / "b.zip", "w") as archive:
+        archive.writestr("1.jpg", "")
+    with pytest.raises(DataError, match="is a zip archive; unpack it and give the folder"):
+        read_source(folder / "b.zip", Options())
+
+
+def test_a_workbook_that_unpacks_to_too_much_is_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cnnrnn.data.formats.workbook._MAX_BYTES", 1000)
+    with pytest.raises(DataError, match="MB when it is unpacked; save the table as CSV"):
+        read_source(save(folder / "a.xlsx", photos=TABLE), Options())
+
+
+def test_parquet_with_texts_lists_and_paths(folder: Path) -> None:
+    names = ["1.jpg", "2.jpg", "3.jpg"]
+    frame = pandas.DataFrame(
+        {"image": names, "labels": [["cat", "dog"], ["dog"], []], "split": ["train"] * 2 + ["val"]}
+    )
+    frame.to_parquet(folder / "a.parquet")
+    assert labels_of(read_source(folder / "a.parquet", Options())) == EXPECTED
+    assert labels_of(read_source(folder, Options())) == EXPECTED
+    frame = pandas.DataFrame(
+        {"file_name": names, "cat": [True, False, False], "dog": [1, 1, 0], "split": frame["split"]}
+    )
+    frame.to_parquet(folder / "a.parquet")
+    assert labels_of(read_source(folder / "a.parquet", Options())) == EXPECTED
+
+
+def test_images_inside_of_parquet_are_pointed_out(folder: Path) -> None:
+    frame = pandas.DataFrame({"image": [{"bytes": b"1", "path": "1.jpg"}], "labels": [["cat"]]})
+    frame.to_parquet(folder / "a.parquet")
+    with pytest.raises(DataError, match="the column 'image' holds the images themselves; write them into files"):
+        read_source(folder / "a.parquet", Options())
+    (folder / "a.parquet").write_bytes(b"PAR1 and nothing else")
+    with pytest.raises(DataError, match="is no parquet file that can be read"):
+        read_source(folder / "a.parquet", Options())

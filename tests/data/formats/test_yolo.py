@@ -1,0 +1,168 @@
+"""YOLO's data sets as Ultralytics, Roboflow, CVAT, Label Studio and labelImg write them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from cnnrnn.data import DataError, Options
+from cnnrnn.data.source import Source, read_source
+
+CAT, DOG = "0 0.5 0.5 0.2 0.4\n", "1 0.25 0.5 0.5 1\n"
+NAMES = "names: [cat, no]\n"  # which YAML takes for false
+
+
+def make(root: Path, files: dict[str, str], *images: str) -> Path:
+    for name, text in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+    for name in images:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (100, 50)).save(root / name)
+    return root
+
+
+def labels_of(source: Source) -> dict[str, dict[str, set[str]]]:
+    return {name: {s.image.name: set(s.labels) for s in split} for name, split in source.samples.items()}
+
+
+def messages(source: Source) -> str:
+    return "\n".join(map(str, source.findings))
+
+
+EXPECTED = {"train": {"1.jpg": {"cat", "no"}, "2.jpg": {"no"}}, "val": {"3.jpg": {"cat"}}}
+
+
+@pytest.mark.parametrize(
+    ("files", "images"),
+    [
+        pytest.param(
+            {"data.yaml": f"path: ../datasets/x\ntrain: images/train\nval: images/val\ntest:\nnc: 2\n{NAMES}",
+             "labels/train/1.txt": CAT + DOG + CAT, "labels/train/2.txt": DOG, "labels/val/3.txt": CAT},
+            ("images/train/1.jpg", "images/train/2.jpg", "images/val/3.jpg"), id="ultralytics"),
+        pytest.param(
+            {"data.yaml": f"train: ../train/images\nval: ../valid/images\n{NAMES}", "README.dataset.txt": "# photos\n",
+             "train/labels/1.txt": CAT + DOG, "train/labels/2.txt": DOG, "valid/labels/3.txt": CAT},
+            ("train/images/1.jpg", "train/images/2.jpg", "valid/images/3.jpg"), id="roboflow"),
+        pytest.param(
+            {"coco.yaml": f"path: .\ntrain: train2017.txt\nval: val2017.txt\n{NAMES}",
+             "train2017.txt": "./images/train2017/1.jpg\n./images/train2017/2.jpg\n",
+             "val2017.txt": "/data/coco/images/val2017/3.jpg\n", "labels/train2017/1.txt": CAT + DOG,
+             "labels/train2017/2.txt": DOG, "labels/val2017/3.txt": CAT},
+            ("images/train2017/1.jpg", "images/train2017/2.jpg", "images/val2017/3.jpg"), id="lists of images"),
+        pytest.param(
+            {"obj.data": "classes = 2\ntrain = data/train.txt\nvalid = data/valid.txt\nnames = data/obj.names\n",
+             "obj.names": "cat\nno\n", "train.txt": "data/obj_train_data/1.jpg\ndata/obj_train_data/2.jpg\n",
+             "valid.txt": "data/obj_valid_data/3.jpg\n", "obj_train_data/1.txt": CAT + DOG,
+             "obj_train_data/2.txt": DOG, "obj_valid_data/3.txt": CAT},
+            ("obj_train_data/1.jpg", "obj_train_data/2.jpg", "obj_valid_data/3.jpg"), id="darknet, CVAT"),
+        pytest.param(
+            {"train/1.txt": CAT + DOG, "train/2.txt": DOG, "val/3.txt": CAT, "train/classes.txt": "cat\nno\n"},
+            ("train/1.jpg", "train/2.jpg", "val/3.jpg"), id="labelImg, beside the images"),
+        pytest.param(
+            {"classes.txt": "cat\nno\n", "notes.json": '{"categories": [{"id": 0, "name": "cat"}]}',
+             "images/train/1.txt": "", "labels/train/1.txt": CAT + DOG, "labels/train/2.txt": DOG,
+             "labels/val/3.txt": CAT},
+            ("images/train/1.jpg", "images/train/2.jpg", "images/val/3.jpg"), id="label studio"),
+        pytest.param(
+            {"data.yaml": f"train: train\nval: val\nkpt_shape: [2, 2]\n{NAMES}",
+             "train/1.txt": "0 .5 .5 .2 .4 .1 .1 .9 .9\n1 .5 .5 .2 .4 0 0 0 0\n", "train/2.txt": DOG, "val/3.txt": CAT},
+            ("train/1.jpg", "train/2.jpg", "val/3.jpg"), id="poses"),
+    ],
+)  # fmt: skip
+def test_every_layout(tmp_path: Path, files: dict[str, str], images: tuple[str, ...]) -> None:
+    source = read_source(make(tmp_path, files, *images), Options())
+    assert labels_of(source) == EXPECTED
+    assert source.labels == ("cat", "no")
+    assert source.kind == "YOLO's labels, a text file per image"
+    assert not source.errors
+    assert not [str(found) for found in source.findings if found.level == "warning"]
+
+
+def test_the_yaml_file_may_be_given(tmp_path: Path) -> None:
+    files = {"sets/photos.yaml": f"path: ../photos\ntrain: images/a\nval: images/b\n{NAMES}"}
+    files |= {"photos/labels/a/1.txt": CAT, "photos/labels/b/2.txt": DOG}
+    make(tmp_path, files, "photos/images/a/1.jpg", "photos/images/b/2.jpg")
+    source = read_source(tmp_path / "sets" / "photos.yaml", Options())
+    assert labels_of(source) == {"train": {"1.jpg": {"cat"}}, "val": {"2.jpg": {"no"}}}
+
+
+def test_boxes_and_polygons_are_in_pixels(tmp_path: Path) -> None:
+    files = {"data.yaml": f"train: images\nval: val\n{NAMES}", "labels/1.txt": CAT + "1 0 0 0.5 0.1 0.2 1 0.3 0.3\n"}
+    files |= {"val/2.txt": "1 0.5 0.5 0.2 0.4 0.9\n"}  # a prediction with its confidence
+    source = read_source(make(tmp_path, files, "images/1.jpg", "val/2.jpg"), Options())
+    assert source.boxes is not None
+    boxes = {s.image.name: source.boxes(s) for split in source.samples.values() for s in split}
+    assert {name: boxes["1.jpg"][name] for name in ("cat", "no")} == {
+        "cat": [pytest.approx((40, 15, 60, 35))],
+        "no": [pytest.approx((0, 0, 50, 50))],
+    }
+    assert boxes["2.jpg"] == {"no": [pytest.approx((40, 15, 60, 35))]}
+
+
+def test_boxes_of_poses_are_those_before_the_points(tmp_path: Path) -> None:
+    files = {"data.yaml": f"train: a\nval: b\nkpt_shape: [2, 2]\n{NAMES}", "a/1.txt": "0 .5 .5 .2 .4 0 0 1 1\n"}
+    source = read_source(make(tmp_path, files, "a/1.jpg", "b/2.jpg"), Options())
+    assert source.boxes is not None
+    assert source.boxes(source.samples["train"][0]) == {"cat": [pytest.approx((40, 15, 60, 35))]}
+
+
+def test_what_is_missing_is_told(tmp_path: Path) -> None:
+    files = {"data.yaml": f"train: images/train\nval: [images/val, images/more]\n{NAMES}", "labels/train/1.txt": CAT}
+    files |= {"labels/train/9.txt": DOG, "labels/val/3.txt": DOG}
+    images = ("images/train/1.jpg", "images/train/2.jpg", "images/val/3.jpg", "images/other/4.jpg")
+    source = read_source(make(tmp_path, files, *images), Options())
+    assert labels_of(source) == {"train": {"1.jpg": {"cat"}, "2.jpg": set()}, "val": {"3.jpg": {"no"}}}
+    assert "1 images have no file of labels, and were taken to show nothing (2.jpg)" in messages(source)
+    assert "1 files of labels have no image and were left out (9.txt)" in messages(source)
+    assert "1 paths that the settings name are not there (val: images/more)" in messages(source)
+    assert "1 images are in no split that the settings name and were left out (4.jpg)" in messages(source)
+
+
+def test_an_image_in_two_splits_is_an_error(tmp_path: Path) -> None:
+    files = {"data.yaml": f"train: images\nval: images\n{NAMES}", "labels/1.txt": CAT}
+    (error,) = read_source(make(tmp_path, files, "images/1.jpg"), Options()).errors
+    assert error.startswith("1 images are in train and in val")
+
+
+def test_numbers_without_names_can_be_named(tmp_path: Path) -> None:
+    make(tmp_path, {"labels/1.txt": CAT, "labels/2.txt": DOG}, "images/1.jpg", "images/2.jpg")
+    source = read_source(tmp_path, Options())
+    assert source.labels == ("0", "1")
+    assert "no file names the classes, such as data.yaml or classes.txt; give --label-names FILE" in messages(source)
+    names = make(tmp_path, {"my.yaml": "names:\n  0: cat\n  1: no\n"}) / "my.yaml"
+    assert read_source(tmp_path, Options(label_names=names)).labels == ("cat", "no")
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        ({"labels/1.txt": CAT + "2 0.5 0.5 0.1 0.1\n"}, r"1\.txt, line 2: class 2 has no name; there are 2"),
+        ({"labels/1.txt": CAT + "0 0.5 0.5\n"}, r"line 2: expected the number of a class .* '0 0.5 0.5'"),
+        ({"labels/1.txt": CAT + "cat 0.5 0.5 1 1\n"}, r"1\.txt, line 2: expected the number"),
+        ({"data.yaml": "train: [images\nval: x"}, r"data\.yaml is no YAML"),
+        ({"data.yaml": "train: images\nval: x\nnames: my.names"}, r"the file of names, my\.names, is not there"),
+        ({"other.yaml": "train: images\nval: x\nnames: [a]"}, r"several data sets: data\.yaml, other\.yaml; give one"),
+    ],
+)  # fmt: skip
+def test_faults_are_named_with_their_line(tmp_path: Path, files: dict[str, str], message: str) -> None:
+    good = {"data.yaml": f"train: images\nval: images\n{NAMES}", "labels/1.txt": CAT}
+    with pytest.raises(DataError, match=message):
+        read_source(make(tmp_path, good | files, "images/1.jpg"), Options())
+
+
+def test_a_table_beside_yolo_is_read_with_a_warning(tmp_path: Path) -> None:
+    files = {"labels.csv": "image,labels\n1.jpg,sun\n2.jpg,moon\n", "labels/1.txt": CAT}
+    source = read_source(make(tmp_path, files, "images/1.jpg", "images/2.jpg"), Options())
+    assert source.labels == ("moon", "sun")
+    assert "labels.csv was read, but not the labels of YOLO; give data.yaml if it has those you want" in messages(
+        source
+    )
+
+
+def test_yaml_of_something_else_is_no_data_set(tmp_path: Path) -> None:
+    files = {"compose.yaml": "services: [web]\n", "broken.yml": "a: [", "notes.txt": "0 photos of 5\n"}
+    with pytest.raises(DataError, match="holds no annotations"):
+        read_source(make(tmp_path, files, "images/1.jpg"), Options())
