@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from cnnrnn.decoding.constraints import NO_CONSTRAINTS, Constraints
+from cnnrnn.decoding.location_scores import location_scores
 from cnnrnn.decoding.prefix_cache import PrefixCache, teacher_forced_logits
 from cnnrnn.decoding.trace import ROOT, Path, Trace, TraceStep
 from cnnrnn.models.cnnrnn import CNNRNN, State
@@ -216,13 +217,14 @@ def decode(
     recurrence contributes.
     """
     image = model.project_image(feature)
+    scores = location_scores(model, image)
     cache = PrefixCache(model)
 
     def step(tokens: Tensor, live: Tensor, state: State) -> tuple[Tensor, State]:
         (previous,) = state  # (row,) index of the cached prefix that the row continues
         prefix = cache.advance(previous, tokens)
         recurrent = model.U_o(cache.output)[prefix].unflatten(0, (len(live), -1))  # (live, beam, embedding)
-        return model.logits(recurrent, image[live]).flatten(0, 1), (prefix,)
+        return scores(recurrent, live).flatten(0, 1), (prefix,)
 
     def first_step(tokens: Tensor, live: Tensor, state: State) -> tuple[Tensor, State]:
         logits, _ = model.step(torch.full_like(tokens, model.start), image[live], model.initial_state(len(tokens)))

@@ -44,3 +44,8 @@ class SpatialAttentionPool(nn.Module):
     def forward(self, logits: Tensor) -> Tensor:
         """(…, location, label) -> (…, label)."""
         return (self.weights(logits) * logits).sum(dim=-2)
+
+    def over_last(self, logits: Tensor) -> Tensor:
+        """The same of (…, label, location), which is twice as fast without gradients and half as fast with them."""
+        peaked = ((self.sharpness * logits).softmax(dim=-1) * logits).sum(dim=-1)
+        return logits.mean(dim=-1) + self.peak * peaked
