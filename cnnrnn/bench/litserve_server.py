@@ -20,7 +20,7 @@ class Labels(litserve.LitAPI):  # type: ignore[misc]
         self.predictor = Predictor(sys.argv[1], engine=None, device="cpu")
 
     def decode_request(self, request) -> Tensor:  # type: ignore[no-untyped-def]  # LitServe reads annotations
-        return self.predictor.model.backbone.preprocess(open_image(request["image"].file.read(), MAX_SIDE))
+        return self.predictor.model.backbone.pixels(open_image(request["image"].file.read(), MAX_SIDE))
 
     def batch(self, inputs: list[Tensor]) -> Tensor:
         return torch.stack(inputs)

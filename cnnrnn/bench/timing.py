@@ -35,17 +35,19 @@ class Pair:
     at_least: float | None = None  # times as fast as the reference: theirs / ours
     at_most: float | None = None  # times as long as the reference: ours / theirs
     rounds: int = 5
+    warm: bool = False  # both ran before; otherwise the first round warms up and doesn't count
     remark: str = ""
 
 
 def measure(pair: Pair) -> BenchLine:
     """Seconds are medians over the rounds; ratio is the median of the rounds' ratios, from their lowest to their
-    highest in ``spread``; the first round warms up and doesn't count."""
+    highest in ``spread``."""
     ours, theirs = [], []
-    for _ in range(pair.rounds + 1):
+    warming = 0 if pair.warm else 1
+    for _ in range(warming + pair.rounds):
         ours.append(_seconds(pair.ours))
         theirs.append(_seconds(pair.theirs))
-    rounds = list(zip(ours[1:], theirs[1:], strict=True))
+    rounds = list(zip(ours[warming:], theirs[warming:], strict=True))
     faster = pair.at_least is not None
     return bench_line(
         pair.what,

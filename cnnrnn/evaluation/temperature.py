@@ -65,7 +65,7 @@ def _predictions(
     model = predictor.checkpoint.rnn
     found = {temperature: Predictions(len(split.samples), len(predictor.labels)) for temperature in temperatures}
     paths, backbone, config = [sample.image for sample in split.samples], model.backbone, model.config
-    read_batches = batches(paths, backbone.preprocess, predictor.config.batch_size, device=backbone.device)
+    read_batches = batches(paths, backbone.pixels, predictor.config.batch_size, device=backbone.device)
     try:
         for read, images, failed in read_batches:
             for index, reason in failed.items():

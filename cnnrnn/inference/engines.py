@@ -11,9 +11,10 @@ from __future__ import annotations
 import importlib.metadata
 import importlib.util
 import logging
+import threading
 import warnings
 from collections.abc import Callable
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ from cnnrnn.utils.errors import UserError
 from cnnrnn.utils.files import replacing
 from cnnrnn.utils.progress import notes
 
-Forward = Callable[[Tensor], Tensor]  # preprocessed images (batch, 3, size, size) -> feature map
+Forward = Callable[[Tensor], Tensor]  # uint8 pixels (batch, 3, size, size) -> feature map
 # The network, its translation's file, an example if it is to be made, threads -> the translation's forward pass.
 Start = Callable[[Backbone, Path, Tensor | None, int | None], Forward]
 
@@ -45,19 +46,52 @@ def _openvino(backbone: Backbone, file: Path, example: Tensor | None, threads: i
 
 
 def run_openvino(file: Path, precision: torch.dtype, threads: int | None) -> Forward:
-    """The forward pass of a model in OpenVINO's format; of a quantized one, `precision` is that of the rest."""
-    # Latency: one image after the other on all cores, whose layers stay in the cache; see backbones.
+    """The forward pass of a model in OpenVINO's format; of a quantized one, `precision` is that of the rest.
+
+    A single image is computed on all cores, of a batch one image on each: in int8 that takes a fifth less time.
+    """
     # Precision as it is wanted: left alone, it takes bfloat16 where there is any.
-    hint = "bf16" if precision == torch.bfloat16 else "f32"
-    hints: dict[str, str | int] = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": hint}
+    hints: dict[str, str | int] = {"INFERENCE_PRECISION_HINT": "bf16" if precision == torch.bfloat16 else "f32"}
     if threads is not None:
         hints["INFERENCE_NUM_THREADS"] = threads
-    compiled = openvino_core().compile_model(file, "CPU", hints)
+    single = openvino_core().compile_model(file, "CPU", {**hints, "PERFORMANCE_HINT": "LATENCY"})
+    batches = None if threads == 1 else _OpenVINOBatches(file, hints)
 
     def forward(images: Tensor) -> Tensor:
-        return torch.cat([torch.from_numpy(compiled(one.numpy())[0].copy()) for one in images.split(1)])
+        _check_pixels(images)
+        if batches is not None and len(images) > 1:
+            return batches(images)
+        return torch.cat([torch.from_numpy(single(one.numpy())[0].copy()) for one in images.split(1)])
 
     return forward
+
+
+class _OpenVINOBatches:
+    """A model that computes several images at a time, each on its own cores; compiled when there is a first batch."""
+
+    def __init__(self, file: Path, hints: dict[str, str | int]) -> None:
+        self.file, self.hints = file, hints
+        self.lock = threading.Lock()  # one batch at a time: a queue waits for all that is in it
+
+    @cached_property
+    def queue(self) -> Any:
+        import openvino
+
+        hints = {**self.hints, "PERFORMANCE_HINT": "THROUGHPUT"}
+        return openvino.AsyncInferQueue(openvino_core().compile_model(self.file, "CPU", hints))
+
+    def __call__(self, images: Tensor) -> Tensor:
+        found: list[Tensor] = [torch.empty(0)] * len(images)
+
+        def keep(request: Any, index: int) -> None:
+            found[index] = torch.from_numpy(request.get_output_tensor().data.copy())
+
+        with self.lock:
+            self.queue.set_callback(keep)
+            for index, image in enumerate(images.split(1)):
+                self.queue.start_async(image.numpy(), index)
+            self.queue.wait_all()
+        return torch.cat(found)
 
 
 @cache
@@ -87,9 +121,16 @@ def _onnxruntime(backbone: Backbone, file: Path, example: Tensor | None, threads
     session = onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
 
     def forward(images: Tensor) -> Tensor:
+        _check_pixels(images)
         return torch.cat([torch.from_numpy(session.run(None, {"images": one.numpy()})[0]) for one in images.split(1)])
 
     return forward
+
+
+def _check_pixels(images: Tensor) -> None:
+    """Engines cast other types without a word."""
+    if images.dtype != torch.uint8:
+        raise ValueError(f"a translated backbone takes uint8 pixels, as `Backbone.pixels` gives, not {images.dtype}")
 
 
 # name: what has to be installed, the translated file's suffix, how it is made and run
@@ -117,14 +158,14 @@ def fastest(backbone: Backbone) -> str:
 
 
 class _FeatureMap(nn.Module):
-    """A network up to its last feature map, as one module for a tracer."""
+    """From pixels to the last feature map, as one module for a tracer."""
 
     def __init__(self, backbone: Backbone) -> None:
         super().__init__()
         self.backbone = backbone
 
     def forward(self, images: Tensor) -> Tensor:
-        return self.backbone.channels_first(self.backbone.net.forward_features(images))
+        return self.backbone.channels_first(self.backbone.net.forward_features(self.backbone.normalized(images)))
 
 
 def load(checkpoint: Checkpoint, name: str | None = None, threads: int | None = None) -> Forward:
@@ -174,13 +215,15 @@ def kept_file(checkpoint: Checkpoint, name: str, engine: str, suffix: str) -> Pa
     """Where the user's cache has a version of the backbone, made by this release of an engine, or will have it."""
     release = importlib.metadata.version(TRANSLATED_ENGINES[engine][0][0])
     size = checkpoint.model.backbone.config.image_size
-    return cache_folder("engines") / f"{checkpoint.weights_hash[:32]}-{size}px-{name}-{release}" / f"backbone{suffix}"
+    folder = f"{checkpoint.weights_hash[:32]}-{size}px-uint8-{name}-{release}"
+    return cache_folder("engines") / folder / f"backbone{suffix}"
 
 
 def translate(backbone: Backbone, file: Path, start: Start, threads: int | None) -> None:
     """Translate, compare with torch in full precision, and save the translation if it agrees."""
     size = backbone.config.image_size
-    example = torch.randn(2, 3, size, size, generator=torch.Generator().manual_seed(0))
+    rng = torch.Generator().manual_seed(0)
+    example = torch.randint(256, (2, 3, size, size), dtype=torch.uint8, generator=rng)
     with replacing(file.parent) as new:
         new.mkdir()
         with warnings.catch_warnings(), torch.no_grad():

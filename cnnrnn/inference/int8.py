@@ -59,7 +59,7 @@ def quantize(
     """
     _require(checkpoint, "openvino", "nncf")
     inputs: list[np.ndarray] = []  # each (1, 3, size, size)
-    for _, pixels, failed in batches(images, checkpoint.model.backbone.preprocess, 16):
+    for _, pixels, failed in batches(images, checkpoint.model.backbone.pixels, 16):
         inputs += [image[None].numpy() for image in pixels]
         on_images(len(pixels) + len(failed))
     if not inputs:

@@ -89,7 +89,7 @@ class Predictor:
         return self.checkpoint.vocabulary.labels
 
     def encode(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Preprocessed images (batch, 3, size, size) -> feature map (batch, channel, height, width) and I
+        """uint8 pixels (batch, 3, size, size) -> feature map (batch, channel, height, width) and I
         (batch, location, feature)."""
         return encode(self.model, images, self.forward)
 
@@ -101,7 +101,7 @@ class Predictor:
         """Every image file in order with its trace, or with the reason why it can't be read; `evidence` adds that of
         the best path, of models that have a recurrence."""
         backbone = self.model.backbone
-        found = batches(paths, backbone.preprocess, self.config.batch_size, device=backbone.device)
+        found = batches(paths, backbone.pixels, self.config.batch_size, device=backbone.device)
         for index, result in self.predict_batches(found, evidence):
             yield paths[index], result
 
@@ -138,7 +138,7 @@ class Predictor:
 
     def _predict_images(self, images: Sequence[ImageLike]) -> list[Prediction]:
         opened = [_open(image) for image in images]
-        feature_maps, features = self.encode(self.model.backbone.batch(opened))
+        feature_maps, features = self.encode(torch.stack(list(map(self.model.backbone.pixels, opened))))
         names = [str(image) if isinstance(image, str | Path) else None for image in images]
         rows = zip(names, opened, self.decode(features), feature_maps, features, strict=True)
         return [Prediction(*row) for row in rows]
@@ -184,8 +184,8 @@ def _open(image: ImageLike) -> Image.Image:
 def encode(
     model: CNNRNN | SigmoidClassifier, images: Tensor, forward: engines.Forward | None = None
 ) -> tuple[Tensor, Tensor]:
-    """The one backbone pass: preprocessed images (batch, 3, size, size) -> feature map (batch, channel, height,
-    width) and I (batch, location, feature). `forward` is the backbone's by another engine."""
+    """The one backbone pass: images (batch, 3, size, size), uint8 or preprocessed, -> feature map (batch, channel,
+    height, width) and I (batch, location, feature). `forward` is the backbone's by another engine, for uint8."""
     feature_map = (forward or model.backbone)(to_device(model.device, images))
     return feature_map, model.image_feature(feature_map)
 

@@ -79,7 +79,7 @@ class Batcher:
                     future.set_result(trace)
 
     def _open(self, data: bytes) -> Tensor:
-        return self.predictor.model.backbone.preprocess(open_image(data, MAX_SIDE))
+        return self.predictor.model.backbone.pixels(open_image(data, MAX_SIDE))
 
     def _label(self, images: tuple[Tensor, ...]) -> Sequence[Trace | Exception]:
         return self.predictor.decode(self.predictor.encode(torch.stack(images))[1])

@@ -101,7 +101,7 @@ def predict_part(
         sources = pyarrow.parquet.ParquetFile(file).read_row_group(number)[COLUMN].to_pylist()
     paths = [unescape_surrogates(source) for source in sources]
     backbone, config = predictor.model.backbone, predictor.config
-    image_batches = batches_by_threads(paths, open_source, backbone.preprocess, config.batch_size, _READERS * cores)
+    image_batches = batches_by_threads(paths, open_source, backbone.pixels, config.batch_size, _READERS * cores)
     results = predictor.predict_batches(image_batches)
     rows = [_row(sources[index], result) for index, result in results]
     assert len(rows) == len(sources)

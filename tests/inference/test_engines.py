@@ -22,7 +22,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def images() -> Tensor:
-    return torch.randn(3, 3, 64, 64, generator=torch.Generator().manual_seed(1))
+    return torch.randint(256, (3, 3, 64, 64), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
 
 
 def processor_can() -> list[str]:
@@ -70,6 +70,8 @@ def test_an_engine_equals_torch_and_is_translated_once(
         expected = loaded.model.backbone(images)
     found = engines.load(loaded, name, threads=1)(images)
     torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-4 * float(expected.abs().max()))
+    with pytest.raises(ValueError, match=r"takes uint8 pixels, as `Backbone.pixels` gives, not torch.float32"):
+        engines.load(loaded, name)(loaded.model.backbone.normalized(images))
     (kept,) = cache.iterdir()
     assert kept.name.startswith(loaded.weights_hash[:32])
 
@@ -77,7 +79,9 @@ def test_an_engine_equals_torch_and_is_translated_once(
         raise AssertionError("translated again")
 
     monkeypatch.setattr(engines, "translate", not_again)
-    torch.testing.assert_close(engines.load(loaded, name)(images), found)
+    forward = engines.load(loaded, name)
+    torch.testing.assert_close(forward(images), found)
+    torch.testing.assert_close(torch.cat([forward(image) for image in images.split(1)]), found)
 
 
 def test_a_wrong_translation_is_refused_and_not_cached(

@@ -44,7 +44,7 @@ def test_a_quantized_backbone_is_close_and_much_of_it_is_int8(
     int8.keep(checkpoint, file)
     predictor = Predictor(Checkpoint.load(scenes_checkpoint), precision=INT8)
     assert predictor.engine == "openvino"
-    images = torch.stack([checkpoint.model.backbone.preprocess(result.image) for result in predictor(paths[:8])])
+    images = torch.stack([checkpoint.model.backbone.pixels(result.image) for result in predictor(paths[:8])])
     with torch.no_grad():
         expected, found = checkpoint.model.backbone(images), predictor.forward(images)
     assert nn.functional.cosine_similarity(found.flatten(), expected.flatten(), dim=0) > 0.98

@@ -28,10 +28,13 @@ def test_pixels_are_normalized_as_torchvision_does() -> None:
     assert config.mean == (0.485, 0.456, 0.406)
     pixels = np.random.default_rng(0).integers(0, 256, (40, 50, 3), dtype=np.uint8)
     image = Image.fromarray(pixels)
-    found = Backbone(config).normalize()(image)
+    backbone = Backbone(config)
+    found = backbone.normalize()(image)
     steps = v2.ToImage(), v2.ToDtype(torch.float32, scale=True), v2.Normalize(list(config.mean), list(config.std))
     torch.testing.assert_close(found, torch.Tensor(v2.Compose(steps)(image)), rtol=0, atol=1e-6)
     assert found.is_contiguous()
+    assert torch.equal(backbone.normalized(backbone.pixels(image)), backbone.preprocess(image))
+    assert backbone.pixels(image).dtype == torch.uint8
     assert (np.asarray(image) == pixels).all()  # the image is not written to
 
 
