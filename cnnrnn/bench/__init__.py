@@ -5,17 +5,32 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from cnnrnn.bench import memory, pairs, serving
+from cnnrnn.bench import memory, pairs, ray_lines, serving, training
 from cnnrnn.bench.timing import BenchLine, Pair, measure
 from cnnrnn.checkpoint import Checkpoint
 
-PARTS = ("search", "growth", "vocabulary", "checkpoint", "folder", "memory", "cached", "start", "serve")
+PARTS = (
+    "search",
+    "growth",
+    "vocabulary",
+    "checkpoint",
+    "folder",
+    "memory",
+    "cached",
+    "training",
+    "start",
+    "serve",
+    "ray",
+)
 
 
 def run(
     parts: Sequence[str], checkpoint: Checkpoint, images: Sequence[Path], engine: str | None = None
 ) -> Iterator[BenchLine]:
-    """The lines of these parts, each when it is measured: see `timing.measure`. "folder" and "serve" need `images`."""
+    """The lines of these parts, each when it is measured: see `timing.measure`.
+
+    "folder", "training", "serve" and "ray" need `images`.
+    """
     measured: dict[str, Callable[[], Iterator[BenchLine]]] = {
         "memory": memory.lines,
         "serve": lambda: serving.lines(checkpoint, images) if images else iter(()),
@@ -27,7 +42,9 @@ def run(
         "checkpoint": lambda: pairs.checkpoint_lines(checkpoint),
         "folder": lambda: pairs.folder(checkpoint, list(images), engine) if images else iter(()),
         "cached": pairs.cached_training,
+        "training": lambda: training.lines(images) if images else iter(()),
         "start": pairs.start,
+        "ray": lambda: ray_lines.lines(checkpoint, images) if images else iter(()),
     }
     for part in parts:
         if part in measured:

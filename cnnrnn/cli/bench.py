@@ -24,14 +24,14 @@ def bench(
     checkpoint: EmbeddedCheckpointOption = EMBEDDED,
     images: Annotated[
         Path | None,
-        typer.Option(help="Folder of photographs for folder and serve; both are left out without."),
+        typer.Option(help="Folder of photographs for folder, training, serve and ray, which are left out without."),
     ] = None,
     count: Annotated[int, typer.Option(min=1, help="Of these images.")] = 1000,
     only: Annotated[
         str,
         typer.Option(
             help="Parts, with commas between them: search, growth, vocabulary, checkpoint, folder, memory, cached, "
-            "start, serve."
+            "training, start, serve, ray."
         ),
     ] = "all",
     engine: EngineOption = None,

@@ -120,6 +120,10 @@ def evaluate(
 
         if record and not recurrence:
             raise UserError("figures without the recurrence are not the model's; leave --record away")
+        if record and precision != "float32":
+            raise UserError(
+                f"the figures of a checkpoint are those in float32, not in {precision}; leave --record away"
+            )
         if record:
             recordable_folder(checkpoint)
         predictor = Predictor(

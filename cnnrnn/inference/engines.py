@@ -13,7 +13,8 @@ import importlib.util
 import logging
 import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
@@ -52,8 +53,8 @@ def run_openvino(file: Path, precision: torch.dtype, threads: int | None) -> For
     """
     # Precision as it is wanted: left alone, it takes bfloat16 where there is any.
     hints: dict[str, str | int] = {"INFERENCE_PRECISION_HINT": "bf16" if precision == torch.bfloat16 else "f32"}
-    if threads is not None:
-        hints["INFERENCE_NUM_THREADS"] = threads
+    if threads is not None:  # one of several processes, which would all bind their threads to the first cores
+        hints |= {"INFERENCE_NUM_THREADS": threads, "ENABLE_CPU_PINNING": False}
     single = openvino_core().compile_model(file, "CPU", {**hints, "PERFORMANCE_HINT": "LATENCY"})
     batches = None if threads == 1 else _OpenVINOBatches(file, hints)
 
@@ -228,12 +229,19 @@ def translate(backbone: Backbone, file: Path, start: Start, threads: int | None)
         new.mkdir()
         with warnings.catch_warnings(), torch.no_grad():
             warnings.simplefilter("ignore")  # tracers warn about future changes
-            logging.disable(logging.WARNING)  # OpenVINO's telemetry warns where it can't write into the home
-            try:
+            with without_log():  # OpenVINO's telemetry warns where it can't write into the home
                 forward = start(backbone, new / file.name, example, threads)
-            finally:
-                logging.disable(logging.NOTSET)
             expected, actual = backbone(example), forward(example)
         similarity = float(nn.functional.cosine_similarity(expected.flatten(), actual.flatten(), dim=0))
         if not similarity >= _MIN_SIMILARITY:
             raise UserError(f"the translated model differs from torch's (cosine {similarity:.4f}); take --engine torch")
+
+
+@contextmanager
+def without_log() -> Iterator[None]:
+    """Without warnings of libraries about what doesn't matter here."""
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(logging.NOTSET)

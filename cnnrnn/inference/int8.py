@@ -7,7 +7,6 @@ The result is kept as translations are, see `engines`.
 from __future__ import annotations
 
 import importlib.util
-import logging
 import shutil
 from collections.abc import Callable, Sequence
 from contextlib import redirect_stdout
@@ -65,14 +64,11 @@ def quantize(
     if not inputs:
         raise UserError("none of the images can be read: there is nothing to calibrate on")
     model = engines.openvino_core().read_model(engines.translated(checkpoint, ENGINE))
-    logging.disable(logging.WARNING)  # of CUDA, which torch's tools for extensions look for
-    try:
-        with redirect_stdout(StringIO()):  # bars of its own
-            import nncf
+    # Torch's tools for extensions warn that there is no CUDA; NNCF has bars of its own.
+    with engines.without_log(), redirect_stdout(StringIO()):
+        import nncf
 
-            quantized = nncf.quantize(model, nncf.Dataset(inputs), subset_size=len(inputs))
-    finally:
-        logging.disable(logging.NOTSET)
+        quantized = nncf.quantize(model, nncf.Dataset(inputs), subset_size=len(inputs))
     import openvino
 
     with replacing(file.parent) as new:

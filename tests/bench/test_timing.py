@@ -22,4 +22,7 @@ def test_two_things_are_timed_in_turn(goal: str, ratio: float, monkeypatch: pyte
     assert (line["seconds"], line["reference_seconds"], line["ratio"]) == (1, 4, ratio)
     assert line["spread"] == [ratio, ratio]
     assert line["met"]
+    order.clear()
+    measure(Pair("", "", lambda: lasting("a", 1), lambda: lasting("b", 4), rounds=2, warm=True, **{goal: ratio}))
+    assert order == ["a", "b"] * 2
     assert not measure(Pair("", "", lambda: lasting("a", 4), lambda: lasting("b", 1), rounds=1, **{goal: ratio}))["met"]

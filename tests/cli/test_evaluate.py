@@ -54,3 +54,21 @@ def test_a_recorded_evaluation_travels_with_the_checkpoint(
         assert found.metrics[key] == pytest.approx(report[key])
     assert found.metrics["mAP"] == pytest.approx(report["mAP"], abs=0.1)
     assert found.split.name in json.loads((folder / "metrics.json").read_text())["evaluations"]
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        (("--precision", "bfloat16"), "those in float32, not in bfloat16"),
+        (("--without-recurrence",), "not the model's"),
+    ],
+)
+def test_figures_that_are_not_the_checkpoints_are_not_recorded(
+    option: tuple[str, ...], message: str, scenes_checkpoint: Path, scenes_root: Path
+) -> None:
+    done = run_command(
+        *("evaluate", "--checkpoint", scenes_checkpoint, "--dataset", "scenes", "--root", scenes_root, "--record"),
+        *option,
+    )
+    assert done.returncode == 2
+    assert message in done.stderr

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -82,6 +83,24 @@ def test_an_engine_equals_torch_and_is_translated_once(
     forward = engines.load(loaded, name)
     torch.testing.assert_close(forward(images), found)
     torch.testing.assert_close(torch.cat([forward(image) for image in images.split(1)]), found)
+
+
+def test_processes_beside_each_other_are_not_bound_to_the_same_cores(
+    loaded: Checkpoint, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = engines.translated(loaded, "openvino")
+    core, compiled = engines.openvino_core(), []
+
+    class Core:
+        def compile_model(self, *args: object) -> Any:
+            compiled.append(core.compile_model(*args))
+            return compiled[-1]
+
+    monkeypatch.setattr(engines, "openvino_core", Core)
+    engines.run_openvino(file, torch.float32, threads=1)
+    (model,) = compiled
+    assert model.get_property("INFERENCE_NUM_THREADS") == 1
+    assert not model.get_property("ENABLE_CPU_PINNING")
 
 
 def test_a_wrong_translation_is_refused_and_not_cached(
