@@ -23,7 +23,7 @@ from cnnrnn.data.reading import Findings, Reading, Row
 from cnnrnn.data.split import Box, Boxes, DataError
 
 SETTINGS = (".yaml", ".yml", ".data")
-_LINE = re.compile(r"\d+([ \t]+[-+.\deE]+){4,}")  # a class and a box, a polygon or a box with points
+_LINE = re.compile(r"\d+(?:\.0+)?(?:[ \t]+[-+.\deE]+){4,}")  # a class and a box, a polygon or a box with points
 _NAMES = ("classes.txt", "obj.names", "_darknet.labels")
 _LOOKED_AT = 500  # text files of a folder, to tell what it is
 
@@ -60,9 +60,12 @@ def is_label_file(path: Path) -> bool:
     """Whether a text file begins with an object."""
     if path.suffix.lower() != ".txt":
         return False
-    with path.open("rb") as file:
-        first = file.read(10_000).decode("latin-1").lstrip("\ufeff\xef\xbb\xbf\r\n\t ").split("\n", 1)[0]
-    return is_label_line(first)
+    try:
+        with path.open("rb") as file:
+            begin = file.read(10_000)
+    except OSError:  # it is told where the file is read
+        return False
+    return is_label_line(begin.decode("latin-1").lstrip("\xef\xbb\xbf\r\n\t ").split("\n", 1)[0])
 
 
 def is_data_set(folder: Path) -> bool:
@@ -219,7 +222,7 @@ def _objects(path: Path, points: bool) -> Iterator[tuple[int, _Object]]:
             continue
         try:
             number, *numbers = text.split()
-            found = _Object(str(int(number)), tuple(map(float, numbers[:4] if points else numbers)))
+            found = _Object(_class(number), tuple(map(float, numbers[:4] if points else numbers)))
         except ValueError:
             found = None
         if found is None or len(found.numbers) < 4:
@@ -227,6 +230,13 @@ def _objects(path: Path, points: bool) -> Iterator[tuple[int, _Object]]:
                 f"{path}, line {line}: expected the number of a class and a box or polygon, found {text.strip()[:60]!r}"
             )
         yield line, found
+
+
+def _class(number: str) -> str:
+    """Of a whole number, as which programs that know no others write 3.000000, too. Raises ValueError."""
+    if not float(number).is_integer():
+        raise ValueError(number)
+    return str(int(float(number)))
 
 
 def _labels(path: Path | None, settings: _Settings) -> tuple[str, ...]:

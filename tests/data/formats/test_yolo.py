@@ -59,7 +59,8 @@ EXPECTED = {"train": {"1.jpg": {"cat", "no"}, "2.jpg": {"no"}}, "val": {"3.jpg":
              "obj_train_data/2.txt": DOG, "obj_valid_data/3.txt": CAT},
             ("obj_train_data/1.jpg", "obj_train_data/2.jpg", "obj_valid_data/3.jpg"), id="darknet, CVAT"),
         pytest.param(
-            {"train/1.txt": CAT + DOG, "train/2.txt": DOG, "val/3.txt": CAT, "train/classes.txt": "cat\nno\n"},
+            {"train/1.txt": "\ufeff" + CAT + "1.000000 0.5 0.5 1 1\r\n", "train/2.txt": DOG, "val/3.txt": CAT,
+             "train/classes.txt": "cat\nno\n"},
             ("train/1.jpg", "train/2.jpg", "val/3.jpg"), id="labelImg, beside the images"),
         pytest.param(
             {"classes.txt": "cat\nno\n", "notes.json": '{"categories": [{"id": 0, "name": "cat"}]}',
@@ -141,6 +142,7 @@ def test_numbers_without_names_can_be_named(tmp_path: Path) -> None:
     [
         ({"labels/1.txt": CAT + "2 0.5 0.5 0.1 0.1\n"}, r"1\.txt, line 2: class 2 has no name; there are 2"),
         ({"labels/1.txt": CAT + "0 0.5 0.5\n"}, r"line 2: expected the number of a class .* '0 0.5 0.5'"),
+        ({"labels/1.txt": CAT + "0.5 0.5 0.5 1 1\n"}, r"1\.txt, line 2: expected the number"),
         ({"labels/1.txt": CAT + "cat 0.5 0.5 1 1\n"}, r"1\.txt, line 2: expected the number"),
         ({"data.yaml": "train: [images\nval: x"}, r"data\.yaml is no YAML"),
         ({"data.yaml": "train: images\nval: x\nnames: my.names"}, r"the file of names, my\.names, is not there"),
