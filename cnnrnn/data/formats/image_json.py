@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +68,7 @@ def read(folder: Path, findings: Findings) -> Reading:
         findings.note(f"{len(others)} files that hold no annotations were passed over", others)
     kind = kinds.pop()
     boxes = _labelme_boxes if kind == LABELME else _supervisely_boxes
-    return Reading(kind, rows, folder, findings, boxes=lambda image: boxes(read_document(files[image], Findings())))
+    return Reading(kind, rows, folder, findings, boxes=lambda image: _boxes(files[image], boxes))
 
 
 def _labelme(path: Path, content: dict[str, Any], folder: Path, findings: Findings) -> Row:
@@ -103,6 +103,15 @@ def _row(path: Path, image: Path, folder: Path, labels: list[Any], split: str | 
     image = Path(os.path.normpath(image))
     inside = image.relative_to(folder) if image.is_relative_to(folder) else image
     return Row(path.name, str(inside), tuple(dict.fromkeys(labels)), split)
+
+
+def _boxes(path: Path, read: Callable[[dict[str, Any]], Boxes]) -> Boxes:
+    try:
+        return read(read_document(path, Findings()))
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        if isinstance(error, DataError):
+            raise
+        raise DataError(f"{path} has an object without an outline; draw it again, or remove the object") from None
 
 
 def _labelme_boxes(content: dict[str, Any]) -> Boxes:

@@ -25,8 +25,8 @@ def read_records(path: Path, findings: Findings, image_column: str | None = None
             inner = [column, *(column.type if pyarrow.types.is_struct(column.type) else ())]
             if any(pyarrow.types.is_binary(part.type) or pyarrow.types.is_large_binary(part.type) for part in inner):
                 raise DataError(
-                    f"{path}: the column {column.name!r} holds the images themselves; write them into files and a "
-                    "table with their names, such as with row['image'].save(name) of Hugging Face's datasets"
+                    f"{path}: the column {column.name!r} holds bytes. Write images into files, such as with Hugging "
+                    "Face's row['image'].save(name), and their names into the table; write labels as texts"
                 )
         rows: list[dict[str, Any]] = file.read().to_pylist()
     except DataError:

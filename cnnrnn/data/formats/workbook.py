@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import re
 import warnings
 import zipfile
 from pathlib import Path
@@ -28,7 +29,8 @@ Line = tuple[int, list[str]]  # the number of a row, and its cells
 def read_records(path: Path, findings: Findings, image_column: str | None = None) -> tuple[str, list[Record]]:
     """The kind of file, for people, and the rows of the sheet that names images; of several sheets called like splits,
     those of all. Raises DataError for what is no workbook, and where it isn't clear which sheet is meant."""
-    sheets = {name: lines for name, lines in _sheets(path).items() if _names_images(lines, image_column)}
+    found = {name: _without_title(name, lines, findings) for name, lines in _sheets(path).items()}
+    sheets = {name: lines for name, lines in found.items() if _names_images(lines, image_column)}
     if not sheets:
         raise DataError(
             f"{path}: no sheet has a column of images; write a first line such as image, labels, split, or name the "
@@ -51,6 +53,17 @@ def read_records(path: Path, findings: Findings, image_column: str | None = None
     return f"an Excel workbook, sheet {' and '.join(sheets)}", records
 
 
+def _without_title(name: str, lines: list[Line], findings: Findings) -> list[Line]:
+    """Without the rows above a table that have only one cell."""
+    start = next((n for n, (_, cells) in enumerate(lines) if len(list(filter(None, cells))) > 1), 0)
+    if start:
+        findings.note(
+            f"rows above the first line of {name} were not read",
+            (" ".join(cells).strip() for _, cells in lines[:start]),
+        )
+    return lines[start:]
+
+
 def _names_images(lines: list[Line], image_column: str | None) -> bool:
     if not lines or len(lines[0][1]) < 2:
         return False
@@ -64,11 +77,16 @@ def _sheets(path: Path) -> dict[str, list[Line]]:
 
     try:
         with path.open("rb") as file, warnings.catch_warnings():
-            _check_archive(path, file)
+            has_formulas = _check_archive(path, file)
             warnings.simplefilter("ignore")  # of styles and other parts that are not read
             book = load_workbook(file, read_only=True, data_only=True)
             visible = [sheet for sheet in book.worksheets if sheet.sheet_state == "visible"]
-            return {sheet.title: _lines(sheet) for sheet in visible}
+            sheets = {sheet.title: _lines(sheet) for sheet in visible}
+            if has_formulas:
+                formulas = load_workbook(file, read_only=True)
+                for name, lines in sheets.items():
+                    _check_formulas(path, name, lines, _lines(formulas[name]))
+            return sheets
     except DataError:
         raise
     except OSError as error:
@@ -77,13 +95,32 @@ def _sheets(path: Path) -> dict[str, list[Line]]:
         raise DataError(f"{path} is no Excel workbook that can be read ({error}); save the table as CSV") from None
 
 
-def _check_archive(path: Path, file: BinaryIO) -> None:
+def _check_archive(path: Path, file: BinaryIO) -> bool:
+    """Whether there are formulas. Raises DataError for what is no workbook, or too large."""
     with zipfile.ZipFile(file) as archive:
         parts = archive.infolist()
+        _check_parts(path, parts)
+        sheets = [part for part in parts if part.filename.startswith("xl/worksheets/")]
+        return any(re.search(rb"<f[ />]", archive.read(part)) for part in sheets)
+
+
+def _check_parts(path: Path, parts: list[zipfile.ZipInfo]) -> None:
     if not any(part.filename == "xl/workbook.xml" for part in parts):
         raise DataError(f"{path} is a zip archive; unpack it and give the folder")
     if (unpacked := sum(part.file_size for part in parts)) > _MAX_BYTES:
         raise DataError(f"{path} has {unpacked / 1e6:,.0f} MB when it is unpacked; save the table as CSV")
+
+
+def _check_formulas(path: Path, name: str, values: list[Line], formulas: list[Line]) -> None:
+    """Programs that write formulas without computing them leave no values."""
+    found = dict(values)
+    for row, cells in formulas:
+        for n, formula in enumerate(cells):
+            if formula.startswith("=") and not "".join(found.get(row, [])[n : n + 1]):
+                raise DataError(
+                    f"{path}: {name}, row {row}: the value of {formula[:60]} is not saved; open the workbook in a "
+                    "spreadsheet program and save it again"
+                )
 
 
 def _lines(sheet: Worksheet) -> list[Line]:

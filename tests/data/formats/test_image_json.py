@@ -108,6 +108,15 @@ def test_boxes_around_shapes(tmp_path: Path) -> None:
     assert source.boxes(next(iter(source.samples["train"]))) == {"cat": [(1, 2, 5, 9)]}
 
 
+def test_an_object_without_an_outline_is_told(tmp_path: Path) -> None:
+    files = {"1.json": labelme("1.jpg", {"label": "cat", "points": [[1]]}), "2.json": labelme("2.jpg", shape("cat"))}
+    source = read_source(make(tmp_path, files, "1.jpg", "2.jpg"), Options(val_fraction=0.5))
+    (sample,) = (s for split in source.samples.values() for s in split if s.image.name == "1.jpg")
+    assert source.boxes is not None
+    with pytest.raises(DataError, match=r"1\.json has an object without an outline; draw it again"):
+        source.boxes(sample)
+
+
 @pytest.mark.parametrize(
     ("files", "message"),
     [

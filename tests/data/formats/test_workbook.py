@@ -68,6 +68,18 @@ def test_columns_of_labels_with_numbers_and_days(folder: Path) -> None:
     assert found == {"1.jpg": {"cat", "dog"}, "2.jpg": {"dog"}, "3.jpg": set(), "000906.jpg": {"cat"}}
 
 
+def test_a_title_above_the_table_is_passed_over(folder: Path) -> None:
+    source = read_source(save(folder / "a.xlsx", photos=[["Photographs of May"], [], *TABLE]), Options())
+    assert labels_of(source) == EXPECTED
+    assert "rows above the first line of photos were not read (Photographs of May)" in map(str, source.findings)
+
+
+def test_a_formula_without_its_value_is_told(folder: Path) -> None:
+    rows = [TABLE[0], ["1.jpg", '="cat"&";dog"', "train"], ["2.jpg", "dog", "val"]]
+    with pytest.raises(DataError, match='photos, row 2: the value of ="cat"&";dog" is not saved; open the workbook'):
+        read_source(save(folder / "a.xlsx", photos=rows), Options())
+
+
 def test_two_tables_are_asked_for(folder: Path) -> None:
     with pytest.raises(DataError, match="names images in several sheets: old, new; keep the one"):
         read_source(save(folder / "a.xlsx", old=TABLE, new=TABLE), Options())
@@ -112,7 +124,7 @@ def test_parquet_with_texts_lists_and_paths(folder: Path) -> None:
 def test_images_inside_of_parquet_are_pointed_out(folder: Path) -> None:
     frame = pandas.DataFrame({"image": [{"bytes": b"1", "path": "1.jpg"}], "labels": [["cat"]]})
     frame.to_parquet(folder / "a.parquet")
-    with pytest.raises(DataError, match="the column 'image' holds the images themselves; write them into files"):
+    with pytest.raises(DataError, match="the column 'image' holds bytes"):
         read_source(folder / "a.parquet", Options())
     (folder / "a.parquet").write_bytes(b"PAR1 and nothing else")
     with pytest.raises(DataError, match="is no parquet file that can be read"):
