@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from cnnrnn.data.formats.text import read_text
+from cnnrnn.data.formats.text import parse_yaml, read_text
 from cnnrnn.data.reading import Findings, Reading, Row
 from cnnrnn.data.split import DataError
 
@@ -59,7 +59,7 @@ def read_label_names(path: Path) -> dict[str, str]:
             case ".json":
                 names = _of_json(json.loads(text))
             case ".yaml" | ".yml":
-                names = _of_json(yaml.load(text, Loader=yaml.BaseLoader))  # texts only: a label may be called no
+                names = _of_json(parse_yaml(text))
             case _:
                 names = _of_lines(path, text)
     except DataError:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import codecs
 import re
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 from cnnrnn.data.reading import Findings
 from cnnrnn.data.split import DataError
@@ -59,6 +62,20 @@ def read_text(path: Path, findings: Findings) -> str:
             "garbled, save the file as UTF-8)"
         )
         return text
+
+
+def parse_yaml(text: str) -> Any:
+    """Lists, objects and texts: a label may be called no, which YAML takes for false. Raises yaml.YAMLError."""
+    return _WithoutAliases(text).get_single_data()
+
+
+class _WithoutAliases(yaml.BaseLoader):
+    """A few lines of aliases of aliases can stand for billions of texts."""
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.YAMLError("aliases, such as *name, are not read")
+        return super().compose_node(parent, index)
 
 
 def _decode(path: Path, content: bytes, encoding: str) -> str:

@@ -16,7 +16,7 @@ import yaml
 
 from cnnrnn.data.find_images import files_below, images_below
 from cnnrnn.data.formats.splits import split_name
-from cnnrnn.data.formats.text import read_text
+from cnnrnn.data.formats.text import parse_yaml, read_text
 from cnnrnn.data.images import upright_size
 from cnnrnn.data.label_names import read_label_names
 from cnnrnn.data.reading import Findings, Reading, Row
@@ -127,7 +127,7 @@ def _settings_files(folder: Path) -> list[Path]:
 
 
 def _content(path: Path) -> dict[str, Any]:
-    """Of a YAML file all scalars as texts, as a class may be called no; of Darknet's obj.data the lines key = value.
+    """Of a YAML file, or of Darknet's obj.data with lines key = value.
 
     Empty for damaged files but data.yaml itself, for which DataError is raised: a folder may hold others.
     """
@@ -136,7 +136,7 @@ def _content(path: Path) -> dict[str, Any]:
         pairs = (line.split("=", 1) for line in text.splitlines() if "=" in line)
         return {key.strip(): value.strip() for key, value in pairs}
     try:
-        content = yaml.load(text, Loader=yaml.BaseLoader)
+        content = parse_yaml(text)
     except (yaml.YAMLError, RecursionError) as error:
         if path.stem != "data":
             return {}

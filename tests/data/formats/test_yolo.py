@@ -145,6 +145,7 @@ def test_numbers_without_names_can_be_named(tmp_path: Path) -> None:
         ({"labels/1.txt": CAT + "0.5 0.5 0.5 1 1\n"}, r"1\.txt, line 2: expected the number"),
         ({"labels/1.txt": CAT + "cat 0.5 0.5 1 1\n"}, r"1\.txt, line 2: expected the number"),
         ({"data.yaml": "train: [images\nval: x"}, r"data\.yaml is no YAML"),
+        ({"data.yaml": "a: &a [x, x]\nb: &b [*a, *a]\ntrain: *b\nval: x\nnames: [cat]"}, r"no YAML: aliases, such as"),
         ({"data.yaml": "train: images\nval: x\nnames: my.names"}, r"the file of names, my\.names, is not there"),
         ({"other.yaml": "train: images\nval: x\nnames: [a]"}, r"several data sets: data\.yaml, other\.yaml; give one"),
     ],
