@@ -141,6 +141,13 @@ def checkpoint_folder(path: Path) -> Path:
     return path / BEST if (path / BEST / CONFIG).is_file() and not (path / CONFIG).is_file() else path
 
 
+def recordable_folder(path: Path) -> Path:
+    """The folder of a checkpoint that something is added to. Raises UserError for a zip, before anything is written."""
+    if path.is_file():
+        raise UserError(f"nothing is recorded in {path}, a zip: unpack it, and give --checkpoint the folder")
+    return checkpoint_folder(path)
+
+
 class Results(TypedDict):
     """metrics.json; `evaluation.reports` has the types of the reports."""
 

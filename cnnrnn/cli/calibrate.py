@@ -39,7 +39,8 @@ def calibrate(
     Both are written into the checkpoint.
     """
     with user_errors():
-        from cnnrnn.evaluation.record import record_choice, recordable_folder
+        from cnnrnn.checkpoint import recordable_folder
+        from cnnrnn.evaluation.record import record_choice
         from cnnrnn.evaluation.temperature import TOLERANCE, choose
         from cnnrnn.inference.predictor import Predictor
 

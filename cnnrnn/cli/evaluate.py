@@ -109,11 +109,11 @@ def evaluate(
 ) -> None:
     """Decode a split of a data set and compare with its labels."""
     with user_errors():
-        from cnnrnn.checkpoint import chosen_threshold
+        from cnnrnn.checkpoint import chosen_threshold, recordable_folder
         from cnnrnn.evaluation.breakdown import object_sizes
         from cnnrnn.evaluation.evaluate import evaluate as run_evaluation
         from cnnrnn.evaluation.evaluate import image_record
-        from cnnrnn.evaluation.record import record_evaluation, recordable_folder
+        from cnnrnn.evaluation.record import record_evaluation
         from cnnrnn.evaluation.recorded import save_predictions
         from cnnrnn.evaluation.report import render_html
         from cnnrnn.inference.predictor import Predictor

@@ -13,7 +13,6 @@ from cnnrnn.cli.options import (
     EmbeddedCheckpointOption,
 )
 from cnnrnn.cli.output import console, user_errors
-from cnnrnn.utils.errors import UserError
 
 
 def project(
@@ -27,12 +26,10 @@ def project(
 
 def write_projection(folder: Path, seed: int) -> Path:
     """Put the maps of the label space into a checkpoint's folder."""
-    from cnnrnn.checkpoint import Checkpoint, checkpoint_folder
+    from cnnrnn.checkpoint import Checkpoint, recordable_folder
     from cnnrnn.label_space import projection
 
-    if folder.is_file():
-        raise UserError(f"the maps can't be put into {folder}, a zip: unpack it, and give --checkpoint the folder")
-    folder = checkpoint_folder(folder)
+    folder = recordable_folder(folder)
     loaded = Checkpoint.load(folder)
     projection.record(folder, loaded.rnn.label_vectors(), loaded.weights_hash, seed)
     return folder / projection.PROJECTION

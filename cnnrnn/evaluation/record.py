@@ -8,12 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from cnnrnn.checkpoint import CARD, CONFIG, METRICS, Checkpoint, checkpoint_folder
+from cnnrnn.checkpoint import CARD, CONFIG, METRICS, Checkpoint, recordable_folder
 from cnnrnn.evaluation.model_card import model_card
 from cnnrnn.evaluation.recorded import remove_predictions
 from cnnrnn.evaluation.reports import EvaluationReport, MapsReport
 from cnnrnn.evaluation.temperature import Choice
-from cnnrnn.utils.errors import UserError
 from cnnrnn.utils.files import json_text, write_text
 
 
@@ -61,13 +60,6 @@ def _record(folder: Path, kind: str, split: str, report: Mapping[str, Any]) -> N
     results = json.loads((folder / METRICS).read_text(encoding="utf-8"))
     results.setdefault(kind, {})[split] = report
     _write_results(checkpoint, folder, results)
-
-
-def recordable_folder(path: Path) -> Path:
-    """The checkpoint's folder. Raises UserError for a zip, before anything is written."""
-    if path.is_file():
-        raise UserError(f"nothing is recorded in {path}, a zip: unpack it, and give --checkpoint the folder")
-    return checkpoint_folder(path)
 
 
 def _write_results(checkpoint: Checkpoint, folder: Path, results: Mapping[str, Any]) -> None:

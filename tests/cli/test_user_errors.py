@@ -51,6 +51,7 @@ def test_an_output_that_can_not_be_a_file_is_refused_before_anything_is_computed
         (["explain", "x.jpg", *nothing, "--out", "a file"], "'a file' is a file"),
         (["train", *data, "--out", "o", "--weights", "a folder"], "'a folder' is a directory"),
         (["calibrate", *data, "--checkpoint", "model.zip"], "unpack it"),
+        (["project", "--checkpoint", "model.zip"], "unpack it"),
         (["evaluate", *data, "--checkpoint", "model.zip", "--record"], "unpack it"),
         (["breakdown", "a folder"], "a folder can't be read: Is a directory"),
     ):
