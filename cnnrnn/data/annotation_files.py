@@ -125,7 +125,8 @@ class Search:
 
     def nothing_found(self, folder: Path) -> DataError:
         """What to say where no folder has annotations."""
-        if other := other_tables(folder):
+        read = {path.name for path in self.reasons}
+        if other := [name for name in other_tables(folder) if name not in read]:
             return DataError(
                 f"{folder}: {', '.join(other[:3])} can't be read; unpack it, or save it as CSV, and give that"
             )

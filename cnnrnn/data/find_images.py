@@ -97,6 +97,11 @@ def images_below(folder: Path) -> list[Path]:
     return list(itertools.islice(images, _MOST_FILES))
 
 
+def relative_name(image: Path, folder: Path) -> str:
+    """An image's path as a row of this folder has it: relative where it lies below."""
+    return str(image.relative_to(folder) if image.is_relative_to(folder) else image)
+
+
 def _is_file(path: Path) -> bool:
     try:
         return path.is_file()

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from cnnrnn.data.find_images import files_below
+from cnnrnn.data.find_images import files_below, relative_name
 from cnnrnn.data.formats.json_records import read_document
 from cnnrnn.data.formats.splits import split_name
 from cnnrnn.data.formats.voc_xml import image_path
@@ -100,9 +100,8 @@ def _supervisely(path: Path, content: dict[str, Any], folder: Path, findings: Fi
 def _row(path: Path, image: Path, folder: Path, labels: list[Any], split: str | None = None) -> Row:
     if wrong := [label for label in labels if not isinstance(label, str) or not label.strip()]:
         raise DataError(f"{path} has an object whose label is {wrong[0]!r}; write one, or remove the object")
-    image = Path(os.path.normpath(image))
-    inside = image.relative_to(folder) if image.is_relative_to(folder) else image
-    return Row(path.name, str(inside), tuple(dict.fromkeys(labels)), split)
+    name = relative_name(Path(os.path.normpath(image)), folder)
+    return Row(path.name, name, tuple(dict.fromkeys(labels)), split)
 
 
 def _boxes(path: Path, read: Callable[[dict[str, Any]], Boxes]) -> Boxes:

@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from cnnrnn.data.find_images import files_below, images_below
+from cnnrnn.data.find_images import files_below, images_below, relative_name
 from cnnrnn.data.formats.splits import split_name
 from cnnrnn.data.formats.text import parse_yaml, read_text
 from cnnrnn.data.images import upright_size
@@ -70,8 +70,11 @@ def is_label_file(path: Path) -> bool:
 
 def is_data_set(folder: Path) -> bool:
     """Whether a folder has a YAML file of YOLO, or text files of objects."""
-    texts = itertools.islice((path for path in files_below(folder) if path.suffix.lower() == ".txt"), _LOOKED_AT)
-    return bool(_settings_files(folder)) or any(map(is_label_file, texts))
+    return bool(_settings_files(folder)) or any(map(is_label_file, itertools.islice(_texts(folder), _LOOKED_AT)))
+
+
+def _texts(folder: Path) -> Iterator[Path]:
+    return (path for path in files_below(folder) if path.suffix.lower() == ".txt")
 
 
 def read(path: Path, findings: Findings) -> Reading:
@@ -90,7 +93,7 @@ def read(path: Path, findings: Findings) -> Reading:
     splits: Mapping[Path, tuple[str | None, ...]] = listed or dict.fromkeys(images, (None,))
     files = {image: _label_file(image, settings.folder) for image in splits}
     rows = [
-        Row(image.name, _inside(image, settings.folder), _labels(files[image], settings), split)
+        Row(image.name, relative_name(image, settings.folder), _labels(files[image], settings), split)
         for image, names in splits.items()
         for split in names
     ]
@@ -107,30 +110,34 @@ def read(path: Path, findings: Findings) -> Reading:
     )
 
 
-def _inside(image: Path, folder: Path) -> str:
-    return str(image.relative_to(folder) if image.is_relative_to(folder) else image)
-
-
 def _tell_missing(folder: Path, files: Mapping[Path, Path | None], findings: Findings) -> None:
     if without := [image.name for image, file in files.items() if file is None]:
         findings.warning(f"{len(without)} images have no file of labels, and were taken to show nothing", without)
     used = {file for file in files.values() if file}
     stems = {image.stem for image in files}
-    texts = [path for path in files_below(folder) if path.suffix.lower() == ".txt" and path not in used]
-    if lost := [path.name for path in texts if path.stem not in stems and is_label_file(path)]:
+    unused = (path for path in _texts(folder) if path not in used and path.stem not in stems)
+    if lost := [path.name for path in unused if is_label_file(path)]:
         findings.warning(f"{len(lost)} files of labels have no image and were left out", lost)
 
 
 def _settings_files(folder: Path) -> list[Path]:
+    """Those that name splits. Other files, also damaged ones, may be about something else, but for data.yaml."""
     files = [path for path in sorted(folder.iterdir()) if path.suffix.lower() in SETTINGS and path.is_file()]
-    return [path for path in files if {"train", "val"} & {split_name(key) for key in _content(path)}]
+    found = []
+    for path in files:
+        try:
+            content = _content(path)
+        except DataError:
+            if path.name in ("data.yaml", "data.yml"):
+                raise
+            continue
+        if {"train", "val"} & set(map(split_name, content)):
+            found.append(path)
+    return found
 
 
 def _content(path: Path) -> dict[str, Any]:
-    """Of a YAML file, or of Darknet's obj.data with lines key = value.
-
-    Empty for damaged files but data.yaml itself, for which DataError is raised: a folder may hold others.
-    """
+    """Of a YAML file, or of Darknet's obj.data with lines key = value. Raises DataError for a damaged file."""
     text = read_text(path, Findings())
     if path.suffix.lower() == ".data":
         pairs = (line.split("=", 1) for line in text.splitlines() if "=" in line)
@@ -138,8 +145,6 @@ def _content(path: Path) -> dict[str, Any]:
     try:
         content = parse_yaml(text)
     except (yaml.YAMLError, RecursionError) as error:
-        if path.stem != "data":
-            return {}
         raise DataError(f"{path} is no YAML: {' '.join(str(error).split())}") from None
     return content if isinstance(content, dict) else {}
 
@@ -159,7 +164,7 @@ def _settings(file: Path) -> _Settings:
 def _only_names(folder: Path, findings: Findings) -> _Settings:
     """Of a folder without settings: a file with a name a line, which labelImg writes beside the labels."""
     files = [place / name for place in (folder, folder / "labels") for name in _NAMES]
-    files += [path for path in files_below(folder) if path.name == _NAMES[0]]
+    files += [path for path in _texts(folder) if path.name == _NAMES[0]]
     names = next((path for path in files if path.is_file()), None)
     if names is None:
         findings.warning("no file names the classes, such as data.yaml or classes.txt; give --label-names FILE")

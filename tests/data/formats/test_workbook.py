@@ -124,8 +124,9 @@ def test_parquet_with_texts_lists_and_paths(folder: Path) -> None:
 def test_images_inside_of_parquet_are_pointed_out(folder: Path) -> None:
     frame = pandas.DataFrame({"image": [{"bytes": b"1", "path": "1.jpg"}], "labels": [["cat"]]})
     frame.to_parquet(folder / "a.parquet")
-    with pytest.raises(DataError, match="the column 'image' holds bytes"):
-        read_source(folder / "a.parquet", Options())
+    for source in (folder / "a.parquet", folder):
+        with pytest.raises(DataError, match="the column 'image' holds bytes"):
+            read_source(source, Options())
     (folder / "a.parquet").write_bytes(b"PAR1 and nothing else")
     with pytest.raises(DataError, match="is no parquet file that can be read"):
         read_source(folder / "a.parquet", Options())

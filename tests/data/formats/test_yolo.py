@@ -167,5 +167,9 @@ def test_a_table_beside_yolo_is_read_with_a_warning(tmp_path: Path) -> None:
 
 def test_yaml_of_something_else_is_no_data_set(tmp_path: Path) -> None:
     files = {"compose.yaml": "services: [web]\n", "broken.yml": "a: [", "notes.txt": "0 photos of 5\n"}
+    make(tmp_path, files, "images/1.jpg")
+    (tmp_path / "binary.data").write_bytes(b"\x80\x04\x95\x00\x01\xff")
     with pytest.raises(DataError, match="holds no annotations"):
-        read_source(make(tmp_path, files, "images/1.jpg"), Options())
+        read_source(tmp_path, Options())
+    with pytest.raises(DataError, match=r"broken\.yml is no YAML"):  # given by name it is not passed over
+        read_source(tmp_path / "broken.yml", Options())
