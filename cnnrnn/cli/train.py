@@ -178,7 +178,8 @@ def train(
         int | None,
         typer.Option(
             min=1,
-            help="Train only the last layers of the backbone; the output of the others is computed once per view.",
+            help="Train only the last layers of the backbone, without the depthwise convolutions of a pretrained one; "
+            "the output of the others is computed once per view.",
             show_default="all, if --backbone-lr is given",
             rich_help_panel=BACKBONE,
         ),

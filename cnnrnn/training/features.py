@@ -126,6 +126,9 @@ class Cached:
         self.model, self.batch_size, self.folder, self.watcher = model, config.batch_size, folder, watcher
         self.frozen = nn.Sequential(*layers[:cut])
         trained = nn.Sequential(*layers[cut:]).requires_grad_(True)
+        if keeps_depthwise(backbone, config):
+            for layer in _depthwise(trained):
+                layer.requires_grad_(False)
         self.trained: Layers = compiled(trained) if config.compile_layers else trained
         # With nothing left to train, and no spatial model, the pooled vector is stored instead of the feature map.
         self.pooled = not trained_layers and not model.config.spatial
@@ -214,6 +217,22 @@ class Cached:
             stat = sample.image.stat()
             digest.update(f"{sample.image.resolve()}:{stat.st_size}:{stat.st_mtime_ns}\n".encode())
         return digest.hexdigest()[:32]
+
+
+def keeps_depthwise(backbone: Backbone, config: TrainConfig) -> bool:
+    """Whether depthwise convolutions stay as they are while the last layers of a pretrained network are trained.
+
+    They hold 5 % of an EfficientNet-Lite's weights, and the gradient of these takes longer on a processor than all else
+    in bfloat16, and a fifth of a step in float32 (RUNS.md, which also says what training them would gain).
+    """
+    pretrained = backbone.config.folded  # one that is not has statistics to learn
+    return pretrained and bool(config.backbone_lr and config.trained_layers and _depthwise(backbone))
+
+
+def _depthwise(layers: nn.Module) -> list[nn.Conv2d]:
+    """Convolutions with filters of one channel. A bias counts as part: torch computes both gradients, or none."""
+    convolutions = (layer for layer in layers.modules() if isinstance(layer, nn.Conv2d))
+    return [layer for layer in convolutions if layer.groups == layer.in_channels > 1]
 
 
 def _write_header(file: BinaryIO, dtype: np.dtype, shape: tuple[int, ...]) -> None:

@@ -18,6 +18,7 @@ from cnnrnn.checkpoint import CONFIG, Checkpoint
 from cnnrnn.data import Split
 from cnnrnn.training.config import TrainConfig, TrainingError
 from cnnrnn.training.distributed import ProcessGroup
+from cnnrnn.training.features import keeps_depthwise
 from cnnrnn.utils.errors import UserError
 from cnnrnn.utils.files import replacing
 
@@ -127,8 +128,14 @@ def _read_state(out: Path, identity: dict[str, Any]) -> dict[str, Any]:
         raise TrainingError(f"{out} holds no finished epoch to go on from; start without --resume") from None
     except Exception as error:  # torch raises many kinds for a damaged file
         raise TrainingError(f"{out / STATE} is damaged ({type(error).__name__}); start without --resume") from error
+    before = state["run"]
+    if identity["depthwise kept"] and "depthwise kept" not in before and before.get("trained_layers"):
+        raise TrainingError(
+            f"{out} was started by an earlier version, which trained depthwise convolutions too; start anew with "
+            "--overwrite, or go on with that version"
+        )
     # Settings missing from older runs had today's defaults; the auxiliary weight was not recorded.
-    unknown = {"auxiliary weight": identity["auxiliary weight"], "free order": False}
+    unknown = {"auxiliary weight": identity["auxiliary weight"], "free order": False, "depthwise kept": False}
     recorded = asdict(TrainConfig()) | unknown | state["run"] | {"epochs": identity["epochs"]}  # may be more
     if changed := [f"{key}: {recorded.get(key)} → {now}" for key, now in identity.items() if recorded.get(key) != now]:
         raise TrainingError(
@@ -151,6 +158,7 @@ def run_identity(checkpoint: Checkpoint, train_split: Split, val_split: Split, c
         **settings,
         "free order": checkpoint.training.get("order") == "free",  # every other order is that of the labels
         "auxiliary weight": config.auxiliary,
+        "depthwise kept": keeps_depthwise(model.backbone, config),
         "backbone": model.backbone.config.name,
         "image_size": model.backbone.config.image_size,
         "labels": list(checkpoint.vocabulary.labels),

@@ -381,6 +381,30 @@ def test_the_trained_layers_follow_the_kept_maps(
     torch.testing.assert_close(feature, features_of(val_split, model), rtol=0.01, atol=0.01)
 
 
+def test_depthwise_convolutions_of_a_pretrained_network_are_not_trained(
+    split: Split, val_split: Split, tmp_path: Path
+) -> None:
+    """With batch norm folded, as a pretrained network has it, and without."""
+    for folded in (True, False):
+        backbone = Backbone(BackboneConfig.of("tf_efficientnet_lite0", 64))
+        if folded:
+            backbone.fold_batch_norm()
+            assert backbone.config.folded
+        model = SigmoidClassifier(SigmoidConfig(num_labels=4), backbone)
+        source = Cached(model, (split, val_split), frozen(views=1, trained_layers=3), tmp_path, Counting())
+        _, inputs = next(iter(source.training()))
+        source.feature(inputs).sum().backward()
+        (block,) = model.backbone.net.blocks[6]
+        assert [conv.groups > 1 for conv in (block.conv_pw, block.conv_dw, block.conv_pwl)] == [False, True, False]
+        assert block.conv_pw.weight.grad is not None
+        assert block.conv_pwl.weight.grad is not None
+        assert (block.conv_dw.weight.grad is None) == folded
+        assert model.backbone.net.conv_head.weight.grad is not None
+        if folded:
+            assert block.conv_pw.bias.grad is not None
+            assert block.conv_dw.bias.grad is None
+
+
 def test_a_frozen_backbone_has_no_gradients_and_keeps_maps_for_spatial_heads(
     split: Split, val_split: Split, tmp_path: Path
 ) -> None:

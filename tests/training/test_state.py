@@ -16,6 +16,8 @@ from training_helpers import RecordingOptimizer, RecordingWatcher, fresh, small,
 
 from cnnrnn.checkpoint import Checkpoint
 from cnnrnn.data import Split, load_split
+from cnnrnn.models.backbone import Backbone, BackboneConfig
+from cnnrnn.models.sigmoid import SigmoidClassifier, SigmoidConfig
 from cnnrnn.training.config import TrainConfig, TrainingError
 from cnnrnn.training.distributed import ALONE
 from cnnrnn.training.initialize import new_checkpoint
@@ -127,6 +129,7 @@ def test_a_run_is_identified_by_its_model_settings_labels_and_images(small_split
         "auxiliary": False,
         "auxiliary weight": 0.5,
         "free order": False,
+        "depthwise kept": False,
         "backbone": "test_byobnet",
         "image_size": 64,
         "labels": list(checkpoint.vocabulary.labels),
@@ -194,12 +197,32 @@ def test_an_older_run_without_a_setting_resumes_with_its_default(small_split: Sp
     train_small(small_split, config, tmp_path)
     older = torch.load(state, weights_only=True)
     assert len(older["history"]) == 1
-    del older["run"]["mixup"], older["run"]["auxiliary weight"], older["run"]["free order"]
+    for setting in ("mixup", "auxiliary weight", "free order", "depthwise kept"):
+        del older["run"][setting]
     torch.save(older, state)
     run = train_small(small_split, config, tmp_path, resume=True)
     assert len(run.history) == 1
     with pytest.raises(TrainingError, match=r"mixup: 0\.0 → 0\.4"):
         train_small(small_split, replace(config, mixup=0.4), tmp_path, resume=True)
+
+
+def test_an_older_run_that_trained_depthwise_convolutions_is_not_resumed(small_split: Split, tmp_path: Path) -> None:
+    def resume(trained_layers: int, resume: bool = True) -> Run:
+        backbone = Backbone(BackboneConfig.of("tf_efficientnet_lite0", 64))
+        backbone.fold_batch_norm()
+        model = SigmoidClassifier(SigmoidConfig(num_labels=len(small_split.labels)), backbone)
+        checkpoint = replace(untrained(small_split), model=model)
+        config = TrainConfig(epochs=1, views=1, backbone_lr=1e-4, trained_layers=trained_layers)
+        folders = (tmp_path / "run", tmp_path / "features")
+        return train(checkpoint, small_split, small_split, config, *folders, Quiet(), resume=resume)
+
+    resume(3, resume=False)
+    assert len(resume(3).history) == 1
+    older = torch.load(tmp_path / "run" / "state.pt", weights_only=True)
+    assert older["run"].pop("depthwise kept")
+    torch.save(older, tmp_path / "run" / "state.pt")
+    with pytest.raises(TrainingError, match=r"earlier version, which trained depthwise.*--overwrite"):
+        resume(3)
 
 
 def test_a_new_run_in_an_old_folder_starts_anew(
