@@ -223,7 +223,7 @@ def keeps_depthwise(backbone: Backbone, config: TrainConfig) -> bool:
     """Whether depthwise convolutions stay as they are while the last layers of a pretrained network are trained.
 
     They hold 5 % of an EfficientNet-Lite's weights, and the gradient of these takes longer on a processor than all else
-    in bfloat16, and a fifth of a step in float32 (RUNS.md, which also says what training them would gain).
+    in bfloat16, and a fifth of a step in float32 (RUNS.md, beside the metrics with and without).
     """
     pretrained = backbone.config.folded  # one that is not has statistics to learn
     return pretrained and bool(config.backbone_lr and config.trained_layers and _depthwise(backbone))

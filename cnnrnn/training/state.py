@@ -136,7 +136,7 @@ def _read_state(out: Path, identity: dict[str, Any]) -> dict[str, Any]:
         )
     # Settings missing from older runs had today's defaults; the auxiliary weight was not recorded.
     unknown = {"auxiliary weight": identity["auxiliary weight"], "free order": False, "depthwise kept": False}
-    recorded = asdict(TrainConfig()) | unknown | state["run"] | {"epochs": identity["epochs"]}  # may be more
+    recorded = asdict(TrainConfig()) | unknown | before | {"epochs": identity["epochs"]}  # may be more
     if changed := [f"{key}: {recorded.get(key)} → {now}" for key, now in identity.items() if recorded.get(key) != now]:
         raise TrainingError(
             f"{out} was started with other settings ({'; '.join(changed)}); repeat its command with --resume added"

@@ -207,22 +207,22 @@ def test_an_older_run_without_a_setting_resumes_with_its_default(small_split: Sp
 
 
 def test_an_older_run_that_trained_depthwise_convolutions_is_not_resumed(small_split: Split, tmp_path: Path) -> None:
-    def resume(trained_layers: int, resume: bool = True) -> Run:
+    def run(resume: bool) -> Run:
         backbone = Backbone(BackboneConfig.of("tf_efficientnet_lite0", 64))
         backbone.fold_batch_norm()
         model = SigmoidClassifier(SigmoidConfig(num_labels=len(small_split.labels)), backbone)
         checkpoint = replace(untrained(small_split), model=model)
-        config = TrainConfig(epochs=1, views=1, backbone_lr=1e-4, trained_layers=trained_layers)
+        config = TrainConfig(epochs=1, views=1, backbone_lr=1e-4, trained_layers=3)
         folders = (tmp_path / "run", tmp_path / "features")
         return train(checkpoint, small_split, small_split, config, *folders, Quiet(), resume=resume)
 
-    resume(3, resume=False)
-    assert len(resume(3).history) == 1
+    run(resume=False)
+    assert len(run(resume=True).history) == 1
     older = torch.load(tmp_path / "run" / "state.pt", weights_only=True)
     assert older["run"].pop("depthwise kept")
     torch.save(older, tmp_path / "run" / "state.pt")
     with pytest.raises(TrainingError, match=r"earlier version, which trained depthwise.*--overwrite"):
-        resume(3)
+        run(resume=True)
 
 
 def test_a_new_run_in_an_old_folder_starts_anew(
