@@ -25,24 +25,30 @@ PARTS = (
 
 
 def run(
-    parts: Sequence[str], checkpoint: Checkpoint, images: Sequence[Path], engine: str | None = None
+    parts: Sequence[str],
+    checkpoint: Checkpoint,
+    images: Sequence[Path],
+    engine: str | None = None,
+    precision: str = "float32",
 ) -> Iterator[BenchLine]:
     """The lines of these parts, each when it is measured: see `timing.measure`.
 
-    "folder", "training", "serve" and "ray" need `images`.
+    "folder", "training", "serve" and "ray" need `images`. `engine` and `precision` are those of "folder". All but
+    "memory", "start", "serve" and "ray" compute on the checkpoint's device.
     """
+    device = checkpoint.model.device
     measured: dict[str, Callable[[], Iterator[BenchLine]]] = {
         "memory": memory.lines,
         "serve": lambda: serving.lines(checkpoint, images) if images else iter(()),
     }
     timed: dict[str, Callable[[], Iterator[Pair]]] = {
-        "search": pairs.searches,
-        "growth": pairs.growth,
-        "vocabulary": pairs.vocabulary,
+        "search": lambda: pairs.searches(device),
+        "growth": lambda: pairs.growth(device),
+        "vocabulary": lambda: pairs.vocabulary(device),
         "checkpoint": lambda: pairs.checkpoint_lines(checkpoint),
-        "folder": lambda: pairs.folder(checkpoint, list(images), engine) if images else iter(()),
-        "cached": pairs.cached_training,
-        "training": lambda: training.lines(images) if images else iter(()),
+        "folder": lambda: pairs.folder(checkpoint, list(images), engine, precision) if images else iter(()),
+        "cached": lambda: pairs.cached_training(device),
+        "training": lambda: training.lines(images, device) if images else iter(()),
         "start": pairs.start,
         "ray": lambda: ray_lines.lines(checkpoint, images) if images else iter(()),
     }

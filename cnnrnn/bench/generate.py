@@ -91,7 +91,7 @@ class Generate:
     def search(self, feature: Tensor, beam: int) -> list[tuple[int, ...]]:
         """The best path of every image: I (batch, location, feature)."""
         model = self.model
-        start = torch.full((len(feature), 1), model.start)
+        start = torch.full((len(feature), 1), model.start, device=feature.device)
         sequences = self.decoder.generate(
             start, image=model.project_image(feature), cache=_StateCache(), num_beams=beam, do_sample=False,
             max_new_tokens=model.config.num_labels + 1, length_penalty=0.0, early_stopping="never",

@@ -28,7 +28,8 @@ def _search_one(model: CNNRNN, feature: Tensor, beam: int) -> tuple[tuple[int, .
     prefixes = [_Prefix((), 0.0, model.initial_state(1))]
     finished: list[tuple[float, tuple[int, ...]]] = []
     while prefixes:
-        last = torch.tensor([prefix.tokens[-1] if prefix.tokens else model.start for prefix in prefixes])
+        tokens = [prefix.tokens[-1] if prefix.tokens else model.start for prefix in prefixes]
+        last = torch.tensor(tokens, device=image.device)
         state = tuple(torch.cat(parts) for parts in zip(*(prefix.state for prefix in prefixes), strict=True))
         logits, state = model.step(last, image, state)  # (beam, L+1)
         for row, prefix in enumerate(prefixes):

@@ -35,9 +35,9 @@ _LOCATIONS = 144  # of a model with spatial scoring at 384 px
 _VOCABULARY_IMAGES = 16  # of very many labels, whose probabilities are stored at every step
 
 
-def searches() -> Iterator[Pair]:
+def searches(device: torch.device) -> Iterator[Pair]:
     """Beam search against one image after the other, and against `generate` where transformers is installed."""
-    model, data = models.trained_model(_LABELS)
+    model, data = models.trained_model(_LABELS, device)
     names = data.vocabulary.labels
     feature, _ = data.images(_BATCH)
     best = [trace.paths[0].tokens for trace in decode(model, feature, names, _BEAM)]
@@ -66,7 +66,7 @@ def searches() -> Iterator[Pair]:
             at_least=goal,
             remark=f"same best path for {agreement}",
         )
-    spatial, spatial_data = models.trained_model(_LABELS, _LOCATIONS)
+    spatial, spatial_data = models.trained_model(_LABELS, device, _LOCATIONS)
     locations, _ = spatial_data.images(_BATCH)
     yield Pair(
         f"beam search, {_BATCH} images, beam {_BEAM}, {_LABELS} labels scored at {_LOCATIONS} locations",
@@ -77,12 +77,12 @@ def searches() -> Iterator[Pair]:
     )
 
 
-def growth() -> Iterator[Pair]:
+def growth(device: torch.device) -> Iterator[Pair]:
     """How the time of a search grows with its labels and its beam: docs/growth.py draws these lines."""
     label_counts, beams = (20, 80, 1_000, 10_000, 100_000), (1, 2, 4, 8, 16, 32, 64)
-    search = models.untrained_search(label_counts[0], depth=5)
+    search = models.untrained_search(label_counts[0], 5, device)
     for count in label_counts[1:]:
-        by_more = models.untrained_search(count, depth=5)
+        by_more = models.untrained_search(count, 5, device)
         yield Pair(
             f"{count:,} labels, {_VOCABULARY_IMAGES} images, beam {_BEAM}",
             f"{label_counts[0]} labels",
@@ -91,7 +91,7 @@ def growth() -> Iterator[Pair]:
             at_most=count / label_counts[0],
             rounds=3,
         )
-    model, data = models.trained_model(_LABELS)
+    model, data = models.trained_model(_LABELS, device)
     feature, _ = data.images(_BATCH)
     for beam in beams[1:]:
         yield Pair(
@@ -103,10 +103,10 @@ def growth() -> Iterator[Pair]:
         )
 
 
-def vocabulary() -> Iterator[Pair]:
+def vocabulary(device: torch.device) -> Iterator[Pair]:
     """Very many labels, by heads of the paper's size with random weights that are made to end after five labels."""
     for few, many in ((1_000, 10_000), (10_000, 100_000)):
-        by_few, by_many = models.untrained_search(few, depth=5), models.untrained_search(many, depth=5)
+        by_few, by_many = models.untrained_search(few, 5, device), models.untrained_search(many, 5, device)
         trace_bytes = sum(step.probs.nbytes for step in by_many(1)[0].steps)
         yield Pair(
             f"{many:,} labels, {_VOCABULARY_IMAGES} images, beam {_BEAM}",
@@ -123,7 +123,7 @@ def checkpoint_lines(checkpoint: Checkpoint) -> Iterator[Pair]:
     """What decoding, maps and a training step cost beside the backbone alone."""
     model, labels = checkpoint.rnn, checkpoint.vocabulary.labels
     size = model.backbone.config.image_size
-    images = torch.randn(16, 3, size, size)
+    images = torch.randn(16, 3, size, size, device=model.device)
     yield Pair(
         "backbone and decoding, 16 images",
         "the backbone alone",
@@ -142,8 +142,8 @@ def checkpoint_lines(checkpoint: Checkpoint) -> Iterator[Pair]:
         at_most=0.5,
     )
     batch = images[:8]
-    inputs = torch.tensor([[model.start, 0, 1]]).expand(len(batch), -1)
-    targets = torch.tensor([[0, 1, model.end]]).expand(len(batch), -1)
+    inputs = torch.tensor([[model.start, 0, 1]], device=model.device).expand(len(batch), -1)
+    targets = torch.tensor([[0, 1, model.end]], device=model.device).expand(len(batch), -1)
 
     def step() -> None:
         loss = sequence_loss(teacher_forced_logits(model, model.image_feature(model.backbone(batch)), inputs), targets)
@@ -157,22 +157,23 @@ def checkpoint_lines(checkpoint: Checkpoint) -> Iterator[Pair]:
     yield Pair("end-to-end training step, 8 images", "the bare backbone's", step, bare, at_most=1.1, rounds=3)
 
 
-def folder(checkpoint: Checkpoint, images: list[Path], engine: str | None) -> Iterator[Pair]:
+def folder(checkpoint: Checkpoint, images: list[Path], engine: str | None, precision: str) -> Iterator[Pair]:
     """`predict` over a folder, against timm's model as its documentation uses it; its weights make no difference."""
     model, labels = checkpoint.rnn, checkpoint.vocabulary.labels
-    network: Any = timm.create_model(model.backbone.config.name, pretrained=False, num_classes=0).eval()
+    device = model.device
+    network: Any = timm.create_model(model.backbone.config.name, pretrained=False, num_classes=0).eval().to(device)
     data = resolve_model_data_config(network) | {"input_size": (3, *[model.backbone.config.image_size] * 2)}
     transform: Callable[[Image.Image], Tensor] = create_transform(**data, is_training=False)
-    exact = Predictor(checkpoint)
-    predictors = [(Predictor(checkpoint, engine=engine), 6.0)]  # with the goal
-    if engine in (None, int8.ENGINE) and exact.model.device.type == "cpu" and int8.kept_file(checkpoint).exists():
-        predictors.append((Predictor(checkpoint, precision=INT8), 12.0))
+    exact = Predictor(checkpoint, device=str(device))
+    predictors = [(Predictor(checkpoint, engine=engine, precision=precision, device=str(device)), 6.0)]  # with the goal
+    if engine in (None, int8.ENGINE) and device.type == "cpu" and int8.kept_file(checkpoint).exists():
+        predictors.append((Predictor(checkpoint, precision=INT8, device="cpu"), 12.0))
 
     @torch.inference_mode()
     def theirs(some: list[Path] = images) -> None:
         for first in range(0, len(some), 16):
             batch = [transform(Image.open(path).convert("RGB")) for path in some[first : first + 16]]
-            network.forward_features(torch.stack(batch))
+            network.forward_features(torch.stack(batch).to(device))
 
     def best_paths(predictor: Predictor) -> list[tuple[int, ...]]:
         results = (result for _, result in predictor.predict(images))
@@ -194,24 +195,24 @@ def folder(checkpoint: Checkpoint, images: list[Path], engine: str | None) -> It
         )
 
 
-def cached_training() -> Iterator[Pair]:
+def cached_training(device: torch.device) -> Iterator[Pair]:
     """An epoch on features that were computed before, against reading them from disk."""
-    trained, data = models.trained_model(_LABELS)
+    trained, data = models.trained_model(_LABELS, device)
     model = copy.deepcopy(trained).requires_grad_(True)
     head = models.head(model)
     count = 20_000
     feature, label_sets = data.images(count)
     with TemporaryDirectory(dir=".") as directory:  # not /tmp, which may be memory
         file = Path(directory) / "features.npy"
-        np.save(file, feature.numpy())
-        inputs, targets = data.vocabulary.encode(label_sets)
+        np.save(file, feature.cpu().numpy())
+        inputs, targets = (tokens.to(device) for tokens in data.vocabulary.encode(label_sets))
 
         def read() -> Iterator[tuple[slice, Tensor]]:
             _drop_from_page_cache(file)
             features = np.load(file, mmap_mode="r", allow_pickle=False)
             for first in range(0, count, _BATCH):
                 rows = slice(first, first + _BATCH)
-                yield rows, torch.from_numpy(np.array(features[rows]))
+                yield rows, torch.from_numpy(np.array(features[rows])).to(device)
 
         def ours() -> None:
             for rows, feature in read():

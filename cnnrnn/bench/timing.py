@@ -8,6 +8,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypedDict
 
+import torch
+
 
 class BenchLine(TypedDict):
     """One line of the benchmark: what was timed, the reference, and the ratio of both."""
@@ -93,4 +95,6 @@ def bench_line(
 def _seconds(call: Callable[[], Any]) -> float:
     started = time.perf_counter()
     call()
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()  # a call returns before the GPU has done its work
     return time.perf_counter() - started

@@ -51,7 +51,7 @@ class _Images(Dataset[tuple[Tensor, Tensor]]):
         return self.transform(Image.open(sample.image).convert("RGB")), target
 
 
-def lines(images: Sequence[Path]) -> Iterator[Pair]:
+def lines(images: Sequence[Path], device: torch.device) -> Iterator[Pair]:
     """An epoch from random weights; every image has three of 80 labels. Ours ends with the state on the disk, and
     with a validation on two images."""
     samples = [
@@ -63,12 +63,12 @@ def lines(images: Sequence[Path]) -> Iterator[Pair]:
     config = TrainConfig(epochs=1, batch_size=_BATCH, lr=1e-4, backbone_lr=1e-4)
 
     def ours() -> None:
-        checkpoint = new_checkpoint(split, _BACKBONE, _SIZE, False, 0, torch.device("cpu"), spatial=True)
+        checkpoint = new_checkpoint(split, _BACKBONE, _SIZE, False, 0, device, spatial=True)
         with tempfile.TemporaryDirectory() as folder:
             train(checkpoint, split, val, config, Path(folder, "run"), Path(folder, "features"), _Silent())
 
     def theirs() -> None:
-        network = timm.create_model(_BACKBONE, pretrained=False, num_classes=len(_LABELS)).train()
+        network = timm.create_model(_BACKBONE, pretrained=False, num_classes=len(_LABELS)).train().to(device)
         loader = create_loader(
             _Images(samples),  # type: ignore[arg-type]
             (3, _SIZE, _SIZE),
@@ -81,7 +81,7 @@ def lines(images: Sequence[Path]) -> Iterator[Pair]:
         optimizer, loss = create_optimizer_v2(network, opt="adamw", lr=1e-4), nn.BCEWithLogitsLoss()
         for inputs, targets in loader:
             optimizer.zero_grad()
-            loss(network(inputs), targets).backward()
+            loss(network(inputs.to(device)), targets.to(device)).backward()
             optimizer.step()
 
     yield Pair(

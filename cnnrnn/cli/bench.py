@@ -9,11 +9,14 @@ import typer
 
 from cnnrnn.cli.options import (
     EMBEDDED,
+    DeviceOption,
     EmbeddedCheckpointOption,
     EngineOption,
     JsonOption,
+    PrecisionOption,
 )
 from cnnrnn.cli.output import STDOUT, Unwritten, user_errors, write_output
+from cnnrnn.utils.device import resolve_device
 from cnnrnn.utils.errors import UserError
 from cnnrnn.utils.files import markdown_table
 from cnnrnn.utils.progress import notes
@@ -35,6 +38,8 @@ def bench(
         ),
     ] = "all",
     engine: EngineOption = None,
+    precision: PrecisionOption = "float32",
+    device: DeviceOption = None,
     json_file: JsonOption = None,
 ) -> None:
     """Measure the speed on this machine, each line beside a reference timed in turn in the same run."""
@@ -48,7 +53,7 @@ def bench(
             raise UserError(f"no part '{min(unknown)}'; choose from {', '.join(PARTS)}")
         paths = find_images([images])[0][:count] if images is not None else []
         lines = []
-        for line in run(parts, Checkpoint.load(checkpoint), paths, engine):
+        for line in run(parts, Checkpoint.load(checkpoint, resolve_device(device)), paths, engine, precision):
             lines.append(line)
             notes.print(
                 f"{line['what']} | {line['reference']}: {line['ratio']:.2f} ({line['goal']}) {line['remark']}",

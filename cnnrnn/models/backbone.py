@@ -172,7 +172,7 @@ class Backbone(nn.Module):
             _fold(self.net)
         self.net.to(memory_format=torch.channels_last)  # the faster layout for convolutions, on CPUs by half
         self.preprocess = v2.Compose([self.resize(), self.normalize()])
-        self.pixels = v2.Compose([self.resize(), _pixels])  # a fourth of the bytes, to be normalized in a batch
+        self.pixels = v2.Compose([self.resize(), uint8_pixels])  # a fourth of the bytes, to be normalized in a batch
 
     def check(self) -> None:
         """Run an example through the network. Raises BackboneError if it has no feature map or not for this size."""
@@ -316,13 +316,13 @@ class Backbone(nn.Module):
         return torch.stack([self.preprocess(image) for image in images])
 
 
-def _pixels(image: Image.Image) -> Tensor:
+def uint8_pixels(image: Image.Image) -> Tensor:
     """PIL image -> uint8 (3, height, width)."""
     return torch.from_numpy(np.array(image)).permute(2, 0, 1)
 
 
 def _normalized_image(image: Image.Image, mean: Sequence[float], std: Sequence[float]) -> Tensor:
-    return _normalize(_pixels(image), mean, std)
+    return _normalize(uint8_pixels(image), mean, std)
 
 
 def _normalize(pixels: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:

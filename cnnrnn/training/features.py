@@ -22,6 +22,7 @@ from cnnrnn.data.loader import batches, to_device
 from cnnrnn.models.backbone import Backbone, Layers, compiled
 from cnnrnn.models.cnnrnn import CNNRNN
 from cnnrnn.models.sigmoid import SigmoidClassifier
+from cnnrnn.training.augmentation import Augmentation
 from cnnrnn.training.config import TrainConfig
 from cnnrnn.training.distributed import ALONE, ProcessGroup
 from cnnrnn.utils.cache import FOLDER, remove_least_recent
@@ -52,18 +53,6 @@ class FeatureSource(Protocol):
     def validation(self) -> Features: ...
 
 
-def augmentation(backbone: Backbone) -> Transform:
-    """A random crop, perhaps mirrored, with slightly changed colors."""
-    return v2.Compose(
-        [
-            v2.RandomResizedCrop(backbone.config.image_size, scale=(0.5, 1.0), ratio=(0.75, 4 / 3)),
-            v2.RandomHorizontalFlip(),
-            v2.ColorJitter(0.2, 0.2, 0.2),
-            backbone.normalize(),
-        ]
-    )
-
-
 @dataclass
 class EndToEnd:
     """Images are augmented and run through the backbone in every epoch, and gradients reach all of it."""
@@ -82,7 +71,8 @@ class EndToEnd:
         split, batch_size = self.splits[0], self.config.batch_size
         order, seed = torch.randperm(len(split.samples)), int(torch.randint(2**62, ()))
         backbone, shard = self.model.backbone, self.processes.shard
-        images = _images(split, backbone, augmentation(backbone), batch_size, order.tolist(), shard, seed)
+        augmentation = Augmentation(backbone.config.image_size)
+        images = _images(split, backbone, augmentation, batch_size, order.tolist(), shard, seed)
         for chosen, (_, inputs) in zip(order.split(batch_size), images, strict=True):
             yield chosen.tolist(), inputs
 
@@ -93,7 +83,7 @@ class EndToEnd:
     def validation(self) -> Features:
         split, backbone, shard = self.splits[1], self.model.backbone, self.processes.shard
         self.watcher.start("validating", len(range(len(split.samples))[shard]))
-        for indices, images in _images(split, backbone, backbone.preprocess, self.config.batch_size, shard=shard):
+        for indices, images in _images(split, backbone, backbone.pixels, self.config.batch_size, shard=shard):
             if indices:
                 yield indices, self.feature(images)
             self.watcher.advance(len(indices))
@@ -132,12 +122,13 @@ class Cached:
         self.trained: Layers = compiled(trained) if config.compile_layers else trained
         # With nothing left to train, and no spatial model, the pooled vector is stored instead of the feature map.
         self.pooled = not trained_layers and not model.config.spatial
-        mirrored = v2.Compose([v2.RandomHorizontalFlip(1.0), backbone.preprocess])
-        transforms = [backbone.preprocess, mirrored, *[augmentation(backbone)] * (views - 2)]
+        mirrored = v2.Compose([v2.RandomHorizontalFlip(1.0), backbone.pixels])
+        augmentation = Augmentation(backbone.config.image_size)
+        transforms = [backbone.pixels, mirrored, *[augmentation] * (views - 2)]
         train_split, val_split = splits
         wanted = [
             *((train_split, view, transforms[view]) for view in range(views)),
-            (val_split, 0, backbone.preprocess),
+            (val_split, 0, backbone.pixels),
         ]
         files = [folder / f"{self._cache_key(split, view)}.npy" for split, view, _ in wanted]
         # Each file by one process, as if it were alone; on every machine, as they may have no disk in common.
@@ -256,9 +247,10 @@ def _images(
     shard: slice = slice(None),
     seed: int | None = None,
 ) -> Iterator[tuple[list[int], Tensor]]:
-    """Indices and pixels (shard, 3, size, size); raises UserError for an image that can't be read."""
+    """Indices and preprocessed images (shard, 3, size, size); `transform` gives uint8 pixels, a fourth of the bytes to
+    move. Raises UserError for an image that can't be read."""
     paths, size = [sample.image for sample in split.samples], backbone.config.image_size
     for indices, images, failed in batches(paths, transform, batch_size, order, shard, seed, backbone.device):
         for index, reason in failed.items():
             raise UserError(f"{paths[index]}: {reason}; mend it and go on with --resume, or remove it and start again")
-        yield indices, to_device(backbone.device, images.view(-1, 3, size, size))
+        yield indices, backbone.normalized(to_device(backbone.device, images.view(-1, 3, size, size)))

@@ -28,7 +28,7 @@ def test_both_train_on_every_image(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         return step(self, *args, **options)
 
     monkeypatch.setattr(torch.optim.AdamW, "step", counted)
-    (pair,) = training.lines(images)
+    (pair,) = training.lines(images, torch.device("cpu"))
     assert "8 images" in pair.what
     pair.ours()
     side = "theirs"

@@ -23,7 +23,7 @@ from cnnrnn.models.backbone import Backbone, BackboneConfig
 from cnnrnn.models.sigmoid import SigmoidClassifier, SigmoidConfig
 from cnnrnn.training.config import TrainConfig
 from cnnrnn.training.distributed import ProcessGroup
-from cnnrnn.training.features import Cached, EndToEnd, augmentation
+from cnnrnn.training.features import Cached, EndToEnd
 from cnnrnn.utils.errors import UserError
 
 
@@ -93,72 +93,6 @@ def features_of(
     split: Split, model: SigmoidClassifier, change: Callable[[Image.Image], Image.Image] | None = None
 ) -> Tensor:
     return model.image_feature(model.backbone(images_of(split, model, change)))
-
-
-# The augmentation, seen in images whose crop, mirroring and colours can be read off.
-
-
-def augmented(image: Image.Image, draws: int, model: SigmoidClassifier) -> np.ndarray:
-    """`draws` augmentations of an image with values 0 to 1: (draw, size, size, 3)."""
-    torch.manual_seed(0)
-    config, transform = model.backbone.config, augmentation(model.backbone)
-    pixels = torch.stack([transform(image) for _ in range(draws)])
-    assert pixels.shape == (draws, 3, config.image_size, config.image_size)
-    mean, std = (torch.tensor(values).view(3, 1, 1) for values in (config.mean, config.std))
-    return (pixels * std + mean).permute(0, 2, 3, 1).numpy()
-
-
-def test_augmentation_crops_at_least_half_of_the_image_in_nearly_its_shape() -> None:
-    """In an image of stripes, half as many stripes are half of its width."""
-    stripes = (np.arange(480) // 15 % 2).astype(np.uint8) * 255
-    upright = np.broadcast_to(stripes, (480, 480))
-    image = Image.fromarray(np.stack([upright, upright.T, upright], axis=-1))  # red across, green down
-
-    def share(line: np.ndarray) -> float:
-        bright = line > (line.min() + line.max()) / 2
-        return (bright[1:] != bright[:-1]).sum() / 31
-
-    boxes = []
-    for pixels in augmented(image, 100, sigmoid()):
-        green = pixels[..., 1] - pixels[..., 2]  # blue is as red; a change of saturation mixes the channels
-        boxes.append((share(pixels[:, :, 0].mean(axis=0)), share(green.mean(axis=1))))
-    width, height = np.array(boxes).T
-    assert (width * height).min() == pytest.approx(0.5, abs=0.06)
-    assert (width * height).max() > 0.93
-    assert np.median(width * height) == pytest.approx(0.72, abs=0.06)  # not always the same
-    assert 0.68 < (width / height).min() < 0.8
-    assert 1.25 < (width / height).max() < 1.45
-
-
-def test_augmentation_mirrors_half_of_the_images_and_turns_none_upside_down() -> None:
-    model = sigmoid()
-    ramp = np.broadcast_to(np.linspace(0, 255, 96).astype(np.uint8), (96, 96))
-    across = augmented(Image.fromarray(ramp).convert("RGB"), 100, model)
-    down = augmented(Image.fromarray(ramp.T).convert("RGB"), 100, model)
-    assert 30 < (np.diff(across, axis=2).mean(axis=(1, 2, 3)) < 0).sum() < 70
-    assert (np.diff(down, axis=1).mean(axis=(1, 2, 3)) > 0).all()
-
-
-def test_augmentation_changes_brightness_contrast_and_saturation_by_up_to_a_fifth() -> None:
-    def spread(values: np.ndarray) -> tuple[float, float]:
-        return values.min(), values.max()
-
-    grey = augmented(Image.new("RGB", (96, 96), (128, 128, 128)), 150, sigmoid())
-    np.testing.assert_allclose(grey[..., 0], grey[..., 2], atol=1e-6)  # the hue stays
-    brightness = grey.mean(axis=(1, 2, 3)) / (128 / 255)
-    assert spread(brightness) == pytest.approx((0.8, 1.2), abs=0.02)
-
-    chequered = (np.indices((96, 96)).sum(axis=0) // 6 % 2 * 64 + 64).astype(np.uint8)
-    pixels = augmented(Image.fromarray(chequered).convert("RGB"), 150, sigmoid())
-    low, high = (np.percentile(pixels, q, axis=(1, 2, 3)) for q in (10, 90))
-    contrast = (high - low) / (high + low) * 3  # 64 and 128 differ by a third of their sum
-    assert spread(contrast) == pytest.approx((0.8, 1.2), abs=0.06)
-
-    pale = augmented(Image.new("RGB", (96, 96), (140, 110, 110)), 150, sigmoid()).mean(axis=(1, 2))
-    saturation = (pale[:, 0] - pale[:, 1]) / (pale @ [0.2989, 0.587, 0.114]) / (30 / 119)  # contrast changes it, too
-    assert spread(saturation)[0] < 0.75
-    assert spread(saturation)[1] > 1.25
-    assert spread(saturation) == pytest.approx((0.7, 1.35), abs=0.1)
 
 
 # End to end.
