@@ -109,8 +109,8 @@ def train(
         Path | None,
         typer.Option(
             exists=True,
-            dir_okay=False,
-            help="The backbone's weights as the hub's model.safetensors, for a machine without internet.",
+            help="The backbone's weights: a trained model, or the hub's model.safetensors for a machine without "
+            "internet.",
             show_default="an installed package or timm's hub",
             rich_help_panel=BACKBONE,
         ),

@@ -9,7 +9,7 @@ import torch
 
 from cnnrnn.checkpoint import Checkpoint, build_model
 from cnnrnn.data import Split
-from cnnrnn.models.backbone import Backbone, BackboneConfig
+from cnnrnn.models.backbone import Backbone, BackboneConfig, BackboneError
 from cnnrnn.models.pretrained import load_pretrained
 from cnnrnn.models.vocabulary import Vocabulary
 
@@ -28,18 +28,33 @@ def new_checkpoint(
 ) -> Checkpoint:
     """An untrained model for a training split's labels; `order` is that of `Vocabulary`, `model_settings` are
     the fields of ModelConfig or, for head "sigmoid", SigmoidConfig. `weights` is a safetensors file of the pretrained
-    backbone. Raises BackboneError where the backbone or its weights can't be had.
+    backbone, or a checkpoint whose backbone is taken. Raises BackboneError where the backbone or its weights can't be
+    had, CheckpointError for a checkpoint that can't be used.
     """
     torch.manual_seed(seed)
     label_sets = (sample.labels for sample in split.samples)
     vocabulary = Vocabulary.from_label_sets(split.labels, label_sets, order, seed, split.groups)
-    network = Backbone(BackboneConfig.of(backbone, image_size))
-    network.check()
-    if pretrained:
-        load_pretrained(network, weights)
-        network.fold_batch_norm()  # its statistics stay ImageNet's: batches here are too small for better
+    if weights is not None and (weights.is_dir() or weights.suffix == ".zip"):
+        network = _trained_backbone(weights, backbone, image_size)
+        network.check()
+    else:
+        network = Backbone(BackboneConfig.of(backbone, image_size))
+        network.check()
+        if pretrained:
+            load_pretrained(network, weights)
+            network.fold_batch_norm()  # its statistics stay ImageNet's: batches here are too small for better
     torch.manual_seed(seed)  # the head's weights don't depend on how the backbone was made
     model = build_model(head, {"num_labels": len(vocabulary), **model_settings}, network)
     return Checkpoint(
         model.to(device), vocabulary, training={"pretrained": pretrained, "order": order}, weights_hash=""
     )
+
+
+def _trained_backbone(checkpoint: Path, name: str, image_size: int | None) -> Backbone:
+    """The backbone of a trained model, for images of another size unless that is None."""
+    trained = Checkpoint.load(checkpoint).model.backbone
+    if trained.config.name != name:
+        raise BackboneError(
+            f"the backbone of {checkpoint} is {trained.config.name}: take --backbone {trained.config.name}"
+        )
+    return trained.at(image_size)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,7 +12,8 @@ from torch import Tensor
 
 from cnnrnn.checkpoint import Checkpoint
 from cnnrnn.data import Split
-from cnnrnn.models.backbone import Backbone
+from cnnrnn.evaluation.record import save_with_card
+from cnnrnn.models.backbone import Backbone, BackboneError
 from cnnrnn.training import initialize
 from cnnrnn.training.initialize import new_checkpoint
 
@@ -49,3 +52,22 @@ def test_a_new_checkpoint_has_the_given_settings(small_split: Split, monkeypatch
     shuffles = [made(seed=seed, order="random").vocabulary.labels for seed in (0, 0, 1)]
     assert shuffles[0] == shuffles[1] != shuffles[2]
     assert type(made(head="sigmoid").model).__name__ == "SigmoidClassifier"
+
+
+def test_the_backbone_of_a_trained_model_is_a_start(small_split: Split, tmp_path: Path) -> None:
+    source = new_checkpoint(small_split, "test_byobnet", 64, False, 3, torch.device("cpu"), hidden_dim=16)
+    trained = source.model.backbone
+    save_with_card(source, tmp_path / "run" / "best", {})
+
+    def started(name: str, image_size: int | None) -> Backbone:
+        made = new_checkpoint(small_split, name, image_size, True, 5, torch.device("cpu"), weights=tmp_path / "run")
+        assert made.training["pretrained"]
+        return made.model.backbone
+
+    for image_size in (None, 128):
+        backbone = started("test_byobnet", image_size)
+        assert backbone.config == replace(trained.config, image_size=image_size or 64)
+        for name, tensor in trained.state_dict().items():  # stored in half precision
+            torch.testing.assert_close(backbone.state_dict()[name], tensor, rtol=1e-3, atol=1e-4)
+    with pytest.raises(BackboneError, match="run is test_byobnet: take --backbone test_byobnet"):
+        started("resnet18", None)
