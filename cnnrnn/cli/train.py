@@ -80,7 +80,7 @@ def train(
         typer.Option(
             callback=_apply_recipe,
             is_eager=True,
-            help="Settings for the other options: best, quick, paper, or its experiments paper-voc2007, -coco2014, "
+            help="Settings for the other options: best, quick, finetune, paper, or its experiments paper-voc2007, -coco2014, "
             "-nuswide81 and -nuswide1000. What is typed beside it wins.",
             show_default=DEFAULT,
         ),
