@@ -29,6 +29,7 @@ from cnnrnn.utils.device import resolve_device
 from cnnrnn.utils.errors import UserError
 from cnnrnn.utils.files import write_text
 from cnnrnn.utils.progress import TrainingProgress, image_progress, notes
+from cnnrnn.utils.resources import checkpoints_folder
 
 if TYPE_CHECKING:
     import torch
@@ -59,6 +60,24 @@ def _apply_recipe(ctx: typer.Context, param: typer.CallbackParam, value: str | N
     return value
 
 
+def _existing_weights(value: Path | None) -> Path | None:
+    """A file or a trained model; a shipped one has no path that a user of a wheel would know."""
+    if value is None or value.is_file():
+        return value
+    with user_errors():
+        if value.is_dir():
+            from cnnrnn.checkpoint import checkpoint_folder, read_config
+
+            read_config(checkpoint_folder(value))
+            return value
+        names = sorted(path.name for path in checkpoints_folder().iterdir() if path.is_dir())
+        if str(value) not in names:
+            raise UserError(
+                f"--weights: there is no {value}; name a file, a trained model's folder, or {', '.join(names)}"
+            )
+    return checkpoints_folder() / value
+
+
 @reads_data
 def train(
     ctx: typer.Context,
@@ -80,8 +99,8 @@ def train(
         typer.Option(
             callback=_apply_recipe,
             is_eager=True,
-            help="Settings for the other options: best, quick, finetune, paper, or its experiments paper-voc2007, -coco2014, "
-            "-nuswide81 and -nuswide1000. What is typed beside it wins.",
+            help="Settings for the other options: best, quick, finetune, paper, or its experiments paper-voc2007, "
+            "-coco2014, -nuswide81 and -nuswide1000. What is typed beside it wins.",
             show_default=DEFAULT,
         ),
     ] = None,
@@ -108,9 +127,10 @@ def train(
     weights: Annotated[
         Path | None,
         typer.Option(
-            exists=True,
-            help="The backbone's weights: a trained model, or the hub's model.safetensors for a machine without "
-            "internet.",
+            callback=_existing_weights,
+            metavar="PATH",
+            help="The backbone's weights: coco or voc (the shipped models'), a trained model, or the hub's "
+            "model.safetensors for a machine without internet.",
             show_default="an installed package or timm's hub",
             rich_help_panel=BACKBONE,
         ),

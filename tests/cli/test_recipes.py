@@ -17,6 +17,7 @@ from cnnrnn.cli import recipes
 from cnnrnn.cli.main import app
 from cnnrnn.cli.recipes import shipped
 from cnnrnn.models.backbone import BackboneConfig
+from cnnrnn.utils.resources import embedded_checkpoint
 
 IMAGES = 24
 LABELS = ["cat", "dog", "person"]
@@ -121,6 +122,23 @@ def table(tmp_path: Path) -> Path:
     return tmp_path / "labels.csv"
 
 
+def test_finetune_is_what_the_embedded_checkpoint_was_trained_with(table: Path, tmp_path: Path) -> None:
+    """But for the network, which would take minutes here."""
+    small = ["--backbone", "test_byobnet", "--no-pretrained", "--image-size", "64", "--epochs", "1"]
+    code, output = invoke(table, "--recipe", "finetune", *small, "--out", tmp_path / "run")
+    assert code == 0, output
+    run, shipped = Checkpoint.load(tmp_path / "run"), Checkpoint.load(embedded_checkpoint())
+    typed = {"epochs": 1, "views": 2, "compile_layers": False, "beam": 8}
+    assert run.training["config"] | typed == shipped.training["config"] | typed
+    assert run.training["order"] == shipped.training["order"] == "free"
+    for name in ("embedding_dim", "hidden_dim", "spatial", "auxiliary", "dropout", "cell", "activation"):
+        assert getattr(run.rnn.config, name) == getattr(shipped.rnn.config, name), name
+    recipe = tomllib.loads((files("cnnrnn.training") / "recipes" / "finetune.toml").read_text())
+    network = shipped.model.backbone.config
+    assert (recipe["backbone"], recipe["image-size"]) == (network.name, network.image_size)
+    assert recipe["epochs"] == shipped.training["config"]["epochs"]
+
+
 @pytest.mark.parametrize(
     ("text", "error"),
     [
@@ -165,7 +183,7 @@ def test_other_files_are_refused_in_one_line(tmp_path: Path) -> None:
         assert (code, error in output, output.count("\n")) == (2, True, 1)
     code, output = invoke("--recipe", "bets", *needed)
     assert (code, output.count("\n")) == (2, 1)
-    assert output.startswith("cnnrnn: no recipe 'bets'; choose one of best, paper, ")
+    assert output.startswith("cnnrnn: no recipe 'bets'; choose one of best, finetune, paper, ")
     for order in (("--recipe", "best", "--config", "x"), ("--config", "x", "--recipe", "best")):
         code, output = invoke(*needed, *order)
         assert code == 2

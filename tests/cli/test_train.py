@@ -8,9 +8,11 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import torch
 from helpers import COMMAND, TINY, run_command
 
 from cnnrnn.checkpoint import Checkpoint
+from cnnrnn.utils.resources import embedded_checkpoint
 
 
 def test_a_recipe_gives_defaults_and_typed_options_win(tmp_path: Path, scenes_root: Path) -> None:
@@ -97,3 +99,19 @@ def test_overwrite_replaces_a_run_and_nothing_else(tmp_path: Path, scenes_root: 
     both = run_command(*command, "--overwrite", "--resume")
     assert both.returncode == 2
     assert "give one of them" in both.stderr
+
+
+def test_weights_may_be_those_of_a_shipped_model_by_its_name(tmp_path: Path, scenes_root: Path) -> None:
+    """A frozen backbone stays what it was."""
+    arguments = ["--dataset", "scenes", "--root", scenes_root, "--out", tmp_path / "run", "--epochs", 1, "--views", 1]
+    done = run_command(
+        "train", *arguments, "--weights", "coco", "--backbone", "tf_efficientnet_lite2", "--image-size", 32
+    )
+    assert done.returncode == 0, done.stderr
+    shipped, run = Checkpoint.load(embedded_checkpoint()), Checkpoint.load(tmp_path / "run")
+    before, after = (checkpoint.model.backbone.state_dict() for checkpoint in (shipped, run))
+    assert before.keys() == after.keys()
+    for name, tensor in before.items():
+        assert torch.equal(tensor, after[name]), name
+    # The run may be repeated from another folder.
+    assert f'weights = "{embedded_checkpoint()}"' in (tmp_path / "run" / "run.toml").read_text()

@@ -49,7 +49,11 @@ def test_an_output_that_can_not_be_a_file_is_refused_before_anything_is_computed
         (["data", "check", "none.csv", "--write", "a folder"], "'a folder' is a directory"),
         (["data", "check", "none.csv", "--html", "a folder"], "'a folder' is a directory"),
         (["explain", "x.jpg", *nothing, "--out", "a file"], "'a file' is a file"),
-        (["train", *data, "--out", "o", "--weights", "a folder"], "'a folder' is a directory"),
+        (["train", *data, "--out", "o", "--weights", "a folder"], "a folder is incomplete: "),
+        (
+            ["train", *data, "--out", "o", "--weights", "none"],
+            "there is no none; name a file, a trained model's folder, ",
+        ),
         (["calibrate", *data, "--checkpoint", "model.zip"], "unpack it"),
         (["project", "--checkpoint", "model.zip"], "unpack it"),
         (["evaluate", *data, "--checkpoint", "model.zip", "--record"], "unpack it"),
