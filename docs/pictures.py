@@ -24,17 +24,22 @@ SAMPLES = ("000000129648", "000000126107", "000000121647", "000000116740", "0000
 def upload(page: Page) -> None:
     files = [str(DOCS.parent / "dashboard" / "samples" / f"{name}.jpg") for name in SAMPLES]
     page.locator("input[type=file]").first.set_input_files(files)
-    page.get_by_role("button", name="CSV").wait_for()
+    page.get_by_text("most probable labels").or_(page.get_by_text("A click on the box")).first.wait_for()
+
+
+def evaluate_samples(page: Page) -> None:
+    page.get_by_role("button", name="Evaluate the sample photographs").click()
+    page.get_by_text("32 images, coverage").wait_for()
 
 
 # Name -> address, height of the picture, and what is done on the page first.
 PICTURES = {
-    "decode": (f"?{SAMPLE}&step=3", 900, None),
+    "decode": (f"?{SAMPLE}&step=3", 1120, None),
     "decode_dark": (f"?{SAMPLE}&step=2", 1220, None),
     "what_if": (f"what_if?{SAMPLE}", 1556, None),
     "label_space": (f"label_space?{SAMPLE}", 1556, None),
     "compare": (f"compare?{SAMPLE}", 1556, None),
-    "evaluate": ("evaluate", 1556, None),
+    "evaluate": ("evaluate", 1556, evaluate_samples),
     "images": ("images", 1055, upload),
 }
 
