@@ -70,7 +70,9 @@ def _existing_weights(value: Path | None) -> Path | None:
 
             read_config(checkpoint_folder(value))
             return value
-        names = sorted(path.name for path in checkpoints_folder().iterdir() if path.is_dir())
+        from cnnrnn.api import list_checkpoints
+
+        names = list_checkpoints()
         if str(value) not in names:
             raise UserError(
                 f"--weights: there is no {value}; name a file, a trained model's folder, or {', '.join(names)}"

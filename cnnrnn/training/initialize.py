@@ -35,14 +35,13 @@ def new_checkpoint(
     label_sets = (sample.labels for sample in split.samples)
     vocabulary = Vocabulary.from_label_sets(split.labels, label_sets, order, seed, split.groups)
     if weights is not None and (weights.is_dir() or weights.suffix == ".zip"):
-        network = _trained_backbone(weights, backbone, image_size)
-        network.check()
+        network, ready = _trained_backbone(weights, backbone, image_size), True
     else:
-        network = Backbone(BackboneConfig.of(backbone, image_size))
-        network.check()
-        if pretrained:
-            load_pretrained(network, weights)
-            network.fold_batch_norm()  # its statistics stay ImageNet's: batches here are too small for better
+        network, ready = Backbone(BackboneConfig.of(backbone, image_size)), not pretrained
+    network.check()
+    if not ready:
+        load_pretrained(network, weights)
+        network.fold_batch_norm()  # its statistics stay ImageNet's: batches here are too small for better
     torch.manual_seed(seed)  # the head's weights don't depend on how the backbone was made
     model = build_model(head, {"num_labels": len(vocabulary), **model_settings}, network)
     return Checkpoint(
