@@ -187,8 +187,12 @@ def use_recipe(context: typer.Context, recipe: Recipe) -> None:
     context.default_map = {known[key].parameter: value for key, value in recipe.settings.items()}
 
 
-def chosen_settings(context: typer.Context, images: int) -> tuple[dict[str, Any], str]:
-    """All settings by key, for so many training images, and what was chosen, in words."""
+def chosen_settings(context: typer.Context, images: int, network: str | None = None) -> tuple[dict[str, Any], str]:
+    """All settings by key, for so many training images, and what was chosen, in words.
+
+    `network` is the backbone of the trained model whose weights are taken, if there is one: whoever typed the model
+    need not type its backbone.
+    """
     recipe: Recipe = context.obj
     values, typed = {}, {}
     for key, setting in settings_of(context).items():
@@ -197,6 +201,8 @@ def chosen_settings(context: typer.Context, images: int) -> tuple[dict[str, Any]
         source = context.get_parameter_source(setting.parameter)
         if source is not None and source.name == "COMMANDLINE":
             typed[key] = values[key]
+    if network and "weights" in typed:
+        values["backbone"] = typed.setdefault("backbone", network)
     changes, up_to = recipe.for_images(images)
     backbone = recipe.settings.get("backbone")
     if backbone and typed.get("backbone", backbone) != backbone:

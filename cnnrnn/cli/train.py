@@ -123,7 +123,12 @@ def train(
         Literal["bce", "asymmetric"], typer.Option(help="The loss of --head sigmoid.", rich_help_panel=OPTIMIZATION)
     ] = "bce",
     backbone: Annotated[
-        str, typer.Option(help="Any CNN of timm, by name.", show_default=BY_RECIPE, rich_help_panel=BACKBONE)
+        str,
+        typer.Option(
+            help="Any CNN of timm, by name.",
+            show_default="that of the trained model in --weights, or by the recipe",
+            rich_help_panel=BACKBONE,
+        ),
     ] = "tf_efficientnet_lite0",
     pretrained: Annotated[bool, typer.Option(help="Start from ImageNet weights.", rich_help_panel=BACKBONE)] = True,
     weights: Annotated[
@@ -265,7 +270,7 @@ def train(
             check_out(out, resume, overwrite)
         with processes.one_per_machine_first():
             splits = _load_splits(data, train_split_name, strict)
-        settings, words = chosen_settings(ctx, len(splits[0].samples))
+        settings, words = chosen_settings(ctx, len(splits[0].samples), _network_of(weights))
         notes.print(escape(words), soft_wrap=True)
         if not settings["backbone-lr"] and (settings["trained-layers"] or settings["compile"]):
             raise UserError("--trained-layers and --compile are for a backbone that is trained: give --backbone-lr")
@@ -281,6 +286,14 @@ def train(
         console.print(
             f"Done: the best model is in {escape(str(out / 'best'))}, the last in {escape(str(out / 'last'))}"
         )
+
+
+def _network_of(weights: Path | None) -> str | None:
+    """The backbone's name, if `weights` is a trained model."""
+    from cnnrnn.checkpoint import Checkpoint
+    from cnnrnn.training.initialize import is_trained
+
+    return Checkpoint.load(weights).model.backbone.config.name if weights and is_trained(weights) else None
 
 
 def _new_checkpoint(settings: dict[str, Any], split: Split, device: torch.device, weights: Path | None) -> Checkpoint:

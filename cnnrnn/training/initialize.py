@@ -34,7 +34,7 @@ def new_checkpoint(
     torch.manual_seed(seed)
     label_sets = (sample.labels for sample in split.samples)
     vocabulary = Vocabulary.from_label_sets(split.labels, label_sets, order, seed, split.groups)
-    if weights is not None and (weights.is_dir() or weights.suffix == ".zip"):
+    if weights is not None and is_trained(weights):
         network, ready = _trained_backbone(weights, backbone, image_size), True
     else:
         network, ready = Backbone(BackboneConfig.of(backbone, image_size)), not pretrained
@@ -47,6 +47,11 @@ def new_checkpoint(
     return Checkpoint(
         model.to(device), vocabulary, training={"pretrained": pretrained, "order": order}, weights_hash=""
     )
+
+
+def is_trained(weights: Path) -> bool:
+    """Whether weights are those of a trained model, and not a file of tensors."""
+    return weights.is_dir() or weights.suffix == ".zip"
 
 
 def _trained_backbone(checkpoint: Path, name: str, image_size: int | None) -> Backbone:

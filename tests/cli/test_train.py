@@ -101,13 +101,27 @@ def test_overwrite_replaces_a_run_and_nothing_else(tmp_path: Path, scenes_root: 
     assert "give one of them" in both.stderr
 
 
-def test_weights_may_be_those_of_a_shipped_model_by_its_name(tmp_path: Path, scenes_root: Path) -> None:
-    """A frozen backbone stays what it was."""
-    arguments = ["--dataset", "scenes", "--root", scenes_root, "--out", tmp_path / "run", "--epochs", 1, "--views", 1]
-    done = run_command(
-        "train", *arguments, "--weights", "coco", "--backbone", "tf_efficientnet_lite2", "--image-size", 32
-    )
+def test_a_trained_models_backbone_comes_with_its_resolution(
+    tmp_path: Path, scenes_root: Path, scenes_checkpoint: Path
+) -> None:
+    """Neither its name nor its size is typed, and the recipe's are those of another network."""
+    command = ["train", "--dataset", "scenes", "--root", scenes_root, "--epochs", 1, "--views", 1]
+    done = run_command(*command, "--weights", scenes_checkpoint, "--out", tmp_path / "run")
     assert done.returncode == 0, done.stderr
+    trained, run = Checkpoint.load(scenes_checkpoint), Checkpoint.load(tmp_path / "run")
+    assert run.model.backbone.config == trained.model.backbone.config
+
+
+def test_weights_may_be_those_of_a_shipped_model_by_its_name(tmp_path: Path, scenes_root: Path) -> None:
+    """A frozen backbone stays what it was. Its name need not be typed; another one doesn't fit."""
+    arguments = ["--dataset", "scenes", "--root", scenes_root, "--out", tmp_path / "run", "--epochs", 1, "--views", 1]
+    arguments += ["--weights", "coco", "--image-size", 32]
+    other = run_command("train", *arguments, "--backbone", "tf_efficientnet_lite0")
+    assert other.returncode == 2
+    assert "take --backbone tf_efficientnet_lite2" in other.stderr
+    done = run_command("train", *arguments)
+    assert done.returncode == 0, done.stderr
+    assert 'backbone = "tf_efficientnet_lite2"' in done.stderr
     shipped, run = Checkpoint.load(embedded_checkpoint()), Checkpoint.load(tmp_path / "run")
     before, after = (checkpoint.model.backbone.state_dict() for checkpoint in (shipped, run))
     assert before.keys() == after.keys()
