@@ -239,7 +239,7 @@ def step_overlay(
 ) -> bytes:
     """One of `overlays`: a page shows one in full size, and each takes as long as decoding the image."""
     explained = explanation(checkpoint, image, tokens, maps)
-    return render_overlay(image, explained.maps[step], explained.scales(maps.common_scale)[step], maps)
+    return render_overlay(image, explained.smoothed[step], explained.scales(maps.common_scale)[step], maps)
 
 
 @st.cache_data(max_entries=128, show_spinner=False, hash_funcs=_HASH_FUNCS)
@@ -252,7 +252,7 @@ def strip_thumbnails(
     scales, strengths = explained.scales(maps.common_scale), explained.strengths
     thumbnails = [
         strip.thumbnail(_overlay(small, values, scale, maps), strength)
-        for values, scale, strength in zip(explained.maps, scales, strengths, strict=True)
+        for values, scale, strength in zip(explained.smoothed, scales, strengths, strict=True)
     ]
     return [jpeg(thumbnail, 95) for thumbnail in (strip.thumbnail(small), *thumbnails)]
 
@@ -280,7 +280,9 @@ def label_overlays(
     if explained is None:
         return []
     scales = explained.scales(maps.common_scale)
-    return [render_overlay(image, values, scale, maps) for values, scale in zip(explained.maps, scales, strict=True)]
+    return [
+        render_overlay(image, values, scale, maps) for values, scale in zip(explained.smoothed, scales, strict=True)
+    ]
 
 
 def location_support(checkpoint: Checkpoint, image: InputImage, tokens: tuple[int, ...], step: int) -> torch.Tensor:

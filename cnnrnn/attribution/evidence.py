@@ -6,12 +6,14 @@ labels before it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
 from cnnrnn.attribution.explain import contributions_to_score
+from cnnrnn.attribution.smoothing import smooth
 from cnnrnn.attribution.targets import log_odds
 from cnnrnn.decoding.prefix_cache import unroll
 from cnnrnn.decoding.trace import StepEvidence
@@ -56,8 +58,9 @@ def _evidence(model: CNNRNN, feature: Tensor, paths: Sequence[Sequence[int]]) ->
     strength = torch.full_like(prefix, torch.nan)
     if model.config.spatial:
         rows = (contributions.flatten(0, 1), emitted.flatten(0, 1), choices.reshape(-1, 1))
-        maps = contributions_to_score(*rows, log_odds).view(*inputs.shape, -1)  # (batch, step, location)
-        peaks = maps.clamp(min=0).amax(dim=2)
+        side = math.isqrt(feature.shape[1])  # images are stretched to a square, and so is the grid
+        maps = contributions_to_score(*rows, log_odds).view(*inputs.shape, side, side)
+        peaks = smooth(maps).clamp(min=0).amax(dim=(2, 3))  # (batch, step), as in `Explanation.peaks`
         own = torch.arange(inputs.shape[1], device=inputs.device) <= _lengths(paths, inputs.device)  # END's as well
         highest = peaks.where(own, 0).amax(dim=1, keepdim=True)
         strength = peaks / highest.where(highest > 0, 1)

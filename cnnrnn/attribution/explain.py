@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 
 from cnnrnn.attribution.methods import DEFAULT_METHOD, METHODS, PIXEL_METHODS, Pixels, Steps, StepScores
+from cnnrnn.attribution.smoothing import smooth
 from cnnrnn.attribution.targets import Target, log_odds
 from cnnrnn.decoding.prefix_cache import unroll
 from cnnrnn.models.cnnrnn import CNNRNN, emitted_before
@@ -151,14 +152,21 @@ class Explanation:
     """Maps of one path of one image."""
 
     tokens: tuple[int, ...]  # the path's labels; the last map is END's
-    maps: Tensor  # (step, height, width) on the feature map's grid or of pixels, signed: > 0 speaks for the choice
+    maps: Tensor  # (step, height, width) on the feature map's grid or of pixels, signed: > 0 speaks for the choice;
+    # what each location itself adds, before they are smoothed
     scores: Tensor  # (step,) what is explained: the target's value
     method: str
 
     @cached_property
+    def smoothed(self) -> Tensor:
+        """The maps as they are drawn and evaluated, of the same shape and sums. Those of pixels are fine already."""
+        return self.maps if self.method in PIXEL_METHODS else smooth(self.maps)
+
+    @cached_property
     def peaks(self) -> list[float]:
-        """The strongest positive evidence of every step, in the unit of the score; 0 where there is none."""
-        return self.maps.clamp(min=0).amax(dim=(1, 2)).tolist()
+        """The strongest positive evidence of every step in its smoothed map, in the unit of the score; 0 where there
+        is none."""
+        return self.smoothed.clamp(min=0).amax(dim=(1, 2)).tolist()
 
     @property
     def strengths(self) -> list[float]:

@@ -300,7 +300,7 @@ class MapEvaluator:
         else:
             feature_map = encode(model, decoded.image.unsqueeze(0))[0][0]
         explanation = explain(model, feature_map, decoded.tokens, self.method, self.target, decoded.image)
-        return explanation.maps[:-1].cpu().numpy()
+        return explanation.smoothed[:-1].cpu().numpy()
 
     def evaluate(self, decoded: DecodedImage) -> None:
         """Compare the map of every label step of the path with the boxes."""
@@ -396,12 +396,12 @@ class PrefixEvaluator:
         model, feature_map = self.checkpoint.rnn, decoded.feature_map
         if len(decoded.true_positives) < 2:
             return
-        maps = explain(model, feature_map, decoded.tokens).maps.cpu().numpy()
+        maps = explain(model, feature_map, decoded.tokens).smoothed.cpu().numpy()
         diagonal = float(np.hypot(*decoded.size))
         for step in decoded.true_positives:
             if step == 0:
                 continue
-            first = explain(model, feature_map, decoded.tokens[step : step + 1]).maps[0].cpu().numpy()
+            first = explain(model, feature_map, decoded.tokens[step : step + 1]).smoothed[0].cpu().numpy()
             points = [peak(resize_map(values, decoded.size)) for values in (maps[step], first)]
             moved = None if None in points else float(np.hypot(*np.subtract(*points))) / diagonal  # type: ignore[arg-type]
             self.records.add(
@@ -448,7 +448,7 @@ class PresentLabelEvaluator:
             if name not in decoded.boxes:
                 continue
             alone = replace(decoded, tokens=(label,), names=(name,))
-            values = explain(self.checkpoint.rnn, decoded.feature_map, alone.tokens).maps[0].cpu().numpy()
+            values = explain(self.checkpoint.rnn, decoded.feature_map, alone.tokens).smoothed[0].cpu().numpy()
             self.records.add(alone, 0, pointing=alone.hits(peak(resize_map(values, decoded.size)), 0))
             self.centre.add(alone, 0, pointing=alone.hits(decoded.centre, 0))
 

@@ -78,7 +78,8 @@ class PathExplanation:
 
     @property
     def maps(self) -> np.ndarray:
-        """(step, height, width), signed: positive where the image speaks for the step's choice."""
+        """(step, height, width), signed: positive where the image speaks for the step's choice. What each location
+        itself adds; the overlays are smoothed."""
         return self.explanation.maps.cpu().numpy()
 
     @property
@@ -99,7 +100,7 @@ class PathExplanation:
         scales = self.explanation.scales(common_scale)
         return [
             overlay(self.result.image, values, scale, colormap=colormap)
-            for values, scale in zip(self.maps, scales, strict=True)
+            for values, scale in zip(self.explanation.smoothed.cpu().numpy(), scales, strict=True)
         ]
 
     def save(self, folder: Path | str, common_scale: bool = False, colormap: str = COLORMAPS[0]) -> list[Path]:

@@ -208,7 +208,7 @@ def _occlusion(checkpoint: Checkpoint, image: image_files.InputImage, before: Tr
         key=address.keep("occluded_fraction", fractions, 0.25),
         format="percent",
     )
-    values = state.explanation(checkpoint, image, path.tokens, state.MapSettings()).maps[step].cpu().numpy()
+    values = state.explanation(checkpoint, image, path.tokens, state.MapSettings()).smoothed[step].cpu().numpy()
     pixels = marginal_diff.grey_out(np.asarray(image.pixels), resize_map(values, image.pixels.size), fraction)
     occluded = image_files.derived_image(image, f"{step} {fraction} occluded", Image.fromarray(pixels))
     after = state.trace(checkpoint, occluded, beam)

@@ -29,7 +29,7 @@ def ask(
     """
     support = state.location_support(checkpoint, image, explanation.tokens, step)  # (row, column, L+1)
     rows, columns, _ = support.shape
-    values = resize_map(explanation.maps[step].cpu().numpy(), (columns, rows))
+    values = resize_map(explanation.smoothed[step].cpu().numpy(), (columns, rows))
     event = st.plotly_chart(
         location_chart.figure(displayed, image.pixels.size, values, width),
         config=CHART,

@@ -152,7 +152,7 @@ def _displayed(view: View, step: int, subtracted: int | None) -> tuple[bytes, st
     alt = f"The image {view.image.name} with the evidence of step {step}"
     if subtracted is None:
         return state.step_overlay(view.checkpoint, view.image, view.path.tokens, view.maps, step - 1), alt, scale
-    values = explanation.maps[step - 1] - explanation.maps[subtracted - 1]
+    values = explanation.smoothed[step - 1] - explanation.smoothed[subtracted - 1]
     return state.render_overlay(view.image, values, scale, view.maps, signed=True), alt, scale
 
 

@@ -26,6 +26,7 @@ from cnnrnn.attribution.explain import (
 )
 from cnnrnn.attribution.methods import METHODS, PIXEL_METHODS, with_hookable_relus
 from cnnrnn.attribution.overlay import overlay
+from cnnrnn.attribution.smoothing import smooth
 from cnnrnn.attribution.targets import TARGETS, against, log_odds, log_probability, logit
 from cnnrnn.checkpoint import Checkpoint
 from cnnrnn.cli.main import app
@@ -262,10 +263,22 @@ def test_concurrent_explanations_equal_sequential_ones(method: str, model: CNNRN
 
 
 def test_each_step_has_its_own_scale_or_all_have_that_of_the_strongest() -> None:
-    explanation = Explanation((1, 0), torch.tensor([[[0.5, -9.0]], [[2.5, 1.0]], [[-3.0, 0.0]]]), torch.zeros(3), "cam")
+    maps = torch.tensor([[[0.5, -9.0]], [[2.5, 1.0]], [[-3.0, 0.0]]])
+    explanation = Explanation((1, 0), maps, torch.zeros(3), "input-x-gradient")  # whose maps are not smoothed
     assert explanation.peaks == explanation.scales() == [0.5, 2.5, 0.0]
     assert explanation.scales(common=True) == [2.5, 2.5, 2.5]
     assert explanation.strengths == pytest.approx([0.2, 1.0, 0.0])
+
+
+def test_scales_are_those_of_the_maps_as_they_are_drawn() -> None:
+    """A location alone is weaker than two side by side, though what it adds is more."""
+    maps = torch.zeros(2, 7, 7)
+    maps[0, 3, 3] = 5
+    maps[1, 3, 3:5] = 4
+    explanation = Explanation((0,), maps, torch.zeros(2), "cam")
+    assert explanation.scales() == pytest.approx(smooth(maps).amax(dim=(1, 2)).tolist())
+    assert explanation.peaks[0] < explanation.peaks[1] < 4
+    assert explanation.smoothed.sum(dim=(1, 2)).tolist() == pytest.approx([5, 8])
 
 
 def test_without_positive_evidence_every_scale_and_strength_is_0() -> None:
@@ -394,14 +407,14 @@ def test_the_command_draws_the_maps_of_the_path_that_is_asked_for(
     assert len(names) > 2
     assert [file.name for file in files] == [f"{step:02d}-{name}.png" for step, name in enumerate(names, start=1)]
     for step, file in enumerate(files):
-        peak = max(float(explanation.maps[step].max()), 0)
-        scale = float(explanation.maps.max()) if "--common-scale" in options else peak
+        peak = max(float(explanation.smoothed[step].max()), 0)
+        scale = float(explanation.smoothed.max()) if "--common-scale" in options else peak
         colormap = "cividis" if "cividis" in options else "plasma"
-        expected = overlay(image, explanation.maps[step].numpy(), scale, colormap=colormap)
+        expected = overlay(image, explanation.smoothed[step].numpy(), scale, colormap=colormap)
         assert np.abs(np.asarray(Image.open(file)).astype(int) - np.asarray(expected)).max() <= 1
         chance = trace.distribution(trace.paths[path - 1], step)[tokens[step] if step < len(tokens) else LABELS]
         assert f"{chance:.1%}" in done.output
-        strength = peak / float(explanation.maps.max())
+        strength = peak / float(explanation.smoothed.max())
         assert (f"{strength:.0%}" if strength > 0 else "no positive evidence") in done.output
     written = json.loads((tmp_path / "maps" / "trace.json").read_text())
     assert (written["method"], written["beam"], written["image"]) == (method, beam, str(saved / "image.png"))

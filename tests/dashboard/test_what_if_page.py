@@ -185,7 +185,7 @@ def test_the_evidence_of_a_step_is_occluded_and_the_image_decoded_again(
     plain = decoded(scene, Constraints())
     path = plain.paths[0]
     checkpoint, image = Checkpoint.load(state.CHECKPOINTS / "coco"), open_image(scene, MAX_SIDE)
-    values = explain(checkpoint.rnn, encode_image(checkpoint, image)[0], path.tokens).maps[1].numpy()
+    values = explain(checkpoint.rnn, encode_image(checkpoint, image)[0], path.tokens).smoothed[1].numpy()
     occluded = grey_out(np.asarray(image), resize_map(values, image.size), 0.4)
     displayed = dict(displayed_images(page))
     label = plain.labels[path.tokens[1]]

@@ -293,11 +293,11 @@ def test_an_evaluators_maps_are_those_of_its_method_target_and_model(method: str
     image = decode_with_boxes(checkpoint, Image.new("RGB", (20, 30), "red"), BOXES, 4)
     image = replace(image, tokens=(2, 0), names=("cross", "circle"))
     evaluator = MapEvaluator(checkpoint, method, logit)
-    expected = explain(checkpoint.rnn, image.feature_map, (2, 0), method, logit, image.image).maps
+    expected = explain(checkpoint.rnn, image.feature_map, (2, 0), method, logit, image.image).smoothed
     np.testing.assert_allclose(evaluator.maps(image), expected[:2])  # END's is left out
     other = randomized_models(checkpoint.rnn, seed=1)[1]
     feature_map = encode(other, image.image.unsqueeze(0))[0][0]
-    expected = explain(other, feature_map, (2, 0), method, logit, image.image).maps
+    expected = explain(other, feature_map, (2, 0), method, logit, image.image).smoothed
     np.testing.assert_allclose(evaluator.maps(image, other), expected[:2])
 
 
@@ -376,7 +376,7 @@ def explained_by(by_tokens: dict[tuple[int, ...], Maps]) -> Callable[..., Explan
         assert isinstance(model, CNNRNN)
         assert torch.equal(feature_map, torch.zeros(1))  # that of `decoded`
         maps = torch.from_numpy(np.stack([*by_tokens[tuple(tokens)], np.full(SIZE[::-1], 9.0)]))
-        return Explanation(tuple(tokens), maps, torch.zeros(len(maps)), "cam")
+        return Explanation(tuple(tokens), maps, torch.zeros(len(maps)), "input-x-gradient")  # which is not smoothed
 
     return explain
 
