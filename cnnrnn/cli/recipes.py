@@ -29,6 +29,7 @@ DEFAULT = "best"
 _FOLDER = files("cnnrnn.training") / "recipes"
 _MAX_BYTES = 100_000
 _RESOLUTION = "image-size"  # was chosen with the recipe's backbone; another one has its own, and may take no other
+_WEIGHTS = "weights"  # of the recipe's backbone, too
 # How a run is started and shown, not what is trained.
 _NOT_SETTINGS = {"out", "resume", "overwrite", "tensorboard", "recipe", "config", "device", "download", "help"}
 _KINDS: dict[type, tuple[tuple[type, ...], str]] = {  # type of an option -> the types of TOML, and their name
@@ -143,6 +144,8 @@ def _parse(context: typer.Context, name: str, text: str) -> Recipe:
         parent = read_recipe(context, base)
     known = settings_of(context)
     own = {key: _checked(known, name, key, value) for key, value in content.items()}
+    if "backbone" in own or own.get("pretrained") is False:
+        parent.settings.pop(_WEIGHTS, None)
     inherited = [
         (up_to, {key: value for key, value in changes.items() if key not in own}) for up_to, changes in parent.sizes
     ]
@@ -201,12 +204,15 @@ def chosen_settings(context: typer.Context, images: int, network: str | None = N
         source = context.get_parameter_source(setting.parameter)
         if source is not None and source.name == "COMMANDLINE":
             typed[key] = values[key]
-    if network and "weights" in typed:
+    if network and _WEIGHTS in typed:
         values["backbone"] = typed.setdefault("backbone", network)
     changes, up_to = recipe.for_images(images)
     backbone = recipe.settings.get("backbone")
-    if backbone and typed.get("backbone", backbone) != backbone:
+    another = bool(backbone) and typed.get("backbone", backbone) != backbone
+    if another:
         values[_RESOLUTION] = typed.setdefault(_RESOLUTION, None)
+    if another or not values["pretrained"]:
+        values[_WEIGHTS] = typed.setdefault(_WEIGHTS, None)
     changes = {key: value for key, value in changes.items() if key not in typed}
     chosen = {key: value for key, value in (recipe.settings | changes).items() if key not in typed}
     words = f"Recipe {recipe.name}" + (f": {recipe.about}" if recipe.about else "")

@@ -138,7 +138,7 @@ def train(
             metavar="PATH",
             help="The backbone's weights: coco or voc (the shipped models'), a trained model, or the hub's "
             "model.safetensors for a machine without internet.",
-            show_default="an installed package or timm's hub",
+            show_default="by the recipe, or an installed package or timm's hub",
             rich_help_panel=BACKBONE,
         ),
     ] = None,
@@ -264,21 +264,20 @@ def train(
         from cnnrnn.training.state import check_out
 
         console.quiet = notes.quiet = not processes.is_writer
-        if weights is not None and not pretrained:
-            raise UserError("--weights are pretrained ones; leave --no-pretrained away")
         if processes.is_writer and not processes.restarted:
             check_out(out, resume, overwrite)
         with processes.one_per_machine_first():
             splits = _load_splits(data, train_split_name, strict)
         settings, words = chosen_settings(ctx, len(splits[0].samples), _network_of(weights))
         notes.print(escape(words), soft_wrap=True)
+        if settings["weights"] and not settings["pretrained"]:
+            raise UserError("--weights are pretrained ones; leave --no-pretrained away")
         if not settings["backbone-lr"] and (settings["trained-layers"] or settings["compile"]):
             raise UserError("--trained-layers and --compile are for a backbone that is trained: give --backbone-lr")
         checkpoint = _new_checkpoint(
             settings,
             splits[0],
             resolve_device(device, processes.local_rank if processes.count > 1 else None),
-            weights,
         )
         _run(checkpoint, splits, settings, out, resume, overwrite, tensorboard, processes)
         if settings["head"] == "cnn-rnn" and processes.is_writer:
@@ -296,7 +295,7 @@ def _network_of(weights: Path | None) -> str | None:
     return Checkpoint.load(weights).model.backbone.config.name if weights and is_trained(weights) else None
 
 
-def _new_checkpoint(settings: dict[str, Any], split: Split, device: torch.device, weights: Path | None) -> Checkpoint:
+def _new_checkpoint(settings: dict[str, Any], split: Split, device: torch.device) -> Checkpoint:
     from cnnrnn.training.initialize import new_checkpoint
 
     model: dict[str, Any] = {"dropout": settings["dropout"], "spatial": settings["spatial"]}
@@ -306,7 +305,7 @@ def _new_checkpoint(settings: dict[str, Any], split: Split, device: torch.device
         model |= {"auxiliary": settings["auxiliary"] > 0}
     checkpoint = new_checkpoint(
         split, settings["backbone"], settings["image-size"], settings["pretrained"], settings["seed"], device,
-        settings["head"], settings["order"], weights, **model,
+        settings["head"], settings["order"], settings["weights"], **model,
     )  # fmt: skip
     checkpoint.training["command"] = command_line()
     return checkpoint

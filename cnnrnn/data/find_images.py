@@ -7,14 +7,17 @@ import os
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from cnnrnn.data.formats.splits import split_name
 from cnnrnn.data.images import SUFFIXES, is_image_name
 
 _MOST_FILES = 2_000_000  # images below a folder
+# What systems put beside files; names with a dot at the beginning are hidden.
+_SYSTEM_FOLDERS = {"__MACOSX", "@eaDir", "$RECYCLE.BIN", "System Volume Information", "lost+found"}
 _UPLOAD = re.compile(r"^[0-9a-f]{8}-")  # which Label Studio puts before the names of uploaded files
 
 
@@ -25,27 +28,28 @@ class ImageFinder:
         self.folder = folder
         self.first = [*first, folder]
 
-    def find(self, name: str) -> tuple[Path | None, str]:
-        """The file, and how its name differs from what was written; or None, and what was looked for or is unclear."""
-        for place in self.first:
-            if _is_file(path := place / name):
-                return path, ""
+    def find(self, name: str, split: str | None = None) -> tuple[Path | None, str]:
+        """The file, and how its name differs from what was written; or None, and what was looked for or is unclear.
+
+        Of several files with this name, the one in a folder that is named as the `split` is taken.
+        """
+        if there := [path for place in self.first if is_file(path := place / name)]:
+            return self._of_split(there, split)[0], ""
         parts = _parts(name)
         if not parts:
             return None, name
-        for place in self.first:
-            if _is_file(path := place.joinpath(*parts)):
-                return path, "the path of another system"
-        return self._by_key(parts)
+        if there := [path for place in self.first if is_file(path := place.joinpath(*parts))]:
+            return self._of_split(there, split)[0], "the path of another system"
+        return self._by_key(parts, split)
 
-    def _by_key(self, parts: list[str]) -> tuple[Path | None, str]:
+    def _by_key(self, parts: list[str], split: str | None) -> tuple[Path | None, str]:
         """By case, Unicode form and suffix, exactly one file must fit."""
         shown = str(self.first[0].joinpath(*parts))
         names = dict.fromkeys((parts[-1], _UPLOAD.sub("", parts[-1]), unquote(parts[-1])))
         for name in names:
             stem = _stem(name)
             for index, key in ((self._files, _key(name)), (self._stems, _key(stem)), (self._numbers, _number(stem))):
-                found = self._fitting(index.get(key, []), parts)
+                found = self._of_split(self._fitting(index.get(key, []), parts), split)
                 if len(found) == 1:
                     return found[0], "another spelling, suffix or folder"
                 if found:
@@ -54,12 +58,22 @@ class ImageFinder:
 
     def _fitting(self, paths: list[Path], parts: list[str]) -> list[Path]:
         """The file in the very folder that was written, or those that share the most of its path."""
-        written = [_key(part) for part in parts[:-1]]
+        written, splits = [_key(part) for part in parts[:-1]], _splits(parts[:-1])
+        # Where train/1.jpg is missing, test/1.jpg is another image.
+        paths = [path for path in paths if not splits or splits & (own := self._splits_of(path)) or not own]
         for place in self.first:
             inside = [path for path in paths if path.is_relative_to(place)]
             if exact := [p for p in inside if [_key(part) for part in p.relative_to(place).parts[:-1]] == written]:
                 return exact
         return _deepest(paths, parts)
+
+    def _of_split(self, paths: list[Path], split: str | None) -> list[Path]:
+        """Those in a folder of this split, if there are any."""
+        return [path for path in paths if split and split in self._splits_of(path)] or paths
+
+    def _splits_of(self, path: Path) -> set[str]:
+        inside = path.relative_to(self.folder) if path.is_relative_to(self.folder) else path
+        return _splits(inside.parts[:-1])
 
     @cached_property
     def _files(self) -> dict[str, list[Path]]:
@@ -86,9 +100,9 @@ class ImageFinder:
 
 
 def files_below(folder: Path) -> Iterator[Path]:
-    """All files in a folder and below, in order, but for hidden ones and those that macOS puts beside them."""
+    """All files in a folder and below, in order, but for hidden ones and those that a system puts beside them."""
     for root, folders, files in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith(".") and name != "__MACOSX")
+        folders[:] = sorted(name for name in folders if not name.startswith(".") and name not in _SYSTEM_FOLDERS)
         yield from (Path(root, name) for name in sorted(files) if not name.startswith("."))
 
 
@@ -102,11 +116,26 @@ def relative_name(image: Path, folder: Path) -> str:
     return str(image.relative_to(folder) if image.is_relative_to(folder) else image)
 
 
-def _is_file(path: Path) -> bool:
+def name_below(name: str, places: Sequence[Path], folder: Path) -> str:
+    """The name below `folder` of an image that annotations of one split name, whose images are in `places`: another
+    split may have one with the same name."""
+    if "://" in name:
+        return name
+    return relative_name(
+        next((p for place in (*places, folder) if is_file(p := place / name)), places[0] / name), folder
+    )
+
+
+def is_file(path: Path) -> bool:
     try:
         return path.is_file()
     except OSError:  # such as a name that is too long
         return False
+
+
+def _splits(folders: Iterable[str]) -> set[str]:
+    """The splits that names of folders tell."""
+    return {split for folder in folders if (split := split_name(folder))}
 
 
 def _parts(name: str) -> list[str]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cnnrnn.data.annotation_files import Document, Search, of_one_data_set, other_tables, read_document
-from cnnrnn.data.find_images import ImageFinder
+from cnnrnn.data.find_images import ImageFinder, name_below
 from cnnrnn.data.formats import coco_json, folders, image_json, json_records, tools, voc_xml, yolo
 from cnnrnn.data.formats.cells import Separator
 from cnnrnn.data.formats.column_names import ColumnNames
@@ -133,6 +133,11 @@ def _read_files(documents: list[Document], folder: Path, options: Options, findi
     several = len(documents) > 1
     coco = [(document.path, document.content) for document in documents if coco_json.is_coco(document.content)]
     if coco:
+        if others := [document.path.name for document in documents if not coco_json.is_coco(document.content)]:
+            raise DataError(
+                f"{folder} holds COCO JSON ({coco[0][0].name}) and other annotations ({', '.join(others[:3])}); give "
+                "the file that has all labels, or write all splits in one kind of file"
+            )
         root = folder.parent if folder.name == "annotations" and not several else folder
         return coco_json.read(coco, root, findings)
     rows: list[Row] = []
@@ -194,11 +199,11 @@ def _tool_rows(tool: str, read: tools.Read, document: Document, findings: Findin
 def _placed(rows: list[Row], path: Path, folder: Path, several: bool) -> list[Row]:
     """The rows of one of several files: its name or folder tells their split, and their places name it."""
     named = split_in_name(path.stem) or (split_name(path.parent.name) if path.parent != folder else None)
-    inside = str(path.relative_to(folder))
+    inside, own = str(path.relative_to(folder)), (path.parent, path.parent / "images")
     placed = []
     for row in rows:
         where = f"{inside} {row.where}" if several else row.where
-        image = str(path.parent / row.image) if several and (path.parent / row.image).is_file() else row.image
+        image = name_below(row.image, own, folder) if several and path.parent != folder else row.image
         placed.append(replace(row, where=where, image=image, split=row.split or (named if several else None)))
     return placed
 
@@ -296,25 +301,35 @@ class _Collected:
         folder = self.options.images or self.reading.folder
         places = (self.options.images,) if self.options.images else self.reading.image_folders
         finder = ImageFinder(folder, tuple(place for place in places if place))
-        found = {row.image: finder.find(row.image) for row in rows}
+        names = [(row.image, split_name(row.split) if row.split else None) for row in rows]
+        found = {name: finder.find(*name) for name in dict.fromkeys(names)}
         exact = {path for path, how in found.values() if path and not how}
-        claims = Counter(path for path, how in found.values() if path and how)
+        claims = Counter(
+            path for path, _ in {(path, image) for (image, _), (path, how) in found.items() if path and how}
+        )
         lost = {n for n, (path, how) in found.items() if path is None or (how and (path in exact or claims[path] > 1))}
         if other := [name for name, (path, how) in found.items() if path and how and name not in lost]:
-            example = found[other[0]][0]
             self.findings.warning(
-                f"{len(other)} images were found under another path or spelling, such as {other[0]} as {example}"
+                f"{len(other)} images were found under another path or spelling, such as {other[0][0]} as "
+                f"{found[other[0]][0]}"
             )
         if lost:
-            shown = ", ".join(how if path is None else name for name in sorted(lost)[:3] for path, how in [found[name]])
-            lines = [row.where for row in rows if row.image in lost]
+            first = sorted(lost, key=lambda name: name[0])[:3]
+            shown = ", ".join(how if path is None else name[0] for name in first for path, how in [found[name]])
+            lines = [row.where for row, name in zip(rows, names, strict=True) if name in lost]
             message = f"{len(lost)} of {len(found)} images are missing and were left out; looked for {shown}"
             if len(lost) == len(found):
                 message += ". Put the table beside its images, or give their folder by --images"
                 self.findings.error(message, lines)
             else:
                 self.findings.warning(message, lines)
-        return [(row, path) for row in rows if row.image not in lost for path in [found[row.image][0]] if path]
+        return [
+            (row, path)
+            for row, name in zip(rows, names, strict=True)
+            if name not in lost
+            for path in [found[name][0]]
+            if path
+        ]
 
     def _joined(self, rows: list[tuple[Row, Path]]) -> list[_Joined]:
         """One entry for every image and split it is in; rows that repeat an image add their labels."""
@@ -377,6 +392,10 @@ class _Collected:
             try:
                 by_split[TRAIN], by_split[VAL] = hold_out(by_split[TRAIN], fraction)
             except DataError:
+                self.findings.error(
+                    "no image is in a split for validation, and none can be held out without a label that loses its "
+                    "last one; take more images, or a column split with train and val"
+                )
                 return {name: tuple(samples) for name, samples in by_split.items()}, named
             self.findings.note(
                 f"no image is in a split for validation; {len(by_split[VAL])} of "

@@ -90,6 +90,9 @@ def hold_out(samples: Sequence[Sample], fraction: float) -> tuple[list[Sample], 
             held.add(index)
             for name in samples[index].labels or (None,):
                 remaining[name] -= 1
+    if not held:  # too few of every label for a share: one image, if no label loses its last one by it
+        spare = (index for index in order if all(remaining[name] > 1 for name in samples[index].labels or (None,)))
+        held.update([index for index in [next(spare, None)] if index is not None])
     if not held or len(held) == len(samples):
         raise DataError(f"holding out {fraction:g} of {len(samples)} images leaves nothing on one side")
     return [s for i, s in enumerate(samples) if i not in held], [s for i, s in enumerate(samples) if i in held]

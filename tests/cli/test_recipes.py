@@ -192,11 +192,12 @@ def test_other_files_are_refused_in_one_line(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["best", "quick", "paper"])
 def test_a_recipe_says_all_that_another_one_says(name: str) -> None:
-    """Otherwise the options' defaults would be a part of one recipe without being written in it."""
+    """Otherwise the options' defaults would be a part of one recipe without being written in it. ImageNet's weights are
+    what no recipe can name."""
     text = (files("cnnrnn.training") / "recipes" / f"{name}.toml").read_text()
     best = tomllib.loads((files("cnnrnn.training") / "recipes" / "best.toml").read_text())
     decided = best.keys() | {key for size in best.get("size", []) for key in size}
-    assert decided - {"size", "up-to"} <= tomllib.loads(text).keys()
+    assert decided - {"size", "up-to", "weights"} <= tomllib.loads(text).keys()
 
 
 def test_the_size_of_the_data_decides_and_what_is_typed_wins(table: Path, tmp_path: Path) -> None:
@@ -241,6 +242,27 @@ def test_a_resolution_goes_with_the_backbone_it_was_chosen_for(
     assert tomllib.loads((tmp_path / "run" / "run.toml").read_text()).get("image-size") == kept
     size = Checkpoint.load(tmp_path / "run" / "last").model.backbone.config.image_size
     assert size == (kept or BackboneConfig.of("test_byobnet").image_size) != (96 if kept is None else 0)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "typed"),
+    [
+        ("", ["--backbone", "test_byobnet", "--no-pretrained"]),
+        ("", ["--backbone", "resnet18", "--no-pretrained"]),
+        ("", ["--no-pretrained"]),
+        ('backbone = "test_byobnet"', ["--no-pretrained"]),
+        ("pretrained = false", []),
+    ],
+)
+def test_weights_go_with_the_backbone_that_they_are_of(
+    recipe: str, typed: list[str], table: Path, tmp_path: Path
+) -> None:
+    write(tmp_path / "mine.toml", f'base = "best"\n{recipe}\nepochs = 1\nviews = 1\nimage-size = 32\n')
+    given = ["--config", tmp_path / "mine.toml", "--dataset", "table", "--root", table, "--out", tmp_path / "run"]
+    code, output = invoke(*given, *typed)
+    assert code == 0, output
+    assert "weights" not in tomllib.loads((tmp_path / "run" / "run.toml").read_text())
+    assert not Checkpoint.load(tmp_path / "run" / "last").training["pretrained"]
 
 
 def test_a_base_is_changed_and_its_sizes_only_where_the_file_says_nothing(

@@ -112,16 +112,16 @@ def test_a_trained_models_backbone_comes_with_its_resolution(
     assert run.model.backbone.config == trained.model.backbone.config
 
 
-def test_weights_may_be_those_of_a_shipped_model_by_its_name(tmp_path: Path, scenes_root: Path) -> None:
-    """A frozen backbone stays what it was. Its name need not be typed; another one doesn't fit."""
+def test_by_default_the_backbone_is_the_shipped_models(tmp_path: Path, scenes_root: Path) -> None:
+    """A frozen backbone stays what it was. It fits no other network."""
     arguments = ["--dataset", "scenes", "--root", scenes_root, "--out", tmp_path / "run", "--epochs", 1, "--views", 1]
-    arguments += ["--weights", "coco", "--image-size", 32]
-    other = run_command("train", *arguments, "--backbone", "tf_efficientnet_lite0")
+    arguments += ["--image-size", 32]
+    other = run_command("train", *arguments, "--weights", "coco", "--backbone", "tf_efficientnet_lite0")
     assert other.returncode == 2
     assert "take --backbone tf_efficientnet_lite2" in other.stderr
     done = run_command("train", *arguments)
     assert done.returncode == 0, done.stderr
-    assert 'backbone = "tf_efficientnet_lite2"' in done.stderr
+    assert 'backbone = "tf_efficientnet_lite2", weights = "coco"' in " ".join(done.stderr.split())
     shipped, run = Checkpoint.load(embedded_checkpoint()), Checkpoint.load(tmp_path / "run")
     before, after = (checkpoint.model.backbone.state_dict() for checkpoint in (shipped, run))
     assert before.keys() == after.keys()

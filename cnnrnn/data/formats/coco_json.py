@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from cnnrnn.data.find_images import name_below
 from cnnrnn.data.formats.splits import split_in_name
 from cnnrnn.data.reading import Findings, Reading, Row
 from cnnrnn.data.split import Boxes, DataError
@@ -39,6 +40,9 @@ def read(documents: Sequence[tuple[Path, Any]], folder: Path, findings: Findings
             f"{folder} has several COCO files, and the names of {', '.join(unclear)} tell no split; give one of the "
             "files, or put train, val or test into their names"
         )
+    if len(parts) > 1:
+        for part, split in zip(parts, splits, strict=True):
+            part.place_images(split, folder)
     rows = [row for part, split in zip(parts, splits, strict=True) for row in part.rows(split)]
     first = next((part for part, split in zip(parts, splits, strict=True) if split == "train"), parts[0])
     for part in parts:
@@ -84,6 +88,12 @@ def _image_folders(path: Path, split: str | None) -> list[Path]:
     ending = path.stem.removeprefix("instances_").removeprefix("person_keypoints_")
     names = (ending, f"images/{ending}", split or "", f"images/{split}", "images", "data", "")
     return [root / name for name in names]
+
+
+def _own_folders(path: Path, split: str | None) -> list[Path]:
+    """Where the images of a file of one split are, and no other split's; empty if they share a folder."""
+    own = [place for place in _image_folders(path, split)[:4] if place.is_dir()]
+    return own or ([path.parent, path.parent / "images"] if split_in_name(path.parent.name) else [])
 
 
 def _id(value: Any) -> str:
@@ -165,6 +175,11 @@ class _Document:
                 "their images would be trained without these labels. Export the file again with all categories"
             )
         return known
+
+    def place_images(self, split: str | None, folder: Path) -> None:
+        """Name the images below `folder`, so that one of another split with the same name is not taken for them."""
+        if places := _own_folders(self.path, split):
+            self.images = {image: name_below(name, places, folder) for image, name in self.images.items()}
 
     def rows(self, split: str | None) -> list[Row]:
         labels: dict[str, dict[str, None]] = defaultdict(dict)
