@@ -14,9 +14,10 @@ from cnnrnn.data.formats.splits import TRAIN, VAL, split_in_name
 from cnnrnn.data.reading import Finding, Findings, Record
 from cnnrnn.data.split import DataError
 
-_JSON = (".json", *json_records.LINES)
+_JSON = (".json", ".vott", *json_records.LINES)
 _READ = (".csv", ".tsv", ".tab", ".txt", ".xml", *workbook.SUFFIXES, *parquet.SUFFIXES, *_JSON)
 _OTHER_TABLES = (".xls", ".ods", ".numbers", ".parquet", ".feather", ".zip", ".gz", ".mat", ".pkl", ".h5")
+_ARCHIVES = (".zip", ".gz")
 _SEARCHED = "a table, COCO's JSON, files of VOC, YOLO, LabelMe or Supervisely, or a folder per label"
 
 
@@ -127,9 +128,9 @@ class Search:
         """What to say where no folder has annotations."""
         read = {path.name for path in self.reasons}
         if other := [name for name in other_tables(folder) if name not in read]:
-            return DataError(
-                f"{folder}: {', '.join(other[:3])} can't be read; unpack it, or save it as CSV, and give that"
-            )
+            archive = Path(other[0]).suffix.lower() in _ARCHIVES
+            what = "unpack it and give the folder" if archive else "save it as CSV and give that"
+            return DataError(f"{folder}: {', '.join(other[:3])} can't be read; {what}")
         if self.exports:
             return DataError(self.exports[0])
         if self.reasons:
@@ -160,16 +161,52 @@ def _is_table(document: Document, names: ColumnNames) -> bool:
 
 
 def of_one_data_set(documents: Sequence[Document], findings: Findings) -> list[Document]:
-    """The only one, or one for each split; of COCO's own files those with all instances."""
-    instances = [document for document in documents if document.path.stem.startswith("instances_")]
-    chosen = list(instances or documents)
-    if len(chosen) > 1:
-        splits = [split_in_name(document.path.stem) for document in chosen]
-        chosen = [document for document, split in zip(chosen, splits, strict=True) if split]
-        if not chosen or len(chosen) != len(set(filter(None, splits))):
-            names = ", ".join(document.path.name for document in documents[:6])
-            raise DataError(f"{documents[0].path.parent} holds several files: {names}; give one of them")
-    if passed_over := [document.path.name for document in documents if document not in chosen]:
-        why = "the others are COCO's instances" if instances else "their names tell no split"
-        findings.note(f"not read, since {why}: {', '.join(passed_over)}")
-    return chosen
+    """The only one, or one for each split; of COCO's own files those with all instances. Raises DataError for several
+    files of which it isn't clear how they belong together."""
+    found = [document for document in documents if not _is_form(document.path)] or list(documents)
+    if forms := [document.path.name for document in documents if document not in found]:
+        findings.note(f"not read, since it lists images to be labelled: {', '.join(forms)}")
+    if instances := [document for document in found if document.path.stem.startswith("instances_")]:
+        chosen = [*instances, *_other_splits(found, instances)]
+        if others := [document.path.name for document in found if document not in chosen]:
+            findings.note(f"not read, since the others are COCO's instances: {', '.join(others)}")
+        found = chosen
+    if len(found) == 1:
+        return found
+    named = [document for document in found if split_in_name(document.path.stem)]
+    if not named or len(named) != len({split_in_name(document.path.stem) for document in named}):
+        names = ", ".join(document.path.name for document in documents[:6])
+        raise DataError(f"{documents[0].path.parent} holds several files: {names}; give one of them")
+    if unnamed := [document.path for document in found if document not in named]:
+        _tell_of_unnamed(unnamed, [document.path for document in named], findings)
+    return named
+
+
+def _is_form(path: Path) -> bool:
+    """Kaggle's sample_submission.csv, which lists test images with labels that are made up."""
+    return "submission" in path.stem.casefold()
+
+
+def _other_splits(documents: Sequence[Document], instances: Sequence[Document]) -> list[Document]:
+    """Tables beside COCO's instances that hold splits which these lack."""
+    known = {split_in_name(document.path.stem) for document in instances}
+    return [
+        d for d in documents if not coco_json.is_coco(d.content) and split_in_name(d.path.stem) not in (None, *known)
+    ]
+
+
+def _tell_of_unnamed(unnamed: Sequence[Path], named: Sequence[Path], findings: Findings) -> None:
+    """Files beside those of splits. Where these are train and another one, a third may hold all images at once.
+
+    Raises DataError where training or validation would lack the images of the file.
+    """
+    splits = [split_in_name(path.stem) for path in named]
+    others, first = ", ".join(path.name for path in unnamed[:6]), unnamed[0]
+    if TRAIN in splits and len(splits) > 1:
+        findings.warning(f"{others} was not read, since its name tells no split; give that file if it has all labels")
+        return
+    name = f"val{first.suffix} or test{first.suffix}" if TRAIN in splits else f"train{first.suffix}"
+    raise DataError(
+        f"{first.parent}: the name of {', '.join(path.name for path in named)} tells a split, but not that of "
+        f"{others}; rename {first.name} to {name}, or give the one file that has all labels"
+    )

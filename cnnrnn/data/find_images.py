@@ -133,6 +133,13 @@ def is_file(path: Path) -> bool:
         return False
 
 
+def is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
+
+
 def _splits(folders: Iterable[str]) -> set[str]:
     """The splits that names of folders tell."""
     return {split for folder in folders if (split := split_name(folder))}

@@ -47,6 +47,10 @@ class Findings:
         if found not in self.items:
             self.items.append(found)
 
+    @property
+    def errors(self) -> bool:
+        return any(item.level == "error" for item in self.items)
+
     def error(self, message: str, places: Iterable[str] = ()) -> None:
         self.add("error", message, places)
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cnnrnn.data.annotation_files import Document, Search, of_one_data_set, other_tables, read_document
-from cnnrnn.data.find_images import ImageFinder, name_below
+from cnnrnn.data.find_images import ImageFinder, is_file, is_folder, name_below
 from cnnrnn.data.formats import coco_json, folders, image_json, json_records, tools, voc_xml, yolo
 from cnnrnn.data.formats.cells import Separator
 from cnnrnn.data.formats.column_names import ColumnNames
@@ -66,9 +66,9 @@ def read_source(path: Path, options: Options) -> Source:
 
 def _read(path: Path, options: Options) -> Reading:
     findings = Findings()
-    if path.is_dir():
+    if is_folder(path):
         return _read_folder(path, options, findings)
-    if not path.is_file():
+    if not is_file(path):
         raise DataError(f"{path} is not there; give the file of the table, or the folder of the data set")
     if path.suffix.lower() in yolo.SETTINGS:
         return yolo.read(path, findings)
@@ -178,7 +178,7 @@ def _file_rows(document: Document, options: Options, findings: Findings) -> tupl
         if read is None:
             raise DataError(
                 f"{path} is no list of objects with image and labels, and no export that is known; write a list such "
-                'as [{"image": "1.jpg", "labels": ["cat"]}]'
+                'as [{"image": "1.jpg", "labels": ["cat"]}], or an object such as {"1.jpg": ["cat"]}'
             )
         records = read
     if not records:
@@ -251,12 +251,14 @@ class _Collected:
         counts = Counter(label for row in rows for label in {*row.labels, *row.ignored})
         listed = Counter(self.reading.labels or ())
         forms: dict[str, Counter[str]] = defaultdict(Counter)
-        for label in {*counts, *listed}:
+        for label in sorted({*counts, *listed}):
             forms[_form(label)][_clean(label)] += counts[label]
         spelling = {form: max(sorted(found), key=lambda name: found[name]) for form, found in forms.items()}
         for form, found in forms.items():
             if len(found) > 1:
-                shown = ", ".join(f"{name!r} ({count})" for name, count in found.most_common())
+                shown = ", ".join(
+                    f"{name!r} ({n})" for name, n in sorted(found.items(), key=lambda item: (-item[1], item[0]))
+                )
                 self.findings.warning(f"labels that differ by case or blanks are now {spelling[form]!r}: {shown}")
         self._point_out_garbled(list(spelling.values()))
         if counts and all(label.strip().lstrip("-").isdigit() for label in counts):
@@ -392,10 +394,11 @@ class _Collected:
             try:
                 by_split[TRAIN], by_split[VAL] = hold_out(by_split[TRAIN], fraction)
             except DataError:
-                self.findings.error(
-                    "no image is in a split for validation, and none can be held out without a label that loses its "
-                    "last one; take more images, or a column split with train and val"
-                )
+                if any(joined.labels for joined in images) and not self.findings.errors:  # which would explain it
+                    self.findings.error(
+                        "no image is in a split for validation, and none can be held out without a label that loses "
+                        "its last one; take more images, or a column split with train and val"
+                    )
                 return {name: tuple(samples) for name, samples in by_split.items()}, named
             self.findings.note(
                 f"no image is in a split for validation; {len(by_split[VAL])} of "

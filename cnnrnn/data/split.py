@@ -90,7 +90,7 @@ def hold_out(samples: Sequence[Sample], fraction: float) -> tuple[list[Sample], 
             held.add(index)
             for name in samples[index].labels or (None,):
                 remaining[name] -= 1
-    if not held:  # too few of every label for a share: one image, if no label loses its last one by it
+    if not held and round(fraction * len(samples)):  # too few of every label: one image that is not a label's last
         spare = (index for index in order if all(remaining[name] > 1 for name in samples[index].labels or (None,)))
         held.update([index for index in [next(spare, None)] if index is not None])
     if not held or len(held) == len(samples):

@@ -110,12 +110,123 @@ def test_the_instances_of_coco_beside_its_other_files(tmp_path: Path) -> None:
     )
 
 
+OTHER_TABLE = "image,labels\n4.jpg,cat\n"
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        (
+            ("labels.csv", "val.csv"),
+            r"the name of val\.csv tells a split, .* of labels\.csv; rename labels\.csv to train",
+        ),
+        (("labels.csv", "test.csv"), r"rename labels\.csv to train\.csv, or give the one file"),
+        (("annotations.json", "val.json"), r"rename annotations\.json to train\.json"),
+        (("train.csv", "holdout.csv"), r"rename holdout\.csv to val\.csv or test\.csv"),
+        (("train.json", "val.csv"), r"COCO JSON \(train\.json\) and other annotations \(val\.csv\)"),
+        (("instances_train.json", "val.csv"), r"COCO JSON \(instances_train\.json\) and other annotations"),
+    ],
+)
+def test_tables_that_do_not_belong_together_for_certain(tmp_path: Path, files: tuple[str, str], message: str) -> None:
+    first, second = ({"json": COCO, "csv": table}[name.rpartition(".")[2]] for name, table in zip(
+        files, (TABLE, OTHER_TABLE), strict=True
+    ))  # fmt: skip
+    folder_with(tmp_path, {files[0]: first, files[1]: second}, (*LABELS, "4.jpg"))
+    with pytest.raises(DataError, match=message):
+        read_source(tmp_path, Options())
+    assert labels_of(read_source(tmp_path / files[0], Options())) == LABELS
+
+
+def test_a_third_table_beside_those_of_splits_is_pointed_out(tmp_path: Path) -> None:
+    files = {"train.csv": TABLE, "test.csv": OTHER_TABLE, "all.csv": TABLE + "4.jpg,cat\n"}
+    source = read_source(folder_with(tmp_path, files, (*LABELS, "4.jpg")), Options())
+    assert [sample.image.name for sample in source.samples["test"]] == ["4.jpg"]
+    assert "all.csv was not read, since its name tells no split; give that file if it has all labels" in messages(
+        source
+    )
+
+
+def test_the_form_for_a_submission_is_not_read(tmp_path: Path) -> None:
+    files = {"train.csv": TABLE, "sample_submission.csv": "image,labels\n4.jpg,cat\n"}
+    source = read_source(folder_with(tmp_path, files, (*LABELS, "4.jpg")), Options())
+    assert labels_of(source) == LABELS
+    assert "not read, since it lists images to be labelled: sample_submission.csv" in messages(source)
+
+
+LABELLED = {image: sorted(labels) for image, labels in LABELS.items()}
+
+
+def test_json_with_splits_at_the_top(tmp_path: Path) -> None:
+    content = {"train": {n: LABELLED[n] for n in ("1.jpg", "2.jpg")}, "val": {"3.jpg": LABELLED["3.jpg"]}}
+    content["test"] = {"4.jpg": None}
+    source = read_source(folder_with(tmp_path, {"a.json": content}, (*LABELS, "4.jpg")) / "a.json", Options())
+    assert {name: [s.image.name for s in split] for name, split in source.samples.items()} == {
+        "train": ["1.jpg", "2.jpg"],
+        "val": ["3.jpg"],
+        "test": ["4.jpg"],
+    }
+    assert labels_of(source) == LABELS | {"4.jpg": set()}
+    with pytest.raises(DataError, match="no list of objects"):
+        read_source(folder_with(tmp_path, {"b.json": {"train": {"x": 1}, "val": {}}}) / "b.json", Options())
+
+
+def test_json_with_null_for_no_label(tmp_path: Path) -> None:
+    folder_with(tmp_path, {"a.json": LABELLED | {"4.jpg": None}, "b.json": LABELLED | {"4.jpg": 7}}, (*LABELS, "4.jpg"))
+    assert labels_of(read_source(tmp_path / "a.json", Options())) == LABELS | {"4.jpg": set()}
+    with pytest.raises(DataError, match=r"b\.json, entry 4\.jpg: 7 is no label"):
+        read_source(tmp_path / "b.json", Options())
+
+
+def test_json_with_a_list_of_classes(tmp_path: Path) -> None:
+    classes = [{"id": 0, "name": "cat"}, {"id": 1, "name": "dog"}]
+    content = {"classes": classes, "images": [{"file": name, "labels": found} for name, found in LABELLED.items()]}
+    assert labels_of(read_source(folder_with(tmp_path, {"a.json": content}) / "a.json", Options())) == LABELS
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("a.json", '{"1.jpg": "cat", "2.jpg": "cat", "1.jpg": "dog"}', r"a\.json: the key '1\.jpg' stands twice"),
+        ("a.json", '[{"image": "1.jpg", "label": "cat", "label": "dog"}]', "with 'cat' and with 'dog'; write it once"),
+        (
+            "a.jsonl",
+            '{"image": "1.jpg", "label": 1}\n{"image": "2.jpg", "label": "a", "label": "b"}',
+            "line 2: the key",
+        ),
+    ],
+)
+def test_json_with_a_key_twice(tmp_path: Path, name: str, text: str, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        read_source(folder_with(tmp_path, {name: text}) / name, Options())
+    same = '[{"image": "1.jpg", "label": "cat", "label": "cat"}]'
+    assert labels_of(read_source(folder_with(tmp_path, {"b.json": same}) / "b.json", Options())) == {"1.jpg": {"cat"}}
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.json", {"name": "p", "tags": [], "assets": {}}, "is a project of VoTT; export it as CSV"),
+        ("a.vott", {"name": "p", "tags": [], "assets": {}}, "is a project of VoTT; export it as CSV"),
+        ("a.json", {"asset": {"name": "1.jpg"}, "regions": []}, "of one image, of VoTT; export the project as CSV"),
+        ("a.json", [{"resizedImageUri": "http://a/1.jpg", "tags": []}], "is of Azure Custom Vision; write a CSV"),
+        ("a.json", {"version": "2.0", "item": {"name": "1.jpg"}, "annotations": []}, "of V7 Darwin; export it as COCO"),
+        ("a.manifest", {"source-ref": "s3://b/1.jpg", "cls": 0}, "is a manifest of SageMaker; write a CSV"),
+    ],
+)
+def test_exports_that_are_not_read_are_named(tmp_path: Path, name: str, content: Any, message: str) -> None:
+    folder_with(tmp_path, {name: content})
+    for source in (tmp_path / name, tmp_path):
+        with pytest.raises(DataError, match=message):
+            read_source(source, Options())
+
+
 @pytest.mark.parametrize(
     ("files", "images", "message"),
     [
         ({"package.json": OTHER["package.json"]}, ("1.jpg",), r"passed over: .*package\.json names no"),
         ({"meta.json": {"classes": [], "tags": [], "projectType": ""}}, ("a/1.jpg", "b/2.jpg"), "is the classes of a"),
-        ({"labels.ods": "PK"}, ("images/1.jpg",), r"labels\.ods can't be read; unpack it, or save it as CSV"),
+        ({"labels.ods": "PK"}, ("images/1.jpg",), r"labels\.ods can't be read; save it as CSV"),
+        ({"labels.csv.gz": ""}, ("images/1.jpg",), r"labels\.csv\.gz can't be read; unpack it and give the folder"),
         ({"labels.xlsx": "PK\3\4"}, ("images/1.jpg",), r"labels\.xlsx is no Excel workbook that can be read"),
         ({"data/train.parquet": "PAR1"}, (), r"train\.parquet can't be read"),
         ({}, ("images/1.jpg", "masks/1.png"), "holds no annotations"),

@@ -43,10 +43,46 @@ def labels_of(source: Source) -> dict[str, set[str]]:
         ("names.json", json.dumps({"0": "cat", "1": "hot dog", "2": "bus"})),
         ("names.json", json.dumps({"cat": 0, "hot dog": 1, "bus": 2})),
         ("names.json", json.dumps({"categories": [{"id": int(n), "name": name} for n, name in NAMES.items()]})),
+        ("names.txt", "0 cat\n1 hot dog\n2 bus\n"),
+        ("names.txt", "cat 0\nhot dog 1\nbus 2\n"),
+        ("names.txt", "0=cat\n1=hot dog\n2=bus\n"),
+        ("names.txt", "0. cat\n1. hot dog\n2. bus\n"),
+        ("names.txt", "0) cat\n1) hot dog\n2) bus\n"),
+        ("names.txt", "0 - cat\n1 - hot dog\n2 - bus\n"),
+        ("names.txt", "0 -> cat\n1 -> hot dog\n\n2 -> bus\n"),
+        ("names.txt", "{0: 'cat', 1: 'hot dog', 2: 'bus'}"),
+        ("names.txt", "['cat', 'hot dog', 'bus']"),
+        ("names.txt", "names:\n- cat\n- hot dog\n- bus\n"),
+        ("names.txt", "labels\ncat\nhot dog\nbus\n"),
+        ("names.csv", "label\ncat\nhot dog\nbus\n"),
+        ("names.csv", '"class_name"\n"cat"\n"hot dog"\n"bus"\n'),
+        ("names.csv", "id,name,supercategory\n0,cat,animal\n1,hot dog,food\n2,bus,vehicle\n"),
+        ("names.csv", '"id","name"\n"0","cat"\n"1","hot dog"\n"2","bus"\n'),
+        ("names.csv", "name,id,color\ncat,0,red\nhot dog,1,red\nbus,2,red\n"),
+        ("names.csv", ",name\n0,cat\n1,hot dog\n2,bus\n"),
+        ("names.csv", "class,name\n0,cat\n1,hot dog\n2,bus\n"),
+        ("names.csv", "count,id,name\n5,0,cat\n5,1,hot dog\n6,2,bus\n"),
+        ("names.json", json.dumps({n: [f"n0144076{n}", name] for n, name in NAMES.items()})),
+        ("names.json", json.dumps({n: {"name": name, "color": "red"} for n, name in NAMES.items()})),
+        ("config.json", json.dumps({"model": "x", "id2label": NAMES, "label2id": {"cat": 0}})),
     ],
 )
 def test_names_in_every_form(tmp_path: Path, name: str, text: str) -> None:
     assert read_label_names(write(tmp_path / name, text)) == NAMES
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("1 cat\n2 dog\n", {"1": "cat", "2": "dog"}),  # the classes.txt of CUB
+        ("0: tench, Tinca tinca\n1: goldfish, Carassius\n", {"0": "tench, Tinca tinca", "1": "goldfish, Carassius"}),
+        ('0,"tench, Tinca"\n1,goldfish\n', {"0": "tench, Tinca", "1": "goldfish"}),
+        ("tench, Tinca\ngoldfish, Carassius\n", {"0": "tench, Tinca", "1": "goldfish, Carassius"}),
+        ("no class\nboeing 747\nboat\n", {"0": "no class", "1": "boeing 747", "2": "boat"}),
+    ],
+)
+def test_names_and_their_signs(tmp_path: Path, text: str, names: dict[str, str]) -> None:
+    assert read_label_names(write(tmp_path / "names.txt", text)) == names
 
 
 @pytest.mark.parametrize(
@@ -57,6 +93,23 @@ def test_names_in_every_form(tmp_path: Path, name: str, text: str) -> None:
         ("names.txt", "1: cat\n1: dog\n", "has a number twice"),
         ("names.json", "[1, 2]", "can't be read"),
         ("names.json", "{", "can't be read"),
+        ("names.txt", "0: cat\ndog\n2: bus\n", "only 2 of 3 lines have a number, but not line 2"),
+        ("names.txt", "cat\n\nbus\n", "line 2 is blank; write a name there"),
+        ("names.txt", "label\ncat\n", "line 1: is 'label' a label, or does it say what the lines are"),
+        ("names.yaml", "names:\n  0: cat\n  0: dog\n", "the key '0' stands twice; write it once"),
+        ("names.txt", "cat,dog,bus\n", "line 1: 'cat,dog,bus' may be several names"),
+        ("names.csv", "name,color\ncat,red\n", "line 1: 'name,color' may be several names or cells"),
+        ("names.csv", "label,count\ncat,5\ndog,6\n", "line 1: does 'count' number the labels"),
+        ("names.csv", "background,\n1,cat\n2,dog\n", "line 1 has no number; write one"),
+        ("names.csv", "0,cat\n1,hot dog, warm\n", "line 2 has more or fewer cells"),
+        ("names.csv", "0,cat,animal\n1,dog,animal\n", "which columns are meant is unclear"),
+        ("names.txt", "boeing 747\nairbus 320\n", "line 1: is 747 the number of a label, or a part of its name"),
+        ("names.txt", "1 door\n2 door\n", "is 1 the number of a label, or a part of its name"),
+        ("names.txt", "001.Albatross\n002.Auklet\n", "is 001 the number of a label, or a part of its name"),
+        ("names.json", '{"0": null, "1": "cat"}', "the name of 0 is unclear"),
+        ("names.json", '{"0": ["cat", "dog"]}', "the name of 0 is unclear"),
+        ("names.json", '{"cat": 0, "dog": 0}', "a number stands for several names"),
+        ("names.json", '{"0": "cat", "0": "dog"}', "the key '0' stands twice in an object"),
     ],
 )
 def test_files_that_give_no_names(tmp_path: Path, name: str, text: str, message: str) -> None:

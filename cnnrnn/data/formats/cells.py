@@ -12,24 +12,42 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cnnrnn.data.formats.column_names import key
 from cnnrnn.data.reading import Findings
 from cnnrnn.data.split import DataError
 
 _SIGNS = {";": "semicolons", "|": "vertical bars", ",": "commas", "\n": "line breaks"}
 _SIGNS |= {sign: f"the sign {sign}" for sign in "；、，،"}
 # What separates the labels of some people, but stands inside those of others: it is asked for.
-_UNSURE = ("/", "+", "&", " - ", ":", ".", " and ", "_", "-")
+_UNSURE = ("/", "+", "&", " - ", "::", ":", ".", " and ", *"~^#\\*=>•·", "_", "-")
 _INSIDE_WORDS = ("_", "-", " ")  # which join the words of a label more often than they separate labels
+_JOINING = {"and", "or", "with", "und", "oder", "et", "y", "e"}  # words between two labels
 _NOTHING = {"", "nan", "none", "null", "na", "n/a", "#n/a", "[]", "{}", "-", "--", "<na>", "()"}
 _SHEET_ERRORS = {"#name?", "#ref!", "#value!", "#div/0!", "#num!", "#null!"}
-_NUMPY = re.compile(r"\b(?:np\.)?(?:array|str_|Index)\(([^()]*?)(?:,\s*dtype=[^()]*)?\)")
-_SCORE = r".+[:=(]\s*(\d*\.\d+|[01])\)?"  # cat:0.93, or dog=0
+_NUMPY = re.compile(
+    r"\b(?:np\.)?(?:array|str_|Index|tensor|u?int\d+|float\d+)\(([^()]*?)(?:,\s*(?:dtype|device)=[^()]*)?\)"
+)
+_COLLECTION = re.compile(r"(?:frozenset|set|list|tuple|dict_keys)\((.*)\)", re.DOTALL)
+_NUMBERS = re.compile(r"\[\s*(?:[-+]?\d+(?:\.\d*)?(?:e[-+]?\d+)?(?:\s+|(?=\])))+\]")  # numpy prints them without commas
+_SCORE = r".+([:=(]\s*(\d*\.\d+|[01]|\d+\s*%)\)?|\s(\d*\.\d+|\d+(\.\d+)?\s*%))"  # cat:0.93, dog=0, cow 12%
+_COUNT = r".+[:=]\s*\d+"  # cat:3
 _ENTITY = re.compile(r"&(amp|quot|lt|gt|apos|nbsp|#x?[\da-f]+);", re.IGNORECASE)
 _MAX_LITERAL = 100_000  # characters of a cell that is read as a list
 # Attributes that a new project of the VGG Image Annotator has.
 _VIA_DEFAULTS = {"caption", "public_domain", "image_url"}
 _NAMES = ("label", "name", "class", "category", "labels", "choices", "classifications", "detections", "categories")
+# The number that stands for the label of an object, and what else such an object holds.
+_NUMBER_KEYS = ("category_id", "label_id", "class_id", "category", "label", "class")
 _TRUE, _FALSE = {"true", "1", "1.0", "yes"}, {"false", "0", "0.0", "no", "", "-1", "-1.0", "none", "nan", "null"}
+# Keys of an object, and columns of a table, that tell if the label beside them applies; is_present is present.
+_SCORES = {"confidence", "conf", "score", "probability", "prob"}
+_APPLIES = _SCORES | {
+    *("value", "present", "exists", "applies", "verified", "confirmed", "checked", "selected", "active", "correct"),
+    *("accept", "accepted", "approved", "positive", "answer", "status", "decision", "verdict"),
+}
+_DENIES = {"reject", "rejected", "deleted", "removed", "absent", "discarded"}
+_ACCEPTED = {"accept", "accepted", "approve", "approved", "present", "positive", "confirmed", "correct"}
+_REJECTED = {"reject", "rejected", "deleted", "removed", "absent", "negative", "discarded", "wrong", "incorrect"}
 
 
 @dataclass(frozen=True)
@@ -48,18 +66,36 @@ class Separator:
 class Cells:
     """The cells of the labels, each with its place in the file. Raises DataError for those that hold no labels."""
 
-    def __init__(self, path: Path, cells: Sequence[tuple[str, Any]], findings: Findings, numbers: bool = False) -> None:
-        """`numbers` may stand for labels; otherwise those of JSON are refused."""
+    def __init__(
+        self,
+        path: Path,
+        cells: Sequence[tuple[str, Any]],
+        findings: Findings,
+        numbers: bool = False,
+        any_score: bool = False,
+    ) -> None:
+        """`numbers` may stand for labels; otherwise those of JSON are refused. So are low scores of labels, unless
+        labels with `any_score` are wanted."""
         self.path, self.findings, self.numbers = path, findings, numbers
+        self.any_score = any_score
+        self.given: str | None = None
+        self.denied: list[str] = []  # places of labels that a value beside them denies
+        self.empty_parts: list[str] = []  # and of words for nothing inside of lists
         self.cells = [(where, self._parse(where, value)) for where, value in cells]
         empty = [
             where for where, value in cells if isinstance(value, str) and value not in ("", "{}") and _nothing(value)
         ]
+        if self.denied:
+            findings.warning(
+                f"{len(self.denied)} labels of {path.name} were left out, as a value beside them denies them",
+                self.denied,
+            )
         if empty:
             findings.warning(f"{len(empty)} cells such as nan, None, [] or - were taken for no labels", empty)
 
     def separator(self, given: str | None) -> Separator:
         """The one given, or found: texts that could be read in two ways are refused."""
+        self.given = given
         texts = Counter(value for _, value in self.cells if isinstance(value, str))
         if given is not None:
             return Separator(given, f"separated by {given!r} as given")
@@ -97,7 +133,8 @@ class Cells:
         split = [[part.strip() for part in text.split(sign)] for text in texts]
         several = [parts for parts in split if len(parts) > 1 and all(parts)]
         alone = sum(any(part in texts for part in parts) for parts in several)
-        if not several or alone < 0.5 * len(several) or (sign in _INSIDE_WORDS and _one_sided(several, texts)):
+        unclear = alone >= 0.5 * len(several) and not (sign in _INSIDE_WORDS and _one_sided(several, texts))
+        if not several or not (unclear or _recombined(several, sign in _INSIDE_WORDS)):
             return
         example = next(text for text in texts if sign in text)
         where = next(where for where, value in self.cells if value == example)
@@ -111,7 +148,8 @@ class Cells:
 
         It separates if the words of most cells also stand alone or in many other combinations; it stands inside a
         label if the words never do. Everything between is refused, also where the words that stand alone are always
-        the last or the first ones: bear, polar bear, brown bear.
+        the last or the first ones (bear, polar bear, brown bear), or the first words are never last ones: young lion,
+        adult lion, young deer, adult deer.
         """
         several = [text.split() for text in texts if len(text.split()) > 1]
         if not several:
@@ -122,10 +160,18 @@ class Cells:
         alone = sum(any(word in texts for word in cell) for cell in several) / len(several)
         shared = Counter(word for cell in several for word in set(cell))
         repeated = sum(any(shared[word] > 1 for word in cell) for cell in several) / len(several)
-        if (alone >= 0.5 and not _one_sided(several, texts)) or len(several) >= 1.5 * len(words):
+        joining = next((word for cell in several for word in cell[1:-1] if _joins(word)), None)
+        combined = len(several) >= 1.5 * len(words) and _on_both_sides(several)
+        if joining is None and ((alone >= 0.5 and not _one_sided(several, texts)) or combined):
             return Separator(" ", "separated by blanks")
         if alone == 0 and repeated <= 0.5:
             return Separator(None, "one in a cell, some of several words")
+        if joining is not None:
+            example = next(" ".join(cell) for cell in several if joining in cell[1:-1])
+            raise DataError(
+                f"{self.path}: is {example!r} one label or several? Give --separator {f' {joining} '!r} if that "
+                "separates labels, or --separator ';' if it doesn't"
+            )
         example = " ".join(several[0])
         raise DataError(
             f"{self.path}: is {example!r} one label or several? Give --separator ' ' if blanks separate labels, "
@@ -135,16 +181,45 @@ class Cells:
     def labels(self, separator: Separator) -> list[tuple[str, ...]]:
         """Of every cell, as written."""
         result = []
-        for _, value in self.cells:
+        for where, value in self.cells:
             parts = [_unquoted(part) for part in separator.split(value)] if isinstance(value, str) else value
             result.append(tuple(part for part in parts if not _nothing(part)))
+            if any(part.strip() and _nothing(part) for part in parts):
+                self.empty_parts.append(where)
+        if self.empty_parts:
+            self.findings.warning(
+                f"{len(self.empty_parts)} cells have none, NA, - or the like among their labels; it was left out",
+                self.empty_parts,
+            )
+        self._refuse_zeros_and_ones(result)
         names = [label for found in result for label in found]
+        if names and not self.given and all(re.fullmatch(_COUNT, label.strip()) for label in names):
+            raise DataError(
+                f"{self.path}, {self.cells[0][0]}: {names[0]!r} has a number behind it, as counts and predictions do; "
+                "write the names of labels only, or give --separator if it belongs to the name"
+            )
         if names and all(re.fullmatch(_SCORE, label.strip()) for label in names):
             raise DataError(
                 f"{self.path}, {self.cells[0][0]}: {names[0]!r} has a number behind it, as predictions do; write the "
                 "names of labels only"
             )
         return result
+
+    def _refuse_zeros_and_ones(self, labels: Sequence[Sequence[str]]) -> None:
+        """Where every row has as many entries, and all are 0 or 1, each entry is about another label."""
+        rows = [(where, parts) for (where, _), parts in zip(self.cells, labels, strict=True) if parts]
+        if not rows or len(rows[0][1]) < 2 or len({len(parts) for _, parts in rows}) > 1:
+            return
+        if not all(re.fullmatch(r"[01](\.0*)?", part.strip()) for _, parts in rows for part in parts):
+            return
+        repeated = any(len({*parts}) < len(parts) for _, parts in rows)
+        if not repeated and (self.given or len(rows) == 1):  # the numbers of two labels
+            return
+        where, parts = rows[0]
+        raise DataError(
+            f"{self.path}, {where}: {' '.join(parts)[:40]!r} seems to be 0 or 1 for each label, as in all rows; "
+            "write a column for each label, or the names of the labels"
+        )
 
     def _parse(self, where: str, value: Any) -> str | list[str]:
         """A text that a separator splits, or a list of labels."""
@@ -163,6 +238,9 @@ class Cells:
                 text = html.unescape(text)
             if text[0] == "<" and re.fullmatch(r"(<[^<>]+>)+", text):
                 return re.findall(r"<([^<>]+)>", text)
+            self._refuse_damaged(where, text)
+            if found := _COLLECTION.fullmatch(text):  # set(), frozenset({'cat'})
+                text = found[1].strip() or "[]"
             if (text[0] not in "[{(" and not _NUMPY.match(text)) or text[-1] not in "]})":
                 return text
             value = self._literal(where, text)
@@ -172,6 +250,21 @@ class Cells:
             return self._names(where, value)
         except RecursionError:
             raise DataError(f"{self.path}, {where}: the labels are nested too deeply; write a list") from None
+
+    def _refuse_damaged(self, where: str, text: str) -> None:
+        """Lists that are cut off, whose quotes have a backslash before them, and what Python prints of other kinds."""
+        begins = re.match(r"[\[{]\s*['\"]", text)
+        if text[0] in "[{" and '\\"' in text and not text.endswith(("]", "}")):
+            what = "has quotes with a backslash before them; in a cell, write them twice"
+        elif begins and text[-1] not in "]}":
+            what = "is a list without its end; write ['cat', 'dog']"
+        elif re.match(
+            r"(?!(?:frozenset|set|list|tuple|dict_keys|(?:np\.)?array|Index|tensor)\()[A-Za-z_.]+\(\s*[\[{<]", text
+        ):
+            what = "is no list of labels; write ['cat', 'dog']"
+        else:
+            return
+        raise DataError(f"{self.path}, {where}: {text[:60]} {what}")
 
     def _literal(self, where: str, text: str) -> Any:
         """A JSON or Python list that stands in a cell; the text itself if it is none, such as "(unknown)"."""
@@ -186,6 +279,10 @@ class Cells:
                 return read(text)
             except (ValueError, SyntaxError, RecursionError, MemoryError):
                 continue
+        if _NUMBERS.fullmatch(text):
+            return [int(number) if number.is_integer() else number for number in map(float, text[1:-1].split())]
+        if re.fullmatch(r"\[[\s\d.]*\.\.\.[\s\d.]*\]", text):
+            raise DataError(f"{self.path}, {where}: {text[:60]} is cut off by numpy; write all of it")
         if re.fullmatch(r"[\[{(][^\[\]{}()'\"]*[\]})]", text):  # [cat, dog], {cat,dog} or (cat, dog)
             return [part.strip() for part in text[1:-1].split(",")]
         if text[0] in "[{" and re.search("['\"]", text):
@@ -194,12 +291,17 @@ class Cells:
 
     def _names(self, where: str, value: Any) -> list[str]:
         if isinstance(value, str):
+            if _nothing(value) and value.strip():
+                self.empty_parts.append(where)
             return [] if _nothing(value) else [value]
-        if self.numbers and isinstance(value, int) and not isinstance(value, bool):
-            return [str(value)]
+        if self.numbers and isinstance(value, (int, float)) and not isinstance(value, bool) and value == value // 1:
+            return [str(int(value))]
         if isinstance(value, (list, tuple, set)):
-            if self.numbers and len(value) > 2 and all(item in (0, 1) for item in value):
-                raise DataError(f"{self.path}, {where}: {str(value)[:40]} are 0 and 1; write the names of the labels")
+            if len(value) > 2 and all(item in (0, 1) for item in value):
+                raise DataError(
+                    f"{self.path}, {where}: {str(value)[:40]} are 0 and 1; write the names of the labels, or a column "
+                    "for each"
+                )
             return [name for item in value for name in self._names(where, item)]
         if isinstance(value, dict):
             return self._of_object(where, value)
@@ -212,10 +314,22 @@ class Cells:
 
     def _of_object(self, where: str, value: dict[Any, Any]) -> list[str]:
         """{"cat": true, "dog": 0}, {"choices": ["cat"]}, {"label": "cat"}, or attributes that hold such objects."""
+        named = self._is_named(value)
+        if named and self._is_denied(where, value):
+            self.denied.append(where)
+            return []
+        if self.numbers and (
+            numbers := [value[name] for name in _NUMBER_KEYS if isinstance(value.get(name), (int, list))]
+        ):
+            return self._names(where, numbers[0])
         if name := next((name for name in _NAMES if isinstance(value.get(name), (str, list, dict))), None):
             inner = value[name]
             return [inner] if isinstance(inner, str) and inner.strip() else self._names(where, inner)
-        filled = {str(key): item for key, item in value.items() if key not in _VIA_DEFAULTS}
+        filled = {
+            str(name): item
+            for name, item in value.items()
+            if name not in _VIA_DEFAULTS and not (named and applies_to_label(name) and applies(name, item) is not None)
+        }
         numbered = any(re.fullmatch(r"(.*_)?id", key.casefold()) for key in filled)
         flags = [None if isinstance(item, (dict, list)) else flag(item) for item in filled.values()]
         if filled and not numbered and None not in flags:
@@ -223,12 +337,94 @@ class Cells:
         texts = [key for key, item in filled.items() if isinstance(item, str) and item.strip()]
         if len(texts) > 1:
             raise DataError(f"{self.path}, {where}: labels can be in the attribute {' or '.join(map(repr, texts))}")
-        inner = [item for item in filled.values() if isinstance(item, (str, list, dict))]
+        inner = [item for item in filled.values() if isinstance(item, (str, list, dict)) and not _geometry(item)]
         if not inner and any(item is not None for item in filled.values()):
             raise DataError(
                 f"{self.path}, {where}: {str(value)[:60]} names no labels; write them as texts, or 0 or 1 for each"
+                + (", or give --label-names FILE" if numbered and not self.numbers else "")
             )
         return [name for item in inner for name in self._names(where, item)]
+
+    def _is_named(self, value: dict[Any, Any]) -> bool:
+        """Whether an object names a label, so that other keys can tell if it applies."""
+        others = [item for name, item in value.items() if not applies_to_label(name) and not _geometry(item)]
+        numbered = self.numbers and any(name in value for name in _NUMBER_KEYS)
+        return numbered or any(isinstance(item, (str, list, dict)) and flag(item) is None for item in others)
+
+    def _is_denied(self, where: str, value: dict[Any, Any]) -> bool:
+        """Whether a label has a value such as "present": false beside it. Raises DataError for scores below a half."""
+        for name, item in value.items():
+            if not applies_to_label(name) or item is None or item == "" or item != item:
+                continue
+            if is_low_score(name, item):
+                if self.any_score:
+                    self.findings.warning(f"{self.path.name} has low values of {name!r} beside labels; all were read")
+                    continue
+                raise DataError(
+                    f"{self.path}, {where}: a label has {item!r} as its {name!r}, as predictions do; leave out the "
+                    "labels that don't apply, or give --label-column to read them all"
+                )
+            if applies(name, item) is False:
+                return True
+        return False
+
+
+def applies_to_label(name: object) -> bool:
+    """Whether a key or column such as present, is_verified, answer or deleted is about the label beside it."""
+    return _bare(name) in _APPLIES | _DENIES
+
+
+def _bare(name: object) -> str:
+    word = key(str(name))
+    return word.removeprefix("is") if word != "is" else word
+
+
+def applies(name: object, value: object) -> bool | None:
+    """What such a column says of a label; None where the value is no such word."""
+    word = str(value).strip().casefold()
+    said = True if word in _ACCEPTED else False if word in _REJECTED else flag(value)
+    return said if said is None or word in _REJECTED or _bare(name) not in _DENIES else not said
+
+
+def is_low_score(name: object, value: object) -> bool:
+    """Whether a number tells that the label is less likely than not."""
+    try:
+        return 0 < float(str(value)) < 0.5 and _bare(name) in _SCORES | {"value"}
+    except ValueError:
+        return False
+
+
+def is_about_one_label(name: object) -> bool:
+    """Whether a column is about a label in any table; others may be about the image if it has one row."""
+    return _bare(name) in _SCORES - {"score"} | {"present", "applies", "answer"}
+
+
+def _geometry(value: object) -> bool:
+    """Numbers and nothing else, such as a box or an outline; an empty list is none."""
+    if isinstance(value, list):
+        return bool(value) and all(_geometry(item) for item in value)
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _joins(word: str) -> bool:
+    return word.casefold() in _JOINING or not any(character.isalnum() for character in word)
+
+
+def _on_both_sides(several: Sequence[Sequence[str]]) -> bool:
+    """Whether a word is the first one here and the last one there: cat dog, dog bird. Adjectives never are the last."""
+    return bool({parts[0] for parts in several} & {parts[-1] for parts in several})
+
+
+def _recombined(several: Sequence[Sequence[str]], inside_words: bool) -> bool:
+    """Whether the parts of most texts stand beside other ones elsewhere: cat/dog, dog/bird, bird/cat.
+
+    A sign that stands inside words also makes left_hand, right_hand, left_foot and right_foot.
+    """
+    counts = Counter(part for parts in several for part in {*parts})
+    recurring = sum(all(counts[part] > 1 for part in parts) for parts in several)
+    if inside_words and not (recurring == len(several) and _on_both_sides(several)):
+        return False
+    return len(several) > 2 and recurring > 0.5 * len(several)
 
 
 def _one_sided(several: Sequence[Sequence[str]], texts: Counter[str]) -> bool:

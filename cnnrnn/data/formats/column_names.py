@@ -23,6 +23,13 @@ LABELS = (
     *("target", "targets"),
 )
 
+# Whole words that make a name sound like labels, unless one of the others tells that it is something about them.
+_LABEL_WORD = r"(image|img|photo|object|multi)?(labels?|tags?|categor(y|ies|ie|ia)s?|class(es)?)(list|names?|set)?"
+_ABOUT_LABELS = {
+    *("by", "on", "at", "from", "of", "source", "origin", "confidence", "conf", "score", "prob", "probability", "hash"),
+    *("num", "number", "count", "counts", "n", "nr", "total", "length", "date", "time", "timestamp", "year", "method"),
+    *("person", "user", "author", "annotator", "reviewer", "tool", "model", "version", "status", "quality", "level"),
+}
 
 MOSTLY = 0.9  # share of a column's values by which its kind is told, so that the others are named as errors
 
@@ -47,6 +54,22 @@ def is_image_column(name: str, given: str | None = None) -> bool:
 
 def is_label_column(name: str) -> bool:
     return key(name) in LABELS
+
+
+def without_number(name: str) -> str:
+    """The key of a column such as label2, label_2 or label.1, without its number."""
+    return re.sub(r"\d+$", "", key(name))
+
+
+def words_of(name: str) -> set[str]:
+    """Such as image and label of "image label", image_label and imageLabel2."""
+    return {word.casefold() for word in re.findall(r"[A-Z]?[^\W\d_A-Z]+|[A-Z]+", name)}
+
+
+def sounds_like_labels(name: str) -> bool:
+    """Whether label, tag, category or class is a word of the name, as in "weather tag", but not in labelled_by."""
+    words = words_of(name)
+    return any(re.fullmatch(_LABEL_WORD, word) for word in words) and not _ABOUT_LABELS & words
 
 
 def looks_like_image(value: object) -> bool:

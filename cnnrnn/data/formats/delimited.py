@@ -48,7 +48,9 @@ def _text(path: Path, findings: Findings, image_column: str | None) -> tuple[str
     if not text.strip():
         raise DataError(f"{path} is empty; export or save the table again")
     while (delimiter := _delimiter(text, image_column)) is None and _first_line(text).startswith("#"):
-        text = re.sub(r"#.*", "", text, count=1)  # a comment
+        text = re.sub(r"#[^\r\n]*", "", text, count=1)  # a comment
+    if not text.strip():
+        raise DataError(f"{path} has comments and nothing else; write a first line such as image,labels,split")
     return text, delimiter
 
 

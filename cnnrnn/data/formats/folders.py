@@ -2,40 +2,232 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from cnnrnn.data.formats.splits import split_name
-from cnnrnn.data.images import SUFFIXES
+from cnnrnn.data.find_images import images_below, relative_name
+from cnnrnn.data.formats.splits import TEST, TRAIN, VAL, is_train_and_val, split_in_name, split_name
 from cnnrnn.data.reading import Findings, Reading, Row
+from cnnrnn.data.split import DataError
 
-_NO_LABELS = {"images", "image", "imgs", "img", "jpegimages", "masks", "mask", "annotations", "labels", "thumbnails"}
+_IMAGES = {"images", "image", "imgs", "img", "jpegimages"}
+_NO_LABELS = _IMAGES | {"masks", "mask", "annotations", "labels", "thumbnails"}
+_CAMERA = re.compile(r"\d{3}[0-9A-Z_]{5}")  # the folders of cameras, such as 100CANON
+
+
+@dataclass(eq=False)
+class _Folder:
+    """A folder that holds images, directly or in folders inside."""
+
+    path: Path
+    images: list[Path] = field(default_factory=list)  # directly inside
+    folders: dict[str, _Folder] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        return self.path.name
+
+    @property
+    def inside(self) -> list[_Folder]:
+        return list(self.folders.values())
+
+    @property
+    def is_label(self) -> bool:
+        """Whether its images lie directly inside, or in nothing but a folder that is called images."""
+        only = self.inside[0] if len(self.folders) == 1 else None
+        return bool(self.images) or (only is not None and only.name.casefold() in _IMAGES and only.is_label)
+
+    @property
+    def split(self) -> str | None:
+        """That its name tells. From trainval a share is held out for validation."""
+        named = split_name(self.name) or split_in_name(self.name)
+        return named or (TRAIN if is_train_and_val(self.name) else None)
+
+    @property
+    def holds_labels(self) -> bool:
+        """Where only one lies beside images, as in train/steam, all may be of a label."""
+        labels = [folder for folder in self.inside if folder.is_label]
+        return len(labels) > 1 or (len(labels) == 1 and not self.images)
+
+    def all_images(self) -> list[Path]:
+        return sorted([*self.images, *(image for folder in self.inside for image in folder.all_images())])
+
+    def inner(self) -> _Folder:
+        """Past folders that hold nothing but one folder: the inner train of train/train/cat."""
+        if self.images or len(self.folders) != 1:
+            return self
+        only = self.inside[0]
+        label = only.is_label and only.name.casefold() != self.name.casefold()
+        return self if label else only.inner()
 
 
 def read(folder: Path, findings: Findings) -> Reading | None:
-    """None if the folder is not laid out so: a single folder is no label, nor are images/ and masks/."""
-    splits = {path: split_name(path.name) for path in _folders(folder) if next(_images(path), None)}
-    if splits and all(splits.values()):
-        rows = [row for place, split in splits.items() for row in _rows(place, folder, split)]
-    else:
-        rows = list(_rows(folder, folder, None))
-    labels = {label for row in rows for label in row.labels}
-    if len(labels) < 2 or {label.casefold() for label in labels} & _NO_LABELS:
+    """None if the folder is not laid out so: a single folder is no label, nor are images/ and masks/.
+
+    Raises DataError where folders lie in folders and it isn't plain on which level the labels are.
+    """
+    level = _level(_tree(folder))
+    splits = _splits(level)
+    names = {label for place in splits for label in place.inner().folders} if splits else set(level.folders)
+    if len(names) < 2 or {name.casefold() for name in names} & _NO_LABELS or all(map(_CAMERA.fullmatch, names)):
         return None
-    findings.note("the labels are the names of folders, so that every image has one; train with a table for several")
+    if splits:
+        _leave_out_others(level, splits, names, findings)
+        splits = _without_repeated(splits, findings)
+        rows = [row for place, split in splits.items() for row in _rows(place.inner(), folder, split)]
+    elif _are_splits_without_labels(level):
+        return None
+    else:
+        rows = list(_rows(level, folder, None))
+        _point_out_splits(level, findings)
+    _tell(level, [place.inner() for place in splits] or [level], folder, findings)
     return Reading("a folder per label", rows, folder, findings)
 
 
-def _folders(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith((".", "__MACOSX")))
+def _tree(folder: Path) -> _Folder:
+    """All folders with images; one at the top may be a link, as of a split that lies elsewhere."""
+    links = (path for path in sorted(folder.iterdir()) if path.is_symlink() and not path.name.startswith("."))
+    root = _Folder(folder)
+    for image in [*images_below(folder), *(image for link in links if link.is_dir() for image in images_below(link))]:
+        place = root
+        for name in image.relative_to(folder).parts[:-1]:
+            place = place.folders.setdefault(name, _Folder(place.path / name))
+        place.images.append(image)
+    return root
 
 
-def _rows(folder: Path, root: Path, split: str | None) -> Iterator[Row]:
-    for place in _folders(folder):
-        for path in sorted(_images(place)):
-            name = str(path.relative_to(root))
-            yield Row(name, name, (place.name,), split)
+def _level(folder: _Folder) -> _Folder:
+    """The folder with the splits or labels, which may be inside of others, as in data/train."""
+    while not folder.images and len(folder.folders) == 1 and not _splits(folder) and not folder.inside[0].is_label:
+        folder = folder.inside[0]
+    folder.folders = dict(sorted(folder.folders.items()))
+    return folder
 
 
-def _images(folder: Path) -> Iterator[Path]:
-    return (path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and not path.name.startswith("."))
+def _splits(level: _Folder) -> dict[_Folder, str]:
+    """The folders that hold folders of labels, and whose names tell a split.
+
+    One folder is none of a label if the other splits lack it, such as test/unknown.
+    """
+    named = {place: split for place in level.inside if (split := place.split)}
+    inner = {place: place.inner() for place in named}
+
+    def is_split(place: _Folder) -> bool:
+        own = set(inner[place].folders)
+        with_labels = [inner[other] for other in named if other != place and inner[other].holds_labels]
+        others = {label for other in with_labels for label in other.folders}
+        return bool(own & others) or (inner[place].holds_labels and (len(own) > 1 or len(others) < 2))
+
+    return {place: split for place, split in named.items() if is_split(place)}
+
+
+def _rows(level: _Folder, root: Path, split: str | None) -> Iterator[Row]:
+    """Raises DataError for a folder that holds folders of images in place of images."""
+    if deep := [place for place in level.inside if not place.is_label]:
+        raise _two_levels(level, deep)
+    for label in level.inside:
+        for image in label.all_images():
+            name = relative_name(image, root)
+            yield Row(name, name, (label.name,), split)
+
+
+def _two_levels(level: _Folder, deep: Sequence[_Folder]) -> DataError:
+    names = _listed(place.name for place in deep)
+    inside = list(dict.fromkeys(inner.name for place in deep for inner in place.inside))
+    same = set.intersection(*(set(place.folders) for place in deep))
+    if len(deep) < len(level.folders):
+        return DataError(
+            f"{deep[0].path} holds no images itself, but folders that do ({_listed(inside)}), unlike the folders of "
+            "labels beside it; put its images directly into it, or move it elsewhere if it is no label"
+        )
+    if len(deep) > 1 and same:
+        return DataError(
+            f"{level.path}: {names} hold folders with the same names ({_listed(sorted(same))}); rename them to train, "
+            "val and test if they are splits; if not, give one of them, or write a table with image and labels"
+        )
+    return DataError(
+        f"{level.path}: {names} hold no images themselves, but folders that do ({_listed(inside)}), and either could "
+        "be the labels; give one of them, or move all folders of labels into one folder"
+    )
+
+
+def _without_repeated(splits: dict[_Folder, str], findings: Findings) -> dict[_Folder, str]:
+    """Beside train and val, trainval has the images of both again."""
+    both = [place for place in splits if is_train_and_val(place.name)]
+    kept = {place: split for place, split in splits.items() if place not in both}
+    if not both or not {TRAIN, VAL} & set(kept.values()):
+        return splits
+    findings.warning(f"left out, since train or val lies beside it: {_counted(both)}")
+    return kept
+
+
+def _leave_out_others(level: _Folder, splits: dict[_Folder, str], labels: set[str], findings: Findings) -> None:
+    """Images without labels and copies are left out with a warning. Raises DataError for what may be a split."""
+    unlabelled, others, copies = [], [], []
+    for place in (place for place in level.inside if place not in splits):
+        if _is_unlabelled(place.inner(), labels):
+            if split_name(place.name) in (TRAIN, VAL):
+                raise DataError(
+                    f"{place.path} holds images, but no folders of labels; put them into a folder per label"
+                )
+            unlabelled.append(place)
+        elif place.name.casefold() in _NO_LABELS:
+            others.append(place)
+        elif {inner.split for inner in place.inner().inside} <= set(splits.values()):
+            copies.append(place)
+        elif place.split:
+            raise _two_levels(place.inner(), place.inner().inside)
+        else:
+            raise DataError(
+                f"{place.path} holds folders, but its name tells no split as {_listed(p.name for p in splits)} beside "
+                "it does; rename it to train, val or test, or move it elsewhere"
+            )
+    for what, places in (
+        ("left out, as the images are in no folders of labels", unlabelled),
+        ("left out, as these names are no splits", others),
+        ("left out, as there are splits inside and beside; give that folder to read it instead", copies),
+    ):
+        if places:
+            findings.warning(f"{what}: {_counted(places)}")
+
+
+def _is_unlabelled(place: _Folder, labels: set[str]) -> bool:
+    """Whether its images lie directly inside, or in one folder that is no label of the splits."""
+    return not labels & set(place.folders) and (bool(place.images) or len(place.folders) == 1)
+
+
+def _are_splits_without_labels(level: _Folder) -> bool:
+    """Such as train/1.jpg and test/2.jpg. One of these names alone may be a label: photographs show trains."""
+    flat = [place for place in level.inside if place.is_label]
+    exact = {split_name(place.name) for place in flat} - {None}
+    return len(exact) > 1 or (len(flat) == len(level.folders) and all(place.split for place in flat))
+
+
+def _point_out_splits(level: _Folder, findings: Findings) -> None:
+    if names := [place.name for place in level.inside if place.split in (VAL, TEST)]:
+        findings.warning(f"read as labels, like the folders beside: {_listed(names)}; move elsewhere what is a split")
+
+
+def _tell(level: _Folder, places: Sequence[_Folder], root: Path, findings: Findings) -> None:
+    """Where the labels were found, and which images are in no label's folder."""
+    if level.path != root:
+        findings.note(f"the folders were found in {level.path.relative_to(root)}")
+    loose = [*level.images, *(image for place in places if place is not level for image in place.images)]
+    if loose:
+        names = [relative_name(image, root) for image in loose]
+        findings.warning(f"{len(loose)} images lie beside the folders of labels and were left out", names)
+    labels = [label for place in places for label in place.inside if label.images]
+    if below := [relative_name(inner.path, root) for label in labels for inner in label.inside]:
+        findings.note(f"{len(below)} folders lie in those of labels; their images got these labels, too", below)
+    findings.note("the labels are the names of folders, so that every image has one; train with a table for several")
+
+
+def _counted(places: Iterable[_Folder]) -> str:
+    return _listed(f"{place.name} ({len(place.all_images())} images)" for place in places)
+
+
+def _listed(names: Iterable[str]) -> str:
+    names = list(names)
+    return f"{', '.join(names[:4])}{', …' if len(names) > 4 else ''}"

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from cnnrnn.data.find_images import files_below, relative_name
+from cnnrnn.data.find_images import files_below, is_file, relative_name
 from cnnrnn.data.formats.json_records import read_document
 from cnnrnn.data.formats.splits import split_name
 from cnnrnn.data.formats.voc_xml import image_path
@@ -77,11 +77,15 @@ def _labelme(path: Path, content: dict[str, Any], folder: Path, findings: Findin
     if any(flags.values()):
         findings.note("flags of images that are true were read as labels, beside those of shapes")
     labels = [shape.get("label") for shape in content["shapes"]]
+    if not isinstance(content["imagePath"] or "", str):
+        raise DataError(
+            f"{path}: imagePath is {content['imagePath']!r:.40}; write the name of a file, or save it again"
+        )
     written = str(content["imagePath"]).replace("\\", "/")
     image = path.parent / written
-    if not image.is_file():  # the name inside is that of another machine
+    if not is_file(image):  # the name inside is that of another machine
         beside = image_path(path.parent, path.stem)
-        image = beside if beside.is_file() else image
+        image = beside if is_file(beside) else image
     return _row(path, image, folder, [*labels, *(name for name, value in flags.items() if value)])
 
 

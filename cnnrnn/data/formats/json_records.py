@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 from cnnrnn.data.formats.column_names import is_image_column, is_label_column, looks_like_image
 from cnnrnn.data.formats.splits import split_name
-from cnnrnn.data.formats.text import read_text
+from cnnrnn.data.formats.text import parse_json, read_text
 from cnnrnn.data.reading import Findings, Record
 from cnnrnn.data.split import DataError
 
-LINES = (".jsonl", ".ndjson", ".jsonlines")
+LINES = (".jsonl", ".ndjson", ".jsonlines", ".manifest")  # the last one of SageMaker, whose objects are told
 
 
 def read_document(path: Path, findings: Findings) -> Any:
@@ -22,19 +21,21 @@ def read_document(path: Path, findings: Findings) -> Any:
         raise DataError(f"{path} is empty; export or save it again")
     if path.suffix.lower() not in LINES:
         try:
-            return json.loads(text)
+            return parse_json(path, text)
+        except DataError:
+            raise
         except RecursionError:
             raise DataError(f"{path} is nested too deeply") from None
         except ValueError as error:
             lines = [line for line in text.splitlines() if line.strip()]
-            if len(lines) < 2 or not _is_object(lines[0]):
+            if len(lines) < 2 or not _is_object(path, lines[0]):
                 raise DataError(f"{path} is no JSON ({error}); correct it there, or export it again") from None
     return _read_lines(path, text)
 
 
-def _is_object(line: str) -> bool:
+def _is_object(path: Path, line: str) -> bool:
     try:
-        return isinstance(json.loads(line), dict)
+        return isinstance(parse_json(path, line), dict)
     except (ValueError, RecursionError):
         return False
 
@@ -44,7 +45,9 @@ def _read_lines(path: Path, text: str) -> list[Any]:
     for number, line in enumerate(text.split("\n"), start=1):
         if line.strip():
             try:
-                rows.append(json.loads(line))
+                rows.append(parse_json(path, line))
+            except DataError as error:
+                raise DataError(str(error).replace(str(path), f"{path}, line {number}", 1)) from None
             except (ValueError, RecursionError) as error:
                 raise DataError(f"{path}, line {number}: expected an object with image and labels ({error})") from None
     return rows
@@ -65,20 +68,34 @@ def as_records(path: Path, content: Any) -> list[Record] | None:
         return [Record(f"{place} {number}", item) for number, item in enumerate(content, start=1)]
     if not isinstance(content, dict) or not content:
         return None
-    if all(split_name(key) and isinstance(value, list) for key, value in content.items()):
-        return [
-            Record(f"{key} {record.where}", {"split": key, **record.values})
-            for key, value in content.items()
-            for record in as_records(path, value) or ()
-        ]
+    if all(split_name(key) and isinstance(value, (list, dict)) for key, value in content.items()):
+        return _of_splits(path, content)
     if records := _of_pandas(path, content):
         return records
     lists = [value for value in content.values() if isinstance(value, list) and value and _are_objects(value)]
+    if len(lists) > 1:  # a list of classes has names, too
+        lists = [items for items in lists if _names_image_and_labels(items[0])]
     if len(lists) == 1 and (len(content) == 1 or any(map(is_image_column, lists[0][0]))):
         return as_records(path, lists[0])
-    if all(isinstance(value, (list, str, dict)) for value in content.values()) and all(map(looks_like_image, content)):
+    if all(map(looks_like_image, content)) and not all(isinstance(value, (int, float)) for value in content.values()):
         return [Record(f"entry {key}", {"image": key, **_labels(value)}) for key, value in content.items()]
     return None
+
+
+def _of_splits(path: Path, content: dict[str, Any]) -> list[Record] | None:
+    """Of an object with the records of every split."""
+    found = {key: as_records(path, value) if value else [] for key, value in content.items()}
+    records = []
+    for key, part in found.items():
+        if part is None:
+            return None
+        records += [Record(f"{key} {record.where}", {"split": key, **record.values}) for record in part]
+    return records
+
+
+def _names_image_and_labels(item: dict[str, Any]) -> bool:
+    image = any(is_image_column(name) and looks_like_image(value) for name, value in item.items())
+    return image and any(map(is_label_column, item))
 
 
 def _are_objects(items: list[Any]) -> bool:

@@ -35,4 +35,14 @@ def read_records(path: Path, findings: Findings, image_column: str | None = None
         raise DataError(f"{path} can't be read: {error.strerror or error}") from None
     except Exception as error:  # pyarrow's own kinds are many
         raise DataError(f"{path} is no parquet file that can be read ({error}); save the table as CSV") from None
-    return "parquet", [Record(f"row {number}", values) for number, values in enumerate(rows, start=1)]
+    return "parquet", [
+        Record(f"row {number}", {name: _whole(value) for name, value in values.items()})
+        for number, values in enumerate(rows, start=1)
+    ]
+
+
+def _whole(value: Any) -> Any:
+    """Whole numbers, which pandas keeps as 7.0 where some are missing."""
+    if isinstance(value, list):
+        return [_whole(item) for item in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value

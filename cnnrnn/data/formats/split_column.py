@@ -6,13 +6,15 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from cnnrnn.data.formats.column_names import LABELS, given_name, key, known, share
+from cnnrnn.data.formats.column_names import LABELS, given_name, key, known, share, sounds_like_labels, without_number
 from cnnrnn.data.formats.one_hot import is_flag, mark
 from cnnrnn.data.formats.splits import TEST, TRAIN, VAL, split_name
-from cnnrnn.data.reading import Record
+from cnnrnn.data.reading import Findings, Record
 from cnnrnn.data.split import DataError
 
 _SPLIT = ("split", "splits", "set", "subset", "partition", "datasplit")
+_PERHAPS = r".*(split|partition|subset).*|usages?|phase|stage|part"  # if one of the values is a name of a split
+_HELD_OUT = {"holdout", "heldout", "unseen", "reserved", "private", "privatetest", "publictest", "trainval"}
 _WORDS = f"{TRAIN}, {VAL} or {TEST}"
 
 
@@ -31,11 +33,39 @@ def split_column(path: Path, columns: list[str], records: Sequence[Record], give
             f"{path}: splits are in the columns {' and '.join(map(repr, found))}; write one column split with {_WORDS}"
         )
     if not found:
-        others = [name for name in columns if key(name) not in LABELS]
-        found = [name for name in others if share(records, name, split_name) > 0.5]
+        others = [name for name in columns if not _holds_labels(name, records)]
+        found = [name for name in others if share(records, name, split_name) > 0.5 or _has_splits(name, records)]
     if len(found) > 1:
         raise DataError(f"{path}: the splits can be in the column {' or '.join(map(repr, found))}; give --split-column")
     return found[0] if found else None
+
+
+def warn_if_all_are_train(path: Path, column: str, records: Sequence[Record], findings: Findings) -> None:
+    """A column with a name that is not known may name a vehicle."""
+    said = {split_name(record.values.get(column)) for record in records}
+    if said == {TRAIN} and len(records) > 1 and not re.fullmatch(_PERHAPS, key(column)) and key(column) not in _SPLIT:
+        findings.warning(
+            f"all rows of {path.name} have train in {column!r}, which was taken for the split; if it names a label, "
+            "give --label-column"
+        )
+
+
+def _holds_labels(column: str, records: Sequence[Record]) -> bool:
+    """Whether train is a vehicle in a column such as label1, or "main class" if that has no val or test."""
+    if without_number(column) in LABELS:
+        return True
+    found = {split_name(record.values.get(column)) for record in records}
+    return sounds_like_labels(column) and (None in found or len(found) == 1)
+
+
+def _has_splits(column: str, records: Sequence[Record]) -> bool:
+    """Whether some values are names of splits, in a column whose name says so, or beside words such as holdout."""
+    words = {str(record.values.get(column)).strip() for record in records} - {""}
+    splits = {word for word in words if split_name(word)}
+    held_out = {word for word in words - splits if key(word) in _HELD_OUT}
+    if held_out and words == splits | held_out:
+        return True
+    return bool(splits) and re.fullmatch(_PERHAPS, key(column)) is not None
 
 
 def splits_of(path: Path, records: Sequence[Record], column: str | None) -> list[str | None]:
@@ -69,8 +99,8 @@ def _refuse_unknown(
 
 
 def _split_of_flag(column: str) -> str | None:
-    """The split that a column such as is_valid or in_test speaks of."""
-    return split_name(re.sub("^i[sn]", "", key(column)))
+    """The split that a column such as is_valid, in_test or is_training_image speaks of."""
+    return split_name(re.sub("^i[sn](.+?)(images?|samples?|data)?$", r"\1", key(column)))
 
 
 def _splits_of_flags(path: Path, flags: list[bool], column: str, meant: str) -> list[str | None]:
@@ -84,9 +114,15 @@ def _splits_of_flags(path: Path, flags: list[bool], column: str, meant: str) -> 
 
 
 def refuse_columns_of_splits(path: Path, columns: list[str], records: Sequence[Record], one_hot: bool) -> None:
-    """Columns such as valid, or train and test, that hold 0 and 1. Beside columns of labels, one may be a label."""
-    found = [n for n in columns if split_name(n) and all(is_flag(record.values.get(n)) for record in records)]
-    if len({split_name(name) for name in found}) > (1 if one_hot else 0):
+    """Columns such as valid, or train and test, that hold 0 and 1. Beside columns of labels, train may be a vehicle."""
+    flags = [name for name in columns if all(is_flag(record.values.get(name)) for record in records)]
+    if unclear := [name for name in flags if re.fullmatch("(i[sn])?(holdout|heldout)(set)?", key(name))]:
+        raise DataError(
+            f"{path}: the column {unclear[0]!r} does not tell if its images are val or test; write a column split with "
+            f"{_WORDS}, or remove the column"
+        )
+    found = [name for name in flags if split_name(name)]
+    if found and not (one_hot and [key(name) for name in found] == ["train"]):
         raise DataError(
             f"{path}: the splits can be in {' and '.join(map(repr, found))}, as true and false. Write one column split "
             f"with {_WORDS}, give --split-column, or give the column another name if it is none of splits"

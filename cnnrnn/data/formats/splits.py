@@ -12,6 +12,7 @@ _WORDS = {
     TEST: ("test", "testing", "tst"),
 }
 _NAMES = {word: name for name, words in _WORDS.items() for word in words}
+_BOTH = {train + val for train in _WORDS[TRAIN] for val in _WORDS[VAL]}
 
 
 def split_name(word: object) -> str | None:
@@ -30,3 +31,9 @@ def split_in_name(text: str) -> str | None:
     words = "".join(character if character.isalpha() else " " for character in text).split()
     found = {split_name(word) for word in words} - {None}
     return found.pop() if len(found) == 1 else None
+
+
+def is_train_and_val(text: str) -> bool:
+    """Whether a list's or folder's name says that it holds both, as trainval and train_val.txt do."""
+    words = "".join(character.casefold() if character.isalpha() else " " for character in text).split()
+    return any(word.removesuffix("set") in _BOTH for word in (*words, "".join(words)))

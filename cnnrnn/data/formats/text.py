@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -64,6 +65,24 @@ def read_text(path: Path, findings: Findings) -> str:
         return text
 
 
+def parse_json(path: Path, text: str) -> Any:
+    """Raises DataError for a key that an object has twice, of which JSON's own reader keeps the last value; and
+    ValueError for what is no JSON."""
+
+    def checked(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        result = dict(pairs)
+        if len(result) < len(pairs):
+            for key, value in pairs:
+                if value != result[key]:
+                    raise DataError(
+                        f"{path}: the key {key!r} stands twice in an object, with {value!r:.40} and with "
+                        f"{result[key]!r:.40}; write it once, such as with a list"
+                    )
+        return result
+
+    return json.loads(text, object_pairs_hook=checked)
+
+
 def parse_yaml(text: str) -> Any:
     """Lists, objects and texts: a label may be called no, which YAML takes for false. Raises yaml.YAMLError."""
     return _WithoutAliases(text).get_single_data()
@@ -76,6 +95,14 @@ class _WithoutAliases(yaml.BaseLoader):
         if self.check_event(yaml.AliasEvent):
             raise yaml.YAMLError("aliases, such as *name, are not read")
         return super().compose_node(parent, index)
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """YAML's own reader keeps the last value of a key that stands twice."""
+        pairs = self.construct_pairs(node, deep=True)
+        mapping: dict[Any, Any] = super().construct_mapping(node, deep=deep)
+        if twice := [key for key, value in pairs if value != mapping[key]]:
+            raise yaml.YAMLError(f"the key {twice[0]!r} stands twice; write it once")
+        return mapping
 
 
 def _decode(path: Path, content: bytes, encoding: str) -> str:

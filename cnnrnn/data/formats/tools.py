@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
-from cnnrnn.data.formats.cells import Cells
-from cnnrnn.data.formats.column_names import looks_like_image
+from cnnrnn.data.formats.cells import Cells, flag
+from cnnrnn.data.formats.column_names import key, looks_like_image
 from cnnrnn.data.formats.splits import split_name
 from cnnrnn.data.formats.xml import parse
 from cnnrnn.data.reading import Findings, Row
@@ -47,7 +48,11 @@ _NOT_READ: dict[str, set[str]] = {
     "the annotation of one image, of Supervisely; give the folder of the project": {"objects", "tags", "size"},
     "the classes of a project of Supervisely; give the folder of the project": {"classes", "tags", "projectType"},
     "a list of predictions in COCO's form; give the annotations": {"image_id", "category_id", "score"},
-    "a list of SageMaker; write a CSV with image and labels": {"source-ref"},
+    "a manifest of SageMaker; write a CSV with image and labels": {"source-ref"},
+    "a project of VoTT; export it as CSV": {"assets", "tags"},
+    "the annotation of one image, of VoTT; export the project as CSV": {"asset", "regions"},
+    "of Azure Custom Vision; write a CSV with image and labels": {"tags", "resizedImageUri"},
+    "the annotation of one image, of V7 Darwin; export it as COCO": {"item", "annotations", "version"},
     "of Hugging Face's server; save the data set with images and metadata.jsonl": {"features", "rows"},
 }
 
@@ -61,14 +66,23 @@ def find_unread(content: Any) -> str | None:
 
 def _rows(path: Path, cells: Sequence[tuple[str, str, Any, str | None]], findings: Findings) -> list[Row]:
     """Of (place, image, labels, split); the labels are a list or an object, as in the cell of a table."""
+    for where, image, _, _ in cells:
+        _check_name(path, where, image)
     read = Cells(path, [(where, labels) for where, _, labels, _ in cells], findings)
     labels = read.labels(read.separator(None))
     return [Row(where, image, found, split) for (where, image, _, split), found in zip(cells, labels, strict=True)]
 
 
+def _check_name(path: Path, where: str, image: Any) -> None:
+    if not isinstance(image, str) or not image.strip():
+        raise DataError(f"{path}, {where}: the image is {image!r:.40}; write the name of a file, or export it again")
+
+
 def _label_studio(path: Path, content: Any, findings: Findings) -> list[Row]:
     """https://labelstud.io/guide/export: choices of every annotation that was not cancelled, and labels of regions."""
     cells, undone, several = [], [], []
+    labels_of: dict[str, dict[str, None]] = defaultdict(dict)
+    unread: Counter[str] = Counter()
     for number, task in enumerate(content, start=1):
         where = f"task {task.get('id', number)}"
         data = task.get("data", {})
@@ -85,14 +99,51 @@ def _label_studio(path: Path, content: Any, findings: Findings) -> list[Row]:
             continue
         if len(annotations) > 1:
             several.append(where)
-        results = [result.get("value", {}) for item in annotations for result in item.get("result") or ()]
-        labels = [value[key] for value in results for key in value if key == "choices" or key.endswith("labels")]
+        labels = []
+        for result in (result for item in annotations for result in item.get("result") or ()):
+            found = _of_result(result)
+            labels += found
+            if found:
+                labels_of[str(result.get("from_name") or result.get("type"))] |= dict.fromkeys(map(str, found))
+            if "taxonomy" in (result.get("value") or {}):
+                findings.note("of the paths of a taxonomy, the last parts were read as labels")
+            if result.get("type") in _WITHOUT_LABELS:
+                unread[str(result["type"])] += 1
         cells.append((where, image, labels, None))
     if several:
         findings.warning(f"{len(several)} tasks have several annotations; their labels were joined", several)
     if undone:
         findings.warning(f"{len(undone)} tasks without an annotation were left out", undone)
+    if unread:
+        shown = ", ".join(f"{count} of {kind}" for kind, count in unread.items())
+        findings.warning(f"results that are no choices and no labels were not read: {shown}")
+    if len(labels_of) > 1:
+        _warn_of_several(f"the labels of {len(labels_of)} controls were joined", labels_of, findings)
     return _rows(path, cells, findings)
+
+
+_WITHOUT_LABELS = {"textarea", "rating", "number", "datetime", "pairwise", "ranker"}
+
+
+def _of_result(result: dict[str, Any]) -> list[Any]:
+    """The labels of one result. Taxonomies are lists of paths; their last parts are the labels."""
+    value = result.get("value") or {}
+    found = [value[name] for name in value if name == "choices" or name.endswith("labels")]
+    labels = [label for part in found for label in (part if isinstance(part, list) else [part])]
+    return labels + [path[-1] if isinstance(path, list) else path for path in value.get("taxonomy") or ()]
+
+
+def _warn_of_several(what: str, labels_of: dict[str, dict[str, None]], findings: Findings) -> None:
+    findings.warning(f"{what}: {_shown(labels_of)}; remove from the export what is no label of an image")
+
+
+def _shown(labels_of: dict[str, dict[str, None]]) -> str:
+    """The names of controls or attributes, each with its first labels."""
+    some = list(labels_of.items())[:6]
+    return ", ".join(f"{name} ({', '.join(list(found)[:4])}{', …' if len(found) > 4 else ''})" for name, found in some)
+
+
+_VIA_DEFAULTS = {"caption", "public_domain", "image_url"}  # attributes that every new project has
 
 
 def _via_project(path: Path, content: Any, findings: Findings) -> list[Row]:
@@ -102,11 +153,34 @@ def _via_project(path: Path, content: Any, findings: Findings) -> list[Row]:
 def _via(path: Path, content: Any, findings: Findings) -> list[Row]:
     """The attributes of the file and of its regions; before version 2, regions were an object."""
     cells = []
-    for key, item in content.items():
+    attributes: dict[str, dict[str, None]] = defaultdict(dict)
+    for entry, item in content.items():
         regions = item["regions"].values() if isinstance(item["regions"], dict) else item["regions"]
         labels = [item.get("file_attributes") or {}, *(region.get("region_attributes") or {} for region in regions)]
-        cells.append((f"entry {key}", item["filename"], labels, None))
-    return _rows(path, cells, findings)
+        for found in labels:
+            for name, value in found.items():
+                attributes[name] |= dict.fromkeys(_of_attribute(value))
+        cells.append((f"entry {entry}", item["filename"], labels, None))
+    rows = _rows(path, cells, findings)
+    _warn_of_attributes(attributes, {label for row in rows for label in row.labels}, findings)
+    return rows
+
+
+def _warn_of_attributes(attributes: dict[str, dict[str, None]], labels: set[str], findings: Findings) -> None:
+    """Of several attributes, one that is called name or label is read, or those that hold a text or checkboxes."""
+    held = {name: found for name, found in attributes.items() if found and name not in _VIA_DEFAULTS}
+    read = {name: found for name, found in held.items() if found.keys() & labels}
+    if len(read) > 1:
+        _warn_of_several(f"the labels of {len(read)} attributes were joined", read, findings)
+    if unread := {name: found for name, found in held.items() if name not in read}:
+        findings.warning(f"attributes that were not read, beside {', '.join(read)}: {_shown(unread)}")
+
+
+def _of_attribute(value: Any) -> list[str]:
+    """The labels that an attribute may hold: a text, or those of its checkboxes that are ticked."""
+    if isinstance(value, dict):
+        return [name for name, ticked in value.items() if flag(ticked)]
+    return [value] if isinstance(value, str) and value.strip() and flag(value) is None else []
 
 
 def _fiftyone_labels(path: Path, content: Any, findings: Findings) -> list[Row]:
@@ -129,19 +203,48 @@ def _fiftyone_labels(path: Path, content: Any, findings: Findings) -> list[Row]:
 
 
 def _fiftyone_samples(path: Path, content: Any, findings: Findings) -> list[Row]:
-    """FiftyOneDataset's samples.json: the fields of classifications and detections of every sample."""
+    """FiftyOneDataset's samples.json: the labels of every sample in the field of the ground truth."""
+    samples = content["samples"]
+    chosen = _ground_truth(path, samples, findings)
     cells = []
-    for number, sample in enumerate(content["samples"], start=1):
+    for number, sample in enumerate(samples, start=1):
         where, image = f"sample {number}", sample.get("filepath")
         if not isinstance(image, str):
             raise DataError(f"{path}, {where} has no filepath")
-        found = [
-            field for field in sample.values() if isinstance(field, dict) and str(field.get("_cls", "")) in _FIELDS
-        ]
-        labels = [field.get("classifications") or field.get("detections") or field.get("label") for field in found]
+        field = sample.get(chosen) or {}
+        labels = field.get(_FIELDS[field["_cls"]] or "label") if _is_label_field(field) else None
         splits = {split_name(tag) for tag in sample.get("tags") or ()} - {None}
         cells.append((where, image, labels, splits.pop() if len(splits) == 1 else None))
     return _rows(path, cells, findings)
+
+
+# Of FiftyOne's fields with labels, where the list of them is; None for a field that is one label.
+_FIELDS: dict[str, str | None] = dict.fromkeys(("Classification", "Detection", "Polyline", "Keypoint"))
+_FIELDS |= {name: name.lower() for name in ("Classifications", "Detections", "Polylines", "Keypoints")}
+
+
+def _is_label_field(field: Any) -> bool:
+    return isinstance(field, dict) and str(field.get("_cls", "")) in _FIELDS
+
+
+def _ground_truth(path: Path, samples: list[Any], findings: Findings) -> str | None:
+    """The field that is called so, or the only one with labels: others may be predictions, or about the weather."""
+    fields = list(dict.fromkeys(name for item in samples for name, field in item.items() if _is_label_field(field)))
+    if len(fields) < 2:
+        if fields and key(fields[0]).startswith("pred"):
+            findings.warning(
+                f"the only labels of {path.name} are in the field {fields[0]}; check that people gave them"
+            )
+        return fields[0] if fields else None
+    truth = [name for name in fields if key(name) in ("groundtruth", "gt")]
+    if len(truth) != 1:
+        raise DataError(
+            f"{path}: the labels can be in the fields {', '.join(fields[:6])}; export the data set with one of "
+            "them, or call the one that is meant ground_truth"
+        )
+    others = [name for name in fields if name not in truth]
+    findings.warning(f"the field {truth[0]} of {path.name} was read, but not {', '.join(others)}")
+    return truth[0]
 
 
 def _datumaro(path: Path, content: Any, findings: Findings) -> list[Row]:
@@ -152,18 +255,14 @@ def _datumaro(path: Path, content: Any, findings: Findings) -> list[Row]:
     for number, item in enumerate(content["items"], start=1):
         where = f"item {item.get('id', number)}"
         media = item.get("image") or item.get("media") or {}
-        image = str(media.get("path") or item.get("id") or "")
-        if not image:
-            raise DataError(f"{path}, item {number} names no image")
+        image = media.get("path") or str(item.get("id") or "")
+        _check_name(path, f"item {number}", image)
         found = [a["label_id"] for a in item.get("annotations") or () if a.get("label_id") is not None]
         if wrong := [index for index in found if not (isinstance(index, int) and 0 <= index < len(names))]:
             raise DataError(f"{path}, {where}: label_id {wrong[0]} is none of the {len(names)} labels")
         labels = dict.fromkeys(str(names[index]) for index in found)
         rows.append(Row(where, image, tuple(labels), item.get("subset") or None))
     return rows
-
-
-_FIELDS = {"Classification", "Classifications", "Detections", "Detection"}
 
 
 def cvat_rows(path: Path, findings: Findings) -> list[Row]:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from xml.etree import ElementTree
 
-from cnnrnn.data.formats.splits import split_in_name
+from cnnrnn.data.find_images import is_file, relative_name
+from cnnrnn.data.formats.splits import TRAIN, VAL, is_train_and_val, split_in_name, split_name
 from cnnrnn.data.formats.text import read_text
 from cnnrnn.data.formats.xml import parse
 from cnnrnn.data.images import SUFFIXES
 from cnnrnn.data.reading import Findings, Reading, Row
 from cnnrnn.data.split import Boxes, DataError
 
-LISTS = ("train", "val", "valid", "test")  # of ImageSets/Main; trainval repeats two of them
+_TASKS = ("segmentation", "layout")  # folders of ImageSets beside Main
 _SIDES = ("xmin", "ymin", "xmax", "ymax")
 _DIFFICULT = {"1", "true", "yes"}  # other words, such as Unspecified, are no
 
@@ -51,7 +54,7 @@ def read(folders: list[Path], root: Path, findings: Findings) -> Reading:
     rows: list[Row] = []
     annotations: dict[str, Path] = {}
     for folder in folders:
-        found = list(_rows(folder, root, findings))
+        found = list(_rows(folder, root, len(folders) == 1, findings))
         rows += [row for row, _ in found]
         annotations |= {row.image: path for row, path in found if path is not None}
     return Reading(
@@ -59,17 +62,17 @@ def read(folders: list[Path], root: Path, findings: Findings) -> Reading:
         rows,
         root,
         findings,
-        image_folders=tuple(place for folder in folders for place in (folder / "JPEGImages", folder) if place.is_dir()),
         boxes=lambda name: boxes(annotations[name]) if name in annotations else {},
     )
 
 
-def _rows(folder: Path, root: Path, findings: Findings) -> Iterator[tuple[Row, Path | None]]:
+def _rows(folder: Path, root: Path, alone: bool, findings: Findings) -> Iterator[tuple[Row, Path | None]]:
     place = _annotations(folder)
     if place is None:
         raise DataError(f"{folder} has no XML files of PASCAL VOC")
     files = {path.stem: path for path in _files(place)}
-    splits = _listed(folder, files, findings)
+    above = [folder, *(path for path in folder.parents if alone and path.is_relative_to(root))]
+    splits = _listed(above, root, files, findings)
     without = [name for name in splits or () if name not in files]
     if without:
         findings.warning(f"{len(without)} images have no XML file; they were taken for images without labels", without)
@@ -79,8 +82,8 @@ def _rows(folder: Path, root: Path, findings: Findings) -> Iterator[tuple[Row, P
     for name in splits or files:
         labels, ignored = objects(files[name], findings) if name in files else (set(), set())
         split = splits[name] if splits else named_by_folder
-        image = _image(folder, name, files)
-        row = Row(f"{name}.xml", str(image), tuple(sorted(labels)), split, tuple(sorted(ignored)))
+        image = relative_name(_image(folder, name, files), root)
+        row = Row(f"{name}.xml", image, tuple(sorted(labels)), split, tuple(sorted(ignored)))
         yield row, files.get(name)
 
 
@@ -89,44 +92,142 @@ def image_path(folder: Path, stem: str) -> Path:
     for place in (folder / "JPEGImages", folder):
         for suffix in SUFFIXES:
             for written in (suffix, suffix.upper()):
-                if (place / f"{stem}{written}").is_file():
+                if is_file(place / f"{stem}{written}"):
                     return place / f"{stem}{written}"
-    return folder / "JPEGImages" / f"{stem}.jpg"
+    images = folder / "JPEGImages"
+    return (images if images.is_dir() else folder) / f"{stem}.jpg"
 
 
 def _image(folder: Path, name: str, files: dict[str, Path]) -> Path:
     """`image_path`, or the image named inside if there is no other, and no other XML file is called like it."""
     path = image_path(folder, name)
-    if name in files and not path.is_file():
+    if name in files and not is_file(path):
         inside = Path(parse(files[name]).findtext("filename", "").strip()).stem
-        if inside and inside not in files and (written := image_path(folder, inside)).is_file():
+        if inside and inside not in files and is_file(written := image_path(folder, inside)):
             return written
     return path
 
 
-def _listed(folder: Path, files: dict[str, Path], findings: Findings) -> dict[str, str]:
-    """The split of every image of ImageSets/Main; empty without these lists."""
+def _listed(above: list[Path], root: Path, files: dict[str, Path], findings: Findings) -> dict[str, str]:
+    """The split of every image, by lists of names in ImageSets or beside it; empty without these lists."""
+    sets = [found for place in above if (found := _folder(place, "ImageSets"))]
+    main = [found for place in sets if (found := _folder(place, "Main"))]
+    others = [place for found in sets for place in _of_other_tasks(found)]
     splits: dict[str, str] = {}
-    for name in LISTS:
-        path = folder / "ImageSets" / "Main" / f"{name}.txt"
-        if path.is_file():
-            for image in ids(path, files, findings):
-                if splits.setdefault(image, name) != name:
-                    findings.error(f"{image} is in the lists {splits[image]} and {name}; leave it in one")
+    unread: dict[Path, list[str]] = {}
+    for place in (*main, *sets, *others, *above):
+        if splits and place in others:  # such as Segmentation, which has some of the images of Main
+            continue
+        if place in above:
+            lists = _lists_beside(place, files)
+        else:
+            lists = {path: list(ids(path, files, findings)) for path in _texts(place)}
+        if not splits:
+            splits = _splits(lists, findings)
+        unread |= lists
+    _warn_of_unread(unread, splits, files, root, findings)
     return splits
 
 
-def ids(path: Path, files: dict[str, Path], findings: Findings) -> Iterator[str]:
-    """The images of a list: names that may have blanks, a suffix, or a column of 1, 0 and -1 behind them."""
+def _folder(place: Path, name: str) -> Path | None:
+    """A folder in any case."""
+    return next((p for p in sorted(place.iterdir()) if p.name.casefold() == name.casefold() and p.is_dir()), None)
+
+
+def _of_other_tasks(sets: Path) -> list[Path]:
+    """The folders of ImageSets but for Main; those for which all annotations count come first."""
+    places = [path for path in sets.iterdir() if path.is_dir() and not path.name.startswith(".")]
+    places = [path for path in places if path.name.casefold() != "main"]
+    return sorted(places, key=lambda path: (path.name.casefold() not in _TASKS, path.name))
+
+
+def _lists_beside(place: Path, files: dict[str, Path]) -> dict[Path, list[str]]:
+    """Those that name images: notes, lists of classes and labels of YOLO may lie beside the XML files, too."""
+    lists: dict[Path, list[str]] = {}
+    for path in _texts(place):
+        if path.stem not in files:
+            with suppress(DataError):
+                names = list(ids(path, files, Findings()))
+                lists |= {path: names} if any(name in files for name in names) else {}
+    return lists
+
+
+def _texts(place: Path) -> list[Path]:
+    texts = [path for path in place.iterdir() if path.suffix.lower() == ".txt" and is_file(path)]
+    return sorted(path for path in texts if not path.name.startswith("."))
+
+
+def _splits(lists: dict[Path, list[str]], findings: Findings) -> dict[str, str]:
+    """The split of every image by the lists of one folder. The images of trainval are those of train, of val, or both.
+
+    Where there is no train.txt, train_list.txt counts, or those of single labels, such as cat_train.txt.
+    """
+    exact = {path: split for path in lists if (split := split_name(path.stem))}
+    loose = {path: min(told) for path in lists if len(told := _told(path)) == 1 and not told & set(exact.values())}
+    splits: dict[str, str] = {}
+    named: dict[str, str] = {}
+
+    def add(image: str, split: str, name: str) -> None:
+        if splits.setdefault(image, split) != split:
+            findings.error(f"{image} is in the lists {named[image]} and {name}; leave it in one")
+        named.setdefault(image, name)
+
+    for path, split in (exact | loose).items():
+        for image in lists[path]:
+            add(image, split, path.stem)
+    have = {TRAIN, VAL} & set(splits.values())
+    for path in (path for path in lists if is_train_and_val(path.stem) and len(have) < 2):
+        for image in lists[path]:
+            if splits.get(image) not in have:
+                add(image, VAL if have == {TRAIN} else TRAIN, path.stem)
+    return splits
+
+
+def _told(path: Path) -> set[str]:
+    """The splits that a list's name tells. train_test.txt is the list of the label train, for test."""
+    if exact := split_name(path.stem):
+        return {exact}
+    if is_train_and_val(path.stem):
+        return {TRAIN, VAL}
+    named = split_in_name(path.stem) or split_name(path.stem.rpartition("_")[2])
+    return {named} if named else set()
+
+
+def _warn_of_unread(
+    lists: dict[Path, list[str]], splits: dict[str, str], files: dict[str, Path], root: Path, findings: Findings
+) -> None:
+    """Lists that tell something else than what was read. Those of all images, as CVAT's default.txt, tell nothing."""
+    unread = []
+    for path, names in lists.items():
+        images = set(names) & set(files)
+        told = _told(path)
+        if images and (told or len(images) < len(files)) and {splits.get(image) for image in images} - told:
+            unread.append(str(path.relative_to(root)))
+    if unread:
+        findings.warning(
+            f"{len(unread)} lists of images were not read; if they are splits, call them train.txt, val.txt and "
+            "test.txt, and put them into ImageSets/Main",
+            unread,
+        )
+
+
+def ids(path: Path, files: Mapping[str, Path], findings: Findings) -> Iterator[str]:
+    """The images of a list: names that may have blanks, folders, a suffix, or a column of 1, 0 and -1 behind them."""
     for line in read_text(path, findings).splitlines():
-        name = line.strip()
-        first, _, last = name.rpartition(" ")
-        if name not in files and first and last in ("1", "0", "-1"):
-            name = first.strip()
-        if name not in files and Path(name).suffix.lower() in SUFFIXES:
-            name = Path(name).stem
-        if name:
+        if name := _name(line.strip(), files):
             yield name
+
+
+def _name(line: str, files: Mapping[str, Path]) -> str:
+    """Of an image, as its XML file has it. PaddleDetection writes the paths of both behind one another."""
+    name = line
+    if name not in files and (columns := re.fullmatch(r"(.*\S)\s+(1|0|-1)", name)):
+        name = columns[1]
+    last = name.replace("\\", "/").rpartition("/")[2]
+    if name in files or (suffix := Path(last).suffix.lower()) not in (*SUFFIXES, ".xml"):
+        return last if name not in files and last in files else name
+    stem = Path(last).stem
+    return stem.split()[-1] if suffix == ".xml" and stem not in files and stem.split() else stem
 
 
 def objects(path: Path, findings: Findings | None = None) -> tuple[set[str], set[str]]:
@@ -135,7 +236,7 @@ def objects(path: Path, findings: Findings | None = None) -> tuple[set[str], set
     root = parse(path, findings)
     if root.tag != "annotation":
         raise DataError(f"{path} is no annotation of PASCAL VOC, but <{root.tag}>; export it again, or remove it")
-    for item in root.findall("object"):
+    for item in _kept(root):
         name = " ".join(item.findtext("name", "").split())
         if not name:
             raise DataError(f"{path} has an object without a name; write one, or remove the object")
@@ -147,9 +248,14 @@ def objects(path: Path, findings: Findings | None = None) -> tuple[set[str], set
 def boxes(path: Path) -> Boxes:
     """Of all its objects, difficult ones, too. VOC counts pixels from 1, and its last pixel is inside."""
     found: Boxes = {}
-    for item in parse(path).findall("object"):
+    for item in _kept(parse(path)):
         found.setdefault(" ".join(item.findtext("name", "").split()), []).append(_box(path, item))
     return found
+
+
+def _kept(root: ElementTree.Element) -> list[ElementTree.Element]:
+    """Its objects, without those that LabelMe marks as deleted."""
+    return [item for item in root.findall("object") if (item.findtext("deleted") or "").strip() != "1"]
 
 
 def _box(path: Path, item: ElementTree.Element) -> tuple[float, float, float, float]:

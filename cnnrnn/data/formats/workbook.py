@@ -105,7 +105,10 @@ def _check_archive(path: Path, file: BinaryIO) -> bool:
 
 
 def _check_parts(path: Path, parts: list[zipfile.ZipInfo]) -> None:
-    if not any(part.filename == "xl/workbook.xml" for part in parts):
+    names = {part.filename for part in parts}
+    if {"mimetype", "content.xml"} <= names:
+        raise DataError(f"{path} is a spreadsheet of OpenDocument; save it as .xlsx or CSV and give that")
+    if "xl/workbook.xml" not in names:
         raise DataError(f"{path} is a zip archive; unpack it and give the folder")
     if (unpacked := sum(part.file_size for part in parts)) > _MAX_BYTES:
         raise DataError(f"{path} has {unpacked / 1e6:,.0f} MB when it is unpacked; save the table as CSV")

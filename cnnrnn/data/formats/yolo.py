@@ -6,15 +6,17 @@ https://docs.ultralytics.com/datasets/detect: the labels of images/train/1.jpg a
 from __future__ import annotations
 
 import itertools
+import os
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import yaml
 
-from cnnrnn.data.find_images import files_below, images_below, relative_name
+from cnnrnn.data.find_images import files_below, images_below, is_file, is_folder, relative_name
 from cnnrnn.data.formats.splits import split_name
 from cnnrnn.data.formats.text import parse_yaml, read_text
 from cnnrnn.data.images import upright_size
@@ -24,7 +26,7 @@ from cnnrnn.data.split import Box, Boxes, DataError
 
 SETTINGS = (".yaml", ".yml", ".data")
 _LINE = re.compile(r"\d+(?:\.0+)?(?:[ \t]+[-+.\deE]+){4,}")  # a class and a box, a polygon or a box with points
-_NAMES = ("classes.txt", "obj.names", "_darknet.labels")
+_NAMES = ("classes.txt", "obj.names", "_darknet.labels", "classes.yaml", "classes.yml", "names.yaml", "names.yml")
 _LOOKED_AT = 500  # text files of a folder, to tell what it is
 
 
@@ -85,7 +87,11 @@ def read(path: Path, findings: Findings) -> Reading:
     found = _settings_files(path) if path.is_dir() else [path]
     if len(found) > 1:
         raise DataError(f"{path} holds several data sets: {', '.join(file.name for file in found)}; give one file")
-    settings = _settings(found[0]) if found else _only_names(path, findings)
+    settings = _settings(found[0]) if found else _Settings(path, {}, {}, points=False)
+    if settings.names:
+        _warn_of_other_names(settings, found[0], findings)
+    else:
+        settings = replace(settings, names=_names_beside(settings.folder, findings))
     images = images_below(settings.folder)
     listed = _listed(settings, findings)
     if listed and (left_out := [path.name for path in images if path not in listed]):
@@ -152,7 +158,7 @@ def _content(path: Path) -> dict[str, Any]:
 def _settings(file: Path) -> _Settings:
     content = _content(file)
     root = file.parent / str(content.get("path") or "")
-    folder = root if root.is_dir() else file.parent
+    folder = root if is_folder(root) else file.parent
     names = content.get("names")
     written = file if not isinstance(names, str) else _place(folder, names)
     if written is None:
@@ -161,14 +167,57 @@ def _settings(file: Path) -> _Settings:
     return _Settings(folder, read_label_names(written) if names else {}, splits, "kpt_shape" in content)
 
 
-def _only_names(folder: Path, findings: Findings) -> _Settings:
-    """Of a folder without settings: a file with a name a line, which labelImg writes beside the labels."""
-    files = [place / name for place in (folder, folder / "labels") for name in _NAMES]
-    files += [path for path in _texts(folder) if path.name == _NAMES[0]]
-    names = next((path for path in files if path.is_file()), None)
-    if names is None:
+def _names_beside(folder: Path, findings: Findings) -> dict[str, str]:
+    """Where the settings have none: of files of names, which labelImg writes beside the labels of every folder.
+
+    Raises DataError for two that name one class differently.
+    """
+    names: dict[str, str] = {}
+    first: dict[str, Path] = {}
+    for path in _files_of_names(folder):
+        for number, name in _names(path).items():
+            if names.setdefault(number, name) != name:
+                raise DataError(
+                    f"class {number} is {names[number]!r} in {first[number]}, but {name!r} in {path}; number the "
+                    "classes alike in all folders, remove the file that is wrong, or give one of the folders"
+                )
+            first.setdefault(number, path)
+    if not names:
         findings.warning("no file names the classes, such as data.yaml or classes.txt; give --label-names FILE")
-    return _Settings(folder, read_label_names(names) if names else {}, {}, points=False)
+    return names
+
+
+def _files_of_names(folder: Path) -> list[Path]:
+    """Those called so beside the labels, and settings that name no splits."""
+    files = [place / name for place in (folder, folder / "labels") for name in _NAMES]
+    files += [path for path in _texts(folder) if path.name.casefold() == _NAMES[0]]
+    files += [path for path in sorted(folder.iterdir()) if path.suffix.lower() in SETTINGS and _has_names(path)]
+    return list(dict.fromkeys(path for path in files if is_file(path)))
+
+
+def _has_names(path: Path) -> bool:
+    """Damaged files, and those about something else, are passed over."""
+    try:
+        return "names" in _content(path)
+    except DataError:
+        return False
+
+
+def _names(path: Path) -> Mapping[str, str]:
+    return _settings(path).names if path.suffix.lower() in SETTINGS and _has_names(path) else read_label_names(path)
+
+
+def _warn_of_other_names(settings: _Settings, file: Path, findings: Findings) -> None:
+    """A list of names that labels were drawn with may differ from the settings, which are read."""
+    for path in _files_of_names(settings.folder):
+        with suppress(DataError):
+            names = _names(path) if path != file else {}
+            if differing := [number for number in names if settings.names.get(number) not in (None, names[number])]:
+                number = differing[0]
+                findings.warning(
+                    f"class {number} is {settings.names[number]!r} in {file.name}, which was read, but "
+                    f"{names[number]!r} in {relative_name(path, settings.folder)}; remove the one that is wrong"
+                )
 
 
 def _entries(value: Any) -> tuple[str, ...]:
@@ -197,9 +246,22 @@ def _place(folder: Path, entry: str) -> Path | None:
     """A folder or list that a split names: as written, or what is left of it here. Roboflow writes ../train/images."""
     parts = [part for part in PurePosixPath(entry.replace("\\", "/")).parts if part not in (".", "..", "/")]
     ends = [Path(*parts[start:]) for start in range(len(parts))]
-    inside = [folder / entry, *(folder / end for end in ends)]
     root = folder.resolve()
-    return next((p for p in inside if p.exists() and p.resolve().is_relative_to(root) and p.resolve() != root), None)
+    for path in (folder / entry, *(folder / end for end in ends)):
+        if _is_there(path) and path.resolve().is_relative_to(root) and path.resolve() != root:
+            return _below(path, folder)
+    return None
+
+
+def _below(path: Path, folder: Path) -> Path:
+    """The same path as those that are found in the folder have: relative ones without `..` stay relative."""
+    absolute = Path(os.path.abspath(path))
+    start = os.path.abspath(folder)
+    return folder / absolute.relative_to(start) if absolute.is_relative_to(start) else path
+
+
+def _is_there(path: Path) -> bool:
+    return is_file(path) or is_folder(path)
 
 
 def _of_list(path: Path, folder: Path) -> Iterator[Path]:
@@ -211,13 +273,15 @@ def _of_list(path: Path, folder: Path) -> Iterator[Path]:
 
 def _label_file(image: Path, folder: Path) -> Path | None:
     """Where `images` is a folder of the path, the same path with `labels`; otherwise beside the image."""
+    if not image.name:  # of a line with nothing but a slash
+        return None
     parts = image.relative_to(folder).parts if image.is_relative_to(folder) else image.parts
     places = [image.with_suffix(".txt")]
     for n in reversed(range(len(parts) - 1)):
         if parts[n].casefold() == "images":
             places.insert(0, folder.joinpath(*parts[:n], "labels", *parts[n + 1 :]).with_suffix(".txt"))
     places.append(folder / "labels" / f"{image.stem}.txt")
-    return next((path for path in places if path.is_file()), None)
+    return next((path for path in places if is_file(path)), None)
 
 
 def _objects(path: Path, points: bool) -> Iterator[tuple[int, _Object]]:

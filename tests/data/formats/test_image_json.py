@@ -124,6 +124,10 @@ def test_an_object_without_an_outline_is_told(tmp_path: Path) -> None:
         ({"1.json": labelme("1.jpg", shape(None))}, r"1\.json has an object whose label is None"),
         ({"ann/2.jpg.json": supervisely("cat")}, "of LabelMe and of Supervisely; give the folder of one"),
         ({"3.json": "{"}, r"3\.json is no JSON"),
+        (
+            {"3.json": labelme("3.jpg") | {"imagePath": ["3.jpg"]}},
+            r"3\.json: imagePath is \['3\.jpg'\]; write the name",
+        ),
     ],
 )
 def test_faults(tmp_path: Path, files: dict[str, Any], message: str) -> None:

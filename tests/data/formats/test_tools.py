@@ -143,6 +143,109 @@ def test_several_annotations_of_a_task_are_pointed_out(folder: Path) -> None:
     assert "1 tasks have several annotations; their labels were joined (task 1)" in map(str, source.findings)
 
 
+def result(name: str, kind: str, *labels: Any) -> dict[str, Any]:
+    return {"from_name": name, "type": kind, "value": {kind: list(labels)}}
+
+
+def test_taxonomies_give_the_last_part_of_each_path(folder: Path) -> None:
+    content = [task(1, "a.jpg"), task(2, "b.jpg")]
+    content[0]["annotations"][0]["result"] = [result("t", "taxonomy", ["animal", "cat"], ["animal", "dog"])]
+    content[1]["annotations"][0]["result"] = [result("t", "taxonomy", ["animal", "dog"])]
+    source = read(folder, "export.json", content)
+    assert labels_of(source) == EXPECTED
+    assert "of the paths of a taxonomy, the last parts were read as labels" in map(str, source.findings)
+
+
+def test_several_controls_of_a_task_are_pointed_out(folder: Path) -> None:
+    content = [task(1, "a.jpg", "cat", "dog"), task(2, "b.jpg", "dog")]
+    for item in content:
+        item["annotations"][0]["result"].append(result("quality", "choices", "good"))
+    source = read(folder, "export.json", content)
+    assert labels_of(source) == {name: {*labels, "good"} for name, labels in EXPECTED.items()}
+    assert (
+        "the labels of 2 controls were joined: choice (cat, dog), quality (good); remove from the export what is no "
+        "label of an image" in map(str, source.findings)
+    )
+
+
+def test_results_without_labels_are_pointed_out(folder: Path) -> None:
+    content = [task(1, "a.jpg"), task(2, "b.jpg")]
+    for item in content:
+        item["annotations"][0]["result"] = [{"from_name": "t", "type": "textarea", "value": {"text": ["cat"]}}]
+    source = read(folder, "export.json", content)
+    assert source.errors == ["no image has a label"]
+    assert "results that are no choices and no labels were not read: 2 of textarea" in map(str, source.findings)
+
+
+def test_several_attributes_of_via_are_pointed_out(folder: Path) -> None:
+    content = {
+        "a": via("a.jpg", {"type": "cat", "quality": {"good": True}, "caption": "c"}),
+        "b": via("b.jpg", {}, "dog"),
+    }
+    source = read(folder, "export.json", content)
+    assert labels_of(source) == {"a.jpg": {"cat", "good"}, "b.jpg": {"dog"}}
+    assert (
+        "the labels of 3 attributes were joined: type (cat), quality (good), class (dog); remove from the export what "
+        "is no label of an image" in map(str, source.findings)
+    )
+    content = {n: via(f"{n}.jpg", {"name": n, "type": "human", "image_quality": {"blurred": True}}) for n in ("a", "b")}
+    source = read(folder, "export.json", content)
+    assert labels_of(source) == {"a.jpg": {"a"}, "b.jpg": {"b"}}
+    assert "attributes that were not read, beside name: type (human), image_quality (blurred)" in map(
+        str, source.findings
+    )
+
+
+def sample(name: str, **fields: Any) -> dict[str, Any]:
+    return {"filepath": f"data/{name}", "tags": [], **fields}
+
+
+def field(kind: str, *labels: str) -> dict[str, Any]:
+    return {"_cls": kind, kind.lower(): [{"label": label, "confidence": 0.9} for label in labels]}
+
+
+@pytest.mark.parametrize("name", ["ground_truth", "gt"])
+def test_the_ground_truth_of_fiftyone_beside_predictions(folder: Path, name: str) -> None:
+    samples = [
+        sample("a.jpg", resnet=field("Classifications", "cow"), **{name: field("Detections", "cat", "dog")}),
+        sample("b.jpg", resnet=None, **{name: field("Detections", "dog")}),
+    ]
+    source = read(folder, "samples.json", {"samples": samples})
+    assert labels_of(source) == EXPECTED
+    assert f"the field {name} of samples.json was read, but not resnet" in map(str, source.findings)
+
+
+def test_predictions_of_fiftyone_alone_are_pointed_out(folder: Path) -> None:
+    samples = [sample("a.jpg", predictions=field("Detections", "cat", "dog"))]
+    samples += [sample("b.jpg", predictions=field("Detections", "dog"))]
+    source = read(folder, "samples.json", {"samples": samples})
+    assert labels_of(source) == EXPECTED
+    assert "the only labels of samples.json are in the field predictions; check that people gave them" in map(
+        str, source.findings
+    )
+
+
+@pytest.mark.parametrize("kind", ["Polylines", "Keypoints"])
+def test_shapes_of_fiftyone(folder: Path, kind: str) -> None:
+    one = {"_cls": kind.removesuffix("s"), "label": "dog", "points": []}
+    samples = [sample("a.jpg", shapes=field(kind, "cat", "dog")), sample("b.jpg", shapes=one)]
+    assert labels_of(read(folder, "samples.json", {"samples": samples})) == EXPECTED
+
+
+NAMELESS = [["a.jpg"], {"name": "a.jpg"}, 7, " "]
+
+
+@pytest.mark.parametrize("name", NAMELESS)
+def test_names_of_images_that_are_no_texts(folder: Path, name: Any) -> None:
+    categories = {"label": {"labels": [{"name": "cat"}]}}
+    for content in (
+        {"a": via(name, {}, "cat")},
+        {"categories": categories, "items": [{"image": {"path": name}, "annotations": [{"label_id": 0}]}]},
+    ):
+        with pytest.raises(DataError, match=r"(entry a|item 1): the image is .*; write the name of a file"):
+            read(folder, "export.json", content)
+
+
 def test_a_text_of_a_task_is_no_image(folder: Path) -> None:
     content = [task(1, "a.jpg", "cat", "dog"), task(2, "b.jpg", "dog")]
     for item in content:
@@ -169,6 +272,10 @@ def test_tasks_with_predictions_only_are_left_out(folder: Path) -> None:
         ({"samples": [1]}, "is not as FiftyOne's samples is .*; export it again"),
         ({"categories": {}, "items": [{"id": "a", "annotations": [{"label_id": 0}]}]}, "item a: label_id 0 is none of"),
         ([{"data": {}, "annotations": []}], "task 1 names no image"),
+        (
+            {"samples": [sample("a.jpg", a=field("Detections", "cat"), b=field("Detections", "dog"))]},
+            "the labels can be in the fields a, b; export the data set with one",
+        ),
         ({"a": via("a.jpg", {"breed": "pug", "mood": "good"})}, "in the attribute 'breed' or 'mood'"),
     ],
 )

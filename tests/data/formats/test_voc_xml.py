@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from cnnrnn.data import DataError, Options, load_split
+from cnnrnn.data.formats import voc_xml
 from cnnrnn.data.source import Source, read_source
 
 
@@ -161,3 +162,155 @@ def test_other_annotations_of_the_folder_are_named_as_not_read(tmp_path: Path, p
     source = read_source(tmp_path, Options())
     assert labels_of(source) == {"1.jpg": ("car",), "2.jpg": ("bus",)}
     assert f"the XML files were read, but not {Path(place) / 'new.csv'};" in str(source.findings)
+
+
+def write_lists(folder: Path, lists: dict[str, str]) -> None:
+    for name, stems in lists.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text("\n".join(stems.split()))
+
+
+def splits_of(source: Source) -> dict[str, str]:
+    return {name: " ".join(sample.image.stem for sample in samples) for name, samples in source.samples.items()}
+
+
+def warnings(source: Source) -> list[str]:
+    return [
+        str(found) for found in source.findings if found.level == "warning" and "no image in train" not in str(found)
+    ]
+
+
+MAIN = "ImageSets/Main"
+
+
+@pytest.mark.parametrize(
+    ("lists", "splits"),
+    [
+        ({f"{MAIN}/Train.txt": "1 2", f"{MAIN}/Val.TXT": "3 4"}, ("1 2", "3 4")),
+        ({f"{MAIN}/train.txt": "1 2", f"{MAIN}/validation.txt": "3 4"}, ("1 2", "3 4")),
+        ({"ImageSets/train.txt": "1 2", "ImageSets/val.txt": "3 4"}, ("1 2", "3 4")),
+        ({"imagesets/main/train.txt": "1 2", "imagesets/main/dev.txt": "3 4"}, ("1 2", "3 4")),
+        ({"ImageSets/Segmentation/train.txt": "1 2", "ImageSets/Segmentation/val.txt": "3"}, ("1 2", "3")),
+        ({"ImageSets/Mine/train.txt": "1 2", "ImageSets/Mine/val.txt": "3"}, ("1 2", "3")),
+        ({"train.txt": "1 2", "val.txt": "3 4"}, ("1 2", "3 4")),
+        ({"train.txt": "JPEGImages/1.jpg C:\\x\\2.jpg", "val.txt": "/x/3.xml Annotations/4"}, ("1 2", "3 4")),
+        ({f"{MAIN}/train2007.txt": "1 2", f"{MAIN}/val_list.txt": "3 4"}, ("1 2", "3 4")),
+        ({f"{MAIN}/cat_train.txt": "1 2", f"{MAIN}/dog_train.txt": "1 2", f"{MAIN}/cat_val.txt": "3"}, ("1 2", "3")),
+        ({f"{MAIN}/trainval.txt": "1 2 3 4", f"{MAIN}/val.txt": "3 4"}, ("1 2", "3 4")),
+        ({f"{MAIN}/trainval.txt": "1 2 3 4", f"{MAIN}/train.txt": "1 2"}, ("1 2", "3 4")),
+        ({f"{MAIN}/train.txt": "1 2", f"{MAIN}/val.txt": "3 4", f"{MAIN}/trainval.txt": "1 2 3 4",
+          f"{MAIN}/train_train.txt": "1 2", f"{MAIN}/train_val.txt": "3 4", f"{MAIN}/default.txt": "1 2 3 4",
+          "ImageSets/Segmentation/train.txt": "3", "classes.txt": "cat"}, ("1 2", "3 4")),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("place", ["", "VOCdevkit/VOC2012"])
+def test_lists_of_splits_by_any_name_and_place(
+    tmp_path: Path, lists: dict[str, str], splits: tuple[str, str], place: str
+) -> None:
+    for stem in ("1", "2", "3", "4"):
+        write(tmp_path / place, stem, item("cat"))
+    write_lists(tmp_path / place, lists)
+    source = read_source(tmp_path, Options())
+    assert splits_of(source) == {"train": splits[0], "val": splits[1]}
+    assert not warnings(source)
+    assert not source.errors
+
+
+def test_lists_at_the_top_of_a_folder_with_annotations_elsewhere(tmp_path: Path) -> None:
+    for stem in ("1", "2", "3"):
+        write(tmp_path / "VOCdevkit" / "mine", stem, item("cat"))
+    write_lists(tmp_path, {"train.txt": "1 2", "val.txt": "3"})
+    assert splits_of(read_source(tmp_path, Options())) == {"train": "1 2", "val": "3"}
+
+
+def test_other_texts_beside_the_xml_files_are_no_lists(tmp_path: Path) -> None:
+    for stem in ("1", "2", "3"):
+        write(tmp_path, stem, item("cat"))
+    (tmp_path / "old.txt").write_bytes(b"\x00\x01\x02")
+    write_lists(tmp_path, {"val.txt": "9 8", "notes.txt": "photographs of June", "ImageSets/train.txt": "1 2"})
+    write_lists(tmp_path, {"ImageSets/val.txt": "3"})
+    source = read_source(tmp_path, Options())
+    assert splits_of(source) == {"train": "1 2", "val": "3"}
+    assert not warnings(source)
+
+
+def test_pairs_of_an_image_and_its_annotation(tmp_path: Path) -> None:
+    for stem in ("a b", "2", "3"):
+        write(tmp_path, stem, item("cat"))
+    (tmp_path / "train.txt").write_text("./JPEGImages/a b.jpg ./Annotations/a b.xml\n2.jpg\t2.xml\n")
+    (tmp_path / "val.txt").write_text("./JPEGImages/3.jpg ./Annotations/3.xml\n")
+    assert splits_of(read_source(tmp_path, Options())) == {"train": "a b 2", "val": "3"}
+
+
+def test_trainval_without_val_is_train_with_a_share_held_out(tmp_path: Path) -> None:
+    for stem in "1234567":
+        write(tmp_path, stem, item("cat"))
+    write_lists(tmp_path, {f"{MAIN}/trainval.txt": "1 2 3 4", f"{MAIN}/test.txt": "5 6 7"})
+    splits = splits_of(read_source(tmp_path, Options()))
+    assert splits["test"] == "5 6 7"
+    assert sorted((splits["train"] + splits["val"]).replace(" ", "")) == ["1", "2", "3", "4"]
+    assert splits["val"]
+    write_lists(tmp_path, {f"{MAIN}/test.txt": "4 5 6 7"})
+    assert "4 is in the lists test and trainval; leave it in one" in read_source(tmp_path, Options()).errors
+
+
+@pytest.mark.parametrize(
+    "lists",
+    [
+        {f"{MAIN}/holdout.txt": "3 4"},
+        {f"{MAIN}/train.txt": "1 2", f"{MAIN}/val.txt": "3", "ImageSets/holdout.txt": "4"},
+        {f"{MAIN}/train.txt": "1 2", f"{MAIN}/val.txt": "3", "train.txt": "3 4"},
+        {"fold1.txt": "1 2", "fold2.txt": "3 4"},
+    ],
+)
+def test_lists_that_tell_no_split_are_named(tmp_path: Path, lists: dict[str, str]) -> None:
+    for stem in ("1", "2", "3", "4"):
+        write(tmp_path, stem, item("cat"))
+    write_lists(tmp_path, lists)
+    (warning,) = warnings(read_source(tmp_path, Options()))
+    assert "lists of images were not read; if they are splits, call them train.txt" in warning
+    assert list(lists)[-1] in warning
+
+
+def test_names_that_are_too_long_are_missing_images(tmp_path: Path) -> None:
+    write(tmp_path, "1", item("cat"))
+    write(tmp_path, "2", item("cat"))
+    write_lists(tmp_path, {f"{MAIN}/train.txt": f"1 {'x' * 300}", f"{MAIN}/val.txt": "2"})
+    source = read_source(tmp_path, Options())
+    assert splits_of(source) == {"train": "1", "val": "2"}
+    assert any(text.startswith("1 of 3 images are missing") for text in warnings(source))
+
+
+def beside(folder: Path, split: str, stem: str, label: str) -> None:
+    (folder / split).mkdir(parents=True, exist_ok=True)
+    (folder / split / f"{stem}.xml").write_text(f"<annotation>{item(label)}</annotation>")
+    (folder / split / f"{stem}.jpg").write_bytes(b"")
+
+
+def test_a_relative_folder_is_read_as_an_absolute_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for stem in "123":
+        beside(tmp_path / "set", "train", stem, "cat")
+        beside(tmp_path / "set", "valid", stem, "dog")
+    (tmp_path / "set" / "train" / "2.jpg").unlink()
+    monkeypatch.chdir(tmp_path)
+    for folder in (Path("set"), tmp_path / "set"):
+        source = read_source(folder, Options())
+        assert {
+            name: [(s.image.relative_to(folder).as_posix(), s.labels) for s in v] for name, v in source.samples.items()
+        } == {
+            "train": [(f"train/{stem}.jpg", ("cat",)) for stem in "13"],
+            "val": [(f"valid/{stem}.jpg", ("dog",)) for stem in "123"],
+        }
+        (warning,) = warnings(source)
+        assert warning == f"1 of 6 images are missing and were left out; looked for {folder / 'train/2.jpg'} (2.xml)"
+
+
+def test_objects_that_labelme_marks_as_deleted_are_none(tmp_path: Path) -> None:
+    objects = "".join(
+        f"<object><name>{name}</name><deleted>{deleted}</deleted><bndbox><xmin>1</xmin><ymin>1</ymin><xmax>2</xmax>"
+        "<ymax>2</ymax></bndbox></object>"
+        for name, deleted in (("cat", 0), ("dog", 1))
+    )
+    (tmp_path / "a.xml").write_text(f"<annotation>{objects}</annotation>")
+    assert voc_xml.objects(tmp_path / "a.xml") == ({"cat"}, set())
+    assert list(voc_xml.boxes(tmp_path / "a.xml")) == ["cat"]

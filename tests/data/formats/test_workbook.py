@@ -100,6 +100,14 @@ def test_what_is_no_table_of_images(folder: Path) -> None:
         read_source(folder / "b.zip", Options())
 
 
+def test_a_spreadsheet_of_opendocument_is_named(folder: Path) -> None:
+    with zipfile.ZipFile(folder / "a.ods", "w") as archive:
+        archive.writestr("mimetype", "application/vnd.oasis.opendocument.spreadsheet")
+        archive.writestr("content.xml", "<a/>")
+    with pytest.raises(DataError, match=r"is a spreadsheet of OpenDocument; save it as \.xlsx or CSV"):
+        read_source(folder / "a.ods", Options())
+
+
 def test_a_workbook_that_unpacks_to_too_much_is_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cnnrnn.data.formats.workbook._MAX_BYTES", 1000)
     with pytest.raises(DataError, match="MB when it is unpacked; save the table as CSV"):
@@ -119,6 +127,18 @@ def test_parquet_with_texts_lists_and_paths(folder: Path) -> None:
     )
     frame.to_parquet(folder / "a.parquet")
     assert labels_of(read_source(folder / "a.parquet", Options())) == EXPECTED
+
+
+def test_whole_numbers_that_parquet_keeps_as_floats(folder: Path) -> None:
+    names = folder / "names.txt"
+    names.write_text("cat\ndog\n")
+    for labels in ([1.0, 0.0, None], [[1.0], [0.0], []]):
+        frame = pandas.DataFrame(
+            {"image": ["1.jpg", "2.jpg", "3.jpg"], "label": labels, "split": ["train"] * 2 + ["val"]}
+        )
+        frame.to_parquet(folder / "a.parquet")
+        source = read_source(folder / "a.parquet", Options(label_names=names))
+        assert labels_of(source) == {"train": {"1.jpg": {"dog"}, "2.jpg": {"cat"}}, "val": {"3.jpg": set()}}
 
 
 def test_images_inside_of_parquet_are_pointed_out(folder: Path) -> None:

@@ -124,7 +124,7 @@ def test_what_is_missing_is_told(tmp_path: Path) -> None:
 
 def test_an_image_in_two_splits_is_an_error(tmp_path: Path) -> None:
     files = {"data.yaml": f"train: images\nval: images\n{NAMES}", "labels/1.txt": CAT}
-    (error,) = read_source(make(tmp_path, files, "images/1.jpg"), Options()).errors
+    error = read_source(make(tmp_path, files, "images/1.jpg"), Options()).errors[0]
     assert error.startswith("1 images are in train and in val")
 
 
@@ -173,3 +173,71 @@ def test_yaml_of_something_else_is_no_data_set(tmp_path: Path) -> None:
         read_source(tmp_path, Options())
     with pytest.raises(DataError, match=r"broken\.yml is no YAML"):  # given by name it is not passed over
         read_source(tmp_path / "broken.yml", Options())
+
+
+TWO = {"train/1.txt": CAT, "train/2.txt": DOG, "val/3.txt": CAT}
+TWO_IMAGES = ("train/1.jpg", "train/2.jpg", "val/3.jpg")
+
+
+def test_lists_of_names_that_differ_are_refused(tmp_path: Path) -> None:
+    files = TWO | {"train/classes.txt": "cat\ndog\n", "val/classes.txt": "dog\ncat\n"}
+    make(tmp_path, files, *TWO_IMAGES)
+    with pytest.raises(
+        DataError, match=r"class 0 is 'cat' in .*train/classes.txt, but 'dog' in .*val/classes.txt; num"
+    ):
+        read_source(tmp_path, Options())
+    make(tmp_path, {"val/classes.txt": "cat\n"})  # to which labelImg has added no other
+    assert read_source(tmp_path, Options()).labels == ("cat", "dog")
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        {"data.yaml": "nc: 2\nnames: [cat, dog]\n"},
+        {"classes.yaml": "names:\n  0: cat\n  1: dog\n"},
+        {"classes.yaml": "- cat\n- dog\n"},
+        {"obj.data": "classes = 2\nnames = my.names\n", "my.names": "cat\ndog\n"},
+        {"data.yaml": "train: train\nval: val\nnc: 2\n", "classes.txt": "cat\ndog\n"},
+    ],
+)
+def test_names_without_splits_and_splits_without_names(tmp_path: Path, names: dict[str, str]) -> None:
+    source = read_source(make(tmp_path, TWO | names, *TWO_IMAGES), Options())
+    assert labels_of(source) == {"train": {"1.jpg": {"cat"}, "2.jpg": {"dog"}}, "val": {"3.jpg": {"cat"}}}
+    assert "no file names the classes" not in messages(source)
+
+
+def test_other_names_than_those_of_the_settings_are_pointed_out(tmp_path: Path) -> None:
+    files = TWO | {"data.yaml": "train: train\nval: val\nnames: [cat, dog]\n", "classes.txt": "dog\ncat\n"}
+    source = read_source(make(tmp_path, files, *TWO_IMAGES), Options())
+    assert labels_of(source)["val"] == {"3.jpg": {"cat"}}
+    assert "class 0 is 'cat' in data.yaml, which was read, but 'dog' in classes.txt; remove" in messages(source)
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"data.yaml": f"train: images\nval: {'x' * 300}\n{NAMES}"},
+        {"data.yaml": f"path: {'x' * 300}\ntrain: images\n{NAMES}"},
+        {"data.yaml": f"train: train.txt\n{NAMES}", "train.txt": f"images/1.jpg\nimages/2.jpg\n{'x' * 300}.jpg\n/\n"},
+    ],
+)
+def test_paths_that_are_too_long_are_missing(tmp_path: Path, files: dict[str, str]) -> None:
+    files |= {"labels/1.txt": CAT, "labels/2.txt": CAT}
+    source = read_source(make(tmp_path, files, "images/1.jpg", "images/2.jpg"), Options())
+    assert {name: s for split in labels_of(source).values() for name, s in split.items()} == {
+        "1.jpg": {"cat"},
+        "2.jpg": {"cat"},
+    }
+
+
+@pytest.mark.parametrize("train", ["train/../train", "{root}/set/train", "./train"])
+def test_a_relative_folder_with_paths_of_any_form(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, train: str) -> None:
+    settings = {"data.yaml": f"train: {train.format(root=tmp_path)}\nval: val\nnames: [cat, dog]\n"}
+    make(tmp_path / "set", TWO | settings, *TWO_IMAGES)
+    monkeypatch.chdir(tmp_path)
+    source = read_source(Path("set"), Options())
+    assert {name: [s.image.as_posix() for s in split] for name, split in source.samples.items()} == {
+        "train": ["set/train/1.jpg", "set/train/2.jpg"],
+        "val": ["set/val/3.jpg"],
+    }
+    assert not [str(found) for found in source.findings]

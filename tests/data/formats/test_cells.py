@@ -1,0 +1,214 @@
+"""What stands in the cells of labels: the labels of the images, or a refusal that names the place."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cnnrnn.data import DataError, Options
+from cnnrnn.data.source import Source, read_source
+
+
+def read(folder: Path, *cells: str, name: str = "labels", **options: Any) -> Source:
+    """A table with an image for every cell."""
+    rows = []
+    for number, cell in enumerate(cells, start=1):
+        (folder / f"{number}.jpg").write_bytes(b"")
+        rows.append(f'{number}.jpg,"{cell.replace(chr(34), chr(34) * 2)}"')
+    (folder / "t.csv").write_text("\n".join((f"image,{name}", *rows, "")))
+    return read_source(folder / "t.csv", Options(**options))
+
+
+def read_objects(folder: Path, *labels: Any, **options: Any) -> Source:
+    rows = [{"image": f"{number}.jpg", "labels": found} for number, found in enumerate(labels, start=1)]
+    for row in rows:
+        (folder / row["image"]).write_bytes(b"")
+    (folder / "t.json").write_text(json.dumps(rows))
+    return read_source(folder / "t.json", Options(**options))
+
+
+def labels_of(source: Source) -> list[set[str]]:
+    found = {sample.image.name: set(sample.labels) for split in source.samples.values() for sample in split}
+    return [found[image] for image in sorted(found)]
+
+
+def messages(source: Source) -> str:
+    return "\n".join(map(str, source.findings))
+
+
+@pytest.fixture
+def names(tmp_path: Path) -> Path:
+    (tmp_path / "names.txt").write_text("cat\ndog\ncow\nowl\n")
+    return tmp_path / "names.txt"
+
+
+@pytest.mark.parametrize(
+    ("yes", "no"),
+    [
+        ({"present": True}, {"present": False}), ({"value": 1}, {"value": 0}), ({"checked": True}, {"checked": False}),
+        ({"isSelected": "yes"}, {"isSelected": "no"}), ({"status": "approved"}, {"status": "deleted"}),
+        ({"deleted": False}, {"deleted": True}), ({"score": 1.0}, {"score": 0}), ({}, {"applies": False}),
+        ({"confidence": 0.9}, {"confidence": 0}), ({"value": None}, {"value": "false"}),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("key", ["name", "label", "title"])
+def test_a_flag_beside_a_name_tells_if_the_label_applies(
+    tmp_path: Path, key: str, yes: dict[str, Any], no: dict[str, Any]
+) -> None:
+    source = read_objects(tmp_path, [{key: "cat", **yes}, {key: "dog", **no}], [{key: "dog", **yes}])
+    assert labels_of(source) == [{"cat"}, {"dog"}]
+    assert "1 labels of t.json were left out, as a value beside them denies them (entry 1)" in messages(source)
+
+
+@pytest.mark.parametrize("other", [{"id": 3}, {"color": "red"}, {"value": "large"}, {"area": 0.1}, {"status": "done"}])
+def test_other_keys_beside_a_name_say_nothing(tmp_path: Path, other: dict[str, Any]) -> None:
+    assert labels_of(read_objects(tmp_path, [{"name": "cat", **other}], [{"name": "dog"}])) == [{"cat"}, {"dog"}]
+
+
+def test_an_object_of_true_and_false_may_have_such_a_key(tmp_path: Path) -> None:
+    source = read_objects(tmp_path, {"cat": True, "present": False}, {"cat": "no", "present": "yes"})
+    assert labels_of(source) == [{"cat"}, {"present"}]
+
+
+def test_low_scores_are_refused(tmp_path: Path) -> None:
+    labels = [{"label": "cat", "score": 0.9}, {"label": "dog", "score": 0.01}]
+    with pytest.raises(DataError, match=r"entry 1: a label has 0.01 as its 'score', as predictions do; leave out"):
+        read_objects(tmp_path, labels)
+    source = read_objects(tmp_path, labels, label_column="labels")
+    assert labels_of(source) == [{"cat", "dog"}]
+    assert "has low values of 'score' beside labels; all were read" in messages(source)
+
+
+@pytest.mark.parametrize("key", ["category_id", "label_id", "class_id", "category"])
+def test_boxes_are_no_numbers_of_labels(tmp_path: Path, names: Path, key: str) -> None:
+    boxes = [{"bbox": [3, 1, 2, 2], key: 0}, {"bbox": [0, 1, 2, 2], "area": 3, key: 2}]
+    assert labels_of(read_objects(tmp_path, boxes, {"objects": boxes[:1]}, label_names=names)) == [
+        {"cat", "cow"},
+        {"cat"},
+    ]
+    listed = {"bbox": [[3, 1, 2, 2], [0, 1, 2, 2]], key: [0, 2]}
+    assert labels_of(read_objects(tmp_path, listed, boxes, label_names=names)) == [{"cat", "cow"}] * 2
+    with pytest.raises(DataError, match=r"entry 1: .* names no labels"):
+        read_objects(tmp_path, [{"bbox": [3, 1, 2, 2]}], label_names=names)
+    with pytest.raises(DataError, match=r"entry 1: .* names no labels.*|is no label; .*--label-names FILE"):
+        read_objects(tmp_path, boxes)
+
+
+@pytest.mark.parametrize(
+    "cells", [("[0 3]", "[1]"), ("[ 0  3]", "[1.]"), ("tensor([0, 3])", "tensor([1])"),
+              ("[np.int64(0), np.int64(3)]", "[1]"), ("array([0, 3], dtype=int64)", "array([1])"),
+              ("tensor([0, 3], device='cuda:0')", "[1]"),
+              ("[0\n 3]", "[1]")]
+)  # fmt: skip
+def test_numbers_as_numpy_prints_them(tmp_path: Path, names: Path, cells: tuple[str, str]) -> None:
+    assert labels_of(read(tmp_path, *cells, label_names=names)) == [{"cat", "owl"}, {"dog"}]
+    with pytest.raises(DataError, match=r"line 2: 0 is no label; .* give --label-names FILE"):
+        read(tmp_path, *cells)
+
+
+@pytest.mark.parametrize(
+    "cells", [("[1 0 0]", "[0 1 1]"), ("[0. 1. 1.]", "[1. 0. 0.]"), ("1 0 0", "0 1 1"), ("1;0;0", "0;1;1"),
+              ("1,0,0", "0,1,0"), ("1 0", "0 0"), ("1.0;0.0;0.0", "0.0;0.0;1.0"),
+              ("[1, 0, 0]", "[0, 1, 1]"), ("1 0", "0 1")]
+)  # fmt: skip
+def test_a_0_or_1_for_each_label_in_one_cell_is_refused(tmp_path: Path, names: Path, cells: tuple[str, str]) -> None:
+    for options in ({}, {"label_names": names}):
+        with pytest.raises(DataError, match=r"line 2: .*(a column for each|names of the labels)"):
+            read(tmp_path, *cells, **options)
+
+
+def test_numbers_that_are_no_0_or_1_for_each_label(tmp_path: Path, names: Path) -> None:
+    assert labels_of(read(tmp_path, "0 1", "1", "0", label_names=names)) == [{"cat", "dog"}, {"dog"}, {"cat"}]
+    assert labels_of(read(tmp_path, "1 0", "0 1", label_names=names, separator=" ")) == [{"cat", "dog"}] * 2
+    assert labels_of(read(tmp_path, "1 2", "0 1", label_names=names)) == [{"dog", "cow"}, {"cat", "dog"}]
+
+
+@pytest.mark.parametrize(
+    "sign", ["/", "+", " & ", ":", ".", "_", " - ", *"~^#\\*=", "::", " > ", " • ", " · ", " and "]
+)
+@pytest.mark.parametrize("alone", [True, False])
+def test_signs_between_labels_are_asked_for_and_can_be_given(tmp_path: Path, sign: str, alone: bool) -> None:
+    cells = [sign.join(pair) for pair in (("cat", "dog"), ("dog", "owl"), ("owl", "cat"))]
+    if alone:
+        cells = [*cells, "cat", "dog", "owl"]
+    with pytest.raises(DataError, match=r"one label or several\? Give --separator") as raised:
+        read(tmp_path, *cells)
+    given = eval(str(raised.value).split("--separator ")[1].split(" if")[0])  # as a shell would read the advice
+    assert sign.strip() == given.strip()
+    assert read(tmp_path, *cells, separator=given).labels == ("cat", "dog", "owl")
+    assert len(read(tmp_path, *cells, separator=";").labels) == len(cells)
+
+
+@pytest.mark.parametrize(
+    "cells", [("left_hand", "right_hand", "left_foot", "right_foot"), ("animal/cat", "animal/dog", "vehicle/car"),
+              ("black & white", "cat", "dog"), ("St. Bernard", "cat", "dog"), ("=cat", "+dog", "@cow")]
+)  # fmt: skip
+def test_signs_inside_of_labels(tmp_path: Path, cells: tuple[str, ...]) -> None:
+    assert labels_of(read(tmp_path, *cells)) == [{cell} for cell in cells]
+
+
+def test_a_sign_between_blanks_is_no_label(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"is 'cat → dog' one label or several. Give --separator ' → ' if"):
+        read(tmp_path, "cat → dog", "cat", "dog")
+
+
+def test_adjectives_are_no_labels_of_their_own(tmp_path: Path) -> None:
+    cells = [f"{adjective} {noun}" for adjective in ("young", "adult", "old") for noun in ("lion", "deer", "duck")]
+    with pytest.raises(DataError, match="is 'young lion' one label or several"):
+        read(tmp_path, *cells, name="label")
+    assert len(read(tmp_path, *cells, separator=";").labels) == 9
+
+
+@pytest.mark.parametrize("cell", ["cat 0.93;dog 0.12", "cat: 93%;dog: 2%", "cat 93 %;dog 7 %", "cat:3;dog:12", "cat=2"])
+def test_numbers_behind_labels_are_refused(tmp_path: Path, cell: str) -> None:
+    with pytest.raises(DataError, match=r"line 2: 'cat.*' has a number behind it, as (counts and )?predictions do"):
+        read(tmp_path, cell)
+
+
+def test_numbers_that_belong_to_labels(tmp_path: Path) -> None:
+    assert read(tmp_path, "grade:1", "grade:2", separator=";").labels == ("grade:1", "grade:2")
+    assert read(tmp_path, "type 1", "type 2", separator=";").labels == ("type 1", "type 2")
+
+
+@pytest.mark.parametrize(
+    ("cell", "labels"),
+    [("set()", set()), ("frozenset({'cat', 'dog'})", {"cat", "dog"}), ("frozenset()", set()), ("{'cat'}", {"cat"}),
+     ("dict_keys(['cat', 'dog'])", {"cat", "dog"}),
+     ("['cat', 'dog']", {"cat", "dog"}), ("bird (Aves)", {"bird (Aves)"})],
+)  # fmt: skip
+def test_what_python_prints(tmp_path: Path, cell: str, labels: set[str]) -> None:
+    assert labels_of(read(tmp_path, cell, "['cow']")) == [labels, {"cow"}]
+
+
+@pytest.mark.parametrize(
+    ("cell", "message"),
+    [
+        ("Counter({'cat': 2, 'dog': 1})", "is no list of labels"),
+        ("defaultdict(<class 'int'>, {'cat': 1})", "is no list of labels"),
+        ("['cat', 'dog'", "is a list without its end"),
+        ('["cat", "do', "is a list without its end"),
+        ("[0 1 ... 8 9]", "is cut off by numpy"),
+    ],
+)
+def test_what_is_no_list_is_refused(tmp_path: Path, cell: str, message: str) -> None:
+    with pytest.raises(DataError, match=f"line 3: .* {message}"):
+        read(tmp_path, "['cow']", cell)
+
+
+def test_quotes_with_backslashes_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "1.jpg").write_bytes(b"")
+    (tmp_path / "t.csv").write_text('image,labels\n1.jpg,"[\\"cat\\"]"\n')
+    with pytest.raises(
+        DataError, match=r"line 2: .* has quotes with a backslash before them; in a cell, write them twice"
+    ):
+        read_source(tmp_path / "t.csv", Options())
+
+
+@pytest.mark.parametrize("cells", [("['cat', 'none']", "['dog']"), ("cat;NA", "dog;cat"), ("[cat, -]", "[dog]")])
+def test_nothing_among_labels_is_counted(tmp_path: Path, cells: tuple[str, str]) -> None:
+    source = read(tmp_path, *cells)
+    assert labels_of(source)[0] == {"cat"}
+    assert "1 cells have none, NA, - or the like among their labels; it was left out (line 2)" in messages(source)
