@@ -44,7 +44,8 @@ class ImageFinder:
 
     def _by_key(self, parts: list[str], split: str | None) -> tuple[Path | None, str]:
         """By case, Unicode form and suffix, exactly one file must fit."""
-        shown = str(self.first[0].joinpath(*parts))
+        place = self.folder if len(parts) > 1 and is_folder(self.folder / parts[0]) else self.first[0]
+        shown = str(place.joinpath(*parts))
         names = dict.fromkeys((parts[-1], _UPLOAD.sub("", parts[-1]), unquote(parts[-1])))
         for name in names:
             stem = _stem(name)
