@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from cnnrnn.data.formats.cells import Cells, Separator, applies, applies_to_label, is_about_one_label, is_low_score
+from cnnrnn.data.formats.cells import Cells, Separator
 from cnnrnn.data.formats.column_names import (
     IMAGE,
     LABELS,
@@ -21,6 +21,7 @@ from cnnrnn.data.formats.column_names import (
     sounds_like_labels,
     without_number,
 )
+from cnnrnn.data.formats.label_flags import applies, applies_to_label, is_about_one_label, is_low_score
 from cnnrnn.data.formats.one_hot import are_marks, is_flag, mark, one_hot_columns, positive_labels
 from cnnrnn.data.formats.split_column import refuse_columns_of_splits, split_column, splits_of, warn_if_all_are_train
 from cnnrnn.data.reading import Findings, Record, Row

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
-from cnnrnn.data.formats.cells import flag
 from cnnrnn.data.formats.column_names import MOSTLY, key, shown, words_of
+from cnnrnn.data.formats.label_flags import flag
 from cnnrnn.data.reading import Findings, Record
 from cnnrnn.data.split import DataError
 

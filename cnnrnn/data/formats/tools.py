@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
-from cnnrnn.data.formats.cells import Cells, flag
+from cnnrnn.data.formats.cells import Cells
 from cnnrnn.data.formats.column_names import key, looks_like_image
+from cnnrnn.data.formats.label_flags import flag
 from cnnrnn.data.formats.splits import split_name
 from cnnrnn.data.formats.xml import parse
 from cnnrnn.data.reading import Findings, Row
