@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import http.client
 import itertools
+import os
+import signal
 import socket
 import subprocess
 import sys
@@ -55,15 +57,14 @@ def lines(checkpoint: Checkpoint, images: Sequence[Path]) -> Iterator[BenchLine]
     with TemporaryDirectory() as folder:
         checkpoint.save(Path(folder), {}, card="")
         bodies = [form(path.read_bytes()) for path in images]
-        loads = []
-        for command in (_OURS, _THEIRS):
-            with running(command, Path(folder)) as port:
+        with running(_OURS, Path(folder)) as ours, running(_THEIRS, Path(folder)) as theirs:
+            for port, command in ((ours, _OURS), (theirs, _THEIRS)):
                 if not load(port, bodies, 2, seconds=3).latencies:  # warms up
                     raise UserError(f"the server {command[1]} labels no image")
-                loads.append([load(port, bodies, clients, SECONDS) for clients in CLIENTS])
-    for clients, ours, theirs in zip(CLIENTS, *loads, strict=True):
-        yield _line(f"serve, {clients} clients: an image", ours, theirs, lambda load: load.seconds_per_image)
-        yield _line(f"serve, {clients} clients: p95", ours, theirs, lambda load: load.percentile(95))
+            for clients in CLIENTS:  # one right after the other: the speed of a shared machine changes
+                mine, reference = (load(port, bodies, clients, SECONDS) for port in (ours, theirs))
+                yield _line(f"serve, {clients} clients: an image", mine, reference, lambda load: load.seconds_per_image)
+                yield _line(f"serve, {clients} clients: p95", mine, reference, lambda load: load.percentile(95))
 
 
 def load(port: int, bodies: Sequence[bytes], clients: int, seconds: float) -> Load:
@@ -143,13 +144,19 @@ def running(command: Sequence[str], checkpoint: Path) -> Iterator[int]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    arguments = [part.format(checkpoint=checkpoint, port=port) for part in command]
-    process = subprocess.Popen([sys.executable, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    arguments = [part.format(checkpoint=checkpoint, port=port) if part.startswith("{") else part for part in command]
+    process = subprocess.Popen(
+        [sys.executable, *arguments],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
     try:
         _wait_until_healthy(process, port, command[1])
         yield port
     finally:
-        process.terminate()
+        with suppress(ProcessLookupError):  # LitServe's workers outlive it, and would disturb what is timed next
+            os.killpg(process.pid, signal.SIGKILL)
         process.wait(timeout=30)
 
 

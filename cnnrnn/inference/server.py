@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
 import torch
@@ -42,8 +42,7 @@ _OPEN = min(4, os.cpu_count() or 1)  # images opened at a time, each of which ma
 
 
 class Batcher:
-    """Images of many requests, labeled together: a batch holds the requests that arrived while the one before was
-    encoded. It is decoded while the next one is encoded, since a search leaves most of a processor idle."""
+    """Images of many requests, labeled together: a batch holds the requests that arrived during the previous batch."""
 
     def __init__(self, predictor: Predictor, metrics: ServerMetrics) -> None:
         self.predictor = predictor
@@ -60,44 +59,30 @@ class Batcher:
         return await future
 
     async def run(self) -> None:
-        """Process batches until cancelled: one is encoded and one decoded at a time."""
-        async with asyncio.TaskGroup() as tasks:
-            decoding: asyncio.Task[None] | None = None
-            while True:
-                batch = [await self.waiting.get()]
-                while len(batch) < self.predictor.config.batch_size and not self.waiting.empty():
-                    batch.append(self.waiting.get_nowait())
-                self.metrics.batches.observe(len(batch))
-                images, futures = zip(*batch, strict=True)
-                with _failures_for(futures):
-                    features = await asyncio.to_thread(self._encode, images)
-                    if decoding is not None:
-                        await decoding
-                    decoding = tasks.create_task(self._decode(features, futures))
-
-    async def _decode(self, features: Tensor, futures: Sequence[asyncio.Future[Trace]]) -> None:
-        with _failures_for(futures):
-            traces = await asyncio.to_thread(self.predictor.decode, features)
+        """Process batches until cancelled."""
+        while True:
+            batch = [await self.waiting.get()]
+            while len(batch) < self.predictor.config.batch_size and not self.waiting.empty():
+                batch.append(self.waiting.get_nowait())
+            self.metrics.batches.observe(len(batch))
+            images, futures = zip(*batch, strict=True)
+            try:
+                traces = await asyncio.to_thread(self._label, images)
+            except Exception as error:  # fails this batch only
+                traces = [error] * len(batch)
             for future, trace in zip(futures, traces, strict=True):
-                if not future.cancelled():  # the client has not disconnected
+                if future.cancelled():  # the client has disconnected
+                    continue
+                if isinstance(trace, Exception):
+                    future.set_exception(trace)
+                else:
                     future.set_result(trace)
 
     def _open(self, data: bytes) -> Tensor:
         return self.predictor.model.backbone.pixels(open_image(data, MAX_SIDE))
 
-    def _encode(self, images: tuple[Tensor, ...]) -> Tensor:
-        return self.predictor.encode(torch.stack(images))[1]  # (batch, location, feature)
-
-
-@contextmanager
-def _failures_for(futures: Sequence[asyncio.Future[Trace]]) -> Iterator[None]:
-    """What goes wrong fails these requests, and no others."""
-    try:
-        yield
-    except Exception as error:
-        for future in futures:
-            if not future.done():
-                future.set_exception(error)
+    def _label(self, images: tuple[Tensor, ...]) -> Sequence[Trace | Exception]:
+        return self.predictor.decode(self.predictor.encode(torch.stack(images))[1])
 
 
 def application(predictor: Predictor) -> Starlette:

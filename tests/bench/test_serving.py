@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import select
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 
@@ -69,3 +72,26 @@ def test_a_server_that_does_not_start_is_an_error(tmp_path) -> None:
 
     with pytest.raises(UserError, match="did not start"), serving.running(("-c", "raise SystemExit(1)"), tmp_path):
         pass
+
+
+SERVER = """
+import http.server, subprocess, sys
+child = "import sys, time; file = open(sys.argv[1] + '/alive', 'w'); time.sleep(600)"
+subprocess.Popen([sys.executable, "-c", child, sys.argv[1]])
+class Health(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+http.server.HTTPServer(("127.0.0.1", int(sys.argv[2])), Health).serve_forever()
+"""
+
+
+def test_a_servers_workers_end_with_it(tmp_path: Path) -> None:
+    """A pipe that a worker holds open ends when it does."""
+    os.mkfifo(tmp_path / "alive")
+    with serving.running(("-c", SERVER, "{checkpoint}", "{port}"), tmp_path):
+        pipe = (tmp_path / "alive").open()
+        assert select.select([pipe], [], [], 0)[0] == []
+    assert select.select([pipe], [], [], 30)[0] == [pipe]
+    assert pipe.read() == ""
+    pipe.close()

@@ -9,26 +9,21 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
-import torch
 from prometheus_client.parser import text_string_to_metric_families
-from torch import Tensor
 
 from cnnrnn.checkpoint import Checkpoint
 from cnnrnn.data import load_split
 from cnnrnn.inference import server as serving
 from cnnrnn.inference.predictor import Predictor
 from cnnrnn.inference.server import MAX_BYTES
-from cnnrnn.utils.errors import UserError
 
 
 @pytest.fixture(scope="module")
@@ -271,36 +266,3 @@ def test_too_many_requests_and_bodies_that_never_arrive_are_refused(
     with ThreadPoolExecutor(1) as elsewhere:  # the browser's tests leave a loop running in this thread
         statuses = elsewhere.submit(asyncio.run, two_at_a_time_then_one()).result()
     assert statuses == [408, 503, 408]  # the first one left its place to the third
-
-
-class TwoBatches:
-    """A predictor of batches of one image. The first is decoded, in vain, only once the second is being encoded."""
-
-    def __init__(self) -> None:
-        self.config = SimpleNamespace(batch_size=1)
-        self.encoded, self.second = 0, threading.Event()
-
-    def encode(self, images: Tensor) -> tuple[None, Tensor]:
-        self.encoded += 1
-        if self.encoded == 2:
-            self.second.set()
-        return None, images
-
-    def decode(self, features: Tensor) -> list[str]:
-        assert self.second.wait(60), "nothing was encoded while this batch waited"
-        if features.item() == 1:
-            raise UserError("damaged")
-        return [f"trace of {features.item():.0f}"]
-
-
-def test_a_batch_is_encoded_while_the_one_before_is_decoded_and_a_failure_is_only_its_own() -> None:
-    async def answers() -> list[object]:
-        batcher = serving.Batcher(TwoBatches(), serving.ServerMetrics())  # type: ignore[arg-type]
-        batcher._open = lambda data: torch.tensor([float(data)])  # type: ignore[method-assign]
-        running = asyncio.create_task(batcher.run())
-        found = await asyncio.gather(batcher.label(b"1"), batcher.label(b"2"), return_exceptions=True)
-        running.cancel()
-        return [str(answer) for answer in found]
-
-    with ThreadPoolExecutor(1) as elsewhere:  # the browser's tests leave a loop running in this thread
-        assert elsewhere.submit(asyncio.run, answers()).result() == ["damaged", "trace of 2"]
