@@ -144,7 +144,7 @@ def running(command: Sequence[str], checkpoint: Path) -> Iterator[int]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    arguments = [part.format(checkpoint=checkpoint, port=port) if part.startswith("{") else part for part in command]
+    arguments = [part.format(checkpoint=checkpoint, port=port) for part in command]
     process = subprocess.Popen(
         [sys.executable, *arguments],
         stdout=subprocess.DEVNULL,

@@ -12,7 +12,7 @@ import inspect
 import json
 import math
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -190,11 +190,13 @@ def use_recipe(context: typer.Context, recipe: Recipe) -> None:
     context.default_map = {known[key].parameter: value for key, value in recipe.settings.items()}
 
 
-def chosen_settings(context: typer.Context, images: int, network: str | None = None) -> tuple[dict[str, Any], str]:
+def chosen_settings(
+    context: typer.Context, images: int, network_of: Callable[[Path], str | None]
+) -> tuple[dict[str, Any], str]:
     """All settings by key, for so many training images, and what was chosen, in words.
 
-    `network` is the backbone of the trained model whose weights are taken, if there is one: whoever typed the model
-    need not type its backbone.
+    `network_of` tells the backbone of --weights, if these are a trained model's: whoever typed the model need not type
+    its backbone.
     """
     recipe: Recipe = context.obj
     values, typed = {}, {}
@@ -204,7 +206,7 @@ def chosen_settings(context: typer.Context, images: int, network: str | None = N
         source = context.get_parameter_source(setting.parameter)
         if source is not None and source.name == "COMMANDLINE":
             typed[key] = values[key]
-    if network and _WEIGHTS in typed:
+    if _WEIGHTS in typed and (network := network_of(typed[_WEIGHTS])):
         values["backbone"] = typed.setdefault("backbone", network)
     changes, up_to = recipe.for_images(images)
     backbone = recipe.settings.get("backbone")

@@ -268,7 +268,7 @@ def train(
             check_out(out, resume, overwrite)
         with processes.one_per_machine_first():
             splits = _load_splits(data, train_split_name, strict)
-        settings, words = chosen_settings(ctx, len(splits[0].samples), _network_of(weights))
+        settings, words = chosen_settings(ctx, len(splits[0].samples), _network_of)
         notes.print(escape(words), soft_wrap=True)
         if settings["weights"] and not settings["pretrained"]:
             raise UserError("--weights are pretrained ones; leave --no-pretrained away")
@@ -287,12 +287,12 @@ def train(
         )
 
 
-def _network_of(weights: Path | None) -> str | None:
+def _network_of(weights: Path) -> str | None:
     """The backbone's name, if `weights` is a trained model."""
     from cnnrnn.checkpoint import Checkpoint
     from cnnrnn.training.initialize import is_trained
 
-    return Checkpoint.load(weights).model.backbone.config.name if weights and is_trained(weights) else None
+    return Checkpoint.load(weights).model.backbone.config.name if is_trained(weights) else None
 
 
 def _new_checkpoint(settings: dict[str, Any], split: Split, device: torch.device) -> Checkpoint:

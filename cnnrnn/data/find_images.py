@@ -33,13 +33,13 @@ class ImageFinder:
 
         Of several files with this name, the one in a folder that is named as the `split` is taken.
         """
-        if there := [path for place in self.first if is_file(path := place / name)]:
-            return self._of_split(there, split)[0], ""
+        if path := self._first_file((place / name for place in self.first), split):
+            return path, ""
         parts = _parts(name)
         if not parts:
             return None, name
-        if there := [path for place in self.first if is_file(path := place.joinpath(*parts))]:
-            return self._of_split(there, split)[0], "the path of another system"
+        if path := self._first_file((place.joinpath(*parts) for place in self.first), split):
+            return path, "the path of another system"
         return self._by_key(parts, split)
 
     def _by_key(self, parts: list[str], split: str | None) -> tuple[Path | None, str]:
@@ -67,6 +67,15 @@ class ImageFinder:
             if exact := [p for p in inside if [_key(part) for part in p.relative_to(place).parts[:-1]] == written]:
                 return exact
         return _deepest(paths, parts)
+
+    def _first_file(self, paths: Iterable[Path], split: str | None) -> Path | None:
+        """The first that is there, or the first of these in a folder of this split."""
+        first = None
+        for path in filter(is_file, paths):
+            if split is None or split in self._splits_of(path):
+                return path
+            first = first or path
+        return first
 
     def _of_split(self, paths: list[Path], split: str | None) -> list[Path]:
         """Those in a folder of this split, if there are any."""

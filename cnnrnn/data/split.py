@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import zlib
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -92,7 +93,7 @@ def hold_out(samples: Sequence[Sample], fraction: float) -> tuple[list[Sample], 
                 remaining[name] -= 1
     if not held and round(fraction * len(samples)):  # too few of every label: one image that is not a label's last
         spare = (index for index in order if all(remaining[name] > 1 for name in samples[index].labels or (None,)))
-        held.update([index for index in [next(spare, None)] if index is not None])
+        held.update(itertools.islice(spare, 1))
     if not held or len(held) == len(samples):
         raise DataError(f"holding out {fraction:g} of {len(samples)} images leaves nothing on one side")
     return [s for i, s in enumerate(samples) if i not in held], [s for i, s in enumerate(samples) if i in held]

@@ -195,23 +195,23 @@ def _without_rejected(
     Raises DataError for scores and for words that are not known, unless a person has `given` the column of labels.
     """
     values = [record.values.get(name) for record in records]
-    said = [applies(name, value if (marked := mark(value)) is None else marked) for value in values]
-    absent = [record.where for record, applied in zip(records, said, strict=True) if applied is False]
+    verdicts = [applies(name, value if (marked := mark(value)) is None else marked) for value in values]
+    absent = [record.where for record, applied in zip(records, verdicts, strict=True) if applied is False]
     about_labels = several or is_about_one_label(name)
-    if about_labels and (unclear := _unclear(path, name, records, said, several)):
+    if about_labels and (unclear := _unclear(path, name, records, verdicts, several)):
         if not given:
             raise DataError(f"{unclear}; keep the rows whose labels apply, remove the column, or give --label-column")
         findings.warning(f"{unclear}; all labels were read")
         return labels
-    if not absent or None in said or all(value is None or value == "" for value in values):
+    if not absent or None in verdicts or all(value is None or value == "" for value in values):
         return labels
     if len(absent) == len(records):
         findings.warning(f"all rows of {path.name} have {values[0]!r} in {name!r}; the labels were read all the same")
         return labels
-    example = str(values[said.index(False)]) or "nothing"
+    example = str(values[verdicts.index(False)]) or "nothing"
     if about_labels or key(name) == "value":
         what = "their labels are absent"
-        labels = [() if applied is False else found for found, applied in zip(labels, said, strict=True)]
+        labels = [() if applied is False else found for found, applied in zip(labels, verdicts, strict=True)]
     else:
         what = "their labels were read, so remove the rows if that is wrong"
     findings.warning(f"{len(absent)} rows of {path.name} have {example} in {name!r}; {what}", absent)
@@ -219,13 +219,13 @@ def _without_rejected(
 
 
 def _unclear(
-    path: Path, name: str, records: Sequence[Record], said: Sequence[bool | None], several: bool
+    path: Path, name: str, records: Sequence[Record], verdicts: Sequence[bool | None], several: bool
 ) -> str | None:
     """What is wrong with a column that tells of some rows only if their label applies, or that has low scores."""
-    for record, applied in zip(records, said, strict=True):
+    for record, applied in zip(records, verdicts, strict=True):
         value = record.values.get(name)
         if several and is_low_score(name, value):
             return f"{path}, {record.where}: {value!r} in the column {name!r} is the score of a prediction"
-        if applied is None and False in said:
+        if applied is None and False in verdicts:
             return f"{path}, {record.where}: {value!r} in the column {name!r} does not tell if the label applies"
     return None

@@ -35,8 +35,8 @@ def _bare(name: object) -> str:
 def applies(name: object, value: object) -> bool | None:
     """What such a column says of a label; None where the value is no such word."""
     word = str(value).strip().casefold()
-    said = True if word in _ACCEPTED else False if word in _REJECTED else flag(value)
-    return said if said is None or word in _REJECTED or _bare(name) not in _DENIES else not said
+    positive = True if word in _ACCEPTED else False if word in _REJECTED else flag(value)
+    return positive if positive is None or word in _REJECTED or _bare(name) not in _DENIES else not positive
 
 
 def is_low_score(name: object, value: object) -> bool:

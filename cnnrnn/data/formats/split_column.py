@@ -42,8 +42,8 @@ def split_column(path: Path, columns: list[str], records: Sequence[Record], give
 
 def warn_if_all_are_train(path: Path, column: str, records: Sequence[Record], findings: Findings) -> None:
     """A column with a name that is not known may name a vehicle."""
-    said = {split_name(record.values.get(column)) for record in records}
-    if said == {TRAIN} and len(records) > 1 and not re.fullmatch(_PERHAPS, key(column)) and key(column) not in _SPLIT:
+    found = {split_name(record.values.get(column)) for record in records}
+    if found == {TRAIN} and len(records) > 1 and not re.fullmatch(_PERHAPS, key(column)) and key(column) not in _SPLIT:
         findings.warning(
             f"all rows of {path.name} have train in {column!r}, which was taken for the split; if it names a label, "
             "give --label-column"
