@@ -1,0 +1,163 @@
+"""From the rows of annotations to samples: files that exist, every image once and in one split."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from cnnrnn.data.find_images import ImageFinder
+from cnnrnn.data.formats.splits import TEST, TRAIN, VAL, split_name
+from cnnrnn.data.reading import Reading, Row
+from cnnrnn.data.split import DataError, Options, Sample, hold_out
+
+
+@dataclass
+class _Joined:
+    """All rows of one image."""
+
+    rows: list[Row]
+    path: Path
+    labels: dict[str, None]
+    ignored: dict[str, None]
+    split: str | None
+
+
+class Collected:
+    """The samples of a reading; what was odd about them is added to its findings."""
+
+    def __init__(self, reading: Reading, options: Options) -> None:
+        self.reading, self.options, self.findings = reading, options, reading.findings
+        images = self._joined(self._found(reading.rows))
+        self._name_splits(images)
+        self.samples, self.named = self._samples(images)  # by split; and the name that its row has, by image
+        self.labels = self._labels(self.samples)
+
+    def _found(self, rows: list[Row]) -> list[tuple[Row, Path]]:
+        """The rows whose image is there. Names of other machines are found by what they end with."""
+        folder = self.options.images or self.reading.folder
+        places = (self.options.images,) if self.options.images else self.reading.image_folders
+        finder = ImageFinder(folder, tuple(place for place in places if place))
+        names = [(row.image, split_name(row.split) if row.split else None) for row in rows]
+        found = {name: finder.find(*name) for name in dict.fromkeys(names)}
+        exact = {path for path, how in found.values() if path and not how}
+        claims = Counter(
+            path for path, _ in {(path, image) for (image, _), (path, how) in found.items() if path and how}
+        )
+        lost = {n for n, (path, how) in found.items() if path is None or (how and (path in exact or claims[path] > 1))}
+        if other := [name for name, (path, how) in found.items() if path and how and name not in lost]:
+            self.findings.warning(
+                f"{len(other)} images were found under another path or spelling, such as {other[0][0]} as "
+                f"{found[other[0]][0]}"
+            )
+        if lost:
+            first = sorted(lost, key=lambda name: name[0])[:3]
+            shown = ", ".join(how if path is None else name[0] for name in first for path, how in [found[name]])
+            lines = [row.where for row, name in zip(rows, names, strict=True) if name in lost]
+            message = f"{len(lost)} of {len(found)} images are missing and were left out; looked for {shown}"
+            if len(lost) == len(found):
+                message += ". Put the table beside its images, or give their folder by --images"
+                self.findings.error(message, lines)
+            else:
+                self.findings.warning(message, lines)
+        return [
+            (row, path)
+            for row, name in zip(rows, names, strict=True)
+            if name not in lost
+            for path in [found[name][0]]
+            if path
+        ]
+
+    def _joined(self, rows: list[tuple[Row, Path]]) -> list[_Joined]:
+        """One entry for every image and split it is in; rows that repeat an image add their labels."""
+        images: dict[tuple[Path, str | None], _Joined] = {}
+        for row, path in rows:
+            split = split_name(row.split) if row.split else None
+            joined = images.setdefault((path, split), _Joined([], path, {}, {}, split))
+            joined.rows.append(row)
+            joined.labels |= dict.fromkeys(row.labels)
+            joined.ignored |= dict.fromkeys(row.ignored)
+        repeated = [joined for joined in images.values() if len(joined.rows) > 1]
+        if repeated:
+            same = [joined for joined in repeated if all(row.labels == joined.rows[0].labels for row in joined.rows)]
+            places = [joined.rows[1].where for joined in repeated]
+            what = "with the same labels" if len(same) == len(repeated) else "their labels were joined"
+            self.findings.warning(f"{len(repeated)} images stand in several rows, {what}", places)
+        for joined in images.values():
+            joined.ignored = {label: None for label in joined.ignored if label not in joined.labels}
+        return list(images.values())
+
+    def _splits_of_folders(self, images: list[_Joined]) -> None:
+        """Where a source says nothing about splits, but all its images lie in folders such as train/ and val/."""
+        parts = [joined.rows[0].image.replace("\\", "/").split("/")[:-1] for joined in images]
+        found = [{split_name(part) for part in folders} - {None} for folders in parts]
+        if all(len(splits) == 1 for splits in found) and len(set().union(*found)) > 1:
+            self.findings.note("the splits are the names of the images' folders")
+            for joined, splits in zip(images, found, strict=True):
+                joined.split = splits.pop()
+
+    def _name_splits(self, images: list[_Joined]) -> None:
+        if not any(joined.split for joined in images):
+            self._splits_of_folders(images)
+        without = [joined.rows[0].where for joined in images if joined.split is None]
+        if without and len(without) < len(images):
+            self.findings.error(f"{len(without)} images have no split, though others have one", without)
+        splits: dict[Path, set[str]] = defaultdict(set)
+        for joined in images:
+            if joined.split:
+                splits[joined.path].add(joined.split)
+        for pair in ((TRAIN, VAL), (TRAIN, TEST), (VAL, TEST)):
+            if both := [path.name for path, found in splits.items() if set(pair) <= found]:
+                self.findings.error(
+                    f"{len(both)} images are in {pair[0]} and in {pair[1]}, so that figures on {pair[1]} would be too "
+                    "good; leave each in one split (cnnrnn data check --write writes a table with them in one)",
+                    both,
+                )
+
+    def _samples(self, images: list[_Joined]) -> tuple[dict[str, tuple[Sample, ...]], dict[Path, str]]:
+        """By split, with a share held out for validation where train has no val beside it."""
+        by_split: dict[str, list[Sample]] = {name: [] for name in (TRAIN, VAL, TEST)}
+        named: dict[Path, str] = {}
+        taken: set[Path] = set()
+        for joined in images:
+            named[joined.path] = joined.rows[0].image
+            if joined.path not in taken:  # of an image in two splits, which is an error, the first
+                by_split[joined.split or TRAIN].append(Sample(joined.path, tuple(joined.labels), tuple(joined.ignored)))
+            taken.add(joined.path)
+        if by_split[TRAIN] and not by_split[VAL]:
+            fraction = self.options.val_fraction
+            try:
+                by_split[TRAIN], by_split[VAL] = hold_out(by_split[TRAIN], fraction)
+            except DataError:
+                if any(joined.labels for joined in images) and not self.findings.errors:  # which would explain it
+                    self.findings.error(
+                        "no image is in a split for validation, and none can be held out without a label that loses "
+                        "its last one; take more images, or a column split with train and val"
+                    )
+                return {name: tuple(samples) for name, samples in by_split.items()}, named
+            self.findings.note(
+                f"no image is in a split for validation; {len(by_split[VAL])} of "
+                f"{len(by_split[TRAIN]) + len(by_split[VAL])} were held out as val, always the same ones"
+            )
+        return {name: tuple(samples) for name, samples in by_split.items()}, named
+
+    def _labels(self, samples: Mapping[str, tuple[Sample, ...]]) -> tuple[str, ...]:
+        """In the source's order, or sorted. Labels that train lacks are kept: a model misses them in evaluation."""
+        counts = {
+            name: Counter(label for sample in split for label in sample.labels) for name, split in samples.items()
+        }
+        everywhere = {label for split in samples.values() for s in split for label in (*s.labels, *s.ignored)}
+        labels = self.reading.labels or tuple(sorted(everywhere))
+        if not any(counts.values()):
+            self.findings.error("no image has a label")
+        elif samples[TRAIN] and not counts[TRAIN]:
+            self.findings.error("no image of train has a label")
+        elif samples[TRAIN] and (unlearned := [label for label in labels if not counts[TRAIN][label]]):
+            shown = ", ".join(f"{label} ({counts[VAL][label] + counts[TEST][label]})" for label in unlearned[:8])
+            more = ", …" if len(unlearned) > 8 else ""
+            self.findings.warning(
+                f"{len(unlearned)} labels have no image in train, so that no model learns them "
+                f"(images in val and test): {shown}{more}"
+            )
+        return labels

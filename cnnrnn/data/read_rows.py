@@ -1,0 +1,161 @@
+"""What kind of source a file or folder is, and the rows of its annotations."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+from cnnrnn.data.annotation_files import Document, Search, of_one_data_set, other_tables, read_document
+from cnnrnn.data.find_images import is_file, is_folder, name_below
+from cnnrnn.data.formats import coco_json, folders, image_json, json_records, tools, voc_xml, yolo
+from cnnrnn.data.formats.column_names import ColumnNames
+from cnnrnn.data.formats.columns import rows_of
+from cnnrnn.data.formats.splits import split_in_name, split_name
+from cnnrnn.data.reading import Findings, Reading, Row
+from cnnrnn.data.split import DataError, Options
+
+
+def read_rows(path: Path, options: Options) -> Reading:
+    """Raises DataError for what can't be read, or could be read in two ways."""
+    findings = Findings()
+    if is_folder(path):
+        return _read_folder(path, options, findings)
+    if not is_file(path):
+        raise DataError(f"{path} is not there; give the file of the table, or the folder of the data set")
+    if path.suffix.lower() in yolo.SETTINGS:
+        return yolo.read(path, findings)
+    return _read_files([read_document(path, findings)], path.parent, options, findings)
+
+
+def _read_folder(folder: Path, options: Options, findings: Findings) -> Reading:
+    """XML files; tables of the folder, of its annotations/, or of train/, valid/ and test/; YOLO; folders of labels."""
+    if folder.name == "Annotations" and (folder.parent / "JPEGImages").is_dir():
+        folder = folder.parent
+    if voc := voc_xml.find(folder):
+        _warn_of_other_annotations(folder, Search(_names(options), Findings()), findings)
+        return voc_xml.read(voc, folder, findings)
+    search = Search(_names(options), findings)
+    for place in (folder, folder / "annotations"):
+        if documents := search.documents(place):
+            search.tell_passed_over()
+            _warn_of_yolo(folder, documents[0].path, findings)
+            return _read_files(of_one_data_set(documents, findings), folder, options, findings)
+    inside = [place for place in sorted(folder.iterdir()) if place.is_dir() and split_name(place.name)]
+    if documents := [document for place in inside for document in search.documents(place)]:
+        search.tell_passed_over()
+        return _read_files(documents, folder, options, findings)
+    if yolo.is_data_set(folder):
+        return yolo.read(folder, findings)
+    if image_json.is_data_set(folder):
+        return image_json.read(folder, findings)
+    if not search.exports and (reading := folders.read(folder, findings)):
+        search.tell_passed_over()
+        if unread := other_tables(folder):
+            findings.warning(
+                f"not read: {', '.join(unread[:3])}; if the labels are in there, save it as CSV and give that"
+            )
+        return reading
+    raise search.nothing_found(folder)
+
+
+def _warn_of_other_annotations(folder: Path, search: Search, findings: Findings) -> None:
+    """Beside VOC's XML files a folder may hold a newer export, or other labels."""
+    others = [document.path for place in (folder, folder / "annotations") for document in search.documents(place)]
+    if others:
+        names = ", ".join(str(path.relative_to(folder)) for path in others[:3])
+        findings.warning(f"the XML files were read, but not {names}; give that file if it has the labels you want")
+
+
+def _warn_of_yolo(folder: Path, read: Path, findings: Findings) -> None:
+    """A table beside YOLO's files may be about something else."""
+    with suppress(DataError):
+        if yolo.is_data_set(folder):
+            findings.warning(
+                f"{read.name} was read, but not the labels of YOLO; give data.yaml if it has those you want"
+            )
+
+
+def _names(options: Options) -> ColumnNames:
+    numbers = options.label_names is not None
+    return ColumnNames(options.image_column, options.label_column, options.split_column, numbers)
+
+
+def _read_files(documents: list[Document], folder: Path, options: Options, findings: Findings) -> Reading:
+    """One file, or one for each split. All must be of one kind."""
+    several = len(documents) > 1
+    coco = [(document.path, document.content) for document in documents if coco_json.is_coco(document.content)]
+    if coco:
+        if others := [document.path.name for document in documents if not coco_json.is_coco(document.content)]:
+            raise DataError(
+                f"{folder} holds COCO JSON ({coco[0][0].name}) and other annotations ({', '.join(others[:3])}); give "
+                "the file that has all labels, or write all splits in one kind of file"
+            )
+        root = folder.parent if folder.name == "annotations" and not several else folder
+        return coco_json.read(coco, root, findings)
+    rows: list[Row] = []
+    kinds: list[str] = []
+    for document in documents:
+        kind, found = _file_rows(document, options, findings)
+        kinds.append(kind)
+        rows += _placed(found, document.path, folder, several)
+    _refuse_two_readings_of_blanks([document.path.name for document in documents], kinds)
+    places = tuple({document.path.parent for document in documents})
+    return Reading("; ".join(dict.fromkeys(kinds)), rows, folder, findings, places)
+
+
+def _refuse_two_readings_of_blanks(files: list[str], kinds: list[str]) -> None:
+    """Each file is read by itself: a split with few images may not show what blanks mean."""
+    separated = [file for file, kind in zip(files, kinds, strict=True) if kind.endswith("separated by blanks")]
+    whole = [file for file, kind in zip(files, kinds, strict=True) if kind.endswith("some of several words")]
+    if separated and whole:
+        raise DataError(
+            f"blanks seem to separate labels in {separated[0]}, but to stand inside them in {whole[0]}; give "
+            "--separator ' ' if they separate labels, or --separator ';' if they don't"
+        )
+
+
+def _file_rows(document: Document, options: Options, findings: Findings) -> tuple[str, list[Row]]:
+    path, content = document.path, document.content
+    if path.suffix.lower() == ".xml":
+        return "CVAT's XML", tools.cvat_rows(path, findings)
+    if content is None:
+        kind, records = document.table(findings, options.image_column)
+    elif tool := tools.find_tool(content):
+        return tool[0], _tool_rows(*tool, document, findings)
+    else:
+        if what := tools.find_unread(content):
+            raise DataError(f"{path} is {what}")
+        kind = "JSONL" if path.suffix.lower() in json_records.LINES else "JSON"
+        read = json_records.as_records(path, content)
+        if read is None:
+            raise DataError(
+                f"{path} is no list of objects with image and labels, and no export that is known; write a list such "
+                'as [{"image": "1.jpg", "labels": ["cat"]}], or an object such as {"1.jpg": ["cat"]}'
+            )
+        records = read
+    if not records:
+        raise DataError(f"{path} has no rows")
+    what, rows = rows_of(path, records, _names(options), options.separator, findings)
+    return f"{kind}; {what}", rows
+
+
+def _tool_rows(tool: str, read: tools.Read, document: Document, findings: Findings) -> list[Row]:
+    try:
+        return read(document.path, document.content, findings)
+    except DataError:
+        raise
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        raise DataError(f"{document.path} is not as {tool} is ({error!r:.80}); export it again") from None
+
+
+def _placed(rows: list[Row], path: Path, folder: Path, several: bool) -> list[Row]:
+    """The rows of one of several files: its name or folder tells their split, and their places name it."""
+    named = split_in_name(path.stem) or (split_name(path.parent.name) if path.parent != folder else None)
+    inside, own = str(path.relative_to(folder)), (path.parent, path.parent / "images")
+    placed = []
+    for row in rows:
+        where = f"{inside} {row.where}" if several else row.where
+        image = name_below(row.image, own, folder) if several and path.parent != folder else row.image
+        placed.append(replace(row, where=where, image=image, split=row.split or (named if several else None)))
+    return placed
