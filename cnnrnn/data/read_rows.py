@@ -12,6 +12,7 @@ from cnnrnn.data.formats import coco_json, folders, image_json, json_records, to
 from cnnrnn.data.formats.column_names import ColumnNames
 from cnnrnn.data.formats.columns import rows_of
 from cnnrnn.data.formats.splits import split_in_name, split_name
+from cnnrnn.data.formats.yolo_settings import SETTINGS
 from cnnrnn.data.reading import Findings, Reading, Row
 from cnnrnn.data.split import DataError, Options
 
@@ -23,7 +24,7 @@ def read_rows(path: Path, options: Options) -> Reading:
         return _read_folder(path, options, findings)
     if not is_file(path):
         raise DataError(f"{path} is not there; give the file of the table, or the folder of the data set")
-    if path.suffix.lower() in yolo.SETTINGS:
+    if path.suffix.lower() in SETTINGS:
         return yolo.read(path, findings)
     return _read_files([read_document(path, findings)], path.parent, options, findings)
 

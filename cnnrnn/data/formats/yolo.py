@@ -6,27 +6,27 @@ https://docs.ultralytics.com/datasets/detect: the labels of images/train/1.jpg a
 from __future__ import annotations
 
 import itertools
-import os
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
-from typing import Any
+from pathlib import Path
 
-import yaml
-
-from cnnrnn.data.find_images import files_below, images_below, is_file, is_folder, relative_name
-from cnnrnn.data.formats.splits import split_name
-from cnnrnn.data.formats.text import parse_yaml, read_text
+from cnnrnn.data.find_images import images_below, is_file, relative_name
+from cnnrnn.data.formats.text import read_text
+from cnnrnn.data.formats.yolo_settings import (
+    Settings,
+    listed_images,
+    names_beside,
+    read_settings,
+    settings_files,
+    text_files,
+    warn_of_other_names,
+)
 from cnnrnn.data.images import upright_size
-from cnnrnn.data.label_names import read_label_names
 from cnnrnn.data.reading import Findings, Reading, Row
 from cnnrnn.data.split import Box, Boxes, DataError
 
-SETTINGS = (".yaml", ".yml", ".data")
 _LINE = re.compile(r"\d+(?:\.0+)?(?:[ \t]+[-+.\deE]+){4,}")  # a class and a box, a polygon or a box with points
-_NAMES = ("classes.txt", "obj.names", "_darknet.labels", "classes.yaml", "classes.yml", "names.yaml", "names.yml")
 _LOOKED_AT = 500  # text files of a folder, to tell what it is
 
 
@@ -34,24 +34,6 @@ _LOOKED_AT = 500  # text files of a folder, to tell what it is
 class _Object:
     number: str  # of its class
     numbers: tuple[float, ...]  # shares of the image's width and height
-
-
-@dataclass(frozen=True)
-class _Settings:
-    """Of data.yaml, or of a file with a name a line."""
-
-    folder: Path  # to which the splits' paths are relative
-    names: Mapping[str, str]  # by number; empty if there are none
-    splits: Mapping[str, tuple[str, ...]]  # folders of images, or lists of them
-    points: bool  # of a pose behind every box
-
-    def label(self, number: str, where: str) -> str:
-        if self.names and number not in self.names:
-            raise DataError(
-                f"{where}: class {number} has no name; there are {len(self.names)}, from {min(self.names, key=int)} to "
-                f"{max(self.names, key=int)}. Add it where the names are, or correct the line"
-            )
-        return self.names.get(number, number)
 
 
 def is_label_line(text: str) -> bool:
@@ -72,11 +54,7 @@ def is_label_file(path: Path) -> bool:
 
 def is_data_set(folder: Path) -> bool:
     """Whether a folder has a YAML file of YOLO, or text files of objects."""
-    return bool(_settings_files(folder)) or any(map(is_label_file, itertools.islice(_texts(folder), _LOOKED_AT)))
-
-
-def _texts(folder: Path) -> Iterator[Path]:
-    return (path for path in files_below(folder) if path.suffix.lower() == ".txt")
+    return bool(settings_files(folder)) or any(map(is_label_file, itertools.islice(text_files(folder), _LOOKED_AT)))
 
 
 def read(path: Path, findings: Findings) -> Reading:
@@ -84,16 +62,16 @@ def read(path: Path, findings: Findings) -> Reading:
 
     Raises DataError for a faulty line, and for a folder with several files of settings.
     """
-    found = _settings_files(path) if path.is_dir() else [path]
+    found = settings_files(path) if path.is_dir() else [path]
     if len(found) > 1:
         raise DataError(f"{path} holds several data sets: {', '.join(file.name for file in found)}; give one file")
-    settings = _settings(found[0]) if found else _Settings(path, {}, {}, points=False)
+    settings = read_settings(found[0]) if found else Settings(path, {}, {}, points=False)
     if settings.names:
-        _warn_of_other_names(settings, found[0], findings)
+        warn_of_other_names(settings, found[0], findings)
     else:
-        settings = replace(settings, names=_names_beside(settings.folder, findings))
+        settings = replace(settings, names=names_beside(settings.folder, findings))
     images = images_below(settings.folder)
-    listed = _listed(settings, findings)
+    listed = listed_images(settings, findings)
     if listed and (left_out := [path.name for path in images if path not in listed]):
         findings.note(f"{len(left_out)} images are in no split that the settings name and were left out", left_out)
     splits: Mapping[Path, tuple[str | None, ...]] = listed or dict.fromkeys(images, (None,))
@@ -121,154 +99,9 @@ def _tell_missing(folder: Path, files: Mapping[Path, Path | None], findings: Fin
         findings.warning(f"{len(without)} images have no file of labels, and were taken to show nothing", without)
     used = {file for file in files.values() if file}
     stems = {image.stem for image in files}
-    unused = (path for path in _texts(folder) if path not in used and path.stem not in stems)
+    unused = (path for path in text_files(folder) if path not in used and path.stem not in stems)
     if lost := [path.name for path in unused if is_label_file(path)]:
         findings.warning(f"{len(lost)} files of labels have no image and were left out", lost)
-
-
-def _settings_files(folder: Path) -> list[Path]:
-    """Those that name splits. Other files, also damaged ones, may be about something else, but for data.yaml."""
-    files = [path for path in sorted(folder.iterdir()) if path.suffix.lower() in SETTINGS and path.is_file()]
-    found = []
-    for path in files:
-        try:
-            content = _content(path)
-        except DataError:
-            if path.name in ("data.yaml", "data.yml"):
-                raise
-            continue
-        if {"train", "val"} & set(map(split_name, content)):
-            found.append(path)
-    return found
-
-
-def _content(path: Path) -> dict[str, Any]:
-    """Of a YAML file, or of Darknet's obj.data with lines key = value. Raises DataError for a damaged file."""
-    text = read_text(path, Findings())
-    if path.suffix.lower() == ".data":
-        pairs = (line.split("=", 1) for line in text.splitlines() if "=" in line)
-        return {key.strip(): value.strip() for key, value in pairs}
-    try:
-        content = parse_yaml(text)
-    except (yaml.YAMLError, RecursionError) as error:
-        raise DataError(f"{path} is no YAML: {' '.join(str(error).split())}") from None
-    return content if isinstance(content, dict) else {}
-
-
-def _settings(file: Path) -> _Settings:
-    content = _content(file)
-    root = file.parent / str(content.get("path") or "")
-    folder = root if is_folder(root) else file.parent
-    names = content.get("names")
-    written = file if not isinstance(names, str) else _place(folder, names)
-    if written is None:
-        raise DataError(f"{file}: the file of names, {names}, is not there; put it beside, or correct the path")
-    splits = {key: _entries(value) for key, value in content.items() if split_name(key) and value}
-    return _Settings(folder, read_label_names(written) if names else {}, splits, "kpt_shape" in content)
-
-
-def _names_beside(folder: Path, findings: Findings) -> dict[str, str]:
-    """Where the settings have none: of files of names, which labelImg writes beside the labels of every folder.
-
-    Raises DataError for two that name one class differently.
-    """
-    names: dict[str, str] = {}
-    first: dict[str, Path] = {}
-    for path in _files_of_names(folder):
-        for number, name in _names(path).items():
-            if names.setdefault(number, name) != name:
-                raise DataError(
-                    f"class {number} is {names[number]!r} in {first[number]}, but {name!r} in {path}; number the "
-                    "classes alike in all folders, remove the file that is wrong, or give one of the folders"
-                )
-            first.setdefault(number, path)
-    if not names:
-        findings.warning("no file names the classes, such as data.yaml or classes.txt; give --label-names FILE")
-    return names
-
-
-def _files_of_names(folder: Path) -> list[Path]:
-    """Those called so beside the labels, and settings that name no splits."""
-    files = [place / name for place in (folder, folder / "labels") for name in _NAMES]
-    files += [path for path in _texts(folder) if path.name.casefold() == _NAMES[0]]
-    files += [path for path in sorted(folder.iterdir()) if path.suffix.lower() in SETTINGS and _has_names(path)]
-    return list(dict.fromkeys(path for path in files if is_file(path)))
-
-
-def _has_names(path: Path) -> bool:
-    """Damaged files, and those about something else, are passed over."""
-    try:
-        return "names" in _content(path)
-    except DataError:
-        return False
-
-
-def _names(path: Path) -> Mapping[str, str]:
-    return _settings(path).names if path.suffix.lower() in SETTINGS and _has_names(path) else read_label_names(path)
-
-
-def _warn_of_other_names(settings: _Settings, file: Path, findings: Findings) -> None:
-    """A list of names that labels were drawn with may differ from the settings, which are read."""
-    for path in _files_of_names(settings.folder):
-        with suppress(DataError):
-            names = _names(path) if path != file else {}
-            if differing := [number for number in names if settings.names.get(number) not in (None, names[number])]:
-                number = differing[0]
-                findings.warning(
-                    f"class {number} is {settings.names[number]!r} in {file.name}, which was read, but "
-                    f"{names[number]!r} in {relative_name(path, settings.folder)}; remove the one that is wrong"
-                )
-
-
-def _entries(value: Any) -> tuple[str, ...]:
-    return tuple(map(str, value)) if isinstance(value, list) else (str(value),)
-
-
-def _listed(settings: _Settings, findings: Findings) -> dict[Path, tuple[str, ...]]:
-    """The splits of every image that the settings name; empty if none of their paths is there."""
-    splits: dict[Path, tuple[str, ...]] = {}
-    missing = []
-    for name, entries in settings.splits.items():
-        for entry in entries:
-            place = _place(settings.folder, entry)
-            if place is None:
-                missing.append(f"{name}: {entry}")
-                continue
-            for image in images_below(place) if place.is_dir() else _of_list(place, settings.folder):
-                splits[image] = tuple(dict.fromkeys((*splits.get(image, ()), name)))
-    if missing:
-        instead = "" if splits else "; the folders' names were taken for the splits where they are some"
-        findings.warning(f"{len(missing)} paths that the settings name are not there{instead}", missing)
-    return splits
-
-
-def _place(folder: Path, entry: str) -> Path | None:
-    """A folder or list that a split names: as written, or what is left of it here. Roboflow writes ../train/images."""
-    parts = [part for part in PurePosixPath(entry.replace("\\", "/")).parts if part not in (".", "..", "/")]
-    ends = [Path(*parts[start:]) for start in range(len(parts))]
-    root = folder.resolve()
-    for path in (folder / entry, *(folder / end for end in ends)):
-        if _is_there(path) and path.resolve().is_relative_to(root) and path.resolve() != root:
-            return _below(path, folder)
-    return None
-
-
-def _below(path: Path, folder: Path) -> Path:
-    """The same path as those that are found in the folder have: relative ones without `..` stay relative."""
-    absolute = Path(os.path.abspath(path))
-    start = os.path.abspath(folder)
-    return folder / absolute.relative_to(start) if absolute.is_relative_to(start) else path
-
-
-def _is_there(path: Path) -> bool:
-    return is_file(path) or is_folder(path)
-
-
-def _of_list(path: Path, folder: Path) -> Iterator[Path]:
-    """The images of a list, a path a line, which may come from another machine."""
-    for line in read_text(path, Findings()).splitlines():
-        if line.strip():
-            yield _place(folder, line.strip()) or folder / line.strip()
 
 
 def _label_file(image: Path, folder: Path) -> Path | None:
@@ -308,14 +141,14 @@ def _class(number: str) -> str:
     return str(int(float(number)))
 
 
-def _labels(path: Path | None, settings: _Settings) -> tuple[str, ...]:
+def _labels(path: Path | None, settings: Settings) -> tuple[str, ...]:
     if path is None:
         return ()
     found = [settings.label(item.number, f"{path}, line {line}") for line, item in _objects(path, settings.points)]
     return tuple(dict.fromkeys(found))
 
 
-def _boxes(image: Path, settings: _Settings) -> Boxes:
+def _boxes(image: Path, settings: Settings) -> Boxes:
     """In pixels: boxes are written as center, width and height, polygons as corners, all as shares of the image."""
     path = _label_file(image, settings.folder)
     width, height = upright_size(image)
