@@ -12,7 +12,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -39,37 +41,56 @@ MAX_REQUESTS = 256  # at a time, the waiting ones included; further requests get
 MAX_FILES = 32  # in a form, of MAX_BYTES together
 BODY_SECONDS = 30.0  # for an image to arrive
 _OPEN = min(4, os.cpu_count() or 1)  # images opened at a time, each of which may take 500 MB
+# How long a batch waits for as many images as the last one could have had. Without, clients that wait for their answers
+# split into groups that take turns: with four of them, batches of two, a third slower.
+_IDLE_SECONDS = 0.01  # while no image is being opened
+_GATHER_SECONDS = 0.1  # at most
 
 
 class Batcher:
-    """Images of many requests, labeled together: a batch holds the requests that arrived during the previous batch."""
+    """Images of many requests, labeled together: a batch holds the requests that arrived during the previous batch, and
+    those that its clients send when they were answered."""
 
     def __init__(self, predictor: Predictor, metrics: ServerMetrics) -> None:
         self.predictor = predictor
         self.metrics = metrics
         self.waiting: asyncio.Queue[tuple[Tensor, asyncio.Future[Trace]]] = asyncio.Queue()
         self.opening = asyncio.Semaphore(_OPEN)
+        self.labeling = ThreadPoolExecutor(1)  # always the same thread: OpenMP keeps others for each that calls it
+        self.coming = 0  # images that are being opened, or are about to
+        self.active = 0  # images whose label sets are not known yet
 
     async def label(self, data: bytes) -> Trace:
         """Raises ImageError, and UserError for a model that is damaged."""
-        async with self.opening:
-            image = await asyncio.to_thread(self._open, data)
-        future: asyncio.Future[Trace] = asyncio.get_running_loop().create_future()
-        self.waiting.put_nowait((image, future))
-        return await future
+        self.active += 1
+        try:
+            image = await self._opened(data)
+            future: asyncio.Future[Trace] = asyncio.get_running_loop().create_future()
+            self.waiting.put_nowait((image, future))
+            return await future
+        finally:
+            self.active -= 1
+
+    async def _opened(self, data: bytes) -> Tensor:
+        self.coming += 1
+        try:
+            async with self.opening:
+                return await asyncio.to_thread(self._open, data)
+        finally:
+            self.coming -= 1
 
     async def run(self) -> None:
         """Process batches until cancelled."""
+        expected = 1
         while True:
-            batch = [await self.waiting.get()]
-            while len(batch) < self.predictor.config.batch_size and not self.waiting.empty():
-                batch.append(self.waiting.get_nowait())
+            batch = await self._gathered(min(expected, self.predictor.config.batch_size))
             self.metrics.batches.observe(len(batch))
             images, futures = zip(*batch, strict=True)
             try:
-                traces = await asyncio.to_thread(self._label, images)
+                traces = await asyncio.get_running_loop().run_in_executor(self.labeling, self._label, images)
             except Exception as error:  # fails this batch only
                 traces = [error] * len(batch)
+            expected = self.active
             for future, trace in zip(futures, traces, strict=True):
                 if future.cancelled():  # the client has disconnected
                     continue
@@ -77,6 +98,23 @@ class Batcher:
                     future.set_exception(trace)
                 else:
                     future.set_result(trace)
+
+    async def _gathered(self, expected: int) -> list[tuple[Tensor, asyncio.Future[Trace]]]:
+        """The images that wait, at least one; of fewer than expected, with those that come soon."""
+        batch = [await self.waiting.get()]
+        started = time.perf_counter()
+        while len(batch) < self.predictor.config.batch_size:
+            if not self.waiting.empty():
+                batch.append(self.waiting.get_nowait())
+            elif len(batch) >= expected or time.perf_counter() > started + _GATHER_SECONDS:
+                break
+            else:
+                try:
+                    batch.append(await asyncio.wait_for(self.waiting.get(), _IDLE_SECONDS))
+                except TimeoutError:
+                    if not self.coming:
+                        break
+        return batch
 
     def _open(self, data: bytes) -> Tensor:
         return self.predictor.model.backbone.pixels(open_image(data, MAX_SIDE))
