@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from cnnrnn.data.formats.column_names import is_image_column, is_label_column, looks_like_image
+from cnnrnn.data.formats.pandas_json import of_pandas
 from cnnrnn.data.formats.splits import split_name
 from cnnrnn.data.formats.text import parse_json, read_text
 from cnnrnn.data.reading import Findings, Record
@@ -70,7 +71,7 @@ def as_records(path: Path, content: Any) -> list[Record] | None:
         return None
     if all(split_name(key) and isinstance(value, (list, dict)) for key, value in content.items()):
         return _of_splits(path, content)
-    if records := _of_pandas(path, content):
+    if records := of_pandas(path, content):
         return records
     lists = [value for value in content.values() if isinstance(value, list) and value and _are_objects(value)]
     if len(lists) > 1:  # a list of classes has names, too
@@ -105,27 +106,3 @@ def _are_objects(items: list[Any]) -> bool:
 def _labels(value: Any) -> dict[str, Any]:
     """What an image's entry holds: its labels, or an object with a column of labels."""
     return value if isinstance(value, dict) and any(map(is_label_column, value)) else {"labels": value}
-
-
-def _of_pandas(path: Path, content: dict[str, Any]) -> list[Record]:
-    """The rows of DataFrame.to_json and to_dict: {column: {row: value}}, {row: {column: value}}, {column: [values]} or
-    {"columns": names, "data": rows}; empty for other content."""
-    columns, data = content.get("columns"), content.get("data")
-    if isinstance(columns, list) and isinstance(data, list) and all(isinstance(row, list) for row in data):
-        content = {str(name): [row[n] if n < len(row) else None for row in data] for n, name in enumerate(columns)}
-    if any(map(is_image_column, content)) and all(
-        isinstance(value, list) and not any(isinstance(item, dict) for item in value) for value in content.values()
-    ):
-        if len({len(values) for values in content.values()}) > 1:
-            raise DataError(
-                f"{path}: the lists of {', '.join(list(content)[:6])} are not of one length; export it again"
-            )
-        content = {name: dict(enumerate(values)) for name, values in content.items()}
-    if not all(isinstance(value, dict) for value in content.values()):
-        return []
-    if any(map(is_image_column, content)):
-        rows = next(iter(content.values()))
-        return [Record(f"row {row}", {name: column.get(row) for name, column in content.items()}) for row in rows]
-    if all(any(map(is_image_column, row)) for row in content.values()):
-        return [Record(f"row {row}", values) for row, values in content.items()]
-    return []
