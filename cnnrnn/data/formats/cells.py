@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from cnnrnn.data.formats.label_flags import applies, applies_to_label, flag, is_low_score
+from cnnrnn.data.formats.no_labels import is_nothing, may_be_nothing
 from cnnrnn.data.formats.separator import Separator, find_separator
 from cnnrnn.data.reading import Findings
 from cnnrnn.data.split import DataError
 
-_NOTHING = {"", "nan", "none", "null", "na", "n/a", "#n/a", "[]", "{}", "-", "--", "<na>", "()"}
 _SHEET_ERRORS = {"#name?", "#ref!", "#value!", "#div/0!", "#num!", "#null!"}
 _NUMPY = re.compile(
     r"\b(?:np\.)?(?:array|str_|Index|tensor|u?int\d+|float\d+)\(([^()]*?)(?:,\s*(?:dtype|device)=[^()]*)?\)"
@@ -53,7 +53,7 @@ class Cells:
         self.empty_parts: list[str] = []  # and of words for nothing inside of lists
         self.cells = [(where, self._parse(where, value)) for where, value in cells]
         empty = [
-            where for where, value in cells if isinstance(value, str) and value not in ("", "{}") and _nothing(value)
+            where for where, value in cells if isinstance(value, str) and value not in ("", "{}") and is_nothing(value)
         ]
         if self.denied:
             findings.warning(
@@ -76,8 +76,8 @@ class Cells:
         result = []
         for where, value in self.cells:
             parts = [_unquoted(part) for part in separator.split(value)] if isinstance(value, str) else value
-            result.append(tuple(part for part in parts if not _nothing(part)))
-            if any(part.strip() and _nothing(part) for part in parts):
+            result.append(tuple(part for part in parts if not is_nothing(part)))
+            if any(part.strip() and is_nothing(part) for part in parts):
                 self.empty_parts.append(where)
         if self.empty_parts:
             self.findings.warning(
@@ -85,6 +85,7 @@ class Cells:
                 self.empty_parts,
             )
         self._refuse_zeros_and_ones(result)
+        self._warn_of_words_for_nothing(result)
         names = [label for found in result for label in found]
         if names and not self.given and all(re.fullmatch(_COUNT, label.strip()) for label in names):
             raise DataError(
@@ -97,6 +98,18 @@ class Cells:
                 "names of labels only"
             )
         return result
+
+    def _warn_of_words_for_nothing(self, labels: Sequence[Sequence[str]]) -> None:
+        places: dict[str, list[str]] = {}
+        for (where, _), parts in zip(self.cells, labels, strict=True):
+            for part in filter(may_be_nothing, parts):
+                places.setdefault(part.strip(), []).append(where)
+        for word, found in places.items():
+            self.findings.warning(
+                f"{word!r} was read as a label of {len(found)} cells of {self.path.name}; if it stands for no label, "
+                "leave these cells empty",
+                found,
+            )
 
     def _refuse_zeros_and_ones(self, labels: Sequence[Sequence[str]]) -> None:
         """Where every row has as many entries, and all are 0 or 1, each entry is about another label."""
@@ -116,7 +129,7 @@ class Cells:
 
     def _parse(self, where: str, value: Any) -> str | list[str]:
         """A text that a separator splits, or a list of labels."""
-        if value is None or value != value or (isinstance(value, str) and _nothing(value)):
+        if value is None or value != value or (isinstance(value, str) and is_nothing(value)):
             return []
         if isinstance(value, str):
             text = value.strip()
@@ -184,9 +197,9 @@ class Cells:
 
     def _names(self, where: str, value: Any) -> list[str]:
         if isinstance(value, str):
-            if _nothing(value) and value.strip():
+            if is_nothing(value) and value.strip():
                 self.empty_parts.append(where)
-            return [] if _nothing(value) else [value]
+            return [] if is_nothing(value) else [value]
         if self.numbers and isinstance(value, (int, float)) and not isinstance(value, bool) and value == value // 1:
             return [str(int(value))]
         if isinstance(value, (list, tuple, set)):
@@ -273,7 +286,3 @@ def _unquoted(text: str) -> str:
     """Without the quotes around a label; those of a whole cell are read as CSV's."""
     text = text.strip()
     return text[1:-1] if len(text) > 2 and text[0] == text[-1] and text[0] in "\"'" else text
-
-
-def _nothing(text: str) -> bool:
-    return text.strip().casefold() in _NOTHING

@@ -212,3 +212,26 @@ def test_nothing_among_labels_is_counted(tmp_path: Path, cells: tuple[str, str])
     source = read(tmp_path, *cells)
     assert labels_of(source)[0] == {"cat"}
     assert "1 cells have none, NA, - or the like among their labels; it was left out (line 2)" in messages(source)
+
+
+@pytest.mark.parametrize("word", [r"\N", "N.A.", "--none--", "(none)", "<null>", "[None]", "—", "---", "n.a"])
+def test_words_of_programs_for_nothing(tmp_path: Path, word: str) -> None:
+    source = read(tmp_path, "cat;dog", word, "dog")
+    assert labels_of(source) == [{"cat", "dog"}, set(), {"dog"}]
+    assert "1 cells such as nan, None, [] or - were taken for no labels (line 3)" in messages(source)
+
+
+@pytest.mark.parametrize(
+    "word", ["?", "unlabeled", "Unlabelled", "not labeled", "no label", "no_labels", "TBD", "todo", "untagged", "k. A."]
+)
+def test_words_that_may_mean_no_label_are_pointed_out(tmp_path: Path, word: str) -> None:
+    source = read(tmp_path, "cat;dog", word, "dog", name="label")
+    assert labels_of(source) == [{"cat", "dog"}, {word}, {"dog"}]
+    assert f"{word!r} was read as a label of 1 cells of t.csv; if it stands for no label, leave" in messages(source)
+
+
+@pytest.mark.parametrize("word", ["nonsense", "unknown", "no finding", "untidy", "tbone", "label", "."])
+def test_other_words_are_labels(tmp_path: Path, word: str) -> None:
+    source = read(tmp_path, "cat;dog", word, "dog")
+    assert labels_of(source)[1] == {word}
+    assert "no label" not in messages(source)

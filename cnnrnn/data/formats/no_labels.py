@@ -1,0 +1,27 @@
+"""What people and programs write where there is no label."""
+
+from __future__ import annotations
+
+import re
+
+_NOTHING = {"nan", "none", "null", "na", "n/a", "n.a", "#n/a", "#n/a n/a", r"\n"}  # the last one in dumps of SQL
+_BRACKETS = "-–—_<>()[]{}. "  # (none), --none--, <NA> and N.A.
+# Words that may also be the name of a label: they are read as one, with a warning.
+_PERHAPS = re.compile(
+    r"\?+|(un|not?[ _-]?|non)(label|tag|annotat|assign)(l?ed|ged|s)?|(no|without)[ _-](labels?|tags?|classe?s?)|"
+    r"tb[ad]|to[ _-]?do|to be (done|determined|defined|labell?ed)|undefined|nil|k\.\s?a\.|"
+    r"(kein|keine|sans|sin|senza) (labels?|tags?|étiquettes?|etiquetas?|etichett[ae])",
+    re.IGNORECASE,
+)
+
+
+def is_nothing(text: str) -> bool:
+    """Whether a cell, or a part of it, says that there is no label."""
+    word = text.strip().casefold()
+    inner = word.strip(_BRACKETS)
+    return inner in _NOTHING or (not inner and word != ".")
+
+
+def may_be_nothing(text: str) -> bool:
+    """Whether a label such as unlabeled or TBD may stand for no label."""
+    return _PERHAPS.fullmatch(text.strip()) is not None
