@@ -8,19 +8,17 @@ from pathlib import Path
 
 from cnnrnn.data.formats.cells import Cells, Separator
 from cnnrnn.data.formats.column_names import (
-    IMAGE,
     LABELS,
-    MOSTLY,
     ColumnNames,
     given_name,
     key,
     known,
-    looks_like_image,
     share,
     shown,
     sounds_like_labels,
     without_number,
 )
+from cnnrnn.data.formats.image_column import has_image_column, image_column, written_image
 from cnnrnn.data.formats.label_flags import applies, applies_to_label, is_about_one_label, is_low_score
 from cnnrnn.data.formats.one_hot import are_marks, is_flag, mark, one_hot_columns, positive_labels
 from cnnrnn.data.formats.split_column import refuse_columns_of_splits, split_column, splits_of, warn_if_all_are_train
@@ -35,7 +33,7 @@ def rows_of(
 ) -> tuple[str, list[Row]]:
     """What the labels' columns are, for people, and the rows. Raises DataError where the columns are not clear."""
     columns = list(dict.fromkeys(name for record in records for name in record.values))
-    image = _image_column(path, columns, records, names.image)
+    image = image_column(path, columns, records, names.image, findings)
     others = [name for name in columns if name not in (image, *_named(columns, names.label))]
     splits = split_column(path, others, records, names.split)
     remaining = [name for name in columns if name not in (image, splits)]
@@ -62,15 +60,13 @@ def rows_of(
     split_of = splits_of(path, records, splits)
     rows = []
     for record, found, split in zip(records, labels, split_of, strict=True):
-        written = record.values.get(image)
-        if isinstance(written, dict):  # of Hugging Face
-            written = written.get("path") or written.get("src")
-        if not isinstance(written, (str, int)) or not str(written).strip():
+        written = written_image(record.values.get(image))
+        if written is None:
             raise DataError(
                 f"{path}, {record.where}: the column {image!r} names no image; write the name of one file (of merged "
                 "cells, only the first row has it)"
             )
-        rows.append(Row(record.where, str(written).strip(), found, split))
+        rows.append(Row(record.where, written, found, split))
     return f"images in the column {image!r}, {kind}", rows
 
 
@@ -79,26 +75,12 @@ def describes_images(path: Path, records: Sequence[Record], names: ColumnNames) 
     columns = list(dict.fromkeys(name for record in records for name in record.values))
     if any(given and given not in columns for given in (names.image, names.label, names.split)):
         return False
-    try:
-        image = _image_column(path, columns, records, names.image)
-    except DataError:
+    if not names.image and not has_image_column(columns, records):
         return False
-    others = [name for name in columns if name != image]
+    others = [name for name in columns if name != names.image]
     if names.label or known(others, LABELS) or any(map(sounds_like_labels, others)) or {*map(key, others)} & {*_VIA}:
         return True
     return any(share(records, name, lambda value: mark(value) is not None) > 0.5 for name in others)
-
-
-def _image_column(path: Path, columns: list[str], records: Sequence[Record], given: str | None) -> str:
-    if given:
-        return given_name(path, columns, given, "--image-column")
-    if found := known(columns, IMAGE):
-        naming = [name for name in found if share(records, name, looks_like_image) > 0.5]
-        return (naming or found)[0]
-    naming = [name for name in columns if share(records, name, looks_like_image) >= MOSTLY]
-    if len(naming) == 1:
-        return naming[0]
-    raise DataError(f"{path}: none of the columns {shown(columns)} is known to name images; give --image-column NAME")
 
 
 def _label_columns(path: Path, columns: list[str], records: Sequence[Record], given: str | None) -> list[str]:

@@ -1,0 +1,91 @@
+"""Which column of a table names the images, and what its cells name."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+
+from cnnrnn.data.formats.column_names import IMAGE, MOSTLY, given_name, known, share, shown, words_of
+from cnnrnn.data.images import SUFFIXES
+from cnnrnn.data.reading import Findings, Record
+from cnnrnn.data.split import DataError
+
+# Words in the names of columns with files that are made from an image, or belong to it.
+_DERIVED = {
+    *("mask", "masks", "segmentation", "seg", "segment", "annotated", "overlay", "heatmap", "thumbnail", "thumb"),
+    *("thumbs", "preview", "icon", "depth", "logo", "avatar", "label", "labels", "bbox", "crop", "background"),
+}
+_ATTACHMENT = re.compile(r"(?P<file>[^()]+\.\w+) \(https?://[^()\s]+\)")  # as Airtable writes it
+
+
+def image_column(
+    path: Path, columns: list[str], records: Sequence[Record], given: str | None, findings: Findings
+) -> str:
+    """The one given; the known name whose cells name files; or else the only column whose cells do: beside a file
+    for each row, a column such as id holds the numbers of the rows. Raises DataError where several are as likely."""
+    if given:
+        return given_name(path, columns, given, "--image-column")
+    found = known(columns, IMAGE)
+    if naming := [name for name in found if share(records, name, _names_file) > 0.5]:
+        return naming[0]
+    if found and share(records, found[0], _names_file):
+        return found[0]
+    naming = _naming(columns, records)
+    if found:
+        naming = [name for name in naming if not words_of(name) & _DERIVED and not _repeats(name, found[0], records)]
+    if len(naming) > 1 and len({tuple(_file_names(name, records)) for name in naming}) == 1:
+        naming = sorted(naming, key=lambda name: share(records, name, lambda value: "://" in str(value)))[:1]
+    if len(naming) > 1 and found:
+        raise DataError(
+            f"{path}: the images can be in the column {' or '.join(map(repr, naming))}; give --image-column with one "
+            "of them (of rows with several images, write a row for each)"
+        )
+    if len(naming) == 1:
+        if found:
+            findings.note(
+                f"the images are those of the column {naming[0]!r}, as {found[0]!r} has no names of files; give "
+                "--image-column if that is wrong"
+            )
+        return naming[0]
+    if found:
+        return found[0]
+    raise DataError(f"{path}: none of the columns {shown(columns)} is known to name images; give --image-column NAME")
+
+
+def has_image_column(columns: list[str], records: Sequence[Record]) -> bool:
+    """Whether there is such a column, clear as it may be."""
+    return bool(known(columns, IMAGE)) or len(_naming(columns, records)) == 1
+
+
+def written_image(value: object) -> str | None:
+    """The image that a cell names; None if it names none."""
+    if isinstance(value, dict):  # of Hugging Face
+        value = value.get("path") or value.get("src")
+    if not isinstance(value, (str, int)) or not str(value).strip():
+        return None
+    text = str(value).strip()
+    return found["file"].strip() if (found := _ATTACHMENT.fullmatch(text)) else text
+
+
+def _naming(columns: Sequence[str], records: Sequence[Record]) -> list[str]:
+    return [name for name in columns if share(records, name, _names_file) >= MOSTLY]
+
+
+def _names_file(value: object) -> bool:
+    text = None if isinstance(value, int) else written_image(value)
+    return text is not None and PurePosixPath(_without_query(text)).suffix.lower() in SUFFIXES
+
+
+def _without_query(text: str) -> str:
+    return re.split(r"[?#]", text)[0] if "://" in text else text
+
+
+def _file_names(column: str, records: Sequence[Record]) -> list[str]:
+    written = (written_image(record.values.get(column)) or "" for record in records)
+    return [PurePosixPath(_without_query(text).replace("\\", "/")).name for text in written]
+
+
+def _repeats(column: str, known_name: str, records: Sequence[Record]) -> bool:
+    """Whether one file stands in all rows, which name several images: it is no image of a row."""
+    return len({*_file_names(column, records)}) == 1 < len({str(record.values.get(known_name)) for record in records})

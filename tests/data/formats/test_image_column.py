@@ -1,0 +1,91 @@
+"""Which column of a table names the images."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cnnrnn.data import DataError, Options
+from cnnrnn.data.source import Source, read_source
+
+LABELS = {"1.jpg": {"cat"}, "2.jpg": {"dog"}, "3.jpg": {"cat"}, "4.jpg": {"dog"}}
+NUMBERS = ("4", "3", "2", "1")  # of the rows, which are those of other images
+
+
+def read(folder: Path, text: str, name: str = "t.csv", **options: Any) -> Source:
+    for image in LABELS:
+        (folder / image).write_bytes(b"")
+    (folder / name).write_text(text)
+    return read_source(folder / name, Options(**options))
+
+
+def labels_of(source: Source) -> dict[str, set[str]]:
+    return {sample.image.name: set(sample.labels) for split in source.samples.values() for sample in split}
+
+
+def messages(source: Source) -> str:
+    return "\n".join(map(str, source.findings))
+
+
+def of(header: str, *columns: list[str] | tuple[str, ...]) -> str:
+    """A table of these columns, with one of labels behind."""
+    rows = zip(*columns, ("cat", "dog", "cat", "dog"), strict=True)
+    return "\n".join((f"{header},label", *map(",".join, rows), ""))
+
+
+@pytest.mark.parametrize("name", ["id", "name", "url", "image_id"])
+@pytest.mark.parametrize("other", ["photo_file", "media", "local path", "text", "frame"])
+def test_the_column_with_names_of_files_beats_a_known_name(tmp_path: Path, name: str, other: str) -> None:
+    source = read(tmp_path, of(f"{name},{other}", NUMBERS, [*LABELS]))
+    assert labels_of(source) == LABELS
+    assert f"the images are those of the column {other!r}, as {name!r} has no names of files" in messages(source)
+
+
+def test_in_json_as_well(tmp_path: Path) -> None:
+    rows = [{"id": 4 - n, "attachment": image, "labels": [*labels]} for n, (image, labels) in enumerate(LABELS.items())]
+    assert labels_of(read(tmp_path, json.dumps(rows), "t.json")) == LABELS
+
+
+def test_two_columns_of_images_are_asked_for(tmp_path: Path) -> None:
+    text = of("ID,Left-Fundus,Right-Fundus", NUMBERS, [*LABELS], ["a.jpg", "b.jpg", "c.jpg", "d.jpg"])
+    with pytest.raises(DataError, match="in the column 'Left-Fundus' or 'Right-Fundus'; give --image-column with one"):
+        read(tmp_path, text)
+    with pytest.raises(DataError, match="'Left-Fundus' or 'Right-Fundus'"):
+        read_source(tmp_path, Options())
+    assert labels_of(read(tmp_path, text, image_column="Left-Fundus")) == LABELS
+
+
+def test_two_columns_that_name_the_same_files(tmp_path: Path) -> None:
+    text = of("ID,Labeled Data,External ID", ["a"] * 4, [f"https://x.org/{n}" for n in LABELS], [*LABELS])
+    assert labels_of(read(tmp_path, text)) == LABELS
+    assert "the column 'External ID'" in messages(read(tmp_path, text))
+
+
+@pytest.mark.parametrize("other", ["mask", "mask_path", "thumbnail", "segmentation file"])
+def test_masks_and_thumbnails_are_no_images(tmp_path: Path, other: str) -> None:
+    text = of(f"image_id,{other}", ["1", "2", "3", "4"], [f"{n}_{other}.png" for n in range(4)])
+    assert labels_of(read(tmp_path, text)) == LABELS
+
+
+def test_a_file_for_all_images_is_none_of_them(tmp_path: Path) -> None:
+    assert labels_of(read(tmp_path, of("image,background", ["1", "2", "3", "4"], ["b.png"] * 4))) == LABELS
+
+
+def test_names_without_a_suffix_stay_names(tmp_path: Path) -> None:
+    assert labels_of(read(tmp_path, of("id,notes", ["1", "2", "3", "4"], [*"abcd"]))) == LABELS
+    assert (
+        labels_of(read(tmp_path, of("id,file_two", ["1", "2", "3.jpg", "4"], [f"{n}.png" for n in "abcd"]))) == LABELS
+    )
+
+
+@pytest.mark.parametrize("name", ["Name", "id"])
+def test_attachments_of_airtable(tmp_path: Path, name: str) -> None:
+    attachments = [f"{image} (https://v5.airtableusercontent.com/v1/x/{image})" for image in LABELS]
+    assert labels_of(read(tmp_path, of(f"{name},Attachments", NUMBERS, attachments))) == LABELS
+
+
+def test_addresses_with_a_query_name_files(tmp_path: Path) -> None:
+    assert labels_of(read(tmp_path, of("id,src", NUMBERS, [f"https://x.org/{n}?token=a.b" for n in LABELS]))) == LABELS
