@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cnnrnn.data.find_images import ImageFinder
-from cnnrnn.data.formats.splits import TEST, TRAIN, VAL, split_name
+from cnnrnn.data.formats.splits import TEST, TRAIN, VAL, split_name, split_of_folders
 from cnnrnn.data.reading import Reading, Row
 from cnnrnn.data.split import DataError, Options, Sample, hold_out
 
@@ -89,13 +89,21 @@ class Collected:
         return list(images.values())
 
     def _splits_of_folders(self, images: list[_Joined]) -> None:
-        """Where a source says nothing about splits, but all its images lie in folders such as train/ and val/."""
-        parts = [joined.rows[0].image.replace("\\", "/").split("/")[:-1] for joined in images]
-        found = [{split_name(part) for part in folders} - {None} for folders in parts]
-        if all(len(splits) == 1 for splits in found) and len(set().union(*found)) > 1:
-            self.findings.note("the splits are the names of the images' folders")
-            for joined, splits in zip(images, found, strict=True):
-                joined.split = splits.pop()
+        """Where a source says nothing about splits, but its images lie in folders such as train/ and val2017/."""
+        root = self.options.images or self.reading.folder
+        found = [split_of_folders(joined.rows[0].image) or _split_of_place(joined.path, root) for joined in images]
+        if len(set(found) - {None}) < 2:
+            return
+        if lost := [joined.rows[0].image for joined, split in zip(images, found, strict=True) if split is None]:
+            if len(lost) < len(images) / 2:  # else these may be labels, such as train_station and test_tube
+                self.findings.warning(
+                    f"{len(lost)} images lie in no folder called like a split, as those of others do "
+                    f"({', '.join(lost[:3])}), so that no splits were read; move them, or write a column split"
+                )
+            return
+        self.findings.note("the splits are the names of the images' folders")
+        for joined, split in zip(images, found, strict=True):
+            joined.split = split
 
     def _name_splits(self, images: list[_Joined]) -> None:
         if not any(joined.split for joined in images):
@@ -149,6 +157,12 @@ class Collected:
         }
         everywhere = {label for split in samples.values() for s in split for label in (*s.labels, *s.ignored)}
         labels = self.reading.labels or tuple(sorted(everywhere))
+        for name in (VAL, TEST):
+            if any(counts.values()) and samples[name] and not counts[name]:
+                self.findings.warning(
+                    f"no image of {name} has a label, so that figures on it would be wrong; leave it out if its labels "
+                    "are not known"
+                )
         if not any(counts.values()):
             self.findings.error("no image has a label")
         elif samples[TRAIN] and not counts[TRAIN]:
@@ -161,3 +175,8 @@ class Collected:
                 f"(images in val and test): {shown}{more}"
             )
         return labels
+
+
+def _split_of_place(path: Path, root: Path) -> str | None:
+    """That the folders between `root` and an image tell."""
+    return split_of_folders(path.relative_to(root).as_posix()) if path.is_relative_to(root) else None

@@ -165,3 +165,80 @@ def test_one_image_is_held_out_where_each_label_has_few(tmp_path: Path) -> None:
     table(tmp_path / "t.csv", *(f"{name},l{number}" for number, name in enumerate(names)))
     (error,) = read_source(tmp_path / "t.csv", Options()).errors
     assert error.startswith("no image is in a split for validation, and none can be held out")
+
+
+ROWS = {"1.jpg": "train", "2.jpg": "train", "3.jpg": "val", "4.jpg": "test"}
+
+
+def splits_of(source: Source) -> dict[str, str]:
+    return {sample.image.name: name for name, samples in source.samples.items() for sample in samples}
+
+
+def messages(source: Source) -> str:
+    return "\n".join(map(str, source.findings))
+
+
+@pytest.mark.parametrize("named", ["{}", "{}2017", "{}_images", "images/{}", "my_{}/images", "{}-set-01"])
+@pytest.mark.parametrize("written", [True, False])
+def test_folders_called_like_splits_tell_them(tmp_path: Path, named: str, written: bool) -> None:
+    """Whether the table writes these folders, or only names the images that lie in them."""
+    places = {image: f"{named.format(split)}/{image}" for image, split in ROWS.items()}
+    images(tmp_path, *places.values())
+    table(tmp_path / "a.csv", *(f"{places[image] if written else image},cat" for image in ROWS))
+    source = read_source(tmp_path, Options())
+    assert splits_of(source) == ROWS
+    assert "the splits are the names of the images' folders" in messages(source)
+
+
+def test_folders_of_coco_tell_the_splits(tmp_path: Path) -> None:
+    images(tmp_path, "train2017/a.jpg", "train2017/b.jpg", "val2017/c.jpg", "test2017/d.jpg")
+    coco(tmp_path / "all.json", a="cat", b="dog", c="cat", d="dog")
+    assert splits_of(read_source(tmp_path, Options())) == {
+        "a.jpg": "train", "b.jpg": "train", "c.jpg": "val", "d.jpg": "test"
+    }  # fmt: skip
+
+
+def test_images_outside_of_the_splits_folders_are_pointed_out(tmp_path: Path) -> None:
+    places = ("train/1.jpg", "train/2.jpg", "test/3.jpg", "more/4.jpg")
+    images(tmp_path, *places)
+    table(tmp_path / "a.csv", *(f"{place},cat" for place in places))
+    source = read_source(tmp_path, Options())
+    assert set(splits_of(source).values()) == {"train", "val"}
+    assert "1 images lie in no folder called like a split, as those of others do (more/4.jpg)" in messages(source)
+
+
+def test_folders_that_are_no_splits(tmp_path: Path) -> None:
+    places = ("train_station/1.jpg", "train_station/2.jpg", "bus/3.jpg", "valley/4.jpg")
+    images(tmp_path, *places)
+    table(tmp_path / "a.csv", *(f"{place},cat" for place in places))
+    source = read_source(tmp_path, Options())
+    assert "split" not in messages(source).replace("no image is in a split for validation", "")
+
+
+def test_the_splits_of_cocos_images(tmp_path: Path) -> None:
+    images(tmp_path, "a.jpg", "b.jpg", "c.jpg")
+    coco(tmp_path / "all.json", a="cat", b="dog", c="cat")
+    content = json.loads((tmp_path / "all.json").read_text())
+    for image, split in zip(content["images"], ("train", "training", "test"), strict=True):
+        image["split"] = split
+    (tmp_path / "all.json").write_text(json.dumps(content))
+    assert {s.image.name for s in read_source(tmp_path, Options()).samples["test"]} == {"c.jpg"}
+    content["images"][0]["split"] = "restval"
+    (tmp_path / "all.json").write_text(json.dumps(content))
+    with pytest.raises(DataError, match=r"all\.json: 'restval' in 'split' of image 0 is no split"):
+        read_source(tmp_path, Options())
+    for image in content["images"]:
+        image["split"] = "summer"
+    (tmp_path / "all.json").write_text(json.dumps(content))
+    assert "test" not in read_source(tmp_path, Options()).samples
+
+
+@pytest.mark.parametrize("name", ["val", "test"])
+def test_a_split_without_any_label_is_pointed_out(tmp_path: Path, name: str) -> None:
+    images(tmp_path, *(f"{number}.jpg" for number in range(8)))
+    rows = [f"{number}.jpg,cat,train" for number in range(5)]
+    (tmp_path / "a.csv").write_text("\n".join(("image,label,split", *rows, f"6.jpg,,{name}", f"7.jpg,,{name}", "")))
+    message = f"no image of {name} has a label, so that figures on it would be wrong"
+    assert message in messages(read_source(tmp_path, Options()))
+    (tmp_path / "a.csv").write_text("\n".join(("image,label,split", *rows, f"6.jpg,,{name}", f"7.jpg,cat,{name}", "")))
+    assert message not in messages(read_source(tmp_path, Options()))

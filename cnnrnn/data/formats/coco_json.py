@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from cnnrnn.data.find_images import name_below
-from cnnrnn.data.formats.splits import split_in_name
+from cnnrnn.data.formats.split_column import is_split_column
+from cnnrnn.data.formats.splits import split_in_name, split_name
 from cnnrnn.data.reading import Findings, Reading, Row
 from cnnrnn.data.split import Boxes, DataError
 
@@ -128,6 +129,7 @@ class _Document:
             ) from None
         if repeated := len(content["images"]) - len(self.images):
             findings.warning(f"{path.name}: {repeated} images are listed twice with the same id; each was taken once")
+        self.splits = self._splits(content["images"])
         if merged := len(self.names) - len(self.labels):
             findings.warning(f"{path.name}: {merged} categories have the name of another; each name is one label")
         self.annotations = self._known(content["annotations"])
@@ -152,6 +154,19 @@ class _Document:
                     "each its own id, or export again"
                 )
         return names
+
+    def _splits(self, images: list[Any]) -> dict[str, str]:
+        """Of images that have a key such as split. Raises DataError for a word that is none where others are."""
+        key = next(filter(is_split_column, images[0]), "")
+        found = {_id(item["id"]): str(item[key]) for item in images if item.get(key) not in (None, "")}
+        if not any(map(split_name, found.values())):
+            return {}
+        if unknown := [image for image, split in found.items() if not split_name(split)]:
+            raise DataError(
+                f"{self.path}: {found[unknown[0]]!r} in {key!r} of image {unknown[0]} is no split; write train, val or "
+                "test, or remove the key"
+            )
+        return found
 
     def _known(self, annotations: list[Any]) -> list[tuple[str, str, Any]]:
         """(image, category, annotation). Raises DataError if some lack a known category: their images lose labels."""
@@ -186,7 +201,7 @@ class _Document:
         for image, category, _ in self.annotations:
             labels[image][self.names[category]] = None
         return [
-            Row(f"{self.path.name} image {image}", name, tuple(labels[image]), split)
+            Row(f"{self.path.name} image {image}", name, tuple(labels[image]), self.splits.get(image, split))
             for image, name in self.images.items()
         ]
 

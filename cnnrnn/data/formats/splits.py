@@ -37,3 +37,12 @@ def is_train_and_val(text: str) -> bool:
     """Whether a list's or folder's name says that it holds both, as trainval and train_val.txt do."""
     words = "".join(character.casefold() if character.isalpha() else " " for character in text).split()
     return any(word.removesuffix("set") in _BOTH for word in (*words, "".join(words)))
+
+
+def split_of_folders(path: str) -> str | None:
+    """The one split that the folders of a path tell: by a whole name such as train, else by one such as val2017."""
+    folders = path.replace("\\", "/").split("/")[:-1]
+    exact = {split for folder in folders if (split := split_name(folder))}
+    loose = {split for folder in folders if (split := TRAIN if is_train_and_val(folder) else split_in_name(folder))}
+    found = exact or loose
+    return found.pop() if len(found) == 1 else None
