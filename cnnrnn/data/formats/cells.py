@@ -12,6 +12,7 @@ from typing import Any
 
 from cnnrnn.data.formats.label_flags import applies, applies_to_label, flag, is_low_score
 from cnnrnn.data.formats.no_labels import is_nothing, may_be_nothing
+from cnnrnn.data.formats.quotes import quoted_with, shown, without_quotes
 from cnnrnn.data.formats.separator import Separator, find_separator
 from cnnrnn.data.reading import Findings
 from cnnrnn.data.split import DataError
@@ -66,16 +67,29 @@ class Cells:
     def separator(self, given: str | None) -> Separator:
         """The one given, or found: texts that could be read in two ways are refused."""
         self.given = given
-        texts = [(where, value) for where, value in self.cells if isinstance(value, str)]
+        places = [number for number, (_, value) in enumerate(self.cells) if isinstance(value, str)]
+        texts = without_quotes([str(self.cells[number][1]) for number in places], given)
+        for number, text in zip(places, texts, strict=True):
+            self.cells[number] = (self.cells[number][0], text)
         if given is not None:
+            if quoted := quoted_with(given, texts):
+                raise DataError(
+                    f"{self.path}: {quoted!r} has the separator {given!r} inside of quotes; leave --separator out to "
+                    "read it as one label, or remove the quotes"
+                )
             return Separator(given, f"separated by {given!r} as given")
-        return find_separator(self.path, texts) if texts else Separator(None, "as lists")
+        if not texts:
+            return Separator(None, "as lists")
+        try:
+            return find_separator(self.path, [(self.cells[n][0], text) for n, text in zip(places, texts, strict=True)])
+        except DataError as error:
+            raise DataError(shown(str(error))) from None
 
     def labels(self, separator: Separator) -> list[tuple[str, ...]]:
         """Of every cell, as written."""
         result = []
         for where, value in self.cells:
-            parts = [_unquoted(part) for part in separator.split(value)] if isinstance(value, str) else value
+            parts = [_unquoted(shown(part)) for part in separator.split(value)] if isinstance(value, str) else value
             result.append(tuple(part for part in parts if not is_nothing(part)))
             if any(part.strip() and is_nothing(part) for part in parts):
                 self.empty_parts.append(where)

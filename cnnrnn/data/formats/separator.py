@@ -13,6 +13,7 @@ Texts = Sequence[tuple[str, str]]  # of cells, each with its place in the file
 
 _SIGNS = {";": "semicolons", "|": "vertical bars", ",": "commas", "\n": "line breaks"}
 _SIGNS |= {sign: f"the sign {sign}" for sign in "；、，،"}
+LIST_SIGNS = tuple(_SIGNS)
 # What separates the labels of some people, but stands inside those of others: it is asked for.
 _UNSURE = ("/", "+", "&", " - ", "::", ":", ".", " and ", *"~^#\\*=>•·", "_", "-")
 _INSIDE_WORDS = ("_", "-", " ")  # which join the words of a label more often than they separate labels

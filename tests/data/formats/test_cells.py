@@ -235,3 +235,39 @@ def test_other_words_are_labels(tmp_path: Path, word: str) -> None:
     source = read(tmp_path, "cat;dog", word, "dog")
     assert labels_of(source)[1] == {word}
     assert "no label" not in messages(source)
+
+
+@pytest.mark.parametrize(
+    ("cells", "labels"),
+    [
+        (('"cat, small", "dog"', '"dog"', ""), [{"cat, small", "dog"}, {"dog"}, set()]),
+        (('"cat, small", dog', "dog", '"cat, small"'), [{"cat, small", "dog"}, {"dog"}, {"cat, small"}]),
+        (("'cat, small', 'dog'", "'dog'"), [{"cat, small", "dog"}, {"dog"}]),
+        (('"cat; small";dog', "dog"), [{"cat; small", "dog"}, {"dog"}]),
+        (('dog|"cat | small"', "dog"), [{"cat | small", "dog"}, {"dog"}]),
+        (('"hot dog" "cat"', "cat"), [{"hot dog", "cat"}, {"cat"}]),
+        (('"cat ""Tom"", small", dog', "dog"), [{'cat "Tom", small', "dog"}, {"dog"}]),
+        (('"driver\'s seat, left", car', "car"), [{"driver's seat, left", "car"}, {"car"}]),
+        (('"cat, dog"', '"dog"'), [{"cat", "dog"}, {"dog"}]),  # the table was quoted twice
+        (('12" pipe, the "big" cat', "driver's, rider's"), [{'12" pipe', 'the "big" cat'}, {"driver's", "rider's"}]),
+        (("'til dawn, rock 'n' roll", "cat"), [{"'til dawn", "rock 'n' roll"}, {"cat"}]),
+    ],
+)
+def test_a_separator_inside_of_quotes_separates_nothing(
+    tmp_path: Path, cells: tuple[str, ...], labels: list[set[str]]
+) -> None:
+    assert labels_of(read(tmp_path, *cells)) == labels
+
+
+def test_what_is_asked_for_shows_quoted_labels_as_written(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"is '.*' one label or several") as raised:
+        read(tmp_path, '"a - b" / c', "c", "c / d", "d", "d / e", "e")
+    assert not any(ord(sign) > 127 for sign in str(raised.value))
+
+
+def test_a_given_separator_inside_of_quotes_is_refused(tmp_path: Path) -> None:
+    cells = ('"cat, small", "dog"', '"dog"')
+    with pytest.raises(DataError, match=r"'cat, small' has the separator ',' inside of quotes; leave --separator out"):
+        read(tmp_path, *cells, separator=",")
+    assert read(tmp_path, *cells).labels == ("cat, small", "dog")
+    assert read(tmp_path, '"cat, small" / "dog"', '"dog"', separator="/").labels == ("cat, small", "dog")
