@@ -12,7 +12,7 @@ from cnnrnn.data.formats import coco_json, folders, image_json, json_records, to
 from cnnrnn.data.formats.column_names import ColumnNames
 from cnnrnn.data.formats.columns import rows_of
 from cnnrnn.data.formats.splits import split_in_name, split_name
-from cnnrnn.data.formats.yolo_settings import SETTINGS
+from cnnrnn.data.formats.yolo_settings import SETTINGS, settings_files
 from cnnrnn.data.reading import Findings, Reading, Row
 from cnnrnn.data.split import DataError, Options
 
@@ -47,7 +47,7 @@ def _read_folder(folder: Path, options: Options, findings: Findings) -> Reading:
         search.tell_passed_over()
         return _read_files(documents, folder, options, findings)
     if yolo.is_data_set(folder):
-        return yolo.read(folder, findings)
+        return _folders_below_settings(folder, findings) or yolo.read(folder, findings)
     if image_json.is_data_set(folder):
         return image_json.read(folder, findings)
     if not search.exports and (reading := folders.read(folder, findings)):
@@ -58,6 +58,20 @@ def _read_folder(folder: Path, options: Options, findings: Findings) -> Reading:
             )
         return reading
     raise search.nothing_found(folder)
+
+
+def _folders_below_settings(folder: Path, findings: Findings) -> Reading | None:
+    """Folders called like labels, below a file such as data.yaml, for which there are no files of labels."""
+    found = Findings()
+    if yolo.has_labels(folder):
+        return None
+    with suppress(DataError):
+        if reading := folders.read(folder, found):
+            names = ", ".join(path.name for path in settings_files(folder))
+            found.note(f"{names} was not read, since there are no files of labels, but folders called like labels")
+            findings.items += found.items
+            return replace(reading, findings=findings)
+    return None
 
 
 def _warn_of_other_annotations(folder: Path, search: Search, findings: Findings) -> None:

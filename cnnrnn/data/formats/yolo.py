@@ -53,8 +53,25 @@ def is_label_file(path: Path) -> bool:
 
 
 def is_data_set(folder: Path) -> bool:
-    """Whether a folder has a YAML file of YOLO, or text files of objects."""
-    return bool(settings_files(folder)) or any(map(is_label_file, itertools.islice(text_files(folder), _LOOKED_AT)))
+    """Whether a folder has a YAML file of YOLO, or text files of objects that belong to images."""
+    return bool(settings_files(folder)) or any(map(is_label_file, _files_of_images(folder)))
+
+
+def has_labels(folder: Path) -> bool:
+    """Whether there is a file for an image's objects, even an empty one: data.yaml may name folders of labels, too."""
+    return any(is_label_file(path) or (is_file(path) and not path.stat().st_size) for path in _files_of_images(folder))
+
+
+def _files_of_images(folder: Path) -> Iterator[Path]:
+    """The first text files that lie in a folder called labels, or are called as an image is. Others that hold numbers
+    are about something else, such as attributes of birds."""
+    files = list(itertools.islice(text_files(folder), _LOOKED_AT))
+    yield from (
+        inside := [path for path in files if "labels" in map(str.casefold, path.relative_to(folder).parts[:-1])]
+    )
+    if others := [path for path in files if path not in inside]:
+        stems = {image.stem for image in images_below(folder)}
+        yield from (path for path in others if path.stem in stems)
 
 
 def read(path: Path, findings: Findings) -> Reading:

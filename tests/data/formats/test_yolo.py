@@ -241,3 +241,40 @@ def test_a_relative_folder_with_paths_of_any_form(tmp_path: Path, monkeypatch: p
         "val": ["set/val/3.jpg"],
     }
     assert not [str(found) for found in source.findings]
+
+
+FOLDERS = ("cat/1.jpg", "cat/2.jpg", "dog/3.jpg", "dog/4.jpg")
+BY_FOLDER = {"1.jpg": {"cat"}, "2.jpg": {"cat"}, "3.jpg": {"dog"}, "4.jpg": {"dog"}}
+
+
+def in_any_split(source: Source) -> dict[str, set[str]]:
+    return {name: found for split in labels_of(source).values() for name, found in split.items()}
+
+
+@pytest.mark.parametrize("name", ["stats.txt", "parts/locations.txt", "cat/colors.txt", "attributes/values.txt"])
+def test_other_files_with_numbers_make_no_yolo(tmp_path: Path, name: str) -> None:
+    source = read_source(make(tmp_path, {name: CAT + DOG}, *FOLDERS), Options())
+    assert source.kind == "a folder per label"
+    assert in_any_split(source) == BY_FOLDER
+
+
+def test_settings_above_folders_of_labels(tmp_path: Path) -> None:
+    images = (*(f"train/{name}" for name in FOLDERS), "val/cat/5.jpg", "val/dog/6.jpg")
+    source = read_source(make(tmp_path, {"data.yaml": f"train: train\nval: val\n{NAMES}"}, *images), Options())
+    assert labels_of(source) == {"train": BY_FOLDER, "val": {"5.jpg": {"cat"}, "6.jpg": {"dog"}}}
+    assert "data.yaml was not read, since there are no files of labels, but folders called like labels" in messages(
+        source
+    )
+
+
+@pytest.mark.parametrize("place", ["labels", "cat", "annotations/boxes"])
+def test_files_called_like_images_make_yolo(tmp_path: Path, place: str) -> None:
+    files = {f"{place}/{name}.txt": CAT for name in "12"} | {"classes.txt": "a\nb\n"}
+    source = read_source(make(tmp_path, files, *FOLDERS), Options())
+    assert source.kind == "YOLO's labels, a text file per image"
+
+
+def test_settings_with_empty_files_of_labels(tmp_path: Path) -> None:
+    images = (*(f"train/images/{name}" for name in FOLDERS), "val/images/cat/5.jpg")
+    files = {"data.yaml": f"train: train\nval: val\n{NAMES}", "train/labels/cat/1.txt": ""}
+    assert read_source(make(tmp_path, files, *images), Options()).kind == "YOLO's labels, a text file per image"
