@@ -253,7 +253,7 @@ def test_signs_of_html_are_read_with_a_warning(tmp_path: Path) -> None:
 
 
 def test_columns_that_all_images_have_are_pointed_out(tmp_path: Path) -> None:
-    assert "remove them if they are no labels: reviewed" in messages(read(tmp_path, one_hot(reviewed=[1] * 5)))
+    assert "remove them if they are no labels: indoor" in messages(read(tmp_path, one_hot(indoor=[1] * 5)))
 
 
 def test_a_given_column_of_labels_is_none_of_splits(tmp_path: Path) -> None:

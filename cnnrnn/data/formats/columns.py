@@ -20,7 +20,14 @@ from cnnrnn.data.formats.column_names import (
 )
 from cnnrnn.data.formats.image_column import has_image_column, image_column, written_image
 from cnnrnn.data.formats.label_flags import applies, applies_to_label, is_about_one_label, is_low_score
-from cnnrnn.data.formats.one_hot import are_marks, is_flag, mark, one_hot_columns, positive_labels
+from cnnrnn.data.formats.marks import are_marks, is_flag, mark
+from cnnrnn.data.formats.one_hot import (
+    hold_scores,
+    one_hot_columns,
+    positive_labels,
+    refuse_unknown_marks,
+    warn_of_absent,
+)
 from cnnrnn.data.formats.split_column import refuse_columns_of_splits, split_column, splits_of, warn_if_all_are_train
 from cnnrnn.data.reading import Findings, Record, Row
 from cnnrnn.data.split import DataError
@@ -46,8 +53,11 @@ def rows_of(
     if not chosen or (given and _are_one_hot(chosen, records, names.numbers)):
         chosen = one_hot_columns(path, chosen or remaining, records, findings, given)
         kind = f"one column for each of {len(chosen)} labels"
-        labels = [positive_labels(path, record, chosen, findings) for record in records]
+        labels = [positive_labels(path, record, chosen) for record in records]
+        warn_of_absent(path, chosen, records, findings)
     else:
+        if given and not names.numbers:
+            refuse_unknown_marks(path, chosen, records)
         kind, labels = _from_cells(path, records, chosen, names, separator, findings)
         others = [name for name in remaining if name not in chosen]
         if not given:
@@ -125,7 +135,9 @@ def _are_one_hot(columns: Sequence[str], records: Sequence[Record], numbers: boo
     """Whether a person has named columns of 0 and 1. One that is called label may hold the numbers of labels."""
     if numbers or (len(columns) == 1 and without_number(columns[0]) in LABELS):
         return False
-    return any(are_marks([record.values.get(name) for record in records]) for name in columns)
+    several = len(columns) > 1
+    values = [[record.values.get(name) for record in records] for name in columns]
+    return any(are_marks(cells, words=several) or (several and hold_scores(cells)) for cells in values)
 
 
 def _warn_of_further_labels(

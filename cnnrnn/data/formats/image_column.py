@@ -69,7 +69,12 @@ def written_image(value: object) -> str | None:
 
 
 def _naming(columns: Sequence[str], records: Sequence[Record]) -> list[str]:
-    return [name for name in columns if share(records, name, _names_file) >= MOSTLY]
+    """The columns whose filled cells name files. A few may be empty, which is an error that names their rows."""
+    return [name for name in columns if share(records, name, _names_file) >= max(0.5, MOSTLY * _filled(name, records))]
+
+
+def _filled(column: str, records: Sequence[Record]) -> float:
+    return share(records, column, lambda value: value is not None and str(value).strip())
 
 
 def _names_file(value: object) -> bool:

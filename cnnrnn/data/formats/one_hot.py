@@ -1,14 +1,14 @@
-"""Tables with a column for each label: 0 and 1, true and false, or the marks of spreadsheets."""
+"""Tables with a column for each label: which columns are labels, and the labels of each row."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from functools import lru_cache
 from pathlib import Path
 
 from cnnrnn.data.formats.column_names import MOSTLY, key, shown, words_of
-from cnnrnn.data.formats.label_flags import flag
+from cnnrnn.data.formats.marks import are_marks, is_flag, mark, number, plain, two_signs_for_yes
+from cnnrnn.data.formats.review_columns import is_about_person, is_about_review
 from cnnrnn.data.reading import Findings, Record
 from cnnrnn.data.split import DataError
 
@@ -24,10 +24,6 @@ _MEASURES = {
     *("camera", "session", "batch", "level", "grade", "version", "weight", "count", "length", "depth", "area", "score"),
     *("rating", "temperature", "lat", "lon", "sex", "gender", "side", "eye"),
 }
-# What people write into a column of a label, besides what `flag` knows. German, French, Spanish and Italian
-# spreadsheets have words of their own for true and false.
-_YES = {"x", "y", "t", "✓", "✔", "wahr", "vrai", "verdadero", "vero", "1,0", "ja", "oui", "si", "sí", "sì"}
-_NO = {"n", "f", "falsch", "faux", "falso", "0,0", "na", "n/a", "#n/a", "<na>", "nein", "non"}
 _BLANK = {"", "none", "nan", "na", "n/a", "#n/a", "<na>"}
 
 
@@ -36,24 +32,15 @@ def one_hot_columns(
 ) -> list[str]:
     """Columns of 0 and 1, true and false, or −1 and 1. A column that has something else in some rows is an error;
     one that mostly has something else, such as a width, is no label, unless a person has `given` these columns."""
-    labels = []
-    for name in columns:
-        if re.fullmatch(_NO_LABEL, key(name)) and not given:
-            continue
-        values = [record.values.get(name) for record in records]
-        odd = [record for record, value in zip(records, values, strict=True) if not is_flag(value)]
-        if not odd:
-            labels.append(name)
-        elif given or len(odd) <= (1 - MOSTLY) * len(records) or _meant_for_a_label(name, values, len(odd)):
-            value = odd[0].values.get(name)
-            raise DataError(
-                f"{path}, {odd[0].where}: {value!r} in the column {name!r}; 0 or 1 was expected. "
-                "Correct it; if the column is no label, remove it, or give --label-column with those that are"
-            )
-    constant = [name for name in labels if all(mark(record.values.get(name)) for record in records)]
-    if not any(mark(record.values.get(name)) for record in records for name in labels) or (
-        len(constant) == len(labels) and len(records) > 1 and not given
-    ):
+    labels = columns if given else [name for name in columns if not re.fullmatch(_NO_LABEL, key(name))]
+    labels = [name for name in labels if _is_label(path, name, records, given)]
+    if not given:
+        labels = _without_review(path, labels, records, findings)
+    if len(labels) == 1 and not are_marks(_values(labels[0], records)):  # of words such as positive
+        labels = []
+    marked = [name for name in labels if any(mark(value, words=True) for value in _values(name, records))]
+    constant = [name for name in marked if all(mark(value, words=True) for value in _values(name, records))]
+    if not marked or (len(constant) == len(labels) and len(records) > 1 and not given):
         if not columns:
             raise DataError(f"{path} names images, but has no column of labels; add one, or give --label-column NAME")
         raise DataError(
@@ -64,23 +51,100 @@ def one_hot_columns(
         findings.warning(
             f"all images have what these columns name; remove them if they are no labels: {shown(constant)}"
         )
+    if not given:
+        _warn_of_doubtful(path, labels, [name for name in columns if name not in labels], records, findings)
     return labels
 
 
-def are_marks(values: Sequence[object]) -> bool:
-    """Whether a column has nothing but marks such as 0 and 1, and not only those for absent labels."""
-    return all(map(is_flag, values)) and any(map(mark, values))
+def _values(name: str, records: Sequence[Record]) -> list[object]:
+    return [record.values.get(name) for record in records]
+
+
+def _is_label(path: Path, name: str, records: Sequence[Record], given: bool) -> bool:
+    """Raises DataError for a column that is likely meant for a label, but has something else than marks."""
+    values = _values(name, records)
+    odd = [record for record, value in zip(records, values, strict=True) if not is_flag(value, words=True)]
+    if not odd:
+        if signs := two_signs_for_yes(values):
+            raise DataError(
+                f"{path}: the column {name!r} has {signs[0]!r} and {signs[1]!r}, of which one may mean no; write 1 and "
+                "0 instead"
+            )
+        return True
+    if given or len(odd) <= (1 - MOSTLY) * len(records) or _meant_for_a_label(name, values, len(odd)):
+        value = odd[0].values.get(name)
+        raise DataError(
+            f"{path}, {odd[0].where}: {value!r} in the column {name!r}; 0 or 1 was expected. "
+            "Correct it; if the column is no label, remove it, or give --label-column with those that are"
+        )
+    return False
+
+
+def _without_review(path: Path, labels: list[str], records: Sequence[Record], findings: Findings) -> list[str]:
+    """Without columns such as verified and deleted. A table with no others has no labels."""
+    left_out = [name for name in labels if is_about_review(name)]
+    kept = [name for name in labels if name not in left_out]
+    if left_out and any(mark(value, words=True) for name in kept for value in _values(name, records)):
+        findings.warning(
+            f"columns of {path.name} that tell of the review, not of what an image shows, were left out: "
+            f"{shown(left_out)}; if one is a label, give --label-column with all columns of labels"
+        )
+    return kept
+
+
+def _warn_of_doubtful(
+    path: Path, labels: list[str], others: Sequence[str], records: Sequence[Record], findings: Findings
+) -> None:
+    """About columns of 0 and 1 that may be no labels: of sex or groups, or the only one beside words that recur."""
+    if doubtful := [name for name in labels if is_about_person(name)]:
+        rest = [name for name in labels if name not in doubtful]
+        findings.warning(
+            f"{path.name} has columns of 0 and 1 that may be no labels, but were read as such: {shown(doubtful)}; if so, "
+            f"give --label-column {','.join(rest[:12]) + ('…' if len(rest) > 12 else '') or 'NAME'!r}"
+        )
+    words = [name for name in others if _recurring_words(_values(name, records))]
+    if len(labels) == 1 and words:
+        findings.warning(
+            f"the only label is {labels[0]!r}, the one column of 0 and 1; if {' or '.join(map(repr, words[:6]))} holds "
+            f"the labels, give --label-column with its name (or {labels[0]!r} if that is right)"
+        )
+
+
+def _recurring_words(values: Sequence[object]) -> bool:
+    words = {plain(str(value)) for value in values} - {*_BLANK}
+    texts = [word for word in words if re.search(r"[^\W\d_]", word)]
+    return 2 <= len(words) <= max(2, len(values) / 2) and len(texts) > len(words) / 2
+
+
+def hold_scores(values: Sequence[object]) -> bool:
+    """Whether a column has numbers between 0 and 1, and nothing else."""
+    numbers = [number(value) for value in values if plain(str(value)) not in _BLANK]
+    known = [found for found in numbers if found is not None]
+    return len(known) == len(numbers) and all(0 <= n <= 1 for n in known) and any(0 < n < 1 for n in known)
+
+
+def refuse_unknown_marks(path: Path, columns: Sequence[str], records: Sequence[Record]) -> None:
+    """Of several columns that a person has given. Labels don't stand twice in a row; words for yes and no do."""
+    rows = [[plain(str(record.values.get(name))) for name in columns] for record in records]
+    filled = [[value for value in row if value not in _BLANK] for row in rows]
+    found = sorted({value for row in filled for value in row})
+    twice = sum(len({*row}) < len(row) for row in filled)
+    if len(columns) > 1 and 0 < len(found) <= max(2, len(columns) - 1) and twice > len(rows) / 2:
+        raise DataError(
+            f"{path}: the columns {shown([*columns])} have {', '.join(map(repr, found))} and nothing else, often the "
+            "same in one row; write 1 and 0 in them if each column is a label, or a column labels with each label once"
+        )
 
 
 def _meant_for_a_label(name: str, values: Sequence[object], odd: int) -> bool:
     """Whether a column is likely meant for a label, though it has counts, percents or 1 and 2, or signs of doubt."""
     filled = [value for value in values if str(value).strip().casefold() not in _BLANK]
-    numbers = [number for value in filled if (number := _number(value)) is not None]
+    numbers = [read for value in filled if (read := number(value)) is not None]
     if len(numbers) == len(filled):
-        if odd < len(values) / 2 or all(0 <= number <= 1 for number in numbers):
+        if odd < len(values) / 2 or all(0 <= n <= 1 for n in numbers):
             return True
         codes = {*numbers}
-        counted = 0 in codes and all(0 <= number <= 100 and number.is_integer() for number in codes)
+        counted = 0 in codes and all(0 <= n <= 100 and n.is_integer() for n in codes)
         numbered = codes == {*range(len(values))}  # the rows
         return (counted or codes == {1, 2}) and not numbered and not _MEASURES & words_of(name)
     words = {str(value).strip().casefold() for value in filled}
@@ -88,32 +152,18 @@ def _meant_for_a_label(name: str, values: Sequence[object], odd: int) -> bool:
     return any(marks) and (len(marks) >= len(filled) / 2 or (len(words) <= 4 and False in marks))
 
 
-def _number(value: object) -> float | None:
-    try:
-        return float(str(value))
-    except ValueError:
-        return None
+def positive_labels(path: Path, record: Record, columns: list[str]) -> tuple[str, ...]:
+    return tuple(name for name in columns if mark(record.values.get(name, ""), words=True))
 
 
-def is_flag(value: object) -> bool:
-    return value is None or mark(value) is not None
-
-
-def mark(value: object) -> bool | None:
-    """`flag`, and the marks and words of spreadsheets."""
-    return _mark(str(value))
-
-
-@lru_cache(maxsize=10_000)  # of millions of cells, few differ
-def _mark(text: str) -> bool | None:
-    word = text.strip().casefold()
-    return True if word in _YES else False if word in _NO else flag(word)
-
-
-def positive_labels(path: Path, record: Record, columns: list[str], findings: Findings) -> tuple[str, ...]:
-    values = {name: str(record.values.get(name, "")).strip().casefold() for name in columns}
-    if {"-1", "0"} <= {value.removesuffix(".0") for value in values.values()}:
-        findings.warning(f"{path.name} has 0 and -1; both were taken for a label that is absent")
-    if _BLANK & {*values.values()}:
+def warn_of_absent(path: Path, columns: Sequence[str], records: Sequence[Record], findings: Findings) -> None:
+    """About what is taken for an absent label, though it may mean something else."""
+    written = {plain(str(record.values.get(name, ""))) for record in records for name in columns}
+    blank, minus = _BLANK & written, {"-1", "-1.0"} & written
+    if minus and (blank or {"0", "0.0"} & written):
+        findings.warning(
+            f"{path.name} has -1, which means uncertain in some data sets, beside 0 or empty cells; it was taken for a "
+            "label that is absent"
+        )
+    if blank:
         findings.warning(f"{path.name} has empty cells in columns of labels; they were taken for absent labels")
-    return tuple(name for name, value in values.items() if mark(value))

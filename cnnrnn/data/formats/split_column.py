@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cnnrnn.data.formats.column_names import LABELS, given_name, key, known, share, sounds_like_labels, without_number
-from cnnrnn.data.formats.one_hot import is_flag, mark
+from cnnrnn.data.formats.marks import is_flag, mark
 from cnnrnn.data.formats.splits import TEST, TRAIN, VAL, split_name
 from cnnrnn.data.reading import Findings, Record
 from cnnrnn.data.split import DataError

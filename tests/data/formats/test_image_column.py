@@ -74,6 +74,11 @@ def test_a_file_for_all_images_is_none_of_them(tmp_path: Path) -> None:
     assert labels_of(read(tmp_path, of("image,background", ["1", "2", "3", "4"], ["b.png"] * 4))) == LABELS
 
 
+def test_a_row_without_a_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="line 4: the column 'media' names no image"):
+        read(tmp_path, of("id,media", NUMBERS, ["1.jpg", "2.jpg", "", "4.jpg"]))
+
+
 def test_names_without_a_suffix_stay_names(tmp_path: Path) -> None:
     assert labels_of(read(tmp_path, of("id,notes", ["1", "2", "3", "4"], [*"abcd"]))) == LABELS
     assert (

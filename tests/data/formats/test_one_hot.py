@@ -1,0 +1,156 @@
+"""Tables with a column for each label: which columns are labels, and what their cells mean."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cnnrnn.data import DataError, Options
+from cnnrnn.data.source import Source, read_source
+
+NAMES = ("cat", "dog", "cow")
+LABELS = {"1.jpg": {"cat", "dog"}, "2.jpg": {"dog"}, "3.jpg": {"cow"}, "4.jpg": set(), "5.jpg": {"cat", "cow"}}
+
+
+def read(folder: Path, text: str, **options: Any) -> Source:
+    for image in LABELS:
+        (folder / image).write_bytes(b"")
+    (folder / "t.csv").write_text(text)
+    return read_source(folder / "t.csv", Options(**options))
+
+
+def labels_of(source: Source) -> dict[str, set[str]]:
+    return {sample.image.name: set(sample.labels) for split in source.samples.values() for sample in split}
+
+
+def messages(source: Source) -> str:
+    return "\n".join(map(str, source.findings))
+
+
+def table(yes: str = "1", no: str = "0", sign: str = ",", **others: str) -> str:
+    """A column for each label, and further ones, whose five values stand with blanks between."""
+    columns = [
+        [
+            image,
+            *(yes if name in labels else no for name in NAMES),
+            *(values.split(" ")[n] for values in others.values()),
+        ]
+        for n, (image, labels) in enumerate(LABELS.items())
+    ]
+    return "\n".join((sign.join(("image", *NAMES, *others)), *map(sign.join, columns), ""))
+
+
+@pytest.mark.parametrize(
+    ("yes", "no"),
+    [
+        ("present", "absent"), ("Positive", "Negative"), ("pos", "neg"), ("WAAR", "ONWAAR"), ("VERDADEIRO", "FALSO"),
+        ("sim", "não"), ("PRAWDA", "FAŁSZ"), ("tak", "nie"), ("☑", "☐"), ("✅", "❌"), ("✔️", "✖️"), ("○", "×"),
+        ("✓", "✗"), ("+", "-"), ("1", "-"), ("ИСТИНА", "ЛОЖЬ"), ("да", "нет"), ("SANT", "FALSKT"), ("DOĞRU", "YANLIŞ"),
+        ("はい", "いいえ"), ("是", "否"), ("有", "无"), ("evet", "hayır"), ("SAND", "FALSK"), ("TOSI", "EPÄTOSI"),
+        ("IGAZ", "HAMIS"), ("true ", "false"), ("checked", "unchecked"), ("on", "off"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("given", [None, "cat,dog,cow"])
+def test_words_and_signs_for_yes_and_no(tmp_path: Path, yes: str, no: str, given: str | None) -> None:
+    assert labels_of(read(tmp_path, table(yes, no), label_column=given)) == LABELS
+
+
+@pytest.mark.parametrize(("yes", "no"), [("p", "a"), ("o", "x"), ("vorhanden", "fehlt"), ("P1", "P0")])
+def test_other_words_in_given_columns_are_no_labels(tmp_path: Path, yes: str, no: str) -> None:
+    with pytest.raises(DataError, match=r"the columns cat, dog, cow have|in the column 'cat'; 0 or 1 was expected"):
+        read(tmp_path, table(yes, no), label_column="cat,dog,cow")
+
+
+def test_the_advice_about_other_words(tmp_path: Path) -> None:
+    message = "the columns cat, dog, cow have 'a', 'p' and nothing else, often the same in one row; write 1 and 0 in"
+    with pytest.raises(DataError, match=message):
+        read(tmp_path, table("p", "a"), label_column="cat,dog,cow")
+
+
+@pytest.mark.parametrize(("yes", "no"), [("✓", "x"), ("✔", "X"), ("●", "○")])
+@pytest.mark.parametrize("given", [None, "cat,dog,cow"])
+def test_two_signs_that_both_can_mean_yes_are_refused(tmp_path: Path, yes: str, no: str, given: str | None) -> None:
+    with pytest.raises(DataError, match=f"the column .cat. has {yes!r} and {no!r}, of which one"):
+        read(tmp_path, table(yes, no), label_column=given)
+
+
+@pytest.mark.parametrize("yes", ["0,93", "0.93"])
+@pytest.mark.parametrize("given", [None, "cat,dog,cow"])
+def test_scores_in_place_of_0_and_1(tmp_path: Path, yes: str, given: str | None) -> None:
+    with pytest.raises(DataError, match=f"line 2: '{yes}' in the column 'cat'; 0 or 1 was expected"):
+        read(tmp_path, table(yes, "0,02", ";"), label_column=given)
+
+
+def test_labels_in_several_given_columns(tmp_path: Path) -> None:
+    text = "image,first,second,third\n1.jpg,a,b,\n2.jpg,b,,\n3.jpg,a,,\n4.jpg,b,a,\n"
+    assert read(tmp_path, text, label_column="first,second,third").labels == ("a", "b")
+
+
+def test_words_of_one_given_column_are_labels(tmp_path: Path) -> None:
+    text = "image,result,site\n1.jpg,positive,a\n2.jpg,negative,b\n3.jpg,positive,c\n"
+    assert read(tmp_path, text, label_column="result").labels == ("negative", "positive")
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        ("1,0,0", "0,-1,1", "1,1,0"),  # in one row
+        ("1,-1,-1", "0,1,0", "0,0,1"),  # in different ones
+        ("1.0,,-1.0", ",1.0,", ",,1.0"),  # beside empty cells
+        ("1,,-1", ",1,", "0,,1"),
+        ("1,-1,0", "1,1,0", "-1,1,1"),
+    ],
+)
+def test_minus_1_beside_0_or_nothing_is_pointed_out(tmp_path: Path, rows: tuple[str, ...]) -> None:
+    text = "\n".join(("image,cat,dog,cow", *(f"{n}.jpg,{row}" for n, row in enumerate(rows, 1)), ""))
+    message = messages(read(tmp_path, text))
+    assert "t.csv has -1, which means uncertain in some data sets, beside 0 or empty cells; it was taken for" in message
+
+
+def test_minus_1_alone_is_no_doubt(tmp_path: Path) -> None:
+    source = read(tmp_path, table("1", "-1"))
+    assert labels_of(source) == LABELS
+    assert "uncertain" not in messages(source)
+
+
+@pytest.mark.parametrize(
+    "name", ["verified", "is_deleted", "Reviewed", "checked", "done", "isAnnotated", "approved", "flagged", "duplicate"]
+)
+@pytest.mark.parametrize("values", ["1 1 0 1 1", "1 1 1 1 1", "0 0 0 0 0"])
+def test_columns_about_the_review_are_left_out(tmp_path: Path, name: str, values: str) -> None:
+    source = read(tmp_path, table(**{name: values}))
+    assert labels_of(source) == LABELS
+    assert f"that tell of the review, not of what an image shows, were left out: {name}; if one is a label, give" in (
+        messages(source)
+    )
+    assert name in read(tmp_path, table(**{name: "1 1 0 1 1"}), label_column=f"cat,dog,cow,{name}").labels
+
+
+def test_a_review_alone_names_no_labels(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="none of the columns text, reviewed is known to hold labels"):
+        read(tmp_path, "image,text,reviewed\n1.jpg,a thing,0\n2.jpg,a thing,1\n3.jpg,more,0\n")
+
+
+@pytest.mark.parametrize("name", ["sex", "patient", "group", "Patient_Sex"])
+def test_columns_about_persons_are_pointed_out(tmp_path: Path, name: str) -> None:
+    source = read(tmp_path, table(**{name: "1 0 0 1 0"}))
+    assert name in source.labels
+    assert f"may be no labels, but were read as such: {name}; if so, give --label-column 'cat,dog,cow'" in messages(
+        source
+    )
+
+
+def test_the_only_column_of_0_and_1_beside_words(tmp_path: Path) -> None:
+    text = (
+        "image,age,race,service_test\n1.jpg,20-29,a,True\n2.jpg,30-39,b,False\n3.jpg,20-29,b,True\n4.jpg,1-9,a,True\n"
+    )
+    source = read(tmp_path, text)
+    assert source.labels == ("service_test",)
+    assert "the only label is 'service_test', the one column of 0 and 1; if 'race' holds the labels, give" in (
+        messages(source)
+    )
+    assert read(tmp_path, text, label_column="race").labels == ("a", "b")
+    assert "the only label" not in messages(read(tmp_path, text, label_column="service_test"))
+    assert "the only label" not in messages(read(tmp_path, "image,cat\n1.jpg,1\n2.jpg,0\n3.jpg,1\n"))
