@@ -99,8 +99,8 @@ def _warn_of_doubtful(
     if doubtful := [name for name in labels if is_about_person(name)]:
         rest = [name for name in labels if name not in doubtful]
         findings.warning(
-            f"{path.name} has columns of 0 and 1 that may be no labels, but were read as such: {shown(doubtful)}; if so, "
-            f"give --label-column {','.join(rest[:12]) + ('…' if len(rest) > 12 else '') or 'NAME'!r}"
+            f"{path.name} has columns of 0 and 1 that may be no labels, but were read as such: {shown(doubtful)}; if "
+            f"so, give --label-column {','.join(rest[:12]) + ('…' if len(rest) > 12 else '') or 'NAME'!r}"
         )
     words = [name for name in others if _recurring_words(_values(name, records))]
     if len(labels) == 1 and words:
