@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from cnnrnn.data.formats.denied_labels import without_denied
 from cnnrnn.data.formats.label_flags import applies, applies_to_label, flag, is_low_score
 from cnnrnn.data.formats.no_labels import is_nothing, may_be_nothing
 from cnnrnn.data.formats.quotes import quoted_with, shown, without_quotes
@@ -111,7 +112,9 @@ class Cells:
                 f"{self.path}, {self.cells[0][0]}: {names[0]!r} has a number behind it, as predictions do; write the "
                 "names of labels only"
             )
-        return result
+        places = [where for where, _ in self.cells]
+        sign = separator.sign or ";"
+        return list(without_denied(self.path, places, result, sign, self.given is not None, self.findings))
 
     def _warn_of_words_for_nothing(self, labels: Sequence[Sequence[str]]) -> None:
         places: dict[str, list[str]] = {}

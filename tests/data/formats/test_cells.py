@@ -271,3 +271,59 @@ def test_a_given_separator_inside_of_quotes_is_refused(tmp_path: Path) -> None:
         read(tmp_path, *cells, separator=",")
     assert read(tmp_path, *cells).labels == ("cat, small", "dog")
     assert read(tmp_path, '"cat, small" / "dog"', '"dog"', separator="/").labels == ("cat, small", "dog")
+
+
+@pytest.mark.parametrize(
+    ("yes", "no"),
+    [(":yes", ":no"), ("=true", "=false"), (" (+)", " (-)"), (": present", ": absent"), ("=Y", "=N"),
+     (" [yes]", " [no]"), (" (present)", " (not present)"), (" -> positive", " -> negative"), (":✓", ":✗"),
+     (": ja", ": nein")],
+)  # fmt: skip
+def test_a_word_behind_every_label_tells_if_it_applies(tmp_path: Path, yes: str, no: str) -> None:
+    source = read(tmp_path, f"cat{yes};dog{yes};bird{no}", f"cat{no};dog{no};bird{no}", f"cat{no};dog{yes};bird{yes}")
+    assert labels_of(source) == [{"cat", "dog"}, set(), {"dog", "bird"}]
+    assert f"labels such as 'bird{no}' of t.csv were left out, as what stands behind them says" in messages(source)
+    assert labels_of(read_objects(tmp_path, [f"cat{yes}", f"dog{no}"], [f"dog{yes}"])) == [{"cat"}, {"dog"}]
+
+
+def test_words_that_affirm_every_label_are_taken_away(tmp_path: Path) -> None:
+    source = read(tmp_path, "cat:yes;dog:yes", "dog:yes")
+    assert labels_of(source) == [{"cat", "dog"}, {"dog"}]
+    assert "labels of t.csv were read without what stands behind them: 'cat:yes'" in messages(source)
+
+
+@pytest.mark.parametrize("denied", ["dog:no", "dog=false", "dog (absent)", "dog (-)", "-dog", "!dog", "~dog", "! dog"])
+def test_a_label_that_stands_denied_and_alone_is_refused(tmp_path: Path, denied: str) -> None:
+    cells = (f"cat;{denied}", "cat;dog", "dog")
+    with pytest.raises(DataError, match=r"line 2: does '.*dog.*' say that 'dog' is absent\? Leave out") as raised:
+        read(tmp_path, *cells)
+    assert "--separator ';'" in str(raised.value)
+    source = read(tmp_path, *cells, separator=";")
+    assert labels_of(source) == [{"cat", denied}, {"cat", "dog"}, {"dog"}]
+    assert f"labels such as {denied!r} of t.csv were read as labels of their own" in messages(source)
+    with pytest.raises(DataError, match=r"line 3: does .* say that 'dog' is absent"):
+        read(tmp_path, "+dog;cat", "cat;-dog")
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [("cat;dog:no", "cat"), ("cat;-dog", "cat"), ("cat;!dog", "bird"), ("cat;no dog", "dog"), ("cat;not_dog", "dog"),
+     ("cat+;dog-", "dog+;cat-"), ("HER2 (-);tumor", "HER2 (+)")],
+)  # fmt: skip
+def test_labels_that_may_be_denied_are_pointed_out(tmp_path: Path, cells: tuple[str, ...]) -> None:
+    source = read_objects(tmp_path, *(cell.split(";") for cell in cells))
+    assert labels_of(source) == [set(cell.split(";")) for cell in cells]
+    assert "were read as labels of their own; leave them out if they say that" in messages(source)
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [("person (adult)", "person (child)"), ("C++;A/C", "C"), ("cat: tabby", "dog: pug"), ("mask", "no mask"),
+     ("A+", "A-", "B+"), ("grade: f", "grade: a"), ("cat (1);x", "cat (2);y"), ("sex: f", "sex: m"),
+     ("t-shirt;non-food",), ("color: none;size: 3", "color: red"), ("no finding", "edema"),
+     ("x-ray;mid-air", "air"), ("e:mail", "f(x)"), ("grade:0;x", "grade:1")],
+)  # fmt: skip
+def test_signs_and_words_that_deny_nothing(tmp_path: Path, cells: tuple[str, ...]) -> None:
+    source = read_objects(tmp_path, *(cell.split(";") for cell in cells))
+    assert labels_of(source) == [set(cell.split(";")) for cell in cells]
+    assert not any(words in messages(source) for words in ("of their own", "stands behind", "left out"))

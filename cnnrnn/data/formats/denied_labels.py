@@ -1,0 +1,132 @@
+"""Labels that a word or sign of their own denies: dog:no, dog (absent), !dog."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from cnnrnn.data.formats.label_flags import applies
+from cnnrnn.data.formats.no_labels import is_nothing
+from cnnrnn.data.formats.one_hot import mark
+from cnnrnn.data.reading import Findings
+from cnnrnn.data.split import DataError
+
+Labels = Sequence[tuple[str, ...]]
+
+_WORD_BEHIND = re.compile(r"(.*\w.*?)\s*(?:[:=]+>?|->|→)\s*([^\s:=()]+(?: \w+)?)|(.*\w.*?)\s*[(\[]([^()\[\]]+)[)\]]")
+_NUMBER_BEHIND = re.compile(r"[:=(\[>]\s*-?[\d.]+\W?$")  # grade:0
+_SIGN_BEHIND = re.compile(r"(.*\w)\s?([-−–+])")
+_SIGN_BEFORE = re.compile(r"([-−–!~¬+])([^\W\d].*)|([!¬])\s+(\w.*)")
+_WORD_BEFORE = re.compile(r"(?:no|not|non|without|kein|keine|sans|sin)[ _-]+(\w.*)", re.IGNORECASE)
+_SIGNS = {"+": True, "✓": True, "✔": True, "-": False, "−": False, "–": False, "✗": False, "✘": False, "❌": False}
+_NO_WORDS = {"x", "t", "f"}  # marks in a column of a label; behind a label, they can be a grade or a sex
+
+
+@dataclass(frozen=True)
+class _Part:
+    """A label as written, the name in it, and whether a word or sign of its own affirms or denies it."""
+
+    where: str
+    text: str
+    name: str
+    applies: bool | None
+
+
+def without_denied(
+    path: Path, places: Sequence[str], labels: Labels, separator: str, given: bool, findings: Findings
+) -> Labels:
+    """Of labels that all have a word such as yes or no behind them, those that apply, without it; otherwise all.
+
+    Raises DataError where dog:no or -dog stands beside dog, unless a person has `given` the separator.
+    """
+    first: dict[str, str] = {}
+    for where, found in zip(places, labels, strict=True):
+        for text in found:
+            first.setdefault(text, where)
+    behind = _parts(first, _word_behind)
+    if behind and not given and all(part.applies is not None for part in behind):
+        return _that_apply(path, behind, labels, findings)
+    for parts in (behind, _parts(first, _sign_before)):
+        denied, beside = [part for part in parts if part.applies is False], _beside_their_names(parts)
+        if beside and not given:
+            raise DataError(
+                f"{path}, {beside[0].where}: does {beside[0].text!r} say that {beside[0].name!r} is absent? Leave out "
+                f"the labels that don't apply, or give --separator {separator!r} if it is a label of its own"
+            )
+        _point_out(path, [part for part in denied if beside or not _NUMBER_BEHIND.search(part.text)], findings)
+    if any(len(found) > 1 for found in labels):  # otherwise mask and "no mask" are labels as well as others
+        _point_out(path, _beside_their_names(_parts(first, _word_before)), findings)
+        signed = _parts(first, _sign_behind)
+        if all(part.applies is not None for part in signed):
+            _point_out(path, _beside_their_names(signed, affirmed=True), findings)
+    return labels
+
+
+def _that_apply(path: Path, parts: Sequence[_Part], labels: Labels, findings: Findings) -> Labels:
+    if denied := [part for part in parts if not part.applies]:
+        findings.warning(
+            f"labels such as {denied[0].text!r} of {path.name} were left out, as what stands behind them says that "
+            "they don't apply; the others were read without it",
+            [part.where for part in denied],
+        )
+    else:
+        findings.warning(f"the labels of {path.name} were read without what stands behind them: {parts[0].text!r}")
+    names = {part.text: part.name for part in parts if part.applies}
+    return [tuple(names[text] for text in found if text in names) for found in labels]
+
+
+def _point_out(path: Path, parts: Sequence[_Part], findings: Findings) -> None:
+    if parts:
+        findings.warning(
+            f"labels such as {parts[0].text!r} of {path.name} were read as labels of their own; leave them out if "
+            f"they say that {parts[0].name!r} and the like are absent",
+            [part.where for part in parts],
+        )
+
+
+def _parts(first: dict[str, str], find: Callable[[str], tuple[str, bool | None]]) -> list[_Part]:
+    """Of the different labels, each with the place where it stands first."""
+    return [_Part(where, text, *find(text.strip())) for text, where in first.items()]
+
+
+def _beside_their_names(parts: Sequence[_Part], affirmed: bool | None = None) -> list[_Part]:
+    """Those that are denied, and whose names are labels as well: alone, or with the sign that affirms them."""
+    names = {part.name.casefold() for part in parts if part.applies is affirmed}
+    return [part for part in parts if part.applies is False and part.name.casefold() in names]
+
+
+def _word_behind(text: str) -> tuple[str, bool | None]:
+    if (found := _WORD_BEHIND.fullmatch(text)) is None:
+        return text, None
+    name, word = found[1] or found[3], found[2] or found[4]
+    applied = _verdict(word.strip().casefold())
+    return (text, None) if applied is None else (name.strip(), applied)
+
+
+def _verdict(word: str) -> bool | None:
+    if word in _SIGNS:
+        return _SIGNS[word]
+    if word.startswith("not "):
+        return None if (applied := _verdict(word[4:])) is None else not applied
+    if is_nothing(word) or word in _NO_WORDS:
+        return None
+    return mark(word) if (applied := applies("", word)) is None else applied
+
+
+def _sign_behind(text: str) -> tuple[str, bool | None]:
+    found = _SIGN_BEHIND.fullmatch(text)
+    return (found[1], _SIGNS[found[2]]) if found else (text, None)
+
+
+def _sign_before(text: str) -> tuple[str, bool | None]:
+    """A plus says no more than the name alone."""
+    if (found := _SIGN_BEFORE.fullmatch(text)) is None:
+        return text, None
+    return found[2] or found[4], None if found[1] == "+" else False
+
+
+def _word_before(text: str) -> tuple[str, bool | None]:
+    found = _WORD_BEFORE.fullmatch(text)
+    return (found[1], False) if found else (text, None)
