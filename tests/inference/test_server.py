@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+from torch import Tensor
 
 from cnnrnn.checkpoint import Checkpoint
 from cnnrnn.data import load_split
@@ -192,6 +193,40 @@ def test_requests_are_counted_and_timed(port: int, encoded: Callable[..., bytes]
     assert 0 < more("cnnrnn_request_seconds_sum") < 60
     assert (more("cnnrnn_batch_images_count"), more("cnnrnn_batch_images_sum")) == (2, 2)  # one after the other
     assert after["cnnrnn_active_requests",] == 0
+
+
+def test_clients_that_wait_for_their_answers_share_every_batch(
+    loaded: Checkpoint, encoded: Callable[..., bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They don't split into groups that take turns, each while the other's answers are computed."""
+    sizes, jpeg = [], encoded("JPEG")
+    predictor = Predictor(loaded, batch_size=8)
+    batcher = serving.Batcher(predictor, serving.ServerMetrics())
+    label = batcher._label
+
+    def recorded(images: tuple[Tensor, ...]) -> Any:
+        sizes.append(len(images))
+        return label(images)
+
+    monkeypatch.setattr(batcher, "_label", recorded)
+    monkeypatch.setattr(serving, "_IDLE_SECONDS", 1)  # a busy machine makes no difference
+
+    async def client() -> None:
+        for _ in range(4):
+            await batcher.label(jpeg)
+
+    async def load() -> None:
+        running = asyncio.create_task(batcher.run())
+        alone = asyncio.create_task(client())
+        while not sizes:  # the others come while its first image is labeled
+            await asyncio.sleep(0)
+        await asyncio.gather(alone, client(), client(), client())
+        running.cancel()
+
+    with ThreadPoolExecutor(1) as elsewhere:
+        elsewhere.submit(asyncio.run, load()).result()
+    assert sizes[:4] == [1, 4, 4, 4]
+    assert sum(sizes) == 16
 
 
 def test_more_requests_than_are_read_at_a_time_wait_and_are_answered(
