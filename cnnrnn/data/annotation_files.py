@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -10,7 +10,7 @@ from types import ModuleType
 from cnnrnn.data.formats import coco_json, delimited, json_records, parquet, tools, workbook, yolo
 from cnnrnn.data.formats.column_names import ColumnNames
 from cnnrnn.data.formats.columns import describes_images
-from cnnrnn.data.formats.splits import TRAIN, VAL, split_in_name
+from cnnrnn.data.formats.splits import TRAIN, VAL, split_in_name, split_name
 from cnnrnn.data.reading import Finding, Findings, Record
 from cnnrnn.data.split import DataError
 
@@ -66,6 +66,7 @@ class Search:
     names: ColumnNames
     findings: Findings
     reasons: dict[Path, str] = field(default_factory=dict)
+    found: set[Path] = field(default_factory=set)
     exports: list[str] = field(default_factory=list)  # what to do about those of tools that are not read
 
     def documents(self, folder: Path) -> list[Document]:
@@ -91,6 +92,7 @@ class Search:
             self.reasons[path] = f"{path} names no images with labels"
             return None
         self.findings.items += findings.items
+        self.found.add(path)
         return document
 
     def _refuse_split_without_labels(self, path: Path) -> None:
@@ -116,12 +118,14 @@ class Search:
         if what := tools.find_unread(content):
             self.exports.append(f"{path} is {what}")
             return False
+        if _is_list_of_images(content):
+            return False
         records = json_records.as_records(path, content)
         return bool(records) and describes_images(path, records or [], self.names)
 
-    def tell_passed_over(self) -> None:
-        if self.reasons:
-            names = [path.name for path in self.reasons]
+    def tell_passed_over(self, but: Set[Path] = frozenset()) -> None:
+        """All `but` those of which something else is told."""
+        if names := [path.name for path in self.reasons if path not in but]:
             self.findings.note(f"{len(names)} files that hold no annotations were passed over", names)
 
     def nothing_found(self, folder: Path) -> DataError:
@@ -137,6 +141,14 @@ class Search:
             first = next(iter(self.reasons.values()))
             return DataError(f"{folder} holds no annotations; {len(self.reasons)} files were passed over: {first}")
         return DataError(f"{folder} holds no annotations: {_SEARCHED} was looked for. Give the file itself")
+
+
+def _is_list_of_images(content: object) -> bool:
+    """Of one split, or with the split of every image."""
+    items = list(content.values()) if isinstance(content, dict) else content
+    if not isinstance(items, list) or not items or not all(isinstance(item, str) for item in items):
+        return False
+    return isinstance(content, list) or all(map(split_name, items))
 
 
 def other_tables(folder: Path) -> list[str]:

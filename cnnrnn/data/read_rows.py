@@ -6,6 +6,7 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
+from cnnrnn.data import split_lists
 from cnnrnn.data.annotation_files import Document, Search, of_one_data_set, other_tables, read_document
 from cnnrnn.data.find_images import is_file, is_folder, name_below
 from cnnrnn.data.formats import coco_json, folders, image_json, json_records, tools, voc_xml, yolo
@@ -26,7 +27,9 @@ def read_rows(path: Path, options: Options) -> Reading:
         raise DataError(f"{path} is not there; give the file of the table, or the folder of the data set")
     if path.suffix.lower() in SETTINGS:
         return yolo.read(path, findings)
-    return _read_files([read_document(path, findings)], path.parent, options, findings)
+    reading = _read_files([read_document(path, findings)], path.parent, options, findings)
+    split_lists.point_out(reading, path)
+    return reading
 
 
 def _read_folder(folder: Path, options: Options, findings: Findings) -> Reading:
@@ -37,27 +40,38 @@ def _read_folder(folder: Path, options: Options, findings: Findings) -> Reading:
         _warn_of_other_annotations(folder, Search(_names(options), Findings()), findings)
         return voc_xml.read(voc, folder, findings)
     search = Search(_names(options), findings)
+    reading = _read_documents(folder, search, options) or _read_files_of_images(folder, search)
+    if reading is None:
+        raise search.nothing_found(folder)
+    told = split_lists.give_splits(reading, folder, search.found)
+    search.tell_passed_over(but=told)
+    return reading
+
+
+def _read_documents(folder: Path, search: Search, options: Options) -> Reading | None:
     for place in (folder, folder / "annotations"):
         if documents := search.documents(place):
-            search.tell_passed_over()
-            _warn_of_yolo(folder, documents[0].path, findings)
-            return _read_files(of_one_data_set(documents, findings), folder, options, findings)
+            _warn_of_yolo(folder, documents[0].path, search.findings)
+            return _read_files(of_one_data_set(documents, search.findings), folder, options, search.findings)
     inside = [place for place in sorted(folder.iterdir()) if place.is_dir() and split_name(place.name)]
-    if documents := [document for place in inside for document in search.documents(place)]:
-        search.tell_passed_over()
-        return _read_files(documents, folder, options, findings)
+    documents = [document for place in inside for document in search.documents(place)]
+    return _read_files(documents, folder, options, search.findings) if documents else None
+
+
+def _read_files_of_images(folder: Path, search: Search) -> Reading | None:
+    """Files for single images, or folders of labels."""
+    findings = search.findings
     if yolo.is_data_set(folder):
         return _folders_below_settings(folder, findings) or yolo.read(folder, findings)
     if image_json.is_data_set(folder):
         return image_json.read(folder, findings)
     if not search.exports and (reading := folders.read(folder, findings)):
-        search.tell_passed_over()
         if unread := other_tables(folder):
             findings.warning(
                 f"not read: {', '.join(unread[:3])}; if the labels are in there, save it as CSV and give that"
             )
         return reading
-    raise search.nothing_found(folder)
+    return None
 
 
 def _folders_below_settings(folder: Path, findings: Findings) -> Reading | None:

@@ -9,7 +9,8 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from cnnrnn.data.find_images import is_file, relative_name
-from cnnrnn.data.formats.splits import TRAIN, VAL, is_train_and_val, split_in_name, split_name
+from cnnrnn.data.formats.image_lists import splits_of_lists, told_splits
+from cnnrnn.data.formats.splits import split_in_name
 from cnnrnn.data.formats.text import read_text
 from cnnrnn.data.formats.xml import parse
 from cnnrnn.data.images import SUFFIXES
@@ -123,7 +124,7 @@ def _listed(above: list[Path], root: Path, files: dict[str, Path], findings: Fin
         else:
             lists = {path: list(ids(path, files, findings)) for path in _texts(place)}
         if not splits:
-            splits = _splits(lists, findings)
+            splits = splits_of_lists(lists, findings)
         unread |= lists
     _warn_of_unread(unread, splits, files, root, findings)
     return splits
@@ -157,42 +158,6 @@ def _texts(place: Path) -> list[Path]:
     return sorted(path for path in texts if not path.name.startswith("."))
 
 
-def _splits(lists: dict[Path, list[str]], findings: Findings) -> dict[str, str]:
-    """The split of every image by the lists of one folder. The images of trainval are those of train, of val, or both.
-
-    Where there is no train.txt, train_list.txt counts, or those of single labels, such as cat_train.txt.
-    """
-    exact = {path: split for path in lists if (split := split_name(path.stem))}
-    loose = {path: min(told) for path in lists if len(told := _told(path)) == 1 and not told & set(exact.values())}
-    splits: dict[str, str] = {}
-    named: dict[str, str] = {}
-
-    def add(image: str, split: str, name: str) -> None:
-        if splits.setdefault(image, split) != split:
-            findings.error(f"{image} is in the lists {named[image]} and {name}; leave it in one")
-        named.setdefault(image, name)
-
-    for path, split in (exact | loose).items():
-        for image in lists[path]:
-            add(image, split, path.stem)
-    have = {TRAIN, VAL} & set(splits.values())
-    for path in (path for path in lists if is_train_and_val(path.stem) and len(have) < 2):
-        for image in lists[path]:
-            if splits.get(image) not in have:
-                add(image, VAL if have == {TRAIN} else TRAIN, path.stem)
-    return splits
-
-
-def _told(path: Path) -> set[str]:
-    """The splits that a list's name tells. train_test.txt is the list of the label train, for test."""
-    if exact := split_name(path.stem):
-        return {exact}
-    if is_train_and_val(path.stem):
-        return {TRAIN, VAL}
-    named = split_in_name(path.stem) or split_name(path.stem.rpartition("_")[2])
-    return {named} if named else set()
-
-
 def _warn_of_unread(
     lists: dict[Path, list[str]], splits: dict[str, str], files: dict[str, Path], root: Path, findings: Findings
 ) -> None:
@@ -200,7 +165,7 @@ def _warn_of_unread(
     unread = []
     for path, names in lists.items():
         images = set(names) & set(files)
-        told = _told(path)
+        told = told_splits(path)
         if images and (told or len(images) < len(files)) and {splits.get(image) for image in images} - told:
             unread.append(str(path.relative_to(root)))
     if unread:

@@ -1,0 +1,179 @@
+"""Lists of the images of each split that lie beside the labels, such as train.txt and test.txt, or splits.json."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Set
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from cnnrnn.data.find_images import is_file, relative_name
+from cnnrnn.data.formats.image_lists import (
+    are_splits,
+    is_about_splits,
+    lines_of,
+    named_split,
+    read_list,
+    splits_of_lists,
+)
+from cnnrnn.data.formats.splits import TRAIN
+from cnnrnn.data.formats.yolo import is_label_file
+from cnnrnn.data.images import SUFFIXES
+from cnnrnn.data.reading import Findings, Reading
+from cnnrnn.data.split import DataError
+
+_LISTS = (".txt", ".lst", ".list", ".csv", ".tsv", ".json", "")
+_OTHERS = (".mat", ".pkl", ".npy", ".npz", ".xlsx", ".parquet")  # which are only pointed out
+_MOST = 100  # files of a folder whose names speak of splits; more are those of single images
+_DEPTH = 2  # as of ImageSets/Main
+
+
+@dataclass
+class _Lists:
+    """Files that tell the split of some images together."""
+
+    files: list[Path]
+    split_of: dict[str, str]  # by the image as its row has it
+
+
+def give_splits(reading: Reading, folder: Path, annotations: Set[Path]) -> set[Path]:
+    """Where the rows tell no split, that of the lists in a folder; `annotations` are none. The files that were read,
+    or pointed out, as they can't be read for certain."""
+    if any(row.split for row in reading.rows):
+        return set()
+    found, unclear = _find([path for path in _files(folder, _DEPTH) if path not in annotations], reading)
+    if found:
+        _give(reading, found[0], folder)
+        agreeing = [other for other in found if other.split_of.items() <= found[0].split_of.items()]
+        unclear += [path for other in found if other not in agreeing for path in other.files]
+    if unclear:
+        names = ", ".join(sorted(relative_name(path, folder) for path in unclear)[:5])
+        reading.findings.warning(
+            f"{names} seem to tell splits, but were not read; write a column split with train, val and test, or lists "
+            "train.txt, val.txt and test.txt with an image a line"
+        )
+    return {*unclear, *(path for lists in found for path in lists.files)}
+
+
+def point_out(reading: Reading, file: Path) -> None:
+    """Lists beside a file that was given by itself: its folder may hold other data sets, too."""
+    if any(row.split for row in reading.rows):
+        return
+    found, _ = _find([path for path in _files(file.parent, 0) if path != file], reading)
+    if found:
+        names = ", ".join(path.name for path in found[0].files)
+        reading.findings.warning(
+            f"{names} tell splits, but only {file.name} was given; give the folder to read them, or write a column "
+            "split with train, val and test"
+        )
+
+
+def _give(reading: Reading, lists: _Lists, folder: Path) -> None:
+    names = ", ".join(relative_name(path, folder) for path in lists.files[:5])
+    reading.findings.note(f"the splits were read from {names}")
+    others = TRAIN if TRAIN not in lists.split_of.values() else None
+    if lost := {row.image: None for row in reading.rows if row.image not in lists.split_of and others is None}:
+        reading.findings.warning(f"{len(lost)} images are in none of these lists and were left out", lost)
+    reading.rows = [
+        replace(row, split=lists.split_of.get(row.image, others)) for row in reading.rows if row.image not in lost
+    ]
+
+
+def _files(folder: Path, depth: int) -> Iterator[Path]:
+    """Those whose names speak of splits, in a folder and `depth` levels below."""
+    try:
+        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+    except OSError:
+        return
+    entries = [entry for entry in entries if not entry.name.startswith((".", "README", "readme"))]
+    paths = [Path(entry.path) for entry in entries if os.path.splitext(entry.name)[1].lower() in (*_LISTS, *_OTHERS)]
+    paths = [path for path in paths if is_about_splits(path) or named_split(path)]
+    if len(paths) <= _MOST:
+        yield from (path for path in paths if is_file(path) and not is_label_file(path))
+    for entry in entries if depth else ():
+        if entry.is_dir():
+            yield from _files(Path(entry.path), depth - 1)
+
+
+def _find(paths: Iterable[Path], reading: Reading) -> tuple[list[_Lists], list[Path]]:
+    """The lists of the reading's images, and the files that are about splits, too, but can't be read for certain."""
+    paths = list(paths)
+    if not paths:
+        return [], []
+    images = _Images(row.image for row in reading.rows)
+    found: list[_Lists] = []
+    unclear: list[Path] = []
+    by_folder: dict[Path, dict[Path, list[str]]] = {}  # the names of lists, by their plain path
+    files: dict[Path, list[Path]] = {}
+    for path in paths:
+        words = _known(path, images)
+        plain = named_split(path)
+        if plain and list(words) == [""]:
+            by_folder.setdefault(path.parent, {}).setdefault(plain, []).extend(words[""])
+            files.setdefault(path.parent, []).append(path)
+        elif words and are_splits(words):
+            lists = {path.with_stem(word): names for word, names in words.items()}
+            _add(lists, [path], found, unclear)
+        elif is_about_splits(path) or images.begin_lines(path):
+            unclear.append(path)
+    for place, lists in by_folder.items():
+        _add(lists, files[place], found, unclear)
+    return sorted(found, key=lambda lists: len(lists.files[0].parts)), unclear
+
+
+def _add(lists: dict[Path, list[str]], files: list[Path], found: list[_Lists], unclear: list[Path]) -> None:
+    """To those found; but a list of train alone does not tell what the other images are, nor do lists that differ."""
+    findings = Findings()
+    split_of = splits_of_lists(lists, findings)
+    if findings.errors or set(split_of.values()) <= {TRAIN}:
+        unclear += files
+    else:
+        found.append(_Lists(files, split_of))
+
+
+def _known(path: Path, images: _Images) -> dict[str, list[str]]:
+    """The images of a list by the words for their splits; empty if most names are of no image."""
+    if path.suffix.lower() not in _LISTS:
+        return {}
+    with suppress(DataError):
+        listed = read_list(path)
+        known = {word: [image for name in names if (image := images.find(name))] for word, names in listed.items()}
+        if sum(map(len, known.values())) * 2 > sum(map(len, listed.values())):
+            return known
+    return {}
+
+
+class _Images:
+    """The images of rows, by as much of their paths as tells them apart."""
+
+    def __init__(self, images: Iterable[str]) -> None:
+        self._by_end: dict[str, str | None] = {}
+        for image in dict.fromkeys(images):
+            for end in _ends(image):
+                self._by_end[end] = image if self._by_end.get(end, image) == image else None
+
+    def find(self, name: str) -> str | None:
+        """By the longest end of its path that is known, with or without a suffix; None if it is that of several."""
+        return next((self._by_end[end] for end in _ends(name) if end in self._by_end), None)
+
+    def begin_lines(self, path: Path) -> bool:
+        """Whether most lines of a text begin with an image, before labels or other numbers."""
+        if path.suffix.lower() not in _LISTS or path.suffix.lower() == ".json":
+            return False
+        with suppress(DataError):
+            lines = lines_of(path)[:1000]
+            known = [line for line in lines if self.find(line.replace(",", " ").replace(";", " ").split()[0])]
+            return len(known) * 2 > len(lines)
+        return False
+
+
+def _ends(name: str) -> Iterator[str]:
+    """The ends of a path, the longest first, each with its suffix and without."""
+    parts = [part for part in name.strip().casefold().replace("\\", "/").split("/") if part not in ("", ".")]
+    for n in range(len(parts)):
+        end = "/".join(parts[n:])
+        yield end
+        stem, suffix = os.path.splitext(end)
+        if suffix in SUFFIXES:
+            yield stem

@@ -1,0 +1,179 @@
+"""Lists of the images of each split that lie beside the labels."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cnnrnn.data import DataError, Options
+from cnnrnn.data.source import Source, read_source
+
+SPLITS = {"1.jpg": "train", "2.jpg": "train", "3.jpg": "val", "4.jpg": "test"}
+TABLE = "image,labels\n1.jpg,cat;dog\n2.jpg,dog\n3.jpg,cat\n4.jpg,dog\n"
+COCO = {
+    "images": [{"id": n, "file_name": name} for n, name in enumerate(SPLITS)],
+    "annotations": [{"image_id": n, "category_id": 1} for n in range(4)],
+    "categories": [{"id": 1, "name": "cat"}],
+}
+BY_SPLIT = {split: [name for name, own in SPLITS.items() if own == split] for split in ("train", "val", "test")}
+
+
+def folder_with(folder: Path, files: dict[str, Any], images: Any = SPLITS) -> Path:
+    for name in images:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(b"")
+    for name, content in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(content if isinstance(content, str) else json.dumps(content))
+    return folder
+
+
+def splits_of(source: Source) -> dict[str, str]:
+    return {sample.image.name: name for name, samples in source.samples.items() for sample in samples}
+
+
+def messages(source: Source) -> str:
+    return "\n".join(map(str, source.findings))
+
+
+def lists(name: str = "{}.txt", line: str = "{}") -> dict[str, str]:
+    return {
+        name.format(split): "".join(line.format(image) + "\n" for image in images) for split, images in BY_SPLIT.items()
+    }
+
+
+TABLE_OF_SPLITS = "image,split\n" + "".join(f"{image},{split}\n" for image, split in SPLITS.items())
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        lists(),
+        lists("{}_list.txt"),
+        lists("{}list01.txt"),
+        lists("splits/{}.txt"),
+        lists("ImageSets/Main/{}.txt"),
+        lists("meta/{}.lst"),
+        lists(line="./images/{}"),
+        lists(line="C:\\photos\\{}"),
+        lists(line='"{}"'),
+        {name: text.replace(".jpg", "") for name, text in lists().items()},
+        {name.replace(".txt", ".csv"): "image\n" + text for name, text in lists().items()},
+        {name.replace(".txt", ".csv"): text for name, text in lists().items()},
+        {f"{split}.json": images for split, images in BY_SPLIT.items()},
+        {f"meta/{split}.json": {"cat": images} for split, images in BY_SPLIT.items()},
+        {"split.json": BY_SPLIT},
+        {"split.json": SPLITS},
+        {"meta/splits.json": BY_SPLIT},
+        {"split.csv": TABLE_OF_SPLITS},
+        {"meta/train_test_split.csv": TABLE_OF_SPLITS},
+        {"partition.csv": TABLE_OF_SPLITS.replace("image,split", "file_name,partition")},
+        {**lists(), **lists("meta/{}.txt")},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("labels", [{"labels.csv": TABLE}, {"all.json": COCO}])
+def test_lists_are_read(tmp_path: Path, files: dict[str, Any], labels: dict[str, Any]) -> None:
+    source = read_source(folder_with(tmp_path, files | labels), Options())
+    assert splits_of(source) == SPLITS
+    assert "the splits were read from" in messages(source)
+    assert "passed over" not in messages(source)
+    assert not source.errors
+
+
+def test_lists_beside_folders_of_labels(tmp_path: Path) -> None:
+    images = ("a/1.jpg", "a/2.jpg", "b/1.jpg", "b/2.jpg", "b/3.jpg")
+    files = {"train.txt": "a/1\nb/1\nb/2\n", "test.txt": "a/2\nb/3\n"}
+    source = read_source(folder_with(tmp_path, files, [f"images/{name}" for name in images]), Options())
+    assert {s.image.relative_to(tmp_path).as_posix() for s in source.samples["test"]} == {
+        "images/a/2.jpg", "images/b/3.jpg"
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["test.txt", "test_list.txt", "testing_files.csv"])
+def test_a_list_of_test_leaves_the_others_to_train(tmp_path: Path, name: str) -> None:
+    source = read_source(folder_with(tmp_path, {"labels.csv": TABLE, name: "4.jpg\n"}), Options())
+    assert [sample.image.name for sample in source.samples["test"]] == ["4.jpg"]
+    assert len(source.samples["train"]) + len(source.samples["val"]) == 3
+
+
+def test_images_of_train_and_val_in_one_list(tmp_path: Path) -> None:
+    files = {"labels.csv": TABLE, "train_val_list.txt": "1.jpg\n2.jpg\n3.jpg\n", "test_list.txt": "4.jpg\n"}
+    source = read_source(folder_with(tmp_path, files), Options())
+    assert splits_of(source)["4.jpg"] == "test"
+    assert "the splits were read from test_list.txt, train_val_list.txt" in messages(source)
+
+
+def test_images_in_no_list_are_left_out(tmp_path: Path) -> None:
+    files = {"labels.csv": TABLE, "train.txt": "1.jpg\n2.jpg\n", "test.txt": "4.jpg\n"}
+    source = read_source(folder_with(tmp_path, files), Options())
+    assert "3.jpg" not in splits_of(source)
+    assert "1 images are in none of these lists and were left out (3.jpg)" in messages(source)
+
+
+@pytest.mark.parametrize(
+    ("files", "named"),
+    [
+        ({"train.txt": "1.jpg\n2.jpg\n"}, "train.txt"),
+        ({"train1.txt": "1.jpg\n2.jpg\n", "test1.txt": "3.jpg\n", "train2.txt": "1.jpg\n3.jpg\n"}, "train2.txt"),
+        ({"train.txt": "1.jpg 0\n2.jpg 3\n", "test.txt": "3.jpg 1\n"}, "test.txt, train.txt"),
+        ({"train_test_split.txt": "1 0\n2 1\n"}, "train_test_split.txt"),
+        ({"meta/list_eval_partition.txt": "1.jpg 0\n2.jpg 1\n3.jpg 2\n"}, "meta/list_eval_partition.txt"),
+        ({"folds.json": json.dumps({"a": ["1.jpg", "2.jpg"], "b": ["3.jpg", "4.jpg"]})}, "folds.json"),
+        ({"setid_split.mat": "MATLAB 5.0"}, "setid_split.mat"),
+        ({"split.csv": "image,split\n1.jpg,train\n2.jpg,other\n"}, "split.csv"),
+    ],
+)
+def test_what_is_not_read_is_pointed_out(tmp_path: Path, files: dict[str, str], named: str) -> None:
+    source = read_source(folder_with(tmp_path, files | {"labels.csv": TABLE}), Options())
+    (warning,) = [str(found) for found in source.findings if "seem to tell splits" in str(found)]
+    assert named in warning
+    assert "write a column split" in warning
+
+
+def test_lists_that_tell_otherwise_are_pointed_out(tmp_path: Path) -> None:
+    files = {"labels.csv": TABLE, **lists(), "meta/train.txt": "3.jpg\n", "meta/test.txt": "1.jpg\n"}
+    source = read_source(folder_with(tmp_path, files), Options())
+    assert splits_of(source) == SPLITS
+    assert "meta/test.txt, meta/train.txt seem to tell splits, but were not read" in messages(source)
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"test.csv": "image\n9.jpg\n"},  # images to be labelled
+        {"train_config.json": {"lr": 1}, "train_log.csv": "epoch,loss\n1,2\n", "training.txt": "we trained it\n"},
+        {"val.txt": "cat\ndog\n", "test_notes.txt": "all of 1 and 2 were tested\n"},
+        {"README_train.txt": "1.jpg\n"},
+    ],
+)
+def test_other_files_are_no_lists(tmp_path: Path, files: dict[str, Any]) -> None:
+    source = read_source(folder_with(tmp_path, files | {"labels.csv": TABLE}), Options())
+    assert "test" not in source.samples
+    assert "splits were read" not in messages(source)
+    assert "seem to tell splits" not in messages(source)
+
+
+def test_a_table_with_splits_needs_no_lists(tmp_path: Path) -> None:
+    rows = "".join(f"{image},cat,{split}\n" for image, split in SPLITS.items())
+    files = {"labels.csv": f"image,labels,split\n{rows}", "test.txt": "1.jpg\n"}
+    source = read_source(folder_with(tmp_path, files), Options())
+    assert splits_of(source) == SPLITS
+
+
+def test_lists_beside_a_file_that_is_given(tmp_path: Path) -> None:
+    """Its folder may hold more data sets, so that the lists are no part of what was given."""
+    folder_with(tmp_path, {"labels.csv": TABLE, **lists()})
+    source = read_source(tmp_path / "labels.csv", Options())
+    assert "test" not in source.samples
+    assert "test.txt, train.txt, val.txt tell splits, but only labels.csv was given; give the folder" in messages(
+        source
+    )
+
+
+def test_a_table_of_splits_alone(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"split\.json names no images with labels"):
+        read_source(folder_with(tmp_path, {"split.json": SPLITS}), Options())
