@@ -157,6 +157,7 @@ class Collected:
         }
         everywhere = {label for split in samples.values() for s in split for label in (*s.labels, *s.ignored)}
         labels = self.reading.labels or tuple(sorted(everywhere))
+        self._error_if_all_are_alike([set(sample.labels) for split in samples.values() for sample in split])
         for name in (VAL, TEST):
             if any(counts.values()) and samples[name] and not counts[name]:
                 self.findings.warning(
@@ -175,6 +176,17 @@ class Collected:
                 f"(images in val and test): {shown}{more}"
             )
         return labels
+
+    def _error_if_all_are_alike(self, labels: list[set[str]]) -> None:
+        """Tables with a row for each image and label may have a value, of any name, that tells which ones apply."""
+        if len(labels) < 3 or len(labels[0]) < 2 or any(found != labels[0] for found in labels):
+            return
+        if not self.findings.errors:  # which would explain it
+            shown = ", ".join(sorted(labels[0])[:6]) + (", …" if len(labels[0]) > 6 else "")
+            self.findings.error(
+                f"every image has the same {len(labels[0])} labels ({shown}), so that there is nothing to learn; if a "
+                "value beside them tells which ones apply, leave out the others"
+            )
 
 
 def _split_of_place(path: Path, root: Path) -> str | None:

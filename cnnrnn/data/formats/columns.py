@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
+from cnnrnn.data.formats import prodigy
 from cnnrnn.data.formats.cells import Cells, Separator
 from cnnrnn.data.formats.column_names import (
     LABELS,
@@ -18,15 +20,15 @@ from cnnrnn.data.formats.column_names import (
     sounds_like_labels,
     without_number,
 )
+from cnnrnn.data.formats.denying_columns import Denying, Labels, may_deny
 from cnnrnn.data.formats.image_column import has_image_column, image_column, written_image
-from cnnrnn.data.formats.label_flags import applies, applies_to_label, is_about_one_label, is_low_score
+from cnnrnn.data.formats.long_table import error_if_all_have_all, long_table
 from cnnrnn.data.formats.marks import are_marks, is_flag, mark
 from cnnrnn.data.formats.one_hot import (
     hold_scores,
+    labels_of_rows,
     one_hot_columns,
-    positive_labels,
     refuse_unknown_marks,
-    warn_of_absent,
 )
 from cnnrnn.data.formats.split_column import refuse_columns_of_splits, split_column, splits_of, warn_if_all_are_train
 from cnnrnn.data.reading import Findings, Record, Row
@@ -41,43 +43,40 @@ def rows_of(
     """What the labels' columns are, for people, and the rows. Raises DataError where the columns are not clear."""
     columns = list(dict.fromkeys(name for record in records for name in record.values))
     image = image_column(path, columns, records, names.image, findings)
-    others = [name for name in columns if name not in (image, *_named(columns, names.label))]
+    named = _named(columns, names.label)
+    others = [name for name in columns if name not in (image, *named)]
     splits = split_column(path, others, records, names.split)
     remaining = [name for name in columns if name not in (image, splits)]
-    chosen = _label_columns(path, remaining, records, names.label)
+    if choices := prodigy.are_choices(records) and named in ([], [prodigy.CHOSEN]):
+        records, named = prodigy.with_names(records), [prodigy.CHOSEN]
+    long = long_table(path, remaining, records, image, named)
+    chosen = [long.labels] if long else _label_columns(path, remaining, records, named)
     if splits is None:
         refuse_columns_of_splits(path, [n for n in remaining if n not in chosen], records, one_hot=not chosen)
     elif names.split is None:
         warn_if_all_are_train(path, splits, records, findings)
-    given = names.label is not None
-    if not chosen or (given and _are_one_hot(chosen, records, names.numbers)):
-        chosen = one_hot_columns(path, chosen or remaining, records, findings, given)
+    left_out: set[int] = set()
+    told_by: list[str] = []
+    if not chosen or (named and not long and _are_one_hot(chosen, records, names.numbers)):
+        chosen = one_hot_columns(path, chosen or remaining, records, findings, bool(named))
         kind = f"one column for each of {len(chosen)} labels"
-        labels = [positive_labels(path, record, chosen) for record in records]
-        warn_of_absent(path, chosen, records, findings)
+        labels = labels_of_rows(path, chosen, records, findings)
     else:
-        if given and not names.numbers:
+        if named and not names.numbers:
             refuse_unknown_marks(path, chosen, records)
-        kind, labels = _from_cells(path, records, chosen, names, separator, findings)
+        kind, found = _from_cells(path, records, chosen, names, separator, findings)
         others = [name for name in remaining if name not in chosen]
-        if not given:
+        if not named:
             _warn_of_further_labels(path, records, others, chosen, findings)
         several = len({str(record.values.get(image)) for record in records}) < len(records)
-        for name in filter(applies_to_label, others):
-            labels = _without_rejected(path, records, name, labels, several, given, findings)
-    if unused := [name for name in remaining if name not in chosen]:
+        told_by = [long.told_by] if long else [name for name in others if may_deny(name, several)]
+        denying = Denying(path, told_by, several, bool(named), bool(long), choices, findings)
+        labels, left_out = denying.apply(records, found)
+    if unused := [name for name in remaining if name not in (*chosen, *told_by)]:
         findings.note(f"columns of {path.name} that were not used: {', '.join(unused[:12])}")
-    split_of = splits_of(path, records, splits)
-    rows = []
-    for record, found, split in zip(records, labels, split_of, strict=True):
-        written = written_image(record.values.get(image))
-        if written is None:
-            raise DataError(
-                f"{path}, {record.where}: the column {image!r} names no image; write the name of one file (of merged "
-                "cells, only the first row has it)"
-            )
-        rows.append(Row(record.where, written, found, split))
-    return f"images in the column {image!r}, {kind}", rows
+    error_if_all_have_all(path, records, image, labels, [*unused, *told_by], findings)
+    rows = _rows(path, records, image, labels, splits_of(path, records, splits))
+    return f"images in the column {image!r}, {kind}", _without_undecided(rows, left_out)
 
 
 def describes_images(path: Path, records: Sequence[Record], names: ColumnNames) -> bool:
@@ -93,11 +92,11 @@ def describes_images(path: Path, records: Sequence[Record], names: ColumnNames) 
     return any(share(records, name, lambda value: mark(value) is not None) > 0.5 for name in others)
 
 
-def _label_columns(path: Path, columns: list[str], records: Sequence[Record], given: str | None) -> list[str]:
+def _label_columns(path: Path, columns: list[str], records: Sequence[Record], given: Sequence[str]) -> list[str]:
     """The column of labels, several such as label_1 and label_2, both columns of attributes of the VGG Image
     Annotator; none if there is a column for each label."""
     if given:
-        return [given_name(path, columns, name, "--label-column") for name in _named(columns, given)]
+        return [given_name(path, columns, name, "--label-column") for name in given]
     if via := [name for name in columns if key(name) in _VIA]:
         return via
     exact = known(columns, LABELS)
@@ -122,6 +121,30 @@ def _label_columns(path: Path, columns: list[str], records: Sequence[Record], gi
             "them with commas between"
         )
     return found
+
+
+def _rows(
+    path: Path, records: Sequence[Record], image: str, labels: Labels, split_of: Sequence[str | None]
+) -> list[Row]:
+    rows = []
+    for record, found, split in zip(records, labels, split_of, strict=True):
+        if (written := written_image(record.values.get(image))) is None:
+            raise DataError(
+                f"{path}, {record.where}: the column {image!r} names no image; write the name of one file (of merged "
+                "cells, only the first row has it)"
+            )
+        rows.append(Row(record.where, written, found, split))
+    return rows
+
+
+def _without_undecided(rows: list[Row], left_out: set[int]) -> list[Row]:
+    """Labels about which nobody decided are neither right nor wrong; an image with no others is left out."""
+    decided = {row.image for n, row in enumerate(rows) if n not in left_out}
+    return [
+        replace(row, labels=(), ignored=row.labels) if n in left_out else row
+        for n, row in enumerate(rows)
+        if row.image in decided
+    ]
 
 
 def _named(columns: Sequence[str], given: str | None) -> list[str]:
@@ -172,54 +195,3 @@ def _from_cells(
         for start in range(0, len(flat), len(columns))
     ]
     return f"labels in {' and '.join(map(repr, columns))}, {used.description}", labels
-
-
-def _without_rejected(
-    path: Path,
-    records: Sequence[Record],
-    name: str,
-    labels: list[tuple[str, ...]],
-    several: bool,
-    given: bool,
-    findings: Findings,
-) -> list[tuple[str, ...]]:
-    """Without the labels that another column denies: by a confidence of 0 in Open Images, by present or value, by
-    Prodigy's answer. Where no image has `several` rows, a column such as verified may be about the whole image.
-
-    Raises DataError for scores and for words that are not known, unless a person has `given` the column of labels.
-    """
-    values = [record.values.get(name) for record in records]
-    verdicts = [applies(name, value if (marked := mark(value)) is None else marked) for value in values]
-    absent = [record.where for record, applied in zip(records, verdicts, strict=True) if applied is False]
-    about_labels = several or is_about_one_label(name)
-    if about_labels and (unclear := _unclear(path, name, records, verdicts, several)):
-        if not given:
-            raise DataError(f"{unclear}; keep the rows whose labels apply, remove the column, or give --label-column")
-        findings.warning(f"{unclear}; all labels were read")
-        return labels
-    if not absent or None in verdicts or all(value is None or value == "" for value in values):
-        return labels
-    if len(absent) == len(records):
-        findings.warning(f"all rows of {path.name} have {values[0]!r} in {name!r}; the labels were read all the same")
-        return labels
-    example = str(values[verdicts.index(False)]) or "nothing"
-    if about_labels or key(name) == "value":
-        what = "their labels are absent"
-        labels = [() if applied is False else found for found, applied in zip(labels, verdicts, strict=True)]
-    else:
-        what = "their labels were read, so remove the rows if that is wrong"
-    findings.warning(f"{len(absent)} rows of {path.name} have {example} in {name!r}; {what}", absent)
-    return labels
-
-
-def _unclear(
-    path: Path, name: str, records: Sequence[Record], verdicts: Sequence[bool | None], several: bool
-) -> str | None:
-    """What is wrong with a column that tells of some rows only if their label applies, or that has low scores."""
-    for record, applied in zip(records, verdicts, strict=True):
-        value = record.values.get(name)
-        if several and is_low_score(name, value):
-            return f"{path}, {record.where}: {value!r} in the column {name!r} is the score of a prediction"
-        if applied is None and False in verdicts:
-            return f"{path}, {record.where}: {value!r} in the column {name!r} does not tell if the label applies"
-    return None

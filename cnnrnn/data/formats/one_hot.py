@@ -152,11 +152,14 @@ def _meant_for_a_label(name: str, values: Sequence[object], odd: int) -> bool:
     return any(marks) and (len(marks) >= len(filled) / 2 or (len(words) <= 4 and False in marks))
 
 
-def positive_labels(path: Path, record: Record, columns: list[str]) -> tuple[str, ...]:
-    return tuple(name for name in columns if mark(record.values.get(name, ""), words=True))
+def labels_of_rows(
+    path: Path, columns: Sequence[str], records: Sequence[Record], findings: Findings
+) -> Sequence[tuple[str, ...]]:
+    _warn_of_absent(path, columns, records, findings)
+    return [tuple(name for name in columns if mark(record.values.get(name, ""), words=True)) for record in records]
 
 
-def warn_of_absent(path: Path, columns: Sequence[str], records: Sequence[Record], findings: Findings) -> None:
+def _warn_of_absent(path: Path, columns: Sequence[str], records: Sequence[Record], findings: Findings) -> None:
     """About what is taken for an absent label, though it may mean something else."""
     written = {plain(str(record.values.get(name, ""))) for record in records for name in columns}
     blank, minus = _BLANK & written, {"-1", "-1.0"} & written

@@ -135,7 +135,6 @@ def test_labels_that_another_column_denies_are_absent(tmp_path: Path, name: str,
         ("Confidence", 0.9, 0, "line 2: '0.9' in the column 'Confidence' does not tell if the label applies"),
         ("score", 0.9, 0.1, "line 4: '0.1' in the column 'score' is the score of a prediction"),
         ("value", 3, 0, "line 2: '3' in the column 'value' does not tell"),
-        ("answer", "ignore", "reject", "line 2: 'ignore' in the column 'answer' does not tell"),
     ],
 )
 def test_what_does_not_tell_if_labels_apply_is_refused(
