@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,16 +35,13 @@ class _Part:
 
 
 def without_denied(
-    path: Path, places: Sequence[str], labels: Labels, separator: str, given: bool, findings: Findings
+    path: Path, labels: Labels, first: Mapping[str, str], separator: str, given: bool, findings: Findings
 ) -> Labels:
     """Of labels that all have a word such as yes or no behind them, those that apply, without it; otherwise all.
 
-    Raises DataError where dog:no or -dog stands beside dog, unless a person has `given` the separator.
+    `first` tells where each of the different labels stands first. Raises DataError where dog:no or -dog stands beside
+    dog, unless a person has `given` the separator.
     """
-    first: dict[str, str] = {}
-    for where, found in zip(places, labels, strict=True):
-        for text in found:
-            first.setdefault(text, where)
     behind = _parts(first, _word_behind)
     if behind and not given and all(part.applies is not None for part in behind):
         return _that_apply(path, behind, labels, findings)
@@ -86,7 +83,7 @@ def _point_out(path: Path, parts: Sequence[_Part], findings: Findings) -> None:
         )
 
 
-def _parts(first: dict[str, str], find: Callable[[str], tuple[str, bool | None]]) -> list[_Part]:
+def _parts(first: Mapping[str, str], find: Callable[[str], tuple[str, bool | None]]) -> list[_Part]:
     """Of the different labels, each with the place where it stands first."""
     return [_Part(where, text, *find(text.strip())) for text, where in first.items()]
 
@@ -101,18 +98,19 @@ def _word_behind(text: str) -> tuple[str, bool | None]:
     if (found := _WORD_BEHIND.fullmatch(text)) is None:
         return text, None
     name, word = found[1] or found[3], found[2] or found[4]
-    applied = _verdict(word.strip().casefold())
+    applied = None if is_nothing(word) and word not in _SIGNS else verdict(word)
     return (text, None) if applied is None else (name.strip(), applied)
 
 
-def _verdict(word: str) -> bool | None:
+def verdict(value: object) -> bool | None:
+    """What a word or sign says of the label that it stands beside."""
+    word = str(value).strip().casefold()
     if word in _SIGNS:
         return _SIGNS[word]
     if word.startswith("not "):
-        return None if (applied := _verdict(word[4:])) is None else not applied
-    if is_nothing(word) or word in _NO_WORDS:
-        return None
-    return mark(word) if (applied := applies("", word)) is None else applied
+        return None if (applied := verdict(word[4:])) is None else not applied
+    applied = applies("", value)
+    return mark(word) if applied is None and word not in _NO_WORDS else applied
 
 
 def _sign_behind(text: str) -> tuple[str, bool | None]:

@@ -69,7 +69,7 @@ def _rows(path: Path, cells: Sequence[tuple[str, str, Any, str | None]], finding
     """Of (place, image, labels, split); the labels are a list or an object, as in the cell of a table."""
     for where, image, _, _ in cells:
         _check_name(path, where, image)
-    read = Cells(path, [(where, labels) for where, _, labels, _ in cells], findings)
+    read = Cells(path, [(where, labels) for where, _, labels, _ in cells], findings, known_keys=True)
     labels = read.labels(read.separator(None))
     return [Row(where, image, found, split) for (where, image, _, split), found in zip(cells, labels, strict=True)]
 

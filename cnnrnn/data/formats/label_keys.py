@@ -1,0 +1,126 @@
+"""Which key of an object holds its label, and which hold what it does not show."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from cnnrnn.data.formats.column_names import key, sounds_like_labels, words_of
+from cnnrnn.data.formats.label_flags import applies, applies_to_label, flag
+from cnnrnn.data.formats.one_hot import mark
+
+# Compared without case, blanks and punctuation; the first that an object has is read. An answer is more than the name
+# of its question, and labels are more than the name of what they belong to.
+_ANSWERS = ("answers", "answer", "selectedoptions")
+_NAMES = (
+    *("label", "labels", "choices", "choice", "name", "class", "category", "classname", "classtitle", "categoryname"),
+    *("labelname", "tagname", "displayname", "objectname", "names", "title", "tag", "text", "classifications"),
+    *("detections", "categories", "classes", "tags"),
+)
+# The number that stands for the label of an object, and what else such an object holds.
+_NUMBERS = ("categoryid", "labelid", "classid", "category", "label", "class")
+# Attributes that a new project of the VGG Image Annotator has.
+_VIA_DEFAULTS = {"caption", "public_domain", "image_url"}
+_AFFIRMING = {"positives", "pos", "verified", "checked", "selected", "certain"}
+_DENYING = {
+    *(
+        "negatives",
+        "neg",
+        "not",
+        "non",
+        "without",
+        "excluded",
+        "exclude",
+        "missing",
+        "denied",
+        "unverified",
+        "unchecked",
+    ),
+    *("unselected", "ignore", "ignored", "skipped", "invalid", "unlikely", "unconfirmed"),
+    *("uncertain", "unsure", "unknown", "maybe", "possible", "ambiguous", "unclear", "doubtful", "pending"),
+}
+
+
+def label_key(value: Mapping[str, Any]) -> str | None:
+    """The key that is known to hold the label, or the only one that sounds so: gt_label."""
+    answers = _first(value, _ANSWERS, (list, dict))
+    if found := answers or _first(value, _NAMES, (str, list, dict)):
+        return found
+    sounding = [name for name, item in value.items() if sounds_like_labels(name) and next(texts_in(item), None)]
+    others = [name for name, item in value.items() if name not in sounding and isinstance(item, str) and item.strip()]
+    return sounding[0] if len(sounding) == 1 and not others else None
+
+
+def number_key(value: Mapping[str, Any], kinds: type | tuple[type, ...]) -> str | None:
+    """The key of the number, or the numbers, that stand for labels."""
+    return _first(value, _NUMBERS, kinds)
+
+
+def _first(value: Mapping[str, Any], keys: Sequence[str], kinds: type | tuple[type, ...]) -> str | None:
+    """Of the keys, the first one that an object has with a value of such a kind, as the object spells it."""
+    names = {key(name): name for name in value}
+    found = (names[name] for name in keys if name in names)
+    return next((n for n in found if isinstance(value[n], kinds) and not isinstance(value[n], bool)), None)
+
+
+def attributes_of(value: Mapping[str, Any], named: bool) -> dict[str, Any]:
+    """What can be labels, or can be named by labels: not what tells if a label applies."""
+    return {
+        name: item
+        for name, item in value.items()
+        if name not in _VIA_DEFAULTS and not (named and applies_to_label(name) and applies(name, item) is not None)
+    }
+
+
+def list_applies(name: str, item: object) -> bool | None:
+    """Whether a list of labels is one of those that are there, or of those that are not, by its key."""
+    if not isinstance(item, (list, tuple, set)) or is_geometry(item):
+        return None
+    said = [_said(word) for word in words_of(name)]
+    return False if False in said else True if True in said else None
+
+
+def _said(word: str) -> bool | None:
+    if word in _AFFIRMING or word in _DENYING:
+        return word in _AFFIRMING
+    if len(word) == 1:
+        return None
+    return mark(word) if (applied := applies("", word)) is None else applied
+
+
+def is_named(value: Mapping[str, Any], numbers: bool) -> bool:
+    """Whether an object names a label, so that other keys can tell if it applies."""
+    others = [item for name, item in value.items() if not applies_to_label(name) and not is_geometry(item)]
+    numbered = numbers and number_key(value, object) is not None
+    return numbered or any(isinstance(item, (str, list, dict)) and flag(item) is None for item in others)
+
+
+def is_geometry(value: object) -> bool:
+    """Numbers and nothing else, such as a box or an outline; an empty list is none."""
+    if isinstance(value, (list, tuple)):
+        return bool(value) and all(is_geometry(item) for item in value)
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def is_score(text: str) -> bool:
+    return re.fullmatch(r"\s*(\d*[.,]\d+|\d+(\.\d*)?\s*%)\s*", text) is not None
+
+
+def are_ticks(value: object, kinds: tuple[type, ...] = (bool, str)) -> bool:
+    """Whether an object is one of checkboxes: {"cat": true}."""
+    items = value.values() if isinstance(value, dict) else ()
+    return bool(items) and all(isinstance(item, kinds) and flag(item) is not None for item in items)
+
+
+def texts_in(value: Any) -> Iterator[str]:
+    """Words that are no flags, anywhere inside."""
+    if isinstance(value, str):
+        if re.search(r"[^\W\d_]", value) and flag(value) is None:
+            yield value
+    elif isinstance(value, (list, tuple, set)):
+        for item in value:
+            yield from texts_in(item)
+    elif isinstance(value, dict):
+        for item in value.values():
+            yield from texts_in(item)

@@ -1,0 +1,61 @@
+"""Numbers in place of labels, or behind them, which counts and predictions have."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from cnnrnn.data.formats.label_keys import is_score
+from cnnrnn.data.reading import Findings
+from cnnrnn.data.split import DataError
+
+_SCORE = r".+([:=(]\s*(\d*\.\d+|[01]|\d+\s*%)\)?|\s(\d*\.\d+|\d+(\.\d+)?\s*%))"  # cat:0.93, dog=0, cow 12%
+_FRACTION = r".*[^\W\d].*[:=(]\s*\d*[.,]\d+\)?"  # cat:0.93
+_COUNT = r".+[:=]\s*\d+"  # cat:3
+
+
+def refuse_numbers(
+    path: Path,
+    rows: Sequence[tuple[str, Sequence[str]]],
+    labels: Mapping[str, str],
+    given: bool,
+    findings: Findings,
+) -> None:
+    """Of the different `labels`, each with its place. Raises DataError if all are numbers or have some behind them."""
+    if not labels:
+        return
+    _refuse_zeros_and_ones(path, [row for row in rows if row[1]], given)
+    first, where = next(iter(labels.items()))
+    names = {label: label.strip() for label in labels}
+    if not given and all(re.fullmatch(_COUNT, label) for label in names.values()):
+        raise DataError(
+            f"{path}, {where}: {first!r} has a number behind it, as counts and predictions do; write the names of "
+            "labels only, or give --separator if it belongs to the name"
+        )
+    if all(re.fullmatch(_SCORE, label) for label in names.values()):
+        raise DataError(
+            f"{path}, {where}: {first!r} has a number behind it, as predictions do; write the names of labels only"
+        )
+    scores = [label for label, name in names.items() if is_score(name) or re.fullmatch(_FRACTION, name)]
+    if scores and len(scores) < len(names):
+        findings.warning(
+            f"labels such as {scores[0]!r} of {path.name} have numbers as predictions do; write names of labels only",
+            [labels[label] for label in scores],
+        )
+
+
+def _refuse_zeros_and_ones(path: Path, rows: Sequence[tuple[str, Sequence[str]]], given: bool) -> None:
+    """Where every row has as many entries, and all are 0 or 1, each entry is about another label."""
+    if len(rows[0][1]) < 2 or len({len(parts) for _, parts in rows}) > 1:
+        return
+    if not all(re.fullmatch(r"[01](\.0*)?", part.strip()) for _, parts in rows for part in parts):
+        return
+    repeated = any(len({*parts}) < len(parts) for _, parts in rows)
+    if not repeated and (given or len(rows) == 1):  # the numbers of two labels
+        return
+    where, parts = rows[0]
+    raise DataError(
+        f"{path}, {where}: {' '.join(parts)[:40]!r} seems to be 0 or 1 for each label, as in all rows; "
+        "write a column for each label, or the names of the labels"
+    )

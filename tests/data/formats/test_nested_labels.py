@@ -1,0 +1,166 @@
+"""Labels in objects and in lists of objects: what names the label, and what only stands beside it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cnnrnn.data import DataError, Options
+from cnnrnn.data.source import Source, read_source
+
+
+def read(folder: Path, *labels: Any, **options: Any) -> Source:
+    rows = [{"image": f"{number}.jpg", "labels": found} for number, found in enumerate(labels, start=1)]
+    for row in rows:
+        (folder / row["image"]).write_bytes(b"")
+    (folder / "t.json").write_text(json.dumps(rows))
+    return read_source(folder / "t.json", Options(**options))
+
+
+def labels_of(source: Source) -> list[set[str]]:
+    found = {sample.image.name: set(sample.labels) for split in source.samples.values() for sample in split}
+    return [found[image] for image in sorted(found)]
+
+
+def messages(source: Source) -> str:
+    return "\n".join(map(str, source.findings))
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["label", "Label", "NAME", "displayName", "class_name", "className", "classTitle", "Class Name", "title", "tag",
+     "Tag", "text", "label-name", "tagName", "gt_label", "image class"],
+)  # fmt: skip
+@pytest.mark.parametrize(
+    "other",
+    [{"attributes": {"color": "red", "occluded": False}}, {"Parents": [{"Name": "red"}]}, {"meta": {"user": "red"}},
+     {"by": ["red"]}, {"attributes": [{"value": "red", "groupName": "red"}]}, {"resources": {"a.b/set_name": "red"}}],
+)  # fmt: skip
+def test_what_stands_beside_the_name_of_a_label_is_no_label(tmp_path: Path, key: str, other: dict[str, Any]) -> None:
+    source = read(tmp_path, [{key: "cat", **other}, {**other, key: "dog"}], [{key: "dog"}])
+    assert labels_of(source) == [{"cat", "dog"}, {"dog"}]
+    assert f"labels of t.json were read under {key!r} (cat, dog), not under {next(iter(other))!r} (red" in messages(
+        source
+    )
+
+
+@pytest.mark.parametrize("key", ["answers", "choices", "Answers", "answer"])
+def test_answers_are_labels_and_not_the_name_of_the_question(tmp_path: Path, key: str) -> None:
+    question = {"name": "Animals", "title": "animals", "featureHash": "x"}
+    source = read(
+        tmp_path, {**question, key: [{"name": "cat"}, {"name": "dog"}]}, [{key: [{"name": "dog"}], **question}]
+    )
+    assert labels_of(source) == [{"cat", "dog"}, {"dog"}]
+
+
+def test_one_name_everywhere_beside_other_texts_is_pointed_out(tmp_path: Path) -> None:
+    source = read(tmp_path, [{"name": "animal", "kind": "cat"}], [{"name": "animal", "kind": "dog"}])
+    assert labels_of(source) == [{"animal"}] * 2
+    assert ("warning", "read under 'name' (animal), not under 'kind' (cat, dog); if that is wrong, write a list") in [
+        (found.level, found.message.removeprefix("labels of t.json were ").removesuffix(" of the labels"))
+        for found in source.findings
+    ]
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [{"sort": "cat", "by": ["bob"]}, {"sort": "cat", "reviewer": {"login": "bob"}}, {"sort": "cat", "who": "bob"}],
+)
+def test_unknown_keys_of_which_each_may_be_the_label_are_refused(tmp_path: Path, labels: dict[str, Any]) -> None:
+    with pytest.raises(
+        DataError, match=r"entry 1: labels can be in the attribute 'sort' or '.*'; write a list"
+    ) as raised:
+        read(tmp_path, labels)
+    assert "an object with the key label" in str(raised.value)
+    assert labels_of(read(tmp_path, {"label" if key == "sort" else key: item for key, item in labels.items()})) == [
+        {"cat"}
+    ]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [{"box": {"x": 1, "y": 0}}, {"bbox": [1, 2, 3, 4]}, {"area": 3.5}, {"attributes": {"a": None}}, {"parts": []}],
+)
+def test_what_holds_no_words_may_stand_beside_an_unknown_key(tmp_path: Path, other: dict[str, Any]) -> None:
+    assert labels_of(read(tmp_path, [{"sort": "cat", **other}], {"sort": "dog", **other})) == [{"cat"}, {"dog"}]
+    assert labels_of(read(tmp_path, {"sorts": ["cat"], **other})) == [{"cat"}]
+
+
+def test_groups_of_labels_are_joined_with_a_warning(tmp_path: Path) -> None:
+    source = read(tmp_path, {"animals": ["cat"], "weather": ["sunny"]}, {"animals": ["dog"], "weather": ["sunny"]})
+    assert labels_of(source) == [{"cat", "sunny"}, {"dog", "sunny"}]
+    assert "under 2 keys of t.json were joined: 'animals' (cat, dog), 'weather' (sunny); write" in messages(source)
+    source = read(tmp_path, {"animals": {"cat": 1, "dog": 0}}, {"0": {"label": "dog"}, "1": {"label": "owl"}})
+    assert labels_of(source) == [{"cat"}, {"dog", "owl"}]
+    assert "joined" not in messages(source)
+
+
+@pytest.mark.parametrize(
+    ("yes", "no"),
+    [("positive", "negative"), ("present", "absent"), ("verified", "rejected"), ("yes", "no"),
+     ("Positives", "Negatives"), ("pos", "neg"), ("true", "false"), ("labels", "negative_labels"),
+     ("animals", "notPresent"), ("sure", "uncertain"), ("accepted", "maybe"), ("ja", "nein"),
+     ("label", "excluded labels")],
+)  # fmt: skip
+def test_lists_of_what_is_absent_or_uncertain_are_left_out(tmp_path: Path, yes: str, no: str) -> None:
+    source = read(
+        tmp_path, {yes: ["cat"], no: ["dog", "owl"]}, {no: ["cat"], yes: []}, {no: ["cat"]}, {yes: ["dog"], no: []}
+    )
+    assert labels_of(source) == [{"cat"}, set(), set(), {"dog"}]
+    assert (
+        f"the labels under {no!r} of t.json were left out, as those that are absent or uncertain (entry 1, entry 2, "
+        in (messages(source))
+    )
+
+
+def test_a_label_called_like_a_denial_is_one(tmp_path: Path) -> None:
+    assert labels_of(read(tmp_path, {"negative": True, "cat": False}, ["absent", "no"])) == [
+        {"negative"},
+        {"absent", "no"},
+    ]
+    assert labels_of(read(tmp_path, {"label": "negative"}, [{"label": "no finding"}])) == [{"negative"}, {"no finding"}]
+
+
+@pytest.mark.parametrize(
+    ("yes", "no"), [("present", "absent"), ("positive", "negative"), ("+", "-"), ("✓", ""), ("accepted", "rejected")]
+)
+def test_words_for_each_label(tmp_path: Path, yes: str, no: str) -> None:
+    assert labels_of(read(tmp_path, {"cat": yes, "dog": no}, {"cat": yes, "dog": yes})) == [{"cat"}, {"cat", "dog"}]
+
+
+def test_a_word_under_a_single_unknown_key_is_pointed_out(tmp_path: Path) -> None:
+    source = read(tmp_path, {"cat": "present"}, {"cat": "absent"})
+    assert "'absent' was read as a label of t.json; if its key is one, write true or false (entry 2)" in (
+        messages(source)
+    )
+
+
+@pytest.mark.parametrize("rating", ["0.98", "98%", "7", "yes", "false", "rejected"])
+def test_pairs_of_a_label_and_its_rating_are_refused(tmp_path: Path, rating: str) -> None:
+    with pytest.raises(DataError, match=rf"entry 1: 'cat' has '{rating}' behind it, as predictions and answers do"):
+        read(tmp_path, [["cat", rating], ["dog", rating]])
+    assert labels_of(read(tmp_path, [["cat", "dog"], ["dog", "owl"]])) == [{"cat", "dog", "owl"}]
+
+
+def test_scores_as_texts_are_no_labels(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"entry 1: .* names no labels"):
+        read(tmp_path, {"cat": "0.98", "dog": "0.02"})
+    source = read(tmp_path, ["cat", "0.98"], ["dog:0.5", "cat"], ["2.0 TDI", "cat"])
+    assert (
+        "labels such as '0.98' of t.json have numbers as predictions do; write names of labels only (entry 1, entry 2)"
+        in (messages(source))
+    )
+
+
+def test_a_number_for_the_label_is_asked_for_its_name(tmp_path: Path) -> None:
+    labels = [{"category": 3, "attributes": {"color": "red"}}]
+    with pytest.raises(DataError, match=r"entry 1: .* names no labels; .*--label-names FILE"):
+        read(tmp_path, labels)
+    (tmp_path / "names.txt").write_text("cat\ndog\ncow\nowl\n")
+    assert labels_of(read(tmp_path, labels, [{"Category_ID": 0}], label_names=tmp_path / "names.txt")) == [
+        {"owl"},
+        {"cat"},
+    ]
