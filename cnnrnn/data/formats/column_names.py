@@ -20,7 +20,7 @@ IMAGE = (
 LABELS = (
     *("labels", "label", "tags", "tag", "classes", "class", "categories", "category", "findinglabels", "labelname"),
     *("classname", "choice", "choices", "multilabel", "labellist", "annotations", "objects"),
-    *("target", "targets"),
+    *("target", "targets", "classificationannotations", "classificationannotation"),
 )
 
 # Whole words that make a name sound like labels, unless one of the others tells that it is something about them.
@@ -29,6 +29,7 @@ _ABOUT_LABELS = {
     *("by", "on", "at", "from", "of", "source", "origin", "confidence", "conf", "score", "prob", "probability", "hash"),
     *("num", "number", "count", "counts", "n", "nr", "total", "length", "date", "time", "timestamp", "year", "method"),
     *("person", "user", "author", "annotator", "reviewer", "tool", "model", "version", "status", "quality", "level"),
+    "resource",
 }
 
 MOSTLY = 0.9  # share of a column's values by which its kind is told, so that the others are named as errors
@@ -54,6 +55,16 @@ def is_image_column(name: str, given: str | None = None) -> bool:
 
 def is_label_column(name: str) -> bool:
     return key(name) in LABELS
+
+
+def follow_each_other(names: Sequence[str]) -> bool:
+    """Whether columns are numbered as label_1, label_2 and label_3 are; a first one may have no number. Of labels_1 and
+    labels_5, each may be another version."""
+    found = [re.search(r"\d+$", key(name)) for name in names]
+    numbers = sorted(int(number.group()) for number in found if number)
+    unnumbered = len(names) - len(numbers)
+    first = numbers[0] if numbers else 0
+    return numbers == [*range(first, first + len(numbers))] and (unnumbered == 0 or (unnumbered == 1 and first <= 2))
 
 
 def without_number(name: str) -> str:

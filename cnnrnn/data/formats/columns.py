@@ -12,6 +12,7 @@ from cnnrnn.data.formats.cells import Cells, Separator
 from cnnrnn.data.formats.column_names import (
     LABELS,
     ColumnNames,
+    follow_each_other,
     given_name,
     key,
     known,
@@ -21,7 +22,7 @@ from cnnrnn.data.formats.column_names import (
     without_number,
 )
 from cnnrnn.data.formats.denying_columns import Denying, Labels, may_deny
-from cnnrnn.data.formats.image_column import has_image_column, image_column, written_image
+from cnnrnn.data.formats.image_column import image_column, likely_image_column, written_image
 from cnnrnn.data.formats.long_table import error_if_all_have_all, long_table
 from cnnrnn.data.formats.marks import are_marks, is_flag, mark
 from cnnrnn.data.formats.one_hot import (
@@ -30,7 +31,13 @@ from cnnrnn.data.formats.one_hot import (
     one_hot_columns,
     refuse_unknown_marks,
 )
-from cnnrnn.data.formats.split_column import refuse_columns_of_splits, split_column, splits_of, warn_if_all_are_train
+from cnnrnn.data.formats.split_column import (
+    refuse_columns_of_splits,
+    split_column,
+    splits_of,
+    warn_if_all_are_train,
+    with_split_of_vertex,
+)
 from cnnrnn.data.reading import Findings, Record, Row
 from cnnrnn.data.split import DataError
 
@@ -41,6 +48,7 @@ def rows_of(
     path: Path, records: Sequence[Record], names: ColumnNames, separator: str | None, findings: Findings
 ) -> tuple[str, list[Row]]:
     """What the labels' columns are, for people, and the rows. Raises DataError where the columns are not clear."""
+    records = with_split_of_vertex(records)
     columns = list(dict.fromkeys(name for record in records for name in record.values))
     image = image_column(path, columns, records, names.image, findings)
     named = _named(columns, names.label)
@@ -75,7 +83,7 @@ def rows_of(
     if unused := [name for name in remaining if name not in (*chosen, *told_by)]:
         findings.note(f"columns of {path.name} that were not used: {', '.join(unused[:12])}")
     error_if_all_have_all(path, records, image, labels, [*unused, *told_by], findings)
-    rows = _rows(path, records, image, labels, splits_of(path, records, splits))
+    rows = _rows(path, records, image, labels, splits_of(path, records, splits, findings))
     return f"images in the column {image!r}, {kind}", _without_undecided(rows, left_out)
 
 
@@ -84,9 +92,12 @@ def describes_images(path: Path, records: Sequence[Record], names: ColumnNames) 
     columns = list(dict.fromkeys(name for record in records for name in record.values))
     if any(given and given not in columns for given in (names.image, names.label, names.split)):
         return False
-    if not names.image and not has_image_column(columns, records):
+    image = names.image or likely_image_column(columns, records)
+    if image is None:
         return False
-    others = [name for name in columns if name != names.image]
+    others = [name for name in columns if name != image]
+    if prodigy.are_choices(records):
+        return True
     if names.label or known(others, LABELS) or any(map(sounds_like_labels, others)) or {*map(key, others)} & {*_VIA}:
         return True
     return any(share(records, name, lambda value: mark(value) is not None) > 0.5 for name in others)
@@ -113,7 +124,8 @@ def _label_columns(path: Path, columns: list[str], records: Sequence[Record], gi
             f"{path}: the labels can be in the column {' or '.join(map(repr, found))}, or be columns of 0 and 1 such "
             f"as {shown(others)}; give --label-column, with commas between several"
         )
-    if len({without_number(name) for name in found}) == 1 and not {*found} & {*marked}:
+    together = len({without_number(name) for name in found}) == 1 and follow_each_other(found)
+    if together and not {*found} & {*marked}:
         return found
     if len(found) > 1:
         raise DataError(

@@ -53,9 +53,10 @@ def image_column(
     raise DataError(f"{path}: none of the columns {shown(columns)} is known to name images; give --image-column NAME")
 
 
-def has_image_column(columns: list[str], records: Sequence[Record]) -> bool:
-    """Whether there is such a column, clear as it may be."""
-    return bool(known(columns, IMAGE)) or len(_naming(columns, records)) == 1
+def likely_image_column(columns: list[str], records: Sequence[Record]) -> str | None:
+    """One that may name images, clear as it may be."""
+    naming = _naming(columns, records)
+    return next(iter(known(columns, IMAGE)), naming[0] if len(naming) == 1 else None)
 
 
 def written_image(value: object) -> str | None:

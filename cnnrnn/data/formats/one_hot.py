@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from cnnrnn.data.formats.column_names import MOSTLY, key, shown, words_of
+from cnnrnn.data.formats.column_names import LABELS, MOSTLY, key, shown, sounds_like_labels, without_number, words_of
 from cnnrnn.data.formats.marks import are_marks, is_flag, mark, number, plain, two_signs_for_yes
 from cnnrnn.data.formats.review_columns import is_about_person, is_about_review
 from cnnrnn.data.reading import Findings, Record
@@ -125,6 +125,8 @@ def hold_scores(values: Sequence[object]) -> bool:
 
 def refuse_unknown_marks(path: Path, columns: Sequence[str], records: Sequence[Record]) -> None:
     """Of several columns that a person has given. Labels don't stand twice in a row; words for yes and no do."""
+    if any(without_number(name) in LABELS or sounds_like_labels(name) for name in columns):
+        return
     rows = [[plain(str(record.values.get(name))) for name in columns] for record in records]
     filled = [[value for value in row if value not in _BLANK] for row in rows]
     found = sorted({value for row in filled for value in row})

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from cnnrnn.data.formats.column_names import LABELS, given_name, key, known, share, sounds_like_labels, without_number
 from cnnrnn.data.formats.marks import is_flag, mark
@@ -12,14 +14,29 @@ from cnnrnn.data.formats.splits import TEST, TRAIN, VAL, split_name
 from cnnrnn.data.reading import Findings, Record
 from cnnrnn.data.split import DataError
 
-_SPLIT = ("split", "splits", "set", "subset", "partition", "datasplit")
+_SPLIT = ("split", "splits", "set", "subset", "partition", "datasplit", "mluse")
 _PERHAPS = r".*(split|partition|subset).*|usages?|phase|stage|part"  # if one of the values is a name of a split
 _HELD_OUT = {"holdout", "heldout", "unseen", "reserved", "private", "privatetest", "publictest", "trainval"}
+_UNASSIGNED = "unassigned"  # which Google's Vertex AI writes for images that it splits itself
+_OF_VERTEX = "dataItemResourceLabels"
 _WORDS = f"{TRAIN}, {VAL} or {TEST}"
 
 
 def is_split_column(name: str) -> bool:
     return key(name) in _SPLIT
+
+
+def with_split_of_vertex(records: Sequence[Record]) -> Sequence[Record]:
+    """Vertex AI writes the split into an object, as aiplatform.googleapis.com/ml_use."""
+    if not any(isinstance(record.values.get(_OF_VERTEX), dict) for record in records):
+        return records
+    return [replace(record, values=_flat(record.values)) for record in records]
+
+
+def _flat(values: dict[str, Any]) -> dict[str, Any]:
+    about = values.get(_OF_VERTEX)
+    inner = {key.rsplit("/")[-1]: value for key, value in about.items()} if isinstance(about, dict) else {}
+    return {name: value for name, value in values.items() if name != _OF_VERTEX} | inner
 
 
 def split_column(path: Path, columns: list[str], records: Sequence[Record], given: str | None) -> str | None:
@@ -68,7 +85,7 @@ def _has_splits(column: str, records: Sequence[Record]) -> bool:
     return bool(splits) and re.fullmatch(_PERHAPS, key(column)) is not None
 
 
-def splits_of(path: Path, records: Sequence[Record], column: str | None) -> list[str | None]:
+def splits_of(path: Path, records: Sequence[Record], column: str | None, findings: Findings) -> list[str | None]:
     """The split of every row. A column that is empty throughout is none."""
     if column is None:
         return [None] * len(records)
@@ -82,8 +99,18 @@ def splits_of(path: Path, records: Sequence[Record], column: str | None) -> list
         _refuse_unknown(path, column, wheres, values, flags, "true or false")
         return _splits_of_flags(path, [bool(value) for value in flags], column, meant)
     found = [split_name(value) for value in values]
-    _refuse_unknown(path, column, wheres, values, found, _WORDS)
-    return found
+    unassigned = [key(value) == _UNASSIGNED for value in values]
+    read = [_UNASSIGNED if none else split for none, split in zip(unassigned, found, strict=True)]
+    _refuse_unknown(path, column, wheres, values, read, _WORDS)
+    if TRAIN in found or not any(unassigned):
+        return found
+    places = [where for none, where in zip(unassigned, wheres, strict=True) if none]
+    findings.warning(
+        f"{len(places)} rows of {path.name} have {values[unassigned.index(True)]!r} in {column!r}; as none has train, "
+        "they were taken for it",
+        places,
+    )
+    return [split or TRAIN for split in found]
 
 
 def _refuse_unknown(

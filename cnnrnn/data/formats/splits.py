@@ -8,7 +8,7 @@ from functools import lru_cache
 TRAIN, VAL, TEST = "train", "val", "test"
 _WORDS = {
     TRAIN: ("train", "training", "trn"),
-    VAL: ("val", "valid", "validation", "dev", "development", "eval", "evaluation", "devel"),
+    VAL: ("val", "valid", "validation", "validate", "dev", "development", "eval", "evaluation", "devel"),
     TEST: ("test", "testing", "tst"),
 }
 _NAMES = {word: name for name, words in _WORDS.items() for word in words}

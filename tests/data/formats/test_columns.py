@@ -252,3 +252,65 @@ def test_a_table_of_comments(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="has comments and nothing else; write a first line such as image,labels,split"):
         read(tmp_path, "# one\n# two\n")
     assert labels_of(read(tmp_path, "# mine\rimage,labels\r1.jpg,cat;dog\r2.jpg,dog\r"))["1.jpg"] == {"cat", "dog"}
+
+
+@pytest.mark.parametrize("names", ["noisy_labels_0,noisy_labels_1,noisy_labels_5", "label_1,label_5", "label,label_10"])
+def test_numbers_that_do_not_follow_each_other_are_asked_for(tmp_path: Path, names: str) -> None:
+    columns = names.split(",")
+    text = table(names, *["cat dog cat cat dog"] * len(columns))
+    with pytest.raises(
+        DataError, match=f"the labels can be in the column {columns[0]!r} or {columns[1]!r}.*; give --la"
+    ):
+        read(tmp_path, text)
+    assert read(tmp_path, text, label_column=columns[1]).labels == ("cat", "dog")
+    assert read(tmp_path, text, label_column=names).labels == ("cat", "dog")
+
+
+@pytest.mark.parametrize(
+    "names", ["label_0,label_1,label_2", "tag_01,tag_02,tag_03", "label,label.1,label.2", "class2,class1"]
+)
+def test_numbers_that_follow_each_other_are_read_together(tmp_path: Path, names: str) -> None:
+    columns = ["cat  cat  cat", "dog dog   ", "    cow"][: names.count(",") + 1]
+    assert labels_of(read(tmp_path, table(names, *columns)))["1.jpg"] == {"cat", "dog"}
+
+
+@pytest.mark.parametrize("name", ["ml_use", "data_type", "mlUse"])
+def test_splits_of_google(tmp_path: Path, name: str) -> None:
+    source = read(tmp_path, table(f"labels,{name}", "a b a a b", "TRAIN TRAINING TRAIN VALIDATE TEST"))
+    assert {name: len(split) for name, split in source.samples.items()} == {"train": 3, "val": 1, "test": 1}
+
+
+@pytest.mark.parametrize("name", ["ml_use", "split"])
+@pytest.mark.parametrize("word", ["UNASSIGNED", "unassigned"])
+def test_rows_without_a_split_are_for_training(tmp_path: Path, name: str, word: str) -> None:
+    source = read(tmp_path, table(f"labels,{name}", "a b a a b", f"{word} {word} {word} {word} TEST"))
+    assert len(source.samples["test"]) == 1
+    assert f"4 rows of t.csv have {word!r} in {name!r}; as none has train, they were taken for it (line 2" in (
+        messages(source)
+    )
+    mixed = read(tmp_path, table(f"labels,{name}", "a b a a b", f"train {word} train train TEST"))
+    assert "1 images have no split, though others have one (line 3)" in messages(mixed)
+
+
+@pytest.mark.parametrize("several", [True, False])
+def test_json_of_vertex(tmp_path: Path, several: bool) -> None:
+    about = {"aiplatform.googleapis.com/annotation_set_name": "mine"}
+    uses = ["training", "training", "training", "validation", "test"]
+    rows = []
+    for (image, labels), use in zip(LABELS.items(), uses, strict=True):
+        found = [{"displayName": name, "annotationResourceLabels": about} for name in sorted(labels)]
+        marks = (
+            {"classificationAnnotations": found} if several else {"classificationAnnotation": found[0] if found else {}}
+        )
+        rows.append(
+            {
+                "imageGcsUri": f"gs://b/{image}",
+                **marks,
+                "dataItemResourceLabels": {"aiplatform.googleapis.com/ml_use": use},
+            }
+        )
+    source = read(tmp_path, "".join(f"{json.dumps(row)}\n" for row in rows), "t.jsonl")
+    assert labels_of(source) == {
+        image: labels if several else {*sorted(labels)[:1]} for image, labels in LABELS.items()
+    }
+    assert {name: len(split) for name, split in source.samples.items()} == {"train": 3, "val": 1, "test": 1}

@@ -197,6 +197,7 @@ def prodigy(answers: list[str], numbers: bool = False) -> str:
 @pytest.mark.parametrize("given", [None, "accept"])
 def test_choices_of_prodigy(tmp_path: Path, numbers: bool, given: str | None) -> None:
     assert labels_of(read(tmp_path, prodigy(["accept"] * 5, numbers), "t.jsonl", label_column=given)) == LABELS
+    assert labels_of(read_source(tmp_path, Options(label_column=given))) == LABELS
     text = prodigy(["accept", "reject", "ignore", "accept", "accept"], numbers)
     source = read(tmp_path, text, "t.jsonl", label_column=given)
     assert labels_of(source) == {image: LABELS[image] for image in ("1.jpg", "4.jpg", "5.jpg")}
