@@ -16,7 +16,7 @@ from cnnrnn.data.split import DataError
 
 _JSON = (".json", ".vott", *json_records.LINES)
 _READ = (".csv", ".tsv", ".tab", ".txt", ".xml", *workbook.SUFFIXES, *parquet.SUFFIXES, *_JSON)
-_OTHER_TABLES = (".xls", ".ods", ".numbers", ".parquet", ".feather", ".zip", ".gz", ".mat", ".pkl", ".h5")
+OTHER_TABLES = (".xls", ".ods", ".numbers", ".parquet", ".feather", ".zip", ".gz", ".mat", ".pkl", ".h5")
 _ARCHIVES = (".zip", ".gz")
 _SEARCHED = "a table, COCO's JSON, files of VOC, YOLO, LabelMe or Supervisely, or a folder per label"
 
@@ -70,14 +70,15 @@ class Search:
     exports: list[str] = field(default_factory=list)  # what to do about those of tools that are not read
 
     def documents(self, folder: Path) -> list[Document]:
-        """The files of a folder that hold annotations, also faulty. Raises DataError for a damaged one of a split."""
+        """The files of a folder that hold annotations, also faulty. Raises DataError as `document` does."""
         files = sorted(folder.iterdir()) if folder.is_dir() else []
         texts = [path for path in files if path.suffix.lower() in _READ and path.is_file()]
         texts = [path for path in texts if not path.name.startswith((".", "README", "readme"))]
-        found = (self._document(path) for path in texts if not yolo.is_label_file(path))
+        found = (self.document(path) for path in texts if not yolo.is_label_file(path))
         return [document for document in found if document is not None]
 
-    def _document(self, path: Path) -> Document | None:
+    def document(self, path: Path) -> Document | None:
+        """None for a file without annotations. Raises DataError for a damaged one of a split."""
         findings = Findings()
         try:
             document = read_document(path, findings)
@@ -154,7 +155,7 @@ def _is_list_of_images(content: object) -> bool:
 def other_tables(folder: Path) -> list[str]:
     """Workbooks, archives and the like, which may hold labels, but are not read."""
     files = [*folder.glob("*"), *folder.glob("data/*")]
-    return sorted(path.name for path in files if path.suffix.lower() in _OTHER_TABLES)
+    return sorted(path.name for path in files if path.suffix.lower() in OTHER_TABLES)
 
 
 def _is_table(document: Document, names: ColumnNames) -> bool:

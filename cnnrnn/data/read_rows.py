@@ -7,13 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from cnnrnn.data import split_lists
-from cnnrnn.data.annotation_files import Document, Search, of_one_data_set, other_tables, read_document
+from cnnrnn.data.annotation_files import Document, Search, of_one_data_set, read_document
 from cnnrnn.data.find_images import is_file, is_folder, name_below
 from cnnrnn.data.formats import coco_json, folders, image_json, json_records, tools, voc_xml, yolo
 from cnnrnn.data.formats.column_names import ColumnNames
 from cnnrnn.data.formats.columns import rows_of
 from cnnrnn.data.formats.splits import split_in_name, split_name
 from cnnrnn.data.formats.yolo_settings import SETTINGS, settings_files
+from cnnrnn.data.labels_beside_folders import tell_of_other_labels
 from cnnrnn.data.reading import Findings, Reading, Row
 from cnnrnn.data.split import DataError, Options
 
@@ -44,6 +45,8 @@ def _read_folder(folder: Path, options: Options, findings: Findings) -> Reading:
     if reading is None:
         raise search.nothing_found(folder)
     told = split_lists.give_splits(reading, folder, search.found)
+    if reading.kind == folders.KIND:
+        told |= tell_of_other_labels(reading, folder, lambda path: _rows_of(path, options), told)
     search.tell_passed_over(but=told)
     return reading
 
@@ -65,13 +68,16 @@ def _read_files_of_images(folder: Path, search: Search) -> Reading | None:
         return _folders_below_settings(folder, findings) or yolo.read(folder, findings)
     if image_json.is_data_set(folder):
         return image_json.read(folder, findings)
-    if not search.exports and (reading := folders.read(folder, findings)):
-        if unread := other_tables(folder):
-            findings.warning(
-                f"not read: {', '.join(unread[:3])}; if the labels are in there, save it as CSV and give that"
-            )
-        return reading
-    return None
+    return None if search.exports else folders.read(folder, findings)
+
+
+def _rows_of(file: Path, options: Options) -> list[Row]:
+    """None if the file holds no annotations that can be read."""
+    search = Search(_names(options), Findings())
+    with suppress(DataError):
+        if document := search.document(file):
+            return _read_files([document], file.parent, options, search.findings).rows
+    return []
 
 
 def _folders_below_settings(folder: Path, findings: Findings) -> Reading | None:

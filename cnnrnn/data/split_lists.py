@@ -12,18 +12,18 @@ from cnnrnn.data.find_images import is_file, relative_name
 from cnnrnn.data.formats.image_lists import (
     are_splits,
     is_about_splits,
-    lines_of,
     named_split,
     read_list,
     splits_of_lists,
 )
 from cnnrnn.data.formats.splits import TRAIN
 from cnnrnn.data.formats.yolo import is_label_file
-from cnnrnn.data.images import SUFFIXES
 from cnnrnn.data.reading import Findings, Reading
+from cnnrnn.data.row_images import RowImages
 from cnnrnn.data.split import DataError
 
-_LISTS = (".txt", ".lst", ".list", ".csv", ".tsv", ".json", "")
+_TEXTS = (".txt", ".lst", ".list", ".csv", ".tsv", "")
+_LISTS = (*_TEXTS, ".json")
 _OTHERS = (".mat", ".pkl", ".npy", ".npz", ".xlsx", ".parquet")  # which are only pointed out
 _MOST = 100  # files of a folder whose names speak of splits; more are those of single images
 _DEPTH = 2  # as of ImageSets/Main
@@ -50,8 +50,8 @@ def give_splits(reading: Reading, folder: Path, annotations: Set[Path]) -> set[P
     if unclear:
         names = ", ".join(sorted(relative_name(path, folder) for path in unclear)[:5])
         reading.findings.warning(
-            f"{names} seem to tell splits, but were not read; write a column split with train, val and test, or lists "
-            "train.txt, val.txt and test.txt with an image a line"
+            f"not read, though they seem to tell splits: {names}; write a column split with train, val and test, or "
+            "lists train.txt, val.txt and test.txt with an image a line"
         )
     return {*unclear, *(path for lists in found for path in lists.files)}
 
@@ -101,7 +101,7 @@ def _find(paths: Iterable[Path], reading: Reading) -> tuple[list[_Lists], list[P
     paths = list(paths)
     if not paths:
         return [], []
-    images = _Images(row.image for row in reading.rows)
+    images = RowImages(row.image for row in reading.rows)
     found: list[_Lists] = []
     unclear: list[Path] = []
     by_folder: dict[Path, dict[Path, list[str]]] = {}  # the names of lists, by their plain path
@@ -115,7 +115,7 @@ def _find(paths: Iterable[Path], reading: Reading) -> tuple[list[_Lists], list[P
         elif words and are_splits(words):
             lists = {path.with_stem(word): names for word, names in words.items()}
             _add(lists, [path], found, unclear)
-        elif is_about_splits(path) or images.begin_lines(path):
+        elif is_about_splits(path) or (path.suffix.lower() in _TEXTS and images.begin_lines(path)):
             unclear.append(path)
     for place, lists in by_folder.items():
         _add(lists, files[place], found, unclear)
@@ -132,7 +132,7 @@ def _add(lists: dict[Path, list[str]], files: list[Path], found: list[_Lists], u
         found.append(_Lists(files, split_of))
 
 
-def _known(path: Path, images: _Images) -> dict[str, list[str]]:
+def _known(path: Path, images: RowImages) -> dict[str, list[str]]:
     """The images of a list by the words for their splits; empty if most names are of no image."""
     if path.suffix.lower() not in _LISTS:
         return {}
@@ -142,38 +142,3 @@ def _known(path: Path, images: _Images) -> dict[str, list[str]]:
         if sum(map(len, known.values())) * 2 > sum(map(len, listed.values())):
             return known
     return {}
-
-
-class _Images:
-    """The images of rows, by as much of their paths as tells them apart."""
-
-    def __init__(self, images: Iterable[str]) -> None:
-        self._by_end: dict[str, str | None] = {}
-        for image in dict.fromkeys(images):
-            for end in _ends(image):
-                self._by_end[end] = image if self._by_end.get(end, image) == image else None
-
-    def find(self, name: str) -> str | None:
-        """By the longest end of its path that is known, with or without a suffix; None if it is that of several."""
-        return next((self._by_end[end] for end in _ends(name) if end in self._by_end), None)
-
-    def begin_lines(self, path: Path) -> bool:
-        """Whether most lines of a text begin with an image, before labels or other numbers."""
-        if path.suffix.lower() not in _LISTS or path.suffix.lower() == ".json":
-            return False
-        with suppress(DataError):
-            lines = lines_of(path)[:1000]
-            known = [line for line in lines if self.find(line.replace(",", " ").replace(";", " ").split()[0])]
-            return len(known) * 2 > len(lines)
-        return False
-
-
-def _ends(name: str) -> Iterator[str]:
-    """The ends of a path, the longest first, each with its suffix and without."""
-    parts = [part for part in name.strip().casefold().replace("\\", "/").split("/") if part not in ("", ".")]
-    for n in range(len(parts)):
-        end = "/".join(parts[n:])
-        yield end
-        stem, suffix = os.path.splitext(end)
-        if suffix in SUFFIXES:
-            yield stem

@@ -138,7 +138,7 @@ def test_lists_that_tell_otherwise_are_pointed_out(tmp_path: Path) -> None:
     files = {"labels.csv": TABLE, **lists(), "meta/train.txt": "3.jpg\n", "meta/test.txt": "1.jpg\n"}
     source = read_source(folder_with(tmp_path, files), Options())
     assert splits_of(source) == SPLITS
-    assert "meta/test.txt, meta/train.txt seem to tell splits, but were not read" in messages(source)
+    assert "not read, though they seem to tell splits: meta/test.txt, meta/train.txt" in messages(source)
 
 
 @pytest.mark.parametrize(

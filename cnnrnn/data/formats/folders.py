@@ -12,6 +12,7 @@ from cnnrnn.data.formats.splits import TEST, TRAIN, VAL, is_train_and_val, split
 from cnnrnn.data.reading import Findings, Reading, Row
 from cnnrnn.data.split import DataError
 
+KIND = "a folder per label"
 _IMAGES = {"images", "image", "imgs", "img", "jpegimages"}
 _NO_LABELS = _IMAGES | {"masks", "mask", "annotations", "labels", "thumbnails"}
 _CAMERA = re.compile(r"\d{3}[0-9A-Z_]{5}")  # the folders of cameras, such as 100CANON
@@ -83,7 +84,7 @@ def read(folder: Path, findings: Findings) -> Reading | None:
         rows = list(_rows(level, folder, None))
         _point_out_splits(level, findings)
     _tell(level, [place.inner() for place in splits] or [level], folder, findings)
-    return Reading("a folder per label", rows, folder, findings)
+    return Reading(KIND, rows, folder, findings)
 
 
 def _tree(folder: Path) -> _Folder:
