@@ -26,6 +26,7 @@ _NUMPY = re.compile(
 _COLLECTION = re.compile(r"(?:frozenset|set|list|tuple|dict_keys)\((.*)\)", re.DOTALL)
 _NUMBERS = re.compile(r"\[\s*(?:[-+]?\d+(?:\.\d*)?(?:e[-+]?\d+)?(?:\s+|(?=\])))+\]")  # numpy prints them without commas
 _ENTITY = re.compile(r"&(amp|quot|lt|gt|apos|nbsp|#x?[\da-f]+);", re.IGNORECASE)
+_QUOTES = ('"', "“", "«")
 _MAX_LITERAL = 100_000  # characters of a cell that is read as a list
 
 
@@ -94,6 +95,11 @@ class Cells:
                 first.setdefault(label, where)
         given = self.given is not None
         self._warn_of_words_for_nothing(rows, [label for label in first if may_be_nothing(label)])
+        if open_quotes := [label for label in first if label[:1] in _QUOTES and label.count(label[0]) == 1]:
+            self.findings.warning(
+                f"labels such as {open_quotes[0]!r} of {self.path.name} begin with a quote that isn't closed",
+                [first[label] for label in open_quotes],
+            )
         refuse_numbers(self.path, rows, first, given, self.findings)
         return list(without_denied(self.path, result, first, separator.sign or ";", given, self.findings))
 
@@ -114,14 +120,12 @@ class Cells:
             text = value.strip()
             if text.casefold() in _SHEET_ERRORS:
                 raise DataError(f"{self.path}, {where}: {text} is an error of the spreadsheet; correct its formula")
-            if len(text) > 2 and text[0] in "“”„" and text[-1] in "“”":
-                text = text[1:-1].strip()
             if "&" in text and _ENTITY.search(text):
                 self.findings.warning(
                     f"{self.path.name} has signs of HTML such as &amp; in labels; they were read as &"
                 )
                 text = html.unescape(text)
-            if text[0] == "<" and re.fullmatch(r"(<[^<>]+>)+", text):
+            if text[0] == "<" and not may_be_nothing(text) and re.fullmatch(r"(<[^<>]+>)+", text):
                 return re.findall(r"<([^<>]+)>", text)
             self._refuse_damaged(where, text)
             if found := _COLLECTION.fullmatch(text):  # set(), frozenset({'cat'})

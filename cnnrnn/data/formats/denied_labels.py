@@ -16,11 +16,13 @@ from cnnrnn.data.split import DataError
 Labels = Sequence[tuple[str, ...]]
 
 _WORD_BEHIND = re.compile(r"(.*\w.*?)\s*(?:[:=]+>?|->|→)\s*([^\s:=()]+(?: \w+)?)|(.*\w.*?)\s*[(\[]([^()\[\]]+)[)\]]")
+_TICK_BEHIND = re.compile(r"(.*\w)\s*([✓✔✅✗✘❌])")
 _NUMBER_BEHIND = re.compile(r"[:=(\[>]\s*-?[\d.]+\W?$")  # grade:0
 _SIGN_BEHIND = re.compile(r"(.*\w)\s?([-−–+])")
 _SIGN_BEFORE = re.compile(r"([-−–!~¬+])([^\W\d].*)|([!¬])\s+(\w.*)")
 _WORD_BEFORE = re.compile(r"(?:no|not|non|without|kein|keine|sans|sin)[ _-]+(\w.*)", re.IGNORECASE)
-_SIGNS = {"+": True, "✓": True, "✔": True, "-": False, "−": False, "–": False, "✗": False, "✘": False, "❌": False}
+_SIGNS = {"+": True, "✓": True, "✔": True, "-": False, "−": False, "–": False, "✗": False, "✘": False}
+_SIGNS |= {"✅": True, "❌": False}
 _NO_WORDS = {"x", "t", "f"}  # marks in a column of a label; behind a label, they can be a grade or a sex
 
 
@@ -43,6 +45,8 @@ def without_denied(
     dog, unless a person has `given` the separator.
     """
     behind = _parts(first, _word_behind)
+    if behind and not given and all(part.applies is None for part in behind):
+        behind = _true_or_false(behind)
     if behind and not given and all(part.applies is not None for part in behind):
         return _that_apply(path, behind, labels, findings)
     for parts in (behind, _parts(first, _sign_before)):
@@ -59,6 +63,19 @@ def without_denied(
         if all(part.applies is not None for part in signed):
             _point_out(path, _beside_their_names(signed, affirmed=True), findings)
     return labels
+
+
+def _true_or_false(parts: list[_Part]) -> list[_Part]:
+    """cat:T, cat:F, dog:F, where all labels end so, and one in both ways; F alone can be a grade or a sex."""
+    ends = [re.fullmatch(r"(.*\w)\s*[:=(]\s*([tf])\)?", part.text.strip(), re.IGNORECASE) for part in parts]
+    names = [{end[1] for end in ends if end and end[2].casefold() == letter} for letter in "tf"]
+    if None in ends or not names[0] & names[1]:
+        return parts
+    return [
+        _Part(part.where, part.text, end[1], end[2].casefold() == "t")
+        for part, end in zip(parts, ends, strict=True)
+        if end
+    ]
 
 
 def _that_apply(path: Path, parts: Sequence[_Part], labels: Labels, findings: Findings) -> Labels:
@@ -95,6 +112,8 @@ def _beside_their_names(parts: Sequence[_Part], affirmed: bool | None = None) ->
 
 
 def _word_behind(text: str) -> tuple[str, bool | None]:
+    if tick := _TICK_BEHIND.fullmatch(text):
+        return tick[1], verdict(tick[2])
     if (found := _WORD_BEHIND.fullmatch(text)) is None:
         return text, None
     name, word = found[1] or found[3], found[2] or found[4]

@@ -73,11 +73,15 @@ def attributes_of(value: Mapping[str, Any], named: bool) -> dict[str, Any]:
     }
 
 
-def list_applies(name: str, item: object) -> bool | None:
-    """Whether a list of labels is one of those that are there, or of those that are not, by its key."""
-    if not isinstance(item, (list, tuple, set)) or is_geometry(item):
+def part_applies(name: str, item: object) -> bool | None:
+    """Whether a list of labels, or a text, is of those that are there, or of those that are not, by its key."""
+    words = words_of(name)
+    if isinstance(item, str):
+        if len(words) > 1 or mark(item) is not None or applies("", item) is not None:
+            return None
+    elif not isinstance(item, (list, tuple, set)) or is_geometry(item):
         return None
-    said = [_said(word) for word in words_of(name)]
+    said = [_said(word) for word in words]
     return False if False in said else True if True in said else None
 
 
@@ -111,6 +115,14 @@ def are_ticks(value: object, kinds: tuple[type, ...] = (bool, str)) -> bool:
     """Whether an object is one of checkboxes: {"cat": true}."""
     items = value.values() if isinstance(value, dict) else ()
     return bool(items) and all(isinstance(item, kinds) and flag(item) is not None for item in items)
+
+
+def tells_of_its_key(item: object) -> bool | None:
+    """Of an object such as {"present": true}, whether the label that is its key applies."""
+    if not isinstance(item, dict) or len(item) != 1:
+        return None
+    name, value = next(iter(item.items()))
+    return applies(name, value) if applies_to_label(name) else None
 
 
 def texts_in(value: Any) -> Iterator[str]:

@@ -17,8 +17,9 @@ from cnnrnn.data.formats.label_keys import (
     is_named,
     is_score,
     label_key,
-    list_applies,
     number_key,
+    part_applies,
+    tells_of_its_key,
     texts_in,
 )
 from cnnrnn.data.formats.no_labels import is_nothing
@@ -38,6 +39,8 @@ class NestedLabels:
         self._denied_lists: dict[str, list[str]] = defaultdict(list)  # places by key
         self._read: dict[str, _Found] = defaultdict(lambda: defaultdict(dict))  # by the key of the label, all keys
         self._joined: _Found = defaultdict(dict)
+        self._outer: dict[str, None] = {}  # keys of objects inside of which labels were read under unknown keys
+        self._inner: dict[str, None] = {}  # and those labels
         self._words: dict[str, list[str]] = defaultdict(list)  # places of words such as present, which were labels
 
     def names(self, where: str, value: Any) -> list[str]:
@@ -76,7 +79,7 @@ class NestedLabels:
 
     def _of_object(self, where: str, value: dict[str, Any]) -> list[str]:
         """{"cat": true, "dog": 0}, {"choices": ["cat"]}, {"label": "cat"}, or attributes that hold such objects."""
-        if denied := [name for name, item in value.items() if list_applies(name, item) is False]:
+        if denied := [name for name, item in value.items() if part_applies(name, item) is False]:
             for name in filter(value.get, denied):
                 self._denied_lists[name].append(where)
             value = {name: item for name, item in value.items() if name not in denied}
@@ -90,7 +93,7 @@ class NestedLabels:
             return self.names(where, value[numbers])
         if (known := label_key(value)) is not None:
             return self._of_keys(where, value, [known])
-        if affirmed := [name for name, item in value.items() if list_applies(name, item)]:
+        if affirmed := [name for name, item in value.items() if part_applies(name, item)]:
             return self._of_keys(where, value, affirmed)
         return self._of_unknown_keys(where, attributes_of(value, named))
 
@@ -100,15 +103,15 @@ class NestedLabels:
         _remember(found[names[0]], labels)
         for other, item in value.items():
             if other not in names and not (applies_to_label(other) and applies(other, item) is not None):
-                _remember(found[other], texts_in(item))
+                _remember(found[other], [item] if isinstance(item, str) and item.strip() else texts_in(item))
         return labels
 
     def _of_unknown_keys(self, where: str, filled: dict[str, Any]) -> list[str]:
         """Flags by label; otherwise the only text, or all lists and objects. Raises DataError where it is unclear."""
         nested = {name: item for name, item in filled.items() if isinstance(item, (list, dict, tuple, set))}
         numbered = any("id" in words_of(name) for name in filled)
-        flags = {name: verdict(item) if len(filled) > 1 else flag(item) for name, item in filled.items()}
-        if filled and not numbered and not nested and None not in flags.values():
+        flags = {name: _flag(item, alone=len(filled) == 1) for name, item in filled.items()}
+        if filled and not numbered and None not in flags.values():
             return [name for name, applied in flags.items() if applied]
         texts = [name for name, item in filled.items() if isinstance(item, str) and item.strip() and not is_score(item)]
         worded = [name for name, item in nested.items() if next(texts_in(item), None)]
@@ -139,6 +142,10 @@ class NestedLabels:
 
     def _joined_labels(self, where: str, parts: dict[str, Any]) -> list[str]:
         found = {name: self.names(where, item) for name, item in parts.items()}
+        for name, item in parts.items():
+            if len(parts) == 1 and isinstance(item, dict) and found[name] and label_key(item) is None:
+                _remember(self._outer, [name])
+                _remember(self._inner, found[name])
         if len(found) > 1 and not all(name.isdigit() for name in found):
             for name, labels in found.items():
                 _remember(self._joined[name], labels)
@@ -187,15 +194,32 @@ class NestedLabels:
                 f"the labels under {len(self._joined)} keys of {self.path.name} were joined: {_shown(self._joined)}; "
                 "write a list of those that are meant"
             )
+        if len(self._outer) > len(self._inner):
+            self.findings.warning(
+                f"labels of {self.path.name} were read inside of {', '.join(map(repr, self._outer))}: "
+                f"{', '.join(self._inner)}; if those keys are the labels, write a list of them"
+            )
         for name, found in self._read.items():
-            others = {other: texts for other, texts in found.items() if other != name and texts}
-            if others:
-                varying = len(found[name]) == 1 and any(len(texts) > 1 for texts in others.values())
+            if others := {other: texts for other, texts in found.items() if other != name and texts}:
+                doubtful = len(found[name]) == 1 and any(len(texts) > 1 for texts in others.values())
+                doubtful |= any(_denies(text) for texts in others.values() for text in texts)
                 self.findings.add(
-                    "warning" if varying else "note",
+                    "warning" if doubtful else "note",
                     f"labels of {self.path.name} were read under {_shown({name: found[name]})}, not under "
                     f"{_shown(others)}; if that is wrong, write a list of the labels",
                 )
+
+
+def _flag(item: object, alone: bool) -> bool | None:
+    """What is said of a key. A single word such as present may be a label."""
+    if isinstance(item, (list, dict, tuple, set)):
+        return tells_of_its_key(item)
+    return flag(item) if alone else verdict(item)
+
+
+def _denies(text: str) -> bool:
+    """Whether a text beside a label is a word such as absent; no and false stand beside them for many reasons."""
+    return flag(text) is None and applies("", text) is False
 
 
 def _is_rated(name: object, rating: object) -> bool:

@@ -8,8 +8,10 @@ _NOTHING = {"nan", "none", "null", "na", "n/a", "n.a", "#n/a", "#n/a n/a", r"\n"
 _BRACKETS = "-–—_<>()[]{}. "  # (none), --none--, <NA> and N.A.
 # Words that may also be the name of a label: they are read as one, with a warning.
 _PERHAPS = re.compile(
-    r"\?+|(un|not?[ _-]?|non)(label|tag|annotat|assign)(l?ed|ged|s)?|(no|without)[ _-](labels?|tags?|classe?s?)|"
-    r"tb[ad]|to[ _-]?do|to be (done|determined|defined|labell?ed)|undefined|nil|k\.\s?a\.|"
+    r"\?+|(un|not?[ _-]?|non)(label|tag|annotat|assign|specif)(l?ed|ged|ied|s)?|tb[ad]|to[ _-]?do|pending|missing|nil|"
+    r"(no|without)[ _-](labels?|tags?|class(es)?|annotations?)|no[ _-]?data|not[ _-](available|applicable|defined|set)|"
+    r"to[ _]be[ _](done|determined|defined|labell?ed)|undefined|[<(\[](empty|blank|unknown|no value)[>)\]]|"
+    r"k\.\s?a\.|n\.?\s?d\.|keine[rs]?|aucune?|ninguna?o?|nessuna?o?|无|なし|"
     r"(kein|keine|sans|sin|senza) (labels?|tags?|étiquettes?|etiquetas?|etichett[ae])",
     re.IGNORECASE,
 )

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 from cnnrnn.data.formats.separator import LIST_SIGNS
 
-_QUOTED = r'"(?:[^"]|"")+"|' + r"'[^']+'"
+_QUOTED = r'"(?:[^"]|"")+"|' + r"'[^']+'|“[^“”]+”|„[^„“”]+[“”]|«[^«»]+»"
+_MARKS = "\"'“„«"
 _HIDDEN = 0xF0000  # signs inside of quotes are moved to this private area of Unicode until the labels are separated
 _PRIVATE = re.compile("[\U000f0000-\U000fffff]")
 
@@ -26,7 +27,7 @@ def without_quotes(texts: Sequence[str], given: str | None = None) -> list[str]:
     for text in texts:
         if blanks.fullmatch(text):
             text = ",".join(re.findall(_QUOTED, text))
-        result.append(part.sub(_hidden, text) if "'" in text or '"' in text else text)
+        result.append(part.sub(_hidden, text) if any(mark in text for mark in _MARKS) else text)
     return result
 
 

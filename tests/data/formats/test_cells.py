@@ -222,7 +222,26 @@ def test_words_of_programs_for_nothing(tmp_path: Path, word: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "word", ["?", "unlabeled", "Unlabelled", "not labeled", "no label", "no_labels", "TBD", "todo", "untagged", "k. A."]
+    "word",
+    [
+        "?",
+        "unlabeled",
+        "Unlabelled",
+        "not labeled",
+        "no label",
+        "no_labels",
+        "TBD",
+        "todo",
+        "untagged",
+        "k. A.",
+        "no data",
+        "<empty>",
+        "keine",
+        "not available",
+        "unspecified",
+        "no annotation",
+        "无",
+    ],
 )
 def test_words_that_may_mean_no_label_are_pointed_out(tmp_path: Path, word: str) -> None:
     source = read(tmp_path, "cat;dog", word, "dog", name="label")
@@ -230,7 +249,9 @@ def test_words_that_may_mean_no_label_are_pointed_out(tmp_path: Path, word: str)
     assert f"{word!r} was read as a label of 1 cells of t.csv; if it stands for no label, leave" in messages(source)
 
 
-@pytest.mark.parametrize("word", ["nonsense", "unknown", "no finding", "untidy", "tbone", "label", "."])
+@pytest.mark.parametrize(
+    "word", ["nonsense", "unknown", "no finding", "untidy", "tbone", "label", ".", "notable", "empty", "negative"]
+)
 def test_other_words_are_labels(tmp_path: Path, word: str) -> None:
     source = read(tmp_path, "cat;dog", word, "dog")
     assert labels_of(source)[1] == {word}
@@ -248,6 +269,9 @@ def test_other_words_are_labels(tmp_path: Path, word: str) -> None:
         (('"hot dog" "cat"', "cat"), [{"hot dog", "cat"}, {"cat"}]),
         (('"cat ""Tom"", small", dog', "dog"), [{'cat "Tom", small', "dog"}, {"dog"}]),
         (('"driver\'s seat, left", car', "car"), [{"driver's seat, left", "car"}, {"car"}]),
+        (("“cat, small”, “dog”", "“dog”"), [{"cat, small", "dog"}, {"dog"}]),
+        (("«cat; small»; dog", "„dog“"), [{"cat; small", "dog"}, {"dog"}]),
+        (("“cat, dog”", "“dog”"), [{"cat", "dog"}, {"dog"}]),
         (('"cat, dog"', '"dog"'), [{"cat", "dog"}, {"dog"}]),  # the table was quoted twice
         (('12" pipe, the "big" cat', "driver's, rider's"), [{'12" pipe', 'the "big" cat'}, {"driver's", "rider's"}]),
         (("'til dawn, rock 'n' roll", "cat"), [{"'til dawn", "rock 'n' roll"}, {"cat"}]),
@@ -277,6 +301,7 @@ def test_a_given_separator_inside_of_quotes_is_refused(tmp_path: Path) -> None:
     ("yes", "no"),
     [(":yes", ":no"), ("=true", "=false"), (" (+)", " (-)"), (": present", ": absent"), ("=Y", "=N"),
      (" [yes]", " [no]"), (" (present)", " (not present)"), (" -> positive", " -> negative"), (":✓", ":✗"),
+     ("✓", "✗"), (" ✅", " ❌"), (":T", ":F"),
      (": ja", ": nein")],
 )  # fmt: skip
 def test_a_word_behind_every_label_tells_if_it_applies(tmp_path: Path, yes: str, no: str) -> None:
@@ -327,3 +352,8 @@ def test_signs_and_words_that_deny_nothing(tmp_path: Path, cells: tuple[str, ...
     source = read_objects(tmp_path, *(cell.split(";") for cell in cells))
     assert labels_of(source) == [set(cell.split(";")) for cell in cells]
     assert not any(words in messages(source) for words in ("of their own", "stands behind", "left out"))
+
+
+def test_a_quote_that_is_not_closed_is_pointed_out(tmp_path: Path) -> None:
+    source = read_objects(tmp_path, ['"cat', "dog"], ['12" pipe', '"the" cat'])
+    assert "labels such as '\"cat' of t.json begin with a quote that isn't closed (entry 1)" in messages(source)

@@ -164,3 +164,29 @@ def test_a_number_for_the_label_is_asked_for_its_name(tmp_path: Path) -> None:
         {"owl"},
         {"cat"},
     ]
+
+
+def test_keys_that_may_be_the_labels_are_pointed_out(tmp_path: Path) -> None:
+    source = read(tmp_path, {"cat": {"by": "bob"}}, {"dog": {"by": "bob"}})
+    assert "labels of t.json were read inside of 'cat', 'dog': bob; if those keys are the labels" in messages(source)
+    source = read(tmp_path, {"a1": {"label": "cat"}}, {"b2": {"label": "cat"}}, {"attributes": {"sort": "cat"}})
+    assert "inside of" not in messages(source)
+
+
+def test_an_object_that_tells_of_its_key(tmp_path: Path) -> None:
+    labels = {"cat": {"present": True}, "dog": {"present": False}}
+    assert labels_of(read(tmp_path, labels, {"dog": {"value": 1}})) == [{"cat"}, {"dog"}]
+
+
+def test_texts_under_keys_that_deny_them(tmp_path: Path) -> None:
+    source = read(tmp_path, {"positive": "cat", "negative": "dog"}, {"positive": "", "negative": "cat"})
+    assert labels_of(source) == [{"cat"}, set()]
+    assert "the labels under 'negative' of t.json were left out" in messages(source)
+    assert labels_of(read(tmp_path, {"negative": "yes", "cat": "no"})) == [{"negative"}]
+
+
+def test_a_word_that_may_deny_a_label_beside_it_is_pointed_out(tmp_path: Path) -> None:
+    source = read(tmp_path, [{"label": "cat", "kind": "positive"}, {"label": "dog", "kind": "absent"}])
+    assert any(
+        found.level == "warning" and "not under 'kind' (positive, absent)" in found.message for found in source.findings
+    )
