@@ -179,13 +179,24 @@ class Collected:
 
     def _error_if_all_are_alike(self, labels: list[set[str]]) -> None:
         """Tables with a row for each image and label may have a value, of any name, that tells which ones apply."""
-        if len(labels) < 3 or len(labels[0]) < 2 or any(found != labels[0] for found in labels):
+        everything = set().union(*labels)
+        share = sum(map(len, labels)) / max(1, len(labels) * len(everything))
+        if len(labels) < 3 or len(everything) < 2 or self.findings.errors:  # which would explain it
             return
-        if not self.findings.errors:  # which would explain it
-            shown = ", ".join(sorted(labels[0])[:6]) + (", …" if len(labels[0]) > 6 else "")
+        if share == 1:
+            shown = ", ".join(sorted(everything)[:6]) + (", …" if len(everything) > 6 else "")
             self.findings.error(
-                f"every image has the same {len(labels[0])} labels ({shown}), so that there is nothing to learn; if a "
+                f"every image has the same {len(everything)} labels ({shown}), so that there is nothing to learn; if a "
                 "value beside them tells which ones apply, leave out the others"
+            )
+        elif (
+            share >= 0.9
+            and len(everything) > 2
+            and not any("nearly every image" in str(f) for f in self.findings.items)
+        ):
+            self.findings.warning(
+                f"nearly every image has all {len(everything)} labels; if a value beside them tells which ones apply, "
+                "leave out the others"
             )
 
 

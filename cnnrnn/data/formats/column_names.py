@@ -21,6 +21,7 @@ LABELS = (
     *("labels", "label", "tags", "tag", "classes", "class", "categories", "category", "findinglabels", "labelname"),
     *("classname", "choice", "choices", "multilabel", "labellist", "annotations", "objects"),
     *("target", "targets", "classificationannotations", "classificationannotation"),
+    "boundingboxannotations",
 )
 
 # Whole words that make a name sound like labels, unless one of the others tells that it is something about them.
@@ -64,7 +65,7 @@ def follow_each_other(names: Sequence[str]) -> bool:
     numbers = sorted(int(number.group()) for number in found if number)
     unnumbered = len(names) - len(numbers)
     first = numbers[0] if numbers else 0
-    return numbers == [*range(first, first + len(numbers))] and (unnumbered == 0 or (unnumbered == 1 and first <= 2))
+    return numbers == [*range(first, first + len(numbers))] and first < 2 + unnumbered and unnumbered < 2
 
 
 def without_number(name: str) -> str:

@@ -114,7 +114,8 @@ def _without_denied(table: Denying, records: Sequence[Record], name: str, labels
     if len(absent) == len(records):
         findings.warning(f"all rows of {file} have {values[0]!r} in {name!r}; the labels were read all the same")
         return labels
-    example = str(values[verdicts.index(False)]) or "nothing"
+    denied = dict.fromkeys(str(v) or "nothing" for v, applied in zip(values, verdicts, strict=True) if applied is False)
+    example = " or ".join([*denied][:3])
     if about_labels or key(name) == "value":
         what = "their labels are absent"
         labels = [() if applied is False else found for found, applied in zip(labels, verdicts, strict=True)]

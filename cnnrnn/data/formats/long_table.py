@@ -15,6 +15,7 @@ from cnnrnn.data.formats.review_columns import is_about_person
 from cnnrnn.data.reading import Findings, Record
 from cnnrnn.data.split import DataError
 
+_NEARLY = 0.9  # share of the same that can't be by chance
 _GRID = 0.7  # share of all pairs of an image and a label that have a row where most have one
 # What is told of a box, and not whether its label applies.
 _OF_BOXES = {
@@ -26,6 +27,22 @@ _NO_LABELS = {
     *("person", "user", "author", "annotator", "reviewer", "worker", "rater", "reader", "doctor", "expert", "coder"),
     *("labeler", "labeller", "observer", "radiologist", "grader", "round", "fold", "source", "model", "tool", "eye"),
     *("side", "view", "frame", "date", "time", "version", "by", "dir", "folder", "directory", "path", "file"),
+}
+# Names of columns of labels, of two that could be.
+_LIKELY = {
+    *(
+        "finding",
+        "findings",
+        "variable",
+        "attribute",
+        "feature",
+        "concept",
+        "condition",
+        "disease",
+        "diagnosis",
+        "name",
+    ),
+    *("name", "question", "object", "species", "symptom", "pathology", "term", "keyword", "entity", "item", "trait"),
 }
 _TELLING = {"flag", "y", "result", "outcome", "true", "istrue", "holds"}  # names besides those of label_flags
 
@@ -47,6 +64,7 @@ def long_table(
         return None
     speaking = [*given] or _speaking(columns, records)
     labels = [name for name in speaking or columns if _names_labels(name, records, images, bool(speaking))]
+    labels = [name for name in labels if key(name) in _LIKELY] or labels
     flags = [name for name in columns if name not in (*given, *labels) and _tells(name, records)]
     telling = [name for name in flags if applies_to_label(name) or key(name) in {*LABELS, *_TELLING}]
     flags = telling or flags
@@ -105,23 +123,27 @@ def error_if_all_have_all(
     others: Sequence[str],
     findings: Findings,
 ) -> None:
-    """About the column that likely tells which labels apply, where every image has a row for each of them."""
+    """About the column that likely tells which labels apply, where every image has a row for each of them. Where a
+    few rows are missing, a warning."""
     of_image: dict[str, set[str]] = {}
     images = _images(records, image)
     for name, found in zip(images, labels, strict=True):
         of_image.setdefault(name, set()).update(found)
     count = len(set().union(*of_image.values()))
-    if count < 2 or len(of_image) < 3 or any(len(found) < count for found in of_image.values()):
+    full = sum(map(len, of_image.values())) / max(1, count * len(of_image))
+    if count < 2 or len(of_image) < 3 or full < _NEARLY:
         return
     varying = {name: (len(_values(name, records)), where) for name in others if (where := _both(name, records, images))}
     if not varying:
         return  # what is wrong is told of any source
     name = min(varying, key=lambda name: varying[name][0])
     first, second = varying[name][1]
-    findings.error(
-        f"every image of {path.name} has all {count} labels; if {name!r} tells which ones apply "
+    who = "every" if full == 1 else "nearly every"
+    findings.add(
+        "error" if full == 1 else "warning",
+        f"{who} image of {path.name} has all {count} labels; if {name!r} tells which ones apply "
         f"({first.values.get(name)!r} in {first.where}, {second.values.get(name)!r} in {second.where}), remove the "
-        "rows of the others, or write 1 and 0 there and call the column present"
+        "rows of the others, or write 1 and 0 there and call the column present",
     )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cnnrnn.data.formats.column_names import LABELS, MOSTLY, key, shown, sounds_like_labels, without_number, words_of
+from cnnrnn.data.formats.label_flags import applies_to_label
 from cnnrnn.data.formats.marks import are_marks, is_flag, mark, number, plain, two_signs_for_yes
 from cnnrnn.data.formats.review_columns import is_about_person, is_about_review
 from cnnrnn.data.reading import Findings, Record
@@ -103,10 +104,11 @@ def _warn_of_doubtful(
             f"so, give --label-column {','.join(rest[:12]) + ('…' if len(rest) > 12 else '') or 'NAME'!r}"
         )
     words = [name for name in others if _recurring_words(_values(name, records))]
-    if len(labels) == 1 and words:
+    if len(labels) == 1 and (words or applies_to_label(labels[0])):
         findings.warning(
-            f"the only label is {labels[0]!r}, the one column of 0 and 1; if {' or '.join(map(repr, words[:6]))} holds "
-            f"the labels, give --label-column with its name (or {labels[0]!r} if that is right)"
+            f"the only label is {labels[0]!r}, the one column of 0 and 1; if "
+            f"{' or '.join(map(repr, words[:6])) or 'another column'} holds the labels, give --label-column with its "
+            f"name (or {labels[0]!r} if that is right)"
         )
 
 
@@ -130,10 +132,11 @@ def refuse_unknown_marks(path: Path, columns: Sequence[str], records: Sequence[R
     rows = [[plain(str(record.values.get(name))) for name in columns] for record in records]
     filled = [[value for value in row if value not in _BLANK] for row in rows]
     found = sorted({value for row in filled for value in row})
-    twice = sum(len({*row}) < len(row) for row in filled)
-    if len(columns) > 1 and 0 < len(found) <= max(2, len(columns) - 1) and twice > len(rows) / 2:
+    several = [row for row in filled if len(row) > 1]
+    twice = sum(len({*row}) < len(row) for row in several) > len(several) / 2
+    if len(columns) > 1 and (len(found) == 1 or (twice and len(found) <= max(2, len(columns) - 1))):
         raise DataError(
-            f"{path}: the columns {shown([*columns])} have {', '.join(map(repr, found))} and nothing else, often the "
+            f"{path}: the columns {shown([*columns])} have {', '.join(map(repr, found))} and nothing else, also the "
             "same in one row; write 1 and 0 in them if each column is a label, or a column labels with each label once"
         )
 

@@ -76,10 +76,10 @@ def _holds_labels(column: str, records: Sequence[Record]) -> bool:
 
 
 def _has_splits(column: str, records: Sequence[Record]) -> bool:
-    """Whether some values are names of splits, in a column whose name says so, or beside words such as holdout."""
+    """Whether some values are names of splits, in a column whose name says so, or beside holdout or unassigned."""
     words = {str(record.values.get(column)).strip() for record in records} - {""}
     splits = {word for word in words if split_name(word)}
-    held_out = {word for word in words - splits if key(word) in _HELD_OUT}
+    held_out = {word for word in words - splits if key(word) in {*_HELD_OUT, _UNASSIGNED}}
     if held_out and words == splits | held_out:
         return True
     return bool(splits) and re.fullmatch(_PERHAPS, key(column)) is not None

@@ -254,7 +254,10 @@ def test_a_table_of_comments(tmp_path: Path) -> None:
     assert labels_of(read(tmp_path, "# mine\rimage,labels\r1.jpg,cat;dog\r2.jpg,dog\r"))["1.jpg"] == {"cat", "dog"}
 
 
-@pytest.mark.parametrize("names", ["noisy_labels_0,noisy_labels_1,noisy_labels_5", "label_1,label_5", "label,label_10"])
+@pytest.mark.parametrize(
+    "names",
+    ["noisy_labels_0,noisy_labels_1,noisy_labels_5", "label_1,label_5", "label,label_10", "label_2019,label_2020"],
+)
 def test_numbers_that_do_not_follow_each_other_are_asked_for(tmp_path: Path, names: str) -> None:
     columns = names.split(",")
     text = table(names, *["cat dog cat cat dog"] * len(columns))
@@ -280,7 +283,7 @@ def test_splits_of_google(tmp_path: Path, name: str) -> None:
     assert {name: len(split) for name, split in source.samples.items()} == {"train": 3, "val": 1, "test": 1}
 
 
-@pytest.mark.parametrize("name", ["ml_use", "split"])
+@pytest.mark.parametrize("name", ["ml_use", "split", "data_type"])
 @pytest.mark.parametrize("word", ["UNASSIGNED", "unassigned"])
 def test_rows_without_a_split_are_for_training(tmp_path: Path, name: str, word: str) -> None:
     source = read(tmp_path, table(f"labels,{name}", "a b a a b", f"{word} {word} {word} {word} TEST"))

@@ -139,6 +139,25 @@ def test_where_every_image_has_all_labels_the_column_that_may_tell_is_named(
     assert labels_of(read(tmp_path, long(names, "present", 1, 0))) == LABELS  # the advice
 
 
+def test_where_nearly_every_image_has_all_labels_the_column_is_named(tmp_path: Path) -> None:
+    rows = long("label", "rating", "a", "b").splitlines()
+    assert (
+        "nearly every image of t.csv has all 3 labels; if 'rating' tells which ones apply ('a' in line 2"
+        in messages(read(tmp_path, "\n".join([*rows[:-1], ""])))
+    )
+
+
+def test_of_two_columns_of_words_the_one_with_a_likely_name(tmp_path: Path) -> None:
+    rows = long("finding", "present", 1, 0).splitlines()
+    places = {"finding": "place", "cat": "left", "dog": "right", "cow": "top"}
+    assert labels_of(read(tmp_path, "\n".join(f"{row},{places[row.split(',')[1]]}" for row in rows))) == LABELS
+
+
+def test_all_values_that_deny_are_named(tmp_path: Path) -> None:
+    text = "image,label,value\n1.jpg,cat,1\n1.jpg,dog,0\n2.jpg,cat,-1\n2.jpg,dog,1\n"
+    assert "2 rows of t.csv have 0 or -1 in 'value'; their labels are absent" in messages(read(tmp_path, text))
+
+
 @pytest.mark.parametrize(
     ("labels", "error"),
     [

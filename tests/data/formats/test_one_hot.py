@@ -57,14 +57,14 @@ def test_words_and_signs_for_yes_and_no(tmp_path: Path, yes: str, no: str, given
     assert labels_of(read(tmp_path, table(yes, no), label_column=given)) == LABELS
 
 
-@pytest.mark.parametrize(("yes", "no"), [("p", "a"), ("o", "x"), ("vorhanden", "fehlt"), ("P1", "P0")])
+@pytest.mark.parametrize(("yes", "no"), [("p", "a"), ("o", "x"), ("vorhanden", "fehlt"), ("P1", "P0"), ("p", "")])
 def test_other_words_in_given_columns_are_no_labels(tmp_path: Path, yes: str, no: str) -> None:
     with pytest.raises(DataError, match=r"the columns cat, dog, cow have|in the column 'cat'; 0 or 1 was expected"):
         read(tmp_path, table(yes, no), label_column="cat,dog,cow")
 
 
 def test_the_advice_about_other_words(tmp_path: Path) -> None:
-    message = "the columns cat, dog, cow have 'a', 'p' and nothing else, often the same in one row; write 1 and 0 in"
+    message = "the columns cat, dog, cow have 'a', 'p' and nothing else, also the same in one row; write 1 and 0 in"
     with pytest.raises(DataError, match=message):
         read(tmp_path, table("p", "a"), label_column="cat,dog,cow")
 
@@ -139,6 +139,13 @@ def test_columns_about_persons_are_pointed_out(tmp_path: Path, name: str) -> Non
     assert name in source.labels
     assert f"may be no labels, but were read as such: {name}; if so, give --label-column 'cat,dog,cow'" in messages(
         source
+    )
+
+
+def test_a_value_without_the_names_of_labels(tmp_path: Path) -> None:
+    text = "image,variable,value\n1.jpg,11,1\n1.jpg,12,0\n2.jpg,11,1\n2.jpg,12,1\n3.jpg,11,0\n"
+    assert "the only label is 'value', the one column of 0 and 1; if another column holds" in messages(
+        read(tmp_path, text)
     )
 
 
