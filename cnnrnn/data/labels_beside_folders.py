@@ -153,8 +153,8 @@ def _refusal(reading: Reading, folder: Path, others: Sequence[tuple[Path, str]])
     instead = f"move {'it' if one else 'them'} elsewhere" if inside else f"give {level}"
     return DataError(
         f"{folder} holds a folder per label ({labels}), but {', '.join(_names(files, folder)[:3])} {gives} their "
-        f"images other labels, such as {others[0][1]}. If these are meant, give {file} and --images {folder}; if the folders "
-        f"are the labels, {instead}"
+        f"images other labels, such as {others[0][1]}. If these are meant, give {file} and --images {folder}; if the "
+        f"folders are the labels, {instead}"
     )
 
 

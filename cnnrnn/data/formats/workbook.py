@@ -29,7 +29,7 @@ Line = tuple[int, list[str]]  # the number of a row, and its cells
 def read_records(path: Path, findings: Findings, image_column: str | None = None) -> tuple[str, list[Record]]:
     """The kind of file, for people, and the rows of the sheet that names images; of several sheets called like splits,
     those of all. Raises DataError for what is no workbook, and where it isn't clear which sheet is meant."""
-    found = {name: _without_title(name, lines, findings) for name, lines in _sheets(path).items()}
+    found = {name: _without_title(name, lines, findings) for name, lines in _sheets(path, findings).items()}
     sheets = {name: lines for name, lines in found.items() if _names_images(lines, image_column)}
     if not sheets:
         raise DataError(
@@ -71,17 +71,20 @@ def _names_images(lines: list[Line], image_column: str | None) -> bool:
     return header or all(any(map(looks_like_image, cells)) for _, cells in lines[1:20] or lines)
 
 
-def _sheets(path: Path) -> dict[str, list[Line]]:
+def _sheets(path: Path, findings: Findings) -> dict[str, list[Line]]:
     """The rows of every visible sheet that are not blank."""
     from openpyxl import load_workbook
 
     try:
         with path.open("rb") as file, warnings.catch_warnings():
-            has_formulas = _check_archive(path, file)
+            has_formulas, has_merged = _check_archive(path, file)
             warnings.simplefilter("ignore")  # of styles and other parts that are not read
-            book = load_workbook(file, read_only=True, data_only=True)
+            book = load_workbook(file, read_only=not has_merged, data_only=True)
             visible = [sheet for sheet in book.worksheets if sheet.sheet_state == "visible"]
             sheets = {sheet.title: _lines(sheet) for sheet in visible}
+            if has_merged:
+                for sheet in visible:
+                    _fill_merged(sheet, sheets[sheet.title], findings)
             if has_formulas:
                 formulas = load_workbook(file, read_only=True)
                 for name, lines in sheets.items():
@@ -95,13 +98,29 @@ def _sheets(path: Path) -> dict[str, list[Line]]:
         raise DataError(f"{path} is no Excel workbook that can be read ({error}); save the table as CSV") from None
 
 
-def _check_archive(path: Path, file: BinaryIO) -> bool:
-    """Whether there are formulas. Raises DataError for what is no workbook, or too large."""
+def _fill_merged(sheet: Worksheet, lines: list[Line], findings: Findings) -> None:
+    """Only the first cell of a merged range holds its value, which counts for all rows below, too."""
+    cells = dict(lines)
+    filled = [cell for cell in sheet.merged_cells.ranges if cell.max_row > cell.min_row and cell.min_row in cells]
+    for merged in filled:
+        value = cells[merged.min_row][merged.min_col - 1 :][:1]
+        for row in range(merged.min_row + 1, merged.max_row + 1):
+            if value and row in cells:
+                cells[row][merged.min_col - 1] = value[0]
+    if filled:
+        places = sorted(str(merged.coord) for merged in filled)
+        findings.note("merged cells were read as if their value stood in each of their rows", places)
+
+
+def _check_archive(path: Path, file: BinaryIO) -> tuple[bool, bool]:
+    """Whether there are formulas, and merged cells. Raises DataError for what is no workbook, or too large."""
     with zipfile.ZipFile(file) as archive:
         parts = archive.infolist()
         _check_parts(path, parts)
         sheets = [part for part in parts if part.filename.startswith("xl/worksheets/")]
-        return any(re.search(rb"<f[ />]", archive.read(part)) for part in sheets)
+        texts = (archive.read(part) for part in sheets)
+        found = [(re.search(rb"<f[ />]", text), re.search(rb"<(\w+:)?mergeCell ", text)) for text in texts]
+        return any(formula for formula, _ in found), any(merged for _, merged in found)
 
 
 def _check_parts(path: Path, parts: list[zipfile.ZipInfo]) -> None:

@@ -150,3 +150,46 @@ def test_images_inside_of_parquet_are_pointed_out(folder: Path) -> None:
     (folder / "a.parquet").write_bytes(b"PAR1 and nothing else")
     with pytest.raises(DataError, match="is no parquet file that can be read"):
         read_source(folder / "a.parquet", Options())
+
+
+def merged(path: Path, rows: list[list[Any]], *ranges: str) -> Path:
+    book = Workbook()
+    sheet = book.worksheets[0]
+    for row in rows:
+        sheet.append(row)
+    for cells in ranges:
+        sheet.merge_cells(cells)
+    book.save(path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("rows", "ranges"),
+    [
+        ([["image", "label"], ["1.jpg", "cat"], ["2.jpg", None], ["3.jpg", "dog"]], ["B2:B3"]),
+        ([["image", "label"], ["1.jpg", "cat"], ["2.jpg", None], ["3.jpg", "dog"], ["1.jpg"]], ["B2:B3", "A6:B7"]),
+        ([["photos"], ["image", "label"], ["1.jpg", "cat"], ["2.jpg", None], ["3.jpg", "dog"]], ["A1:B1", "B3:B4"]),
+        ([["image", "label", "more"], ["1.jpg", "cat", None], ["2.jpg", None, None], ["3.jpg", "dog", 1]], ["B2:C3"]),
+    ],
+)  # fmt: skip
+def test_merged_cells_count_for_all_their_rows(folder: Path, rows: list[list[Any]], ranges: list[str]) -> None:
+    source = read_source(merged(folder / "a.xlsx", rows, *ranges), Options())
+    found = {name: labels for split in labels_of(source).values() for name, labels in split.items()}
+    assert found == {"1.jpg": {"cat"}, "2.jpg": {"cat"}, "3.jpg": {"dog"}}
+    assert any("merged cells were read as if their value stood in each" in str(found) for found in source.findings)
+
+
+def test_merged_cells_of_images_and_splits(folder: Path) -> None:
+    rows = [
+        ["image", "label", "split"], ["1.jpg", "cat", "train"], [None, "dog", None], ["2.jpg", "cat", None],
+        ["3.jpg", "dog", "val"],
+    ]  # fmt: skip
+    source = read_source(merged(folder / "a.xlsx", rows, "A2:A3", "C2:C4"), Options())
+    assert labels_of(source) == {"train": {"1.jpg": {"cat", "dog"}, "2.jpg": {"cat"}}, "val": {"3.jpg": {"dog"}}}
+
+
+def test_merged_columns_for_each_label(folder: Path) -> None:
+    rows = [["image", "cat", "dog"], ["1.jpg", 1, 0], ["2.jpg", None, 1], ["3.jpg", 0, 1]]
+    source = read_source(merged(folder / "a.xlsx", rows, "B2:B3"), Options())
+    found = {name: labels for split in labels_of(source).values() for name, labels in split.items()}
+    assert found == {"1.jpg": {"cat"}, "2.jpg": {"cat", "dog"}, "3.jpg": {"dog"}}
