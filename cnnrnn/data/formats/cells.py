@@ -125,7 +125,9 @@ class Cells:
                     f"{self.path.name} has signs of HTML such as &amp; in labels; they were read as &"
                 )
                 text = html.unescape(text)
-            if text[0] == "<" and not may_be_nothing(text) and re.fullmatch(r"(<[^<>]+>)+", text):
+            if may_be_nothing(text):
+                return text
+            if text[0] == "<" and re.fullmatch(r"(<[^<>]+>)+", text):
                 return re.findall(r"<([^<>]+)>", text)
             self._refuse_damaged(where, text)
             if found := _COLLECTION.fullmatch(text):  # set(), frozenset({'cat'})

@@ -20,9 +20,10 @@ _TICK_BEHIND = re.compile(r"(.*\w)\s*([✓✔✅✗✘❌])")
 _NUMBER_BEHIND = re.compile(r"[:=(\[>]\s*-?[\d.]+\W?$")  # grade:0
 _SIGN_BEHIND = re.compile(r"(.*\w)\s?([-−–+])")
 _SIGN_BEFORE = re.compile(r"([-−–!~¬+])([^\W\d].*)|([!¬])\s+(\w.*)")
+_DOUBT = re.compile(r"(.*\w)\s*(?:\?+|[:=(\[]\s*(?:maybe|uncertain|unsure|possibl[ey]|unknown|\?+)\s*[)\]]?)")
 _WORD_BEFORE = re.compile(r"(?:no|not|non|without|kein|keine|sans|sin)[ _-]+(\w.*)", re.IGNORECASE)
 _SIGNS = {"+": True, "✓": True, "✔": True, "-": False, "−": False, "–": False, "✗": False, "✘": False}
-_SIGNS |= {"✅": True, "❌": False}
+_SIGNS |= {"on": True, "off": False, "✅": True, "❌": False}
 _NO_WORDS = {"x", "t", "f"}  # marks in a column of a label; behind a label, they can be a grade or a sex
 
 
@@ -59,6 +60,7 @@ def without_denied(
         _point_out(path, [part for part in denied if beside or not _NUMBER_BEHIND.search(part.text)], findings)
     if any(len(found) > 1 for found in labels):  # otherwise mask and "no mask" are labels as well as others
         _point_out(path, _beside_their_names(_parts(first, _word_before)), findings)
+        _point_out(path, _beside_their_names(_parts(first, _doubt_behind)), findings)
         signed = _parts(first, _sign_behind)
         if all(part.applies is not None for part in signed):
             _point_out(path, _beside_their_names(signed, affirmed=True), findings)
@@ -95,7 +97,7 @@ def _point_out(path: Path, parts: Sequence[_Part], findings: Findings) -> None:
     if parts:
         findings.warning(
             f"labels such as {parts[0].text!r} of {path.name} were read as labels of their own; leave them out if "
-            f"they say that {parts[0].name!r} and the like are absent",
+            f"they say that {parts[0].name!r} and the like are absent or uncertain",
             [part.where for part in parts],
         )
 
@@ -145,5 +147,12 @@ def _sign_before(text: str) -> tuple[str, bool | None]:
 
 
 def _word_before(text: str) -> tuple[str, bool | None]:
+    if affirmed := re.fullmatch(r"(?:yes|has)[ _]+(\w.*)", text, re.IGNORECASE):
+        return affirmed[1], None
     found = _WORD_BEFORE.fullmatch(text)
+    return (found[1], False) if found else (text, None)
+
+
+def _doubt_behind(text: str) -> tuple[str, bool | None]:
+    found = _DOUBT.fullmatch(text)
     return (found[1], False) if found else (text, None)

@@ -16,29 +16,18 @@ _ANSWERS = ("answers", "answer", "selectedoptions")
 _NAMES = (
     *("label", "labels", "choices", "choice", "name", "class", "category", "classname", "classtitle", "categoryname"),
     *("labelname", "tagname", "displayname", "objectname", "names", "title", "tag", "text", "classifications"),
-    *("detections", "categories", "classes", "tags"),
+    *("detections", "categories"),
 )
+_LISTS = ("tags", "classes")  # of labels if nothing else has words
 # The number that stands for the label of an object, and what else such an object holds.
 _NUMBERS = ("categoryid", "labelid", "classid", "category", "label", "class")
 # Attributes that a new project of the VGG Image Annotator has.
 _VIA_DEFAULTS = {"caption", "public_domain", "image_url"}
 _AFFIRMING = {"positives", "pos", "verified", "checked", "selected", "certain"}
 _DENYING = {
-    *(
-        "negatives",
-        "neg",
-        "not",
-        "non",
-        "without",
-        "excluded",
-        "exclude",
-        "missing",
-        "denied",
-        "unverified",
-        "unchecked",
-    ),
-    *("unselected", "ignore", "ignored", "skipped", "invalid", "unlikely", "unconfirmed"),
-    *("uncertain", "unsure", "unknown", "maybe", "possible", "ambiguous", "unclear", "doubtful", "pending"),
+    *("negatives", "neg", "not", "non", "doesnt", "dont", "isnt", "arent", "without", "excluded", "exclude", "missing"),
+    *("denied", "unverified", "unchecked", "unselected", "ignore", "ignored", "skipped", "invalid", "unconfirmed"),
+    *("uncertain", "unsure", "unknown", "maybe", "possible", "unlikely", "ambiguous", "unclear", "doubtful", "pending"),
 }
 
 
@@ -47,9 +36,16 @@ def label_key(value: Mapping[str, Any]) -> str | None:
     answers = _first(value, _ANSWERS, (list, dict))
     if found := answers or _first(value, _NAMES, (str, list, dict)):
         return found
-    sounding = [name for name, item in value.items() if sounds_like_labels(name) and next(texts_in(item), None)]
-    others = [name for name, item in value.items() if name not in sounding and isinstance(item, str) and item.strip()]
-    return sounding[0] if len(sounding) == 1 and not others else None
+    worded = [name for name, item in value.items() if next(texts_in(item), None)]
+    lists = [name for name in worded if not isinstance(value[name], str)]
+    if len(lists) == 1 and (key(lists[0]) in _LISTS or _sounds_like_labels(lists[0])):
+        return lists[0]
+    texts = [name for name in worded if name not in lists]
+    return texts[0] if len(texts) == 1 and _sounds_like_labels(texts[0]) else None
+
+
+def _sounds_like_labels(name: str) -> bool:
+    return sounds_like_labels(name) or key(name).endswith(("label", "labels"))
 
 
 def number_key(value: Mapping[str, Any], kinds: type | tuple[type, ...]) -> str | None:
@@ -81,7 +77,7 @@ def part_applies(name: str, item: object) -> bool | None:
             return None
     elif not isinstance(item, (list, tuple, set)) or is_geometry(item):
         return None
-    said = [_said(word) for word in words]
+    said = [_said(word) for word in words] or [mark(name) if name.strip() in "+-−" else None]
     return False if False in said else True if True in said else None
 
 

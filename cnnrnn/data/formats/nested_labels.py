@@ -101,9 +101,11 @@ class NestedLabels:
         labels = [label for name in names for label in self.names(where, value[name])]
         found = self._read[names[0]]
         _remember(found[names[0]], labels)
+        integers = [item for item in value.values() if isinstance(item, int)]
+        ticks = len(integers) > 1 and {*integers} <= {0, 1}
         for other, item in value.items():
             if other not in names and not (applies_to_label(other) and applies(other, item) is not None):
-                _remember(found[other], [item] if isinstance(item, str) and item.strip() else texts_in(item))
+                _remember(found[other], _words(item, ticks))
         return labels
 
     def _of_unknown_keys(self, where: str, filled: dict[str, Any]) -> list[str]:
@@ -120,6 +122,10 @@ class NestedLabels:
                 f"{self.path}, {where}: labels can be in the attribute {' or '.join(map(repr, texts + worded))}; write "
                 "a list of the labels, or an object with the key label"
             )
+        true = [name for name, item in filled.items() if name not in nested and flag(item)]
+        if texts and true and (len(filled) > 2 or filled[true[0]] is True):  # a single 1 is a count or a size
+            for name in (*texts, *true):
+                _remember(self._read[texts[0]][name], [str(filled[name])])
         if len(filled) == 1 and texts and applies("", filled[texts[0]]) is not None:
             self._words[filled[texts[0]]].append(where)
         read = [name for name, item in nested.items() if _may_hold_labels(item, bool(texts), bool(worded))]
@@ -130,7 +136,8 @@ class NestedLabels:
         """Objects that hold boxes, scores or the numbers of labels, but no names."""
         numbered = not self.numbers and (numbered or number_key(filled, (int, float)) is not None)
         boxes = [name for name in filled if isinstance(filled[name], list) and is_geometry(filled[name])]
-        empty = not any(filled[name] for name in read) and (boxes or not read)
+        flags = any(isinstance(item, bool) for item in filled.values())
+        empty = not any(filled[name] for name in read) and (boxes or flags or not read)
         blank = any(isinstance(item, str) and not item.strip() for item in filled.values())
         if texts or (blank and not boxes) or all(item is None for item in filled.values()):
             return
@@ -146,7 +153,8 @@ class NestedLabels:
             if len(parts) == 1 and isinstance(item, dict) and found[name] and label_key(item) is None:
                 _remember(self._outer, [name])
                 _remember(self._inner, found[name])
-        if len(found) > 1 and not all(name.isdigit() for name in found):
+        numbered = all(name.isdigit() and isinstance(parts[name], dict) for name in found)
+        if len(found) > 1 and not numbered:
             for name, labels in found.items():
                 _remember(self._joined[name], labels)
         return [label for labels in found.values() for label in labels]
@@ -208,6 +216,13 @@ class NestedLabels:
                     f"labels of {self.path.name} were read under {_shown({name: found[name]})}, not under "
                     f"{_shown(others)}; if that is wrong, write a list of the labels",
                 )
+
+
+def _words(item: Any, ticks: bool) -> Iterable[str]:
+    """What can be a label, or tell which key is one; several 0 and 1 can be `ticks`."""
+    if isinstance(item, (bool, str)) or (ticks and isinstance(item, int) and item in (0, 1)):
+        return [str(item)] if str(item).strip() else []
+    return texts_in(item)
 
 
 def _flag(item: object, alone: bool) -> bool | None:

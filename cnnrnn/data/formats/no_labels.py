@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 _NOTHING = {"nan", "none", "null", "na", "n/a", "n.a", "#n/a", "#n/a n/a", r"\n"}  # the last one in dumps of SQL
 _BRACKETS = "-–—_<>()[]{}. "  # (none), --none--, <NA> and N.A.
@@ -17,13 +18,15 @@ _PERHAPS = re.compile(
 )
 
 
+@lru_cache(maxsize=10_000)  # of millions of cells, few differ
 def is_nothing(text: str) -> bool:
     """Whether a cell, or a part of it, says that there is no label."""
     word = text.strip().casefold()
     inner = word.strip(_BRACKETS)
-    return inner in _NOTHING or (not inner and word != ".")
+    return inner in _NOTHING or word in ('""', "''") or (not inner and word != ".")
 
 
+@lru_cache(maxsize=10_000)
 def may_be_nothing(text: str) -> bool:
     """Whether a label such as unlabeled or TBD may stand for no label."""
     return _PERHAPS.fullmatch(text.strip()) is not None

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from cnnrnn.data.formats.separator import LIST_SIGNS
 
-_QUOTED = r'"(?:[^"]|"")+"|' + r"'[^']+'|“[^“”]+”|„[^„“”]+[“”]|«[^«»]+»"
-_MARKS = "\"'“„«"
+_QUOTED = r'"(?:[^"]|"")+"|' + r"'[^']+'|“[^“”]+”|„[^„“”]+[“”]|«[^«»]+»|`[^`]+`"
+_MARKS = "\"'“„«`"
 _HIDDEN = 0xF0000  # signs inside of quotes are moved to this private area of Unicode until the labels are separated
 _PRIVATE = re.compile("[\U000f0000-\U000fffff]")
 
@@ -18,6 +18,7 @@ def without_quotes(texts: Sequence[str], given: str | None = None) -> list[str]:
 
     Quotes around every whole cell come from quoting a CSV twice: they say nothing about its labels.
     """
+    texts = [text.replace('\\"', '"') if text.startswith('\\"') else text for text in texts]
     if all(re.fullmatch(_QUOTED, text) for text in texts):
         return [text[1:-1].replace('""', '"').strip() for text in texts]
     signs = "|".join(map(re.escape, [*LIST_SIGNS, *([given] if given and given.strip() else [])]))

@@ -236,6 +236,7 @@ def test_words_of_programs_for_nothing(tmp_path: Path, word: str) -> None:
         "k. A.",
         "no data",
         "<empty>",
+        "(empty)",
         "keine",
         "not available",
         "unspecified",
@@ -270,6 +271,8 @@ def test_other_words_are_labels(tmp_path: Path, word: str) -> None:
         (('"cat ""Tom"", small", dog', "dog"), [{'cat "Tom", small', "dog"}, {"dog"}]),
         (('"driver\'s seat, left", car', "car"), [{"driver's seat, left", "car"}, {"car"}]),
         (("“cat, small”, “dog”", "“dog”"), [{"cat, small", "dog"}, {"dog"}]),
+        (("`cat, small`, `dog`", "dog"), [{"cat, small", "dog"}, {"dog"}]),
+        (('\\"cat, small\\", \\"dog\\"', "dog"), [{"cat, small", "dog"}, {"dog"}]),
         (("«cat; small»; dog", "„dog“"), [{"cat; small", "dog"}, {"dog"}]),
         (("“cat, dog”", "“dog”"), [{"cat", "dog"}, {"dog"}]),
         (('"cat, dog"', '"dog"'), [{"cat", "dog"}, {"dog"}]),  # the table was quoted twice
@@ -333,7 +336,8 @@ def test_a_label_that_stands_denied_and_alone_is_refused(tmp_path: Path, denied:
 @pytest.mark.parametrize(
     "cells",
     [("cat;dog:no", "cat"), ("cat;-dog", "cat"), ("cat;!dog", "bird"), ("cat;no dog", "dog"), ("cat;not_dog", "dog"),
-     ("cat+;dog-", "dog+;cat-"), ("HER2 (-);tumor", "HER2 (+)")],
+     ("cat+;dog-", "dog+;cat-"), ("HER2 (-);tumor", "HER2 (+)"), ("cat?;dog", "cat"),
+     ("cat (maybe);dog", "cat"), ("yes cat;no dog", "yes dog;no cat")],
 )  # fmt: skip
 def test_labels_that_may_be_denied_are_pointed_out(tmp_path: Path, cells: tuple[str, ...]) -> None:
     source = read_objects(tmp_path, *(cell.split(";") for cell in cells))

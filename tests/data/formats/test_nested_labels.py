@@ -89,6 +89,15 @@ def test_what_holds_no_words_may_stand_beside_an_unknown_key(tmp_path: Path, oth
     assert labels_of(read(tmp_path, {"sorts": ["cat"], **other})) == [{"cat"}]
 
 
+def test_lists_are_known_by_the_word_labels_in_their_keys(tmp_path: Path) -> None:
+    labels = {"tags": ["dog"], "caption": "a dog", "by": "bob"}
+    source = read(tmp_path, {"format": "rle", "brushlabels": ["cat"]}, labels)
+    assert labels_of(source) == [{"cat"}, {"dog"}]
+    source = read(tmp_path, {"objects": [{"name": "cat"}], "tags": ["night"]})
+    assert labels_of(source) == [{"cat", "night"}]
+    assert "joined: 'objects' (cat), 'tags' (night)" in messages(source)
+
+
 def test_groups_of_labels_are_joined_with_a_warning(tmp_path: Path) -> None:
     source = read(tmp_path, {"animals": ["cat"], "weather": ["sunny"]}, {"animals": ["dog"], "weather": ["sunny"]})
     assert labels_of(source) == [{"cat", "sunny"}, {"dog", "sunny"}]
@@ -102,7 +111,7 @@ def test_groups_of_labels_are_joined_with_a_warning(tmp_path: Path) -> None:
     ("yes", "no"),
     [("positive", "negative"), ("present", "absent"), ("verified", "rejected"), ("yes", "no"),
      ("Positives", "Negatives"), ("pos", "neg"), ("true", "false"), ("labels", "negative_labels"),
-     ("animals", "notPresent"), ("sure", "uncertain"), ("accepted", "maybe"), ("ja", "nein"),
+     ("animals", "notPresent"), ("sure", "uncertain"), ("+", "-"), ("accepted", "maybe"), ("ja", "nein"),
      ("label", "excluded labels")],
 )  # fmt: skip
 def test_lists_of_what_is_absent_or_uncertain_are_left_out(tmp_path: Path, yes: str, no: str) -> None:
@@ -176,6 +185,17 @@ def test_keys_that_may_be_the_labels_are_pointed_out(tmp_path: Path) -> None:
 def test_an_object_that_tells_of_its_key(tmp_path: Path) -> None:
     labels = {"cat": {"present": True}, "dog": {"present": False}}
     assert labels_of(read(tmp_path, labels, {"dog": {"value": 1}})) == [{"cat"}, {"dog"}]
+
+
+def test_flags_beside_a_text_are_pointed_out(tmp_path: Path) -> None:
+    source = read(tmp_path, {"cat": True, "dog": False, "annotator": "bob"}, {"cat": 1, "dog": 0, "note": "blurry"})
+    assert labels_of(source) == [{"bob"}, {"blurry"}]
+    assert "labels of t.json were read under 'annotator' (bob), not under 'cat' (True); if" in messages(source)
+    assert "labels of t.json were read under 'note' (blurry), not under 'cat' (1); if" in messages(source)
+    source = read(tmp_path, [{"label": "cat", "occluded": True}], [{"label": "dog", "occluded": False}])
+    assert "read under 'label' (cat, dog), not under 'occluded' (True, False)" in messages(source)
+    with pytest.raises(DataError, match=r"entry 1: .* names no labels"):
+        read(tmp_path, {"cat": True, "dog": False, "boxes": []}, ["cat"])
 
 
 def test_texts_under_keys_that_deny_them(tmp_path: Path) -> None:
