@@ -47,7 +47,8 @@ def _read_folder(folder: Path, options: Options, findings: Findings) -> Reading:
     told = split_lists.give_splits(reading, folder, search.found)
     if reading.kind == folders.KIND:
         told |= tell_of_other_labels(reading, folder, lambda path: _rows_of(path, options), told)
-    search.tell_passed_over(but=told)
+    if search.found or reading.kind == folders.KIND:  # else most are files for single images, which were read
+        search.tell_passed_over(but=told)
     return reading
 
 

@@ -1,4 +1,4 @@
-"""A JSON file per image, as LabelMe and Supervisely write them."""
+"""A JSON file per image, as LabelMe, Supervisely and SuperAnnotate write them."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from cnnrnn.data.find_images import files_below, is_file, relative_name
+from cnnrnn.data.formats import superannotate
 from cnnrnn.data.formats.json_records import read_document
 from cnnrnn.data.formats.splits import split_name
 from cnnrnn.data.formats.voc_xml import image_path
@@ -16,6 +17,7 @@ from cnnrnn.data.reading import Findings, Reading, Row
 from cnnrnn.data.split import Boxes, DataError
 
 LABELME, SUPERVISELY = "LabelMe's JSON, a file per image", "Supervisely's JSON, a file per image"
+SUPERANNOTATE = "SuperAnnotate's JSON, a file per image"
 _LOOKED_AT = 500  # JSON files of a folder, to tell what it is
 
 
@@ -27,7 +29,7 @@ def kind_of(content: Any) -> str | None:
         return LABELME
     if "size" in content and _objects(content.get("objects")) and _objects(content.get("tags")):
         return SUPERVISELY
-    return None
+    return SUPERANNOTATE if superannotate.is_entry(content) else None
 
 
 def _objects(items: Any) -> bool:
@@ -50,8 +52,9 @@ def _files(folder: Path) -> Iterator[Path]:
 
 
 def read(folder: Path, findings: Findings) -> Reading:
-    """The rows of all such files of a folder. Raises DataError for damaged ones, and where both tools wrote some."""
-    rows, kinds, others, files = [], set(), [], {}
+    """The rows of all such files of a folder. Raises DataError for damaged ones, and where several tools wrote some."""
+    rows, kinds, others, entries = [], set(), [], []
+    files: dict[str, Path] = {}
     for path in _files(folder):
         content = read_document(path, findings)
         kind = kind_of(content)
@@ -59,16 +62,27 @@ def read(folder: Path, findings: Findings) -> Reading:
             others.append(path.name)
             continue
         kinds.add(kind)
-        row = (_labelme if kind == LABELME else _supervisely)(path, content, folder, findings)
-        rows.append(row)
-        files[row.image] = path
+        if kind == SUPERANNOTATE:
+            entries.append((path.name, _image_of_entry(path, content, folder), content))
+            files[entries[-1][1]] = path
+        else:  # not kept, as LabelMe writes the image itself into its file
+            rows.append((_labelme if kind == LABELME else _supervisely)(path, content, folder, findings))
+            files[rows[-1].image] = path
     if len(kinds) > 1:
-        raise DataError(f"{folder} holds annotations of LabelMe and of Supervisely; give the folder of one of them")
+        tools = sorted(kind.partition("'")[0] for kind in kinds)
+        raise DataError(f"{folder} holds annotations of {' and of '.join(tools)}; give the folder of one of them")
     if others:
         findings.note(f"{len(others)} files that hold no annotations were passed over", others)
     kind = kinds.pop()
-    boxes = _labelme_boxes if kind == LABELME else _supervisely_boxes
+    boxes = {LABELME: _labelme_boxes, SUPERVISELY: _supervisely_boxes, SUPERANNOTATE: superannotate.boxes}[kind]
+    rows = rows or superannotate.rows(folder, entries, findings)
     return Reading(kind, rows, folder, findings, boxes=lambda image: _boxes(files[image], boxes))
+
+
+def _image_of_entry(path: Path, content: dict[str, Any], folder: Path) -> str:
+    """1.png.json and 1.png___objects.json of SuperAnnotate are about 1.png, which lies beside or elsewhere."""
+    name = str(content["metadata"].get("name") or path.stem.partition("___")[0])
+    return relative_name(path.parent / name, folder) if is_file(path.parent / name) else name
 
 
 def _labelme(path: Path, content: dict[str, Any], folder: Path, findings: Findings) -> Row:
@@ -77,6 +91,11 @@ def _labelme(path: Path, content: dict[str, Any], folder: Path, findings: Findin
     if any(flags.values()):
         findings.note("flags of images that are true were read as labels, beside those of shapes")
     labels = [shape.get("label") for shape in content["shapes"]]
+    if any(isinstance(own := shape.get("flags"), dict) and any(own.values()) for shape in content["shapes"]):
+        findings.warning(
+            "flags of shapes are true in some files, but were not read, only the labels of shapes and the flags of "
+            "images; write a table with image and labels if they are labels"
+        )
     if not isinstance(content["imagePath"] or "", str):
         raise DataError(
             f"{path}: imagePath is {content['imagePath']!r:.40}; write the name of a file, or save it again"

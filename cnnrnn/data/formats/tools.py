@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+from cnnrnn.data.formats import superannotate
 from cnnrnn.data.formats.cells import Cells
 from cnnrnn.data.formats.column_names import key, looks_like_image
 from cnnrnn.data.formats.label_flags import flag
@@ -24,6 +25,8 @@ def find_tool(content: Any) -> tuple[str, Read] | None:
     first = content[0] if isinstance(content, list) and content else None
     if isinstance(first, dict) and "data" in first and {"annotations", "completions", "predictions"} & first.keys():
         return "Label Studio's JSON", _label_studio
+    if superannotate.is_export(content):
+        return "SuperAnnotate's JSON", superannotate.read
     if not isinstance(content, dict):
         return None
     if "_via_img_metadata" in content:
@@ -48,6 +51,7 @@ _NOT_READ: dict[str, set[str]] = {
     "the annotation of one image, of LabelMe; give the folder that holds all of them": {"shapes", "imagePath"},
     "the annotation of one image, of Supervisely; give the folder of the project": {"objects", "tags", "size"},
     "the classes of a project of Supervisely; give the folder of the project": {"classes", "tags", "projectType"},
+    "the annotation of one image, of SuperAnnotate; give the folder that holds all of them": {"instances", "metadata"},
     "a list of predictions in COCO's form; give the annotations": {"image_id", "category_id", "score"},
     "a manifest of SageMaker; write a CSV with image and labels": {"source-ref"},
     "a project of VoTT; export it as CSV": {"assets", "tags"},

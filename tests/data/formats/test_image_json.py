@@ -134,3 +134,12 @@ def test_faults(tmp_path: Path, files: dict[str, Any], message: str) -> None:
     good = {"1.json": labelme("1.jpg", shape("cat")), "2.json": labelme("2.jpg", shape("dog"))}
     with pytest.raises(DataError, match=message):
         read_source(make(tmp_path, good | files, "1.jpg", "2.jpg"), Options())
+
+
+def test_flags_of_shapes_are_pointed_out(tmp_path: Path) -> None:
+    files = {f"{n}.json": labelme(f"{n}.jpg", shape("animal") | {"flags": {"cat": n == 1}}) for n in (1, 2)}
+    source = read_source(make(tmp_path, files, "1.jpg", "2.jpg"), Options())
+    assert source.labels == ("animal",)
+    assert any("flags of shapes are true in some files, but were not read" in str(found) for found in source.findings)
+    files = {f"{n}.json": labelme(f"{n}.jpg", shape("animal") | {"flags": {"cat": False}}) for n in (1, 2)}
+    assert not any("flags" in str(found) for found in read_source(make(tmp_path, files), Options()).findings)
