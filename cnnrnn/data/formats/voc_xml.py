@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -18,6 +19,7 @@ from cnnrnn.data.reading import Findings, Reading, Row
 from cnnrnn.data.split import Boxes, DataError
 
 _TASKS = ("segmentation", "layout")  # folders of ImageSets beside Main
+_IMAGES = ("JPEGImages", "images", "Images")
 _SIDES = ("xmin", "ymin", "xmax", "ymax")
 _DIFFICULT = {"1", "true", "yes"}  # other words, such as Unspecified, are no
 
@@ -32,8 +34,8 @@ def find(folder: Path) -> list[Path]:
 
 def _annotations(folder: Path) -> Path | None:
     """Where the XML files of a folder are: in Annotations, or beside the images."""
-    for place in (folder / "Annotations", folder):
-        first = next(iter(_files(place)), None) if place.is_dir() else None
+    for place in filter(None, (_folder(folder, "annotations"), folder)):
+        first = next(iter(_files(place)), None)
         if first is not None and _is_voc(first):
             return place
     return None
@@ -58,6 +60,11 @@ def read(folders: list[Path], root: Path, findings: Findings) -> Reading:
         found = list(_rows(folder, root, len(folders) == 1, findings))
         rows += [row for row, _ in found]
         annotations |= {row.image: path for row, path in found if path is not None}
+    if difficult := Counter(label for row in rows for label in row.ignored):
+        findings.warning(
+            "labels that an image has only of difficult objects count neither as right nor as wrong there: "
+            + ", ".join(f"{label} ({images})" for label, images in difficult.most_common(8))
+        )
     return Reading(
         "PASCAL VOC XML",
         rows,
@@ -90,13 +97,13 @@ def _rows(folder: Path, root: Path, alone: bool, findings: Findings) -> Iterator
 
 def image_path(folder: Path, stem: str) -> Path:
     """The image of an annotation, by the name of its XML file: tools copy the name inside from elsewhere."""
-    for place in (folder / "JPEGImages", folder):
+    for place in (*(folder / name for name in _IMAGES), folder):
         for suffix in SUFFIXES:
             for written in (suffix, suffix.upper()):
                 if is_file(place / f"{stem}{written}"):
                     return place / f"{stem}{written}"
-    images = folder / "JPEGImages"
-    return (images if images.is_dir() else folder) / f"{stem}.jpg"
+    place = next((folder / name for name in _IMAGES if (folder / name).is_dir()), folder)
+    return place / f"{stem}.jpg"
 
 
 def _image(folder: Path, name: str, files: dict[str, Path]) -> Path:

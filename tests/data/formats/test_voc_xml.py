@@ -314,3 +314,26 @@ def test_objects_that_labelme_marks_as_deleted_are_none(tmp_path: Path) -> None:
     (tmp_path / "a.xml").write_text(f"<annotation>{objects}</annotation>")
     assert voc_xml.objects(tmp_path / "a.xml") == ({"cat"}, set())
     assert list(voc_xml.boxes(tmp_path / "a.xml")) == ["cat"]
+
+
+@pytest.mark.parametrize(
+    ("annotations", "images"), [("annotations", "images"), ("Annotations", "Images"), ("annotations", "JPEGImages")]
+)
+def test_folders_in_any_case(tmp_path: Path, annotations: str, images: str) -> None:
+    write(tmp_path, "1", item("cat"))
+    write(tmp_path, "2", item("dog"), image="2.PNG")
+    (tmp_path / "Annotations").rename(tmp_path / annotations)
+    (tmp_path / "JPEGImages").rename(tmp_path / images)
+    source = read_source(tmp_path, Options())
+    assert labels_of(source) == {"1.jpg": ("cat",), "2.PNG": ("dog",)}
+    assert not any("another path" in str(found) for found in source.findings)
+
+
+def test_labels_of_difficult_objects_alone_are_told(tmp_path: Path) -> None:
+    write(tmp_path, "1", item("cat"), item("dog", "<difficult>1</difficult>"))
+    write(tmp_path, "2", item("cat"), item("cat", "<difficult>1</difficult>"))
+    write(tmp_path, "3", item("dog"))
+    message = "labels that an image has only of difficult objects count neither as right nor as wrong there: dog (1)"
+    assert any(message in str(found) for found in read_source(tmp_path, Options()).findings)
+    write(tmp_path, "1", item("cat"))
+    assert not any("difficult" in str(found) for found in read_source(tmp_path, Options()).findings)
