@@ -24,7 +24,7 @@ _DOUBT = re.compile(r"(.*\w)\s*(?:\?+|[:=(\[]\s*(?:maybe|uncertain|unsure|possib
 _WORD_BEFORE = re.compile(r"(?:no|not|non|without|kein|keine|sans|sin)[ _-]+(\w.*)", re.IGNORECASE)
 _SIGNS = {"+": True, "✓": True, "✔": True, "-": False, "−": False, "–": False, "✗": False, "✘": False}
 _SIGNS |= {"on": True, "off": False, "✅": True, "❌": False}
-_NO_WORDS = {"x", "t", "f"}  # marks in a column of a label; behind a label, they can be a grade or a sex
+_NO_WORDS = {"x", "t", "f", "y", "n"}  # marks in a column of a label; behind a label, they can be a grade or a sex
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ def without_denied(
     """
     behind = _parts(first, _word_behind)
     if behind and not given and all(part.applies is None for part in behind):
-        behind = _true_or_false(behind)
+        behind = _by_letters(behind)
     if behind and not given and all(part.applies is not None for part in behind):
         return _that_apply(path, behind, labels, findings)
     for parts in (behind, _parts(first, _sign_before)):
@@ -67,16 +67,15 @@ def without_denied(
     return labels
 
 
-def _true_or_false(parts: list[_Part]) -> list[_Part]:
+def _by_letters(parts: list[_Part]) -> list[_Part]:
     """cat:T, cat:F, dog:F, where all labels end so, and one in both ways; F alone can be a grade or a sex."""
-    ends = [re.fullmatch(r"(.*\w)\s*[:=(]\s*([tf])\)?", part.text.strip(), re.IGNORECASE) for part in parts]
-    names = [{end[1] for end in ends if end and end[2].casefold() == letter} for letter in "tf"]
-    if None in ends or not names[0] & names[1]:
+    ends = [re.fullmatch(r"(.*\w)\s*[:=(]\s*([tfyn])\)?", part.text.strip(), re.IGNORECASE) for part in parts]
+    found = [(end[1], end[2].casefold()) for end in ends if end]
+    both = any({(name, letters[0]), (name, letters[1])} <= {*found} for name, _ in found for letters in ("tf", "yn"))
+    if len(found) < len(parts) or not both:
         return parts
     return [
-        _Part(part.where, part.text, end[1], end[2].casefold() == "t")
-        for part, end in zip(parts, ends, strict=True)
-        if end
+        _Part(part.where, part.text, name, letter in "ty") for part, (name, letter) in zip(parts, found, strict=True)
     ]
 
 
