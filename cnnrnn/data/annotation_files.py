@@ -11,6 +11,7 @@ from cnnrnn.data.formats import coco_json, delimited, json_records, parquet, too
 from cnnrnn.data.formats.column_names import ColumnNames
 from cnnrnn.data.formats.columns import describes_images
 from cnnrnn.data.formats.splits import TRAIN, VAL, split_in_name, split_name
+from cnnrnn.data.formats.unread_exports import find_unread, find_unread_table
 from cnnrnn.data.reading import Finding, Findings, Record
 from cnnrnn.data.split import DataError
 
@@ -34,6 +35,8 @@ class Document:
         if self._table is None:
             found = Findings()
             kind, records = _table_format(self.path).read_records(self.path, found, image_column)
+            if what := find_unread_table(records):
+                raise DataError(f"{self.path} is {what}")
             self._table = kind, records, found.items
         findings.items += [finding for finding in self._table[2] if finding not in findings.items]
         return self._table[:2]
@@ -116,7 +119,7 @@ class Search:
             return _is_table(document, self.names)
         if coco_json.is_coco(content) or tools.find_tool(content):
             return True
-        if what := tools.find_unread(content):
+        if what := find_unread(content):
             self.exports.append(f"{path} is {what}")
             return False
         if _is_list_of_images(content):

@@ -13,6 +13,7 @@ from cnnrnn.data.formats import coco_json, folders, image_json, json_records, to
 from cnnrnn.data.formats.column_names import ColumnNames
 from cnnrnn.data.formats.columns import rows_of
 from cnnrnn.data.formats.splits import split_in_name, split_name
+from cnnrnn.data.formats.unread_exports import find_unread
 from cnnrnn.data.formats.yolo_settings import SETTINGS, settings_files
 from cnnrnn.data.labels_beside_folders import tell_of_other_labels
 from cnnrnn.data.reading import Findings, Reading, Row
@@ -160,7 +161,7 @@ def _file_rows(document: Document, options: Options, findings: Findings) -> tupl
     elif tool := tools.find_tool(content):
         return tool[0], _tool_rows(*tool, document, findings)
     else:
-        if what := tools.find_unread(content):
+        if what := find_unread(content):
             raise DataError(f"{path} is {what}")
         kind = "JSONL" if path.suffix.lower() in json_records.LINES else "JSON"
         read = json_records.as_records(path, content)

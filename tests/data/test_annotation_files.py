@@ -202,6 +202,9 @@ def test_json_with_a_key_twice(tmp_path: Path, name: str, text: str, message: st
     assert labels_of(read_source(folder_with(tmp_path, {"b.json": same}) / "b.json", Options())) == {"1.jpg": {"cat"}}
 
 
+LABELBOX = 'ID,Labeled Data,Label,External ID\na,https://a/1.jpg,"{""objects"": [], ""classifications"": []}",1.jpg\n'
+
+
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
@@ -210,6 +213,13 @@ def test_json_with_a_key_twice(tmp_path: Path, name: str, text: str, message: st
         ("a.json", {"asset": {"name": "1.jpg"}, "regions": []}, "of one image, of VoTT; export the project as CSV"),
         ("a.json", [{"resizedImageUri": "http://a/1.jpg", "tags": []}], "is of Azure Custom Vision; write a CSV"),
         ("a.json", {"version": "2.0", "item": {"name": "1.jpg"}, "annotations": []}, "of V7 Darwin; export it as COCO"),
+        ("a.json", {"dataset": "x", "image": {"filename": "1.jpg"}, "annotations": []}, "of V7 Darwin 1; export it as"),
+        (
+            "a.json",
+            [{"ID": "a", "Labeled Data": "https://a/1.jpg", "Label": {"objects": []}}],
+            "old export of Labelbox",
+        ),
+        ("a.csv", LABELBOX, r"a\.csv is an old export of Labelbox; export it as COCO, or write a CSV with image"),
         ("a.manifest", {"source-ref": "s3://b/1.jpg", "cls": 0}, "is a manifest of SageMaker; write a CSV"),
     ],
 )

@@ -84,6 +84,15 @@ def test_the_same_labels(tmp_path: Path, text: str | bytes) -> None:
     assert source.errors == []
 
 
+@pytest.mark.parametrize("delimiter", ["\t", ",", ";"])
+def test_rs_numbers_of_rows_need_no_name(tmp_path: Path, delimiter: str) -> None:
+    rows = [["image", *NAMES]]
+    for number, (image, labels) in enumerate(LABELS.items(), start=1):
+        rows.append([str(number), image, *(str(int(label in labels)) for label in NAMES)])
+    source = read(tmp_path, "".join(delimiter.join(row) + "\n" for row in rows))
+    assert labels_of(source) == LABELS
+
+
 @pytest.mark.parametrize(
     "content",
     [
@@ -196,7 +205,7 @@ def test_a_separator_that_stands_nowhere_leaves_labels_whole(tmp_path: Path, lab
         ([{"image": "1.jpg", "labels": json.loads("[" * 400 + "]" * 400)}], "nested too deeply|no image has a label"),
         ({"image": ["1.jpg"], "labels": []}, "not of one length"),
         (None, "holds null and nothing else"),
-        ({"images": [], "annotations": []}, "of COCO, but without categories"),
+        ({"images": [], "annotations": []}, "as COCO has, but without categories; give .* or write a CSV"),
         ([{"image_id": 1, "category_id": 2, "score": 0.5}], "a list of predictions in COCO's form"),
         ({"version": "5.0", "shapes": [], "imagePath": "1.jpg"}, "the annotation of one image, of LabelMe; give"),
     ],

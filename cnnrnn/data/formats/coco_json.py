@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -171,7 +171,7 @@ class _Document:
     def _known(self, annotations: list[Any]) -> list[tuple[str, str, Any]]:
         """(image, category, annotation). Raises DataError if some lack a known category: their images lose labels."""
         known, lost, images = [], [], []
-        for number, item in enumerate(annotations, start=1):
+        for number, item in _single(annotations):
             place = f"annotation {item.get('id', number)}" if isinstance(item, dict) else f"annotation {number}"
             if not isinstance(item, dict) or "image_id" not in item:
                 raise DataError(f"{self.path}, {place} has no image_id")
@@ -216,6 +216,17 @@ class _Document:
             box = (left, top, left + width, top + height)
             found[self.images[image]].setdefault(self.names[category], []).append(box)
         return found
+
+
+def _single(annotations: list[Any]) -> Iterator[tuple[int, Any]]:
+    """With their numbers; of one with several categories, or segments of a panoptic image, one for each."""
+    for number, item in enumerate(annotations, start=1):
+        if isinstance(item, dict) and isinstance(segments := item.get("segments_info"), list):
+            yield from ((number, {"image_id": item.get("image_id"), **segment}) for segment in segments)
+        elif isinstance(item, dict) and isinstance(ids := item.get("category_ids", item.get("category_id")), list):
+            yield from ((number, {**item, "category_id": category}) for category in ids)
+        else:
+            yield number, item
 
 
 def _super_categories(categories: list[Any], names: dict[str, str]) -> dict[str, str] | None:

@@ -25,6 +25,8 @@ def read_records(path: Path, findings: Findings, image_column: str | None = None
         raise DataError(f"{path}: {_without_delimiter(_first_line(text), image_column)}")
     lines = _lines(path, text, delimiter)
     header, rows = find_header(path, lines, findings, image_column)
+    if _are_numbered(header, rows):
+        header = ["", *header]
     records = []
     for line, cells in rows:
         _check_quotes(path, line, cells, delimiter)
@@ -35,6 +37,13 @@ def read_records(path: Path, findings: Findings, image_column: str | None = None
     check_names(path, header, rows)
     kind = "TSV" if delimiter == "\t" else "CSV"
     return f"{kind}, cells separated by {_DELIMITERS[delimiter]}", records
+
+
+def _are_numbered(header: list[str], rows: list[tuple[int, list[str]]]) -> bool:
+    """Whether every row begins with its number, which the first line has no name for: R writes tables so."""
+    return bool(rows) and all(
+        len(cells) == len(header) + 1 and cells[0] == str(number) for number, (_, cells) in enumerate(rows, start=1)
+    )
 
 
 def has_header(path: Path, image_column: str | None = None) -> bool:

@@ -143,6 +143,13 @@ def _two_levels(level: _Folder, deep: Sequence[_Folder]) -> DataError:
             f"{deep[0].path} holds no images itself, but folders that do ({_listed(inside)}), unlike the folders of "
             "labels beside it; put its images directly into it, or move it elsewhere if it is no label"
         )
+    if all(place.split for place in deep) and any(inner.folders for place in deep for inner in place.inside):
+        deeper = dict.fromkeys(last.name for place in deep for inner in place.inside for last in inner.inside)
+        return DataError(
+            f"{level.path}: in {names} the folders {_listed(inside)} hold no images themselves, but folders that do "
+            f"({_listed(deeper)}), and either could be the labels; write a table with image, labels and split, or move "
+            "the images directly into the folders of labels"
+        )
     if len(deep) > 1 and same:
         return DataError(
             f"{level.path}: {names} hold folders with the same names ({_listed(sorted(same))}); rename them to train, "

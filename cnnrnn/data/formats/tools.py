@@ -43,32 +43,6 @@ def find_tool(content: Any) -> tuple[str, Read] | None:
     return None
 
 
-# Exports that hold labels, but are not read, by keys that they have.
-_NOT_READ: dict[str, set[str]] = {
-    "a project of the VGG Image Annotator 3; export it as COCO": {"project", "attribute", "file", "metadata"},
-    "of COCO, but without categories, as captions are; give an export with categories": {"images", "annotations"},
-    "of Labelbox; export it as COCO, or write a CSV with image and labels": {"data_row", "projects"},
-    "the annotation of one image, of LabelMe; give the folder that holds all of them": {"shapes", "imagePath"},
-    "the annotation of one image, of Supervisely; give the folder of the project": {"objects", "tags", "size"},
-    "the classes of a project of Supervisely; give the folder of the project": {"classes", "tags", "projectType"},
-    "the annotation of one image, of SuperAnnotate; give the folder that holds all of them": {"instances", "metadata"},
-    "a list of predictions in COCO's form; give the annotations": {"image_id", "category_id", "score"},
-    "a manifest of SageMaker; write a CSV with image and labels": {"source-ref"},
-    "a project of VoTT; export it as CSV": {"assets", "tags"},
-    "the annotation of one image, of VoTT; export the project as CSV": {"asset", "regions"},
-    "of Azure Custom Vision; write a CSV with image and labels": {"tags", "resizedImageUri"},
-    "the annotation of one image, of V7 Darwin; export it as COCO": {"item", "annotations", "version"},
-    "of Hugging Face's server; save the data set with images and metadata.jsonl": {"features", "rows"},
-}
-
-
-def find_unread(content: Any) -> str | None:
-    """What an export of another tool is, and what to do instead."""
-    first = content[0] if isinstance(content, list) and content else content
-    keys = first.keys() if isinstance(first, dict) else set()
-    return next((what for what, needed in _NOT_READ.items() if needed <= keys), None)
-
-
 def _rows(path: Path, cells: Sequence[tuple[str, str, Any, str | None]], findings: Findings) -> list[Row]:
     """Of (place, image, labels, split); the labels are a list or an object, as in the cell of a table."""
     for where, image, _, _ in cells:

@@ -133,3 +133,20 @@ def test_files_of_test_images_have_no_annotations(tmp_path: Path) -> None:
     source = read_source(tmp_path, Options())
     assert set(source.samples) == {"train"}
     assert "test.json has no annotations; its 1 images were left out" in str(source.findings[0])
+
+
+@pytest.mark.parametrize(
+    "annotations",
+    [
+        [{"image_id": 0, "category_id": [1, 2]}, {"image_id": 1, "category_id": [2]}],
+        [{"image_id": 0, "category_ids": [1, 2], "bbox": [1, 2, 3, 4]}, {"image_id": 1, "category_ids": ["2"]}],
+        [
+            {"image_id": 0, "file_name": "a.png", "segments_info": [{"id": 7, "category_id": 1}, {"category_id": 2}]},
+            {"image_id": 1, "file_name": "b.png", "segments_info": [{"id": 8, "category_id": 2}]},
+        ],
+    ],
+)  # fmt: skip
+def test_several_categories_in_one_annotation(tmp_path: Path, annotations: list[Any]) -> None:
+    write(tmp_path / "a.json", document("a.jpg", "b.jpg") | {"annotations": annotations}, "a.jpg", "b.jpg")
+    (samples,) = read_source(tmp_path / "a.json", Options(val_fraction=0.01)).samples.values()
+    assert [set(sample.labels) for sample in samples] == [{"cat", "dog"}, {"dog"}]

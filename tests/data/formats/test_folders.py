@@ -101,6 +101,8 @@ def test_what_lies_beside_splits_is_left_out_with_a_warning(
         (pets("train", "holdout"), "holdout holds folders, but its name tells no split as train beside it"),
         (pets("train", "fold1"), "fold1 holds folders, but its name tells no split"),
         (pets("fold1", "fold2", "fold3"), "fold1, fold2, fold3 hold folders with the same names .cat, dog."),
+        ([f"{split}/{part}/patient{n}/{n}.jpg" for split in ("train", "valid") for part in "ab" for n in (1, 2)],
+         "in train, valid the folders a, b hold no images themselves, but folders that do .patient1, patient2."),
         (["a/cat/1.jpg", "a/dog/2.jpg", "b/bus/3.jpg", "b/car/4.jpg"], "a, b hold no images themselves"),
         (["a/cat/1.jpg", "a/dog/2.jpg", "b/3.jpg", "c/4.jpg"], "a holds no images itself, but folders that do"),
         ([*pets("train"), "test/a/x/1.jpg", "test/a/y/2.jpg", "test/b/z/3.jpg"], "test: a, b hold no images"),
