@@ -109,15 +109,33 @@ class ImageFinder:
         return images_below(self.folder)
 
 
-def files_below(folder: Path) -> Iterator[Path]:
-    """All files in a folder and below, in order, but for hidden ones and those that a system puts beside them."""
-    for root, folders, files in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith(".") and name not in _SYSTEM_FOLDERS)
+def files_below(folder: Path, skipped: list[Path] | None = None) -> Iterator[Path]:
+    """All files in a folder and below, in order, but for hidden ones and those that a system puts beside them.
+
+    Links to folders elsewhere are followed; those to what is below as well, which may be endless, are `skipped`.
+    """
+    seen = {folder.resolve()}
+    for root, folders, files in os.walk(folder, followlinks=True):
+        names = sorted(name for name in folders if not name.startswith(".") and name not in _SYSTEM_FOLDERS)
+        links = {name: Path(root, name) for name in names if os.path.islink(os.path.join(root, name))}
+        known = [name for name, link in links.items() if not _leads_elsewhere(link, seen)]
+        folders[:] = [name for name in names if name not in known]
+        if skipped is not None:
+            skipped += [links[name] for name in known]
         yield from (Path(root, name) for name in sorted(files) if not name.startswith("."))
 
 
-def images_below(folder: Path) -> list[Path]:
-    images = (path for path in files_below(folder) if is_image_name(path.name))
+def _leads_elsewhere(link: Path, seen: set[Path]) -> bool:
+    """Whether a link's folder is none of those `seen`, to which it is added, nor inside or above one."""
+    place = link.resolve()
+    if any(place.is_relative_to(other) or other.is_relative_to(place) for other in seen):
+        return False
+    seen.add(place)
+    return True
+
+
+def images_below(folder: Path, skipped: list[Path] | None = None) -> list[Path]:
+    images = (path for path in files_below(folder, skipped) if is_image_name(path.name))
     return list(itertools.islice(images, _MOST_FILES))
 
 

@@ -69,7 +69,8 @@ def read(folder: Path, findings: Findings) -> Reading | None:
 
     Raises DataError where folders lie in folders and it isn't plain on which level the labels are.
     """
-    level = _level(_tree(folder))
+    tree, skipped = _tree(folder)
+    level = _level(tree)
     splits = _splits(level)
     names = {label for place in splits for label in place.inner().folders} if splits else set(level.folders)
     if len(names) < 2 or {name.casefold() for name in names} & _NO_LABELS or all(map(_CAMERA.fullmatch, names)):
@@ -84,19 +85,24 @@ def read(folder: Path, findings: Findings) -> Reading | None:
         rows = list(_rows(level, folder, None))
         _point_out_splits(level, findings)
     _tell(level, [place.inner() for place in splits] or [level], folder, findings)
+    if skipped:
+        shown = ", ".join(relative_name(path, folder) for path in skipped[:5])
+        findings.warning(f"links to folders that lie in {folder.name} as well were not followed: {shown}")
     return Reading(KIND, rows, folder, findings)
 
 
-def _tree(folder: Path) -> _Folder:
-    """All folders with images; one at the top may be a link, as of a split that lies elsewhere."""
-    links = (path for path in sorted(folder.iterdir()) if path.is_symlink() and not path.name.startswith("."))
+def _tree(folder: Path) -> tuple[_Folder, list[Path]]:
+    """All folders with images, and links that were not followed; those at the top are, such as val to another split."""
+    skipped: list[Path] = []
+    images = images_below(folder, skipped)
+    top = [link for link in skipped if link.parent == folder]
     root = _Folder(folder)
-    for image in [*images_below(folder), *(image for link in links if link.is_dir() for image in images_below(link))]:
+    for image in [*images, *(image for link in top for image in images_below(link))]:
         place = root
         for name in image.relative_to(folder).parts[:-1]:
             place = place.folders.setdefault(name, _Folder(place.path / name))
         place.images.append(image)
-    return root
+    return root, [link for link in skipped if link not in top]
 
 
 def _level(folder: _Folder) -> _Folder:

@@ -170,3 +170,20 @@ def test_splits_may_be_links_and_the_folder_relative(tmp_path: Path, monkeypatch
     source = read_source(Path("set"), Options())
     assert found_in(Path("set"), source) == expected(train="train", val="val")
     assert not warnings(source)
+
+
+def test_links_to_folders_elsewhere_are_followed(tmp_path: Path) -> None:
+    make(tmp_path, *pets("a", "set/train", "set/val"), "elsewhere/3.jpg")
+    (tmp_path / "set" / "train" / "bird").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "set" / "train" / "cat" / "again").symlink_to(tmp_path / "set")  # which would be endless
+    source = read_source(tmp_path / "set", Options())
+    assert [s.image.name for s in source.samples["train"] if s.labels == ("bird",)] == ["3.jpg"]
+    assert "links to folders that lie in set as well were not followed: train/cat/again" in "\n".join(warnings(source))
+
+
+def test_a_table_finds_images_behind_links(tmp_path: Path) -> None:
+    make(tmp_path, "elsewhere/deep/1.jpg", "elsewhere/deep/2.jpg", "set/images/3.jpg")
+    (tmp_path / "set" / "images" / "more").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "set" / "a.csv").write_text("image,labels\n1.jpg,cat\n2.jpg,dog\n3.jpg,cat\n")
+    source = read_source(tmp_path / "set", Options())
+    assert {s.image.name for split in source.samples.values() for s in split} == {"1.jpg", "2.jpg", "3.jpg"}
