@@ -9,6 +9,7 @@ from pathlib import Path
 from cnnrnn.data import split_lists
 from cnnrnn.data.annotation_files import Document, Search, of_one_data_set, read_document
 from cnnrnn.data.find_images import is_file, is_folder, name_below
+from cnnrnn.data.folder_column import with_folders
 from cnnrnn.data.formats import coco_json, folders, image_json, json_records, tools, voc_xml, yolo
 from cnnrnn.data.formats.column_names import ColumnNames
 from cnnrnn.data.formats.columns import rows_of
@@ -133,7 +134,7 @@ def _read_files(documents: list[Document], folder: Path, options: Options, findi
     rows: list[Row] = []
     kinds: list[str] = []
     for document in documents:
-        kind, found = _file_rows(document, options, findings)
+        kind, found = _file_rows(document, folder, options, findings)
         kinds.append(kind)
         rows += _placed(found, document.path, folder, several)
     _refuse_two_readings_of_blanks([document.path.name for document in documents], kinds)
@@ -152,7 +153,7 @@ def _refuse_two_readings_of_blanks(files: list[str], kinds: list[str]) -> None:
         )
 
 
-def _file_rows(document: Document, options: Options, findings: Findings) -> tuple[str, list[Row]]:
+def _file_rows(document: Document, folder: Path, options: Options, findings: Findings) -> tuple[str, list[Row]]:
     path, content = document.path, document.content
     if path.suffix.lower() == ".xml":
         return "CVAT's XML", tools.cvat_rows(path, findings)
@@ -173,6 +174,7 @@ def _file_rows(document: Document, options: Options, findings: Findings) -> tupl
         records = read
     if not records:
         raise DataError(f"{path} has no rows")
+    records = with_folders(records, _names(options), options.images or folder, findings)
     what, rows = rows_of(path, records, _names(options), options.separator, findings)
     return f"{kind}; {what}", rows
 
