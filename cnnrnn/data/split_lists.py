@@ -110,8 +110,8 @@ def _find(paths: Iterable[Path], reading: Reading) -> tuple[list[_Lists], list[P
         words = _known(path, images)
         plain = named_split(path)
         if plain and list(words) == [""]:
-            by_folder.setdefault(path.parent, {}).setdefault(plain, []).extend(words[""])
-            files.setdefault(path.parent, []).append(path)
+            by_folder.setdefault(plain.parent, {}).setdefault(plain, []).extend(words[""])
+            files.setdefault(plain.parent, []).append(path)
         elif words and are_splits(words):
             lists = {path.with_stem(word): names for word, names in words.items()}
             _add(lists, [path], found, unclear)

@@ -178,7 +178,7 @@ def messages(source: Source) -> str:
     return "\n".join(map(str, source.findings))
 
 
-@pytest.mark.parametrize("named", ["{}", "{}2017", "{}_images", "images/{}", "my_{}/images", "{}-set-01"])
+@pytest.mark.parametrize("named", ["{}", "{}2017", "{}_images", "images/{}", "my_{}/images", "{}-set-01", "{}Images"])
 @pytest.mark.parametrize("written", [True, False])
 def test_folders_called_like_splits_tell_them(tmp_path: Path, named: str, written: bool) -> None:
     """Whether the table writes these folders, or only names the images that lie in them."""

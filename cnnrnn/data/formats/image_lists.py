@@ -63,8 +63,10 @@ def told_splits(path: Path) -> set[str]:
 
 def named_split(path: Path) -> Path | None:
     """A list's path without words such as list or images, by which `splits_of_lists` knows its split: test_list.txt
-    and testlist01.txt are test's. None for a name that tells no split, or several."""
+    and testlist01.txt are test's, and so is test/list.txt. None for a name that tells no split, or several."""
     plain = _plain(path)
+    if re.fullmatch(f"{_LISTED}[0-9]*", path.stem.lower()) and told_splits(path.parent):  # test/list.txt
+        return path.parent
     return plain if told_splits(plain) and not is_about_splits(path) else None
 
 
@@ -115,6 +117,9 @@ def _are_texts(value: Any) -> bool:
 
 def _of_lines(lines: Sequence[str]) -> dict[str, list[str]]:
     delimiter = next((sign for sign in ",;\t" if lines and all(sign in line for line in lines)), None)
+    pairs = [tuple(line.rsplit(delimiter, 1)) for line in lines]  # without a header
+    if pairs and all(len(pair) == 2 for pair in pairs) and are_splits(pair[1].strip() for pair in pairs):
+        return _by_split({pair[0].strip(): pair[1].strip() for pair in pairs})
     if delimiter is None:
         names = [line.strip("\"'") for line in lines]
         return {"": names[1:] if names and is_image_column(names[0]) else names}

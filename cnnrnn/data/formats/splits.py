@@ -28,7 +28,8 @@ def _split_name(word: str) -> str | None:
 
 def split_in_name(text: str) -> str | None:
     """The split that a file's or folder's name speaks of, such as instances_train2017 or val.csv."""
-    words = "".join(character if character.isalpha() else " " for character in text).split()
+    parts = re.sub("(?<=[a-z])(?=[A-Z])", " ", text)  # trainImages
+    words = "".join(character if character.isalpha() else " " for character in parts).split()
     found = {split_name(word) for word in words} - {None}
     return found.pop() if len(found) == 1 else None
 
