@@ -59,13 +59,15 @@ def may_deny(name: str, several: bool) -> bool:
 
 
 def verdicts_of(name: str, records: Sequence[Record]) -> list[bool | None]:
-    return [_verdict(name, record.values.get(name)) for record in records]
+    written = [str(record.values.get(name)) for record in records]
+    verdicts = {text: _verdict(name, text) for text in {*written}}  # of millions of cells, few differ
+    return [verdicts[text] for text in written]
 
 
-def _verdict(name: str, value: object) -> bool | None:
+def _verdict(name: str, value: str) -> bool | None:
     if key(name) in _OUTLINES:
-        return mark("" if value is None else value) is not False
-    if is_count(name) and (value is None or not str(value).strip()):
+        return mark(value) is not False
+    if is_count(name) and value.strip() in ("", "None"):
         return None  # nobody counted
     marked = mark(value)
     found = applies(name, value if marked is None else marked)

@@ -27,9 +27,10 @@ def image_column(
     if given:
         return given_name(path, columns, given, "--image-column")
     found = known(columns, IMAGE)
-    if naming := [name for name in found if share(records, name, _names_file) > 0.5]:
+    shares = {name: share(records, name, _names_file) for name in found}
+    if naming := [name for name in found if shares[name] > 0.5]:
         return naming[0]
-    if found and share(records, found[0], _names_file):
+    if found and shares[found[0]]:
         return found[0]
     naming = _naming(columns, records)
     if found:
@@ -55,8 +56,10 @@ def image_column(
 
 def likely_image_column(columns: list[str], records: Sequence[Record]) -> str | None:
     """One that may name images, clear as it may be."""
+    if found := known(columns, IMAGE):
+        return found[0]
     naming = _naming(columns, records)
-    return next(iter(known(columns, IMAGE)), naming[0] if len(naming) == 1 else None)
+    return naming[0] if len(naming) == 1 else None
 
 
 def written_image(value: object) -> str | None:
@@ -66,12 +69,15 @@ def written_image(value: object) -> str | None:
     if not isinstance(value, (str, int)) or not str(value).strip():
         return None
     text = str(value).strip()
-    return found["file"].strip() if (found := _ATTACHMENT.fullmatch(text)) else text
+    if text[-1] == ")" and (found := _ATTACHMENT.fullmatch(text)):
+        return found["file"].strip()
+    return text
 
 
 def _naming(columns: Sequence[str], records: Sequence[Record]) -> list[str]:
     """The columns whose filled cells name files. A few may be empty, which is an error that names their rows."""
-    return [name for name in columns if share(records, name, _names_file) >= max(0.5, MOSTLY * _filled(name, records))]
+    some = [name for name in columns if share(records[:1000], name, _names_file)]
+    return [name for name in some if share(records, name, _names_file) >= max(0.5, MOSTLY * _filled(name, records))]
 
 
 def _filled(column: str, records: Sequence[Record]) -> float:
@@ -79,7 +85,9 @@ def _filled(column: str, records: Sequence[Record]) -> float:
 
 
 def _names_file(value: object) -> bool:
-    text = None if isinstance(value, int) else written_image(value)
+    if isinstance(value, int) or (isinstance(value, str) and "." not in value):
+        return False
+    text = written_image(value)
     return text is not None and PurePosixPath(_without_query(text)).suffix.lower() in SUFFIXES
 
 

@@ -15,8 +15,8 @@ from cnnrnn.data.formats.review_columns import is_about_person
 from cnnrnn.data.reading import Findings, Record
 from cnnrnn.data.split import DataError
 
-_NEARLY = 0.9  # share of the same that can't be by chance
-_GRID = 0.7  # share of all pairs of an image and a label that have a row where most have one
+# The shares of all pairs of an image and a label that have a row: hardly by chance, and where any name tells.
+_NEARLY, _GRID = 0.9, 0.95
 # What is told of a box, and not whether its label applies.
 _OF_BOXES = {
     *("occluded", "occlusion", "truncated", "truncation", "crowd", "iscrowd", "difficult", "inside", "depiction"),
@@ -72,8 +72,8 @@ def long_table(
         return None
     found = LongTable(labels[0], flags[0])
     pairs = len({*images}) * len({str(record.values.get(found.labels)) for record in records})
-    if not telling and len(records) < _GRID * pairs:
-        return None
+    if not telling and (len(records) < _GRID * pairs or _both(found.told_by, records, images) is None):
+        return None  # what is equal in all rows of an image is about the image
     if not telling and not speaking:
         raise DataError(
             f"{path}: either the labels are in {found.labels!r}, and {found.told_by!r} tells which of them apply, or "
@@ -112,7 +112,9 @@ def _names_labels(name: str, records: Sequence[Record], images: Sequence[str], s
 
 def _tells(name: str, records: Sequence[Record]) -> bool:
     """Whether a column says of some rows that their label applies, and of all others that it doesn't."""
-    return {*verdicts_of(name, records)} == {True, False} and not words_of(name) & _OF_BOXES
+    if words_of(name) & _OF_BOXES or None in verdicts_of(name, records[:100]):
+        return False
+    return {*verdicts_of(name, records)} == {True, False}
 
 
 def error_if_all_have_all(

@@ -61,7 +61,7 @@ def are_marks(values: Sequence[object], words: bool = False) -> bool:
 
 def two_signs_for_yes(values: Iterable[object]) -> tuple[str, str] | None:
     """A tick and an x, or a full and an empty circle, where one of them is likely meant as no."""
-    signs = {plain(str(value)): str(value) for value in values}
+    signs = {plain(text): text for text in {*map(str, values)}}
     for first in (*_TICKS, "●"):
         second = "○" if first == "●" else "x"
         if first in signs and second in signs:

@@ -39,8 +39,9 @@ def one_hot_columns(
         labels = _without_review(path, labels, records, findings)
     if len(labels) == 1 and not are_marks(_values(labels[0], records)):  # of words such as positive
         labels = []
-    marked = [name for name in labels if any(mark(value, words=True) for value in _values(name, records))]
-    constant = [name for name in marked if all(mark(value, words=True) for value in _values(name, records))]
+    written = {name: _written(name, records) for name in labels}
+    marked = [name for name in labels if any(mark(text, words=True) for text in written[name])]
+    constant = [name for name in marked if all(mark(text, words=True) for text in written[name])]
     if not marked or (len(constant) == len(labels) and len(records) > 1 and not given):
         if not columns:
             raise DataError(f"{path} names images, but has no column of labels; add one, or give --label-column NAME")
@@ -61,17 +62,23 @@ def _values(name: str, records: Sequence[Record]) -> list[object]:
     return [record.values.get(name) for record in records]
 
 
+def _written(name: str, records: Sequence[Record]) -> set[str]:
+    """Of millions of cells, few differ."""
+    return {str(record.values.get(name)) for record in records}
+
+
 def _is_label(path: Path, name: str, records: Sequence[Record], given: bool) -> bool:
     """Raises DataError for a column that is likely meant for a label, but has something else than marks."""
-    values = _values(name, records)
-    odd = [record for record, value in zip(records, values, strict=True) if not is_flag(value, words=True)]
-    if not odd:
-        if signs := two_signs_for_yes(values):
+    written = _written(name, records)
+    if all(is_flag(text, words=True) for text in written):
+        if signs := two_signs_for_yes(written):
             raise DataError(
                 f"{path}: the column {name!r} has {signs[0]!r} and {signs[1]!r}, of which one may mean no; write 1 and "
                 "0 instead"
             )
         return True
+    values = _values(name, records)
+    odd = [record for record, value in zip(records, values, strict=True) if not is_flag(value, words=True)]
     if given or len(odd) <= (1 - MOSTLY) * len(records) or _meant_for_a_label(name, values, len(odd)):
         value = odd[0].values.get(name)
         raise DataError(
@@ -85,7 +92,7 @@ def _without_review(path: Path, labels: list[str], records: Sequence[Record], fi
     """Without columns such as verified and deleted. A table with no others has no labels."""
     left_out = [name for name in labels if is_about_review(name)]
     kept = [name for name in labels if name not in left_out]
-    if left_out and any(mark(value, words=True) for name in kept for value in _values(name, records)):
+    if left_out and any(mark(value, words=True) for name in kept for value in _written(name, records)):
         findings.warning(
             f"columns of {path.name} that tell of the review, not of what an image shows, were left out: "
             f"{shown(left_out)}; if one is a label, give --label-column with all columns of labels"
@@ -166,7 +173,7 @@ def labels_of_rows(
 
 def _warn_of_absent(path: Path, columns: Sequence[str], records: Sequence[Record], findings: Findings) -> None:
     """About what is taken for an absent label, though it may mean something else."""
-    written = {plain(str(record.values.get(name, ""))) for record in records for name in columns}
+    written = {plain(text) for name in columns for text in {str(record.values.get(name, "")) for record in records}}
     blank, minus = _BLANK & written, {"-1", "-1.0"} & written
     if minus and (blank or {"0", "0.0"} & written):
         findings.warning(

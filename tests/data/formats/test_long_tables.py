@@ -103,6 +103,16 @@ def test_what_is_told_of_boxes_denies_no_labels(tmp_path: Path, name: str) -> No
     assert labels_of(read(tmp_path, text))["3.jpg"] == {"dog", "cow"}
 
 
+def test_what_is_told_of_images_denies_no_labels(tmp_path: Path) -> None:
+    text = "image,label,night\n1.jpg,cat,0\n1.jpg,dog,0\n2.jpg,cat,1\n2.jpg,dog,1\n3.jpg,cat,0\n"
+    assert labels_of(read(tmp_path, text))["1.jpg"] == {"cat", "dog"}
+
+
+def test_where_only_the_labels_that_apply_have_rows_flags_deny_none(tmp_path: Path) -> None:
+    text = "image,label,red\n1.jpg,cat,0\n1.jpg,dog,1\n2.jpg,cat,1\n2.jpg,dog,0\n3.jpg,cat,0\n4.jpg,dog,1\n"
+    assert labels_of(read(tmp_path, text))["1.jpg"] == {"cat", "dog"}
+
+
 @pytest.mark.parametrize(
     ("told_by", "yes", "no"),
     [("confidence", 97, 3), ("confidence", "97%", "3 %"), ("p", 0.93, 0.03), ("logit", 2.3, -3.1),
