@@ -29,6 +29,7 @@ class Collected:
 
     def __init__(self, reading: Reading, options: Options) -> None:
         self.reading, self.options, self.findings = reading, options, reading.findings
+        self.held_out = False
         images = self._joined(self._found(reading.rows))
         self._name_splits(images)
         self.samples, self.named = self._samples(images)  # by split; and the name that its row has, by image
@@ -144,6 +145,7 @@ class Collected:
                         "its last one; take more images, or a column split with train and val"
                     )
                 return {name: tuple(samples) for name, samples in by_split.items()}, named
+            self.held_out = True
             self.findings.note(
                 f"no image is in a split for validation; {len(by_split[VAL])} of "
                 f"{len(by_split[TRAIN]) + len(by_split[VAL])} were held out as val, always the same ones"
@@ -158,7 +160,7 @@ class Collected:
         everywhere = {label for split in samples.values() for s in split for label in (*s.labels, *s.ignored)}
         labels = self.reading.labels or tuple(sorted(everywhere))
         self._error_if_all_are_alike([set(sample.labels) for split in samples.values() for sample in split])
-        for name in (VAL, TEST):
+        for name in (TEST,) if self.held_out else (VAL, TEST):
             if any(counts.values()) and samples[name] and not counts[name]:
                 self.findings.warning(
                     f"no image of {name} has a label, so that figures on it would be wrong; leave it out if its labels "

@@ -242,3 +242,11 @@ def test_a_split_without_any_label_is_pointed_out(tmp_path: Path, name: str) -> 
     assert message in messages(read_source(tmp_path, Options()))
     (tmp_path / "a.csv").write_text("\n".join(("image,label,split", *rows, f"6.jpg,,{name}", f"7.jpg,cat,{name}", "")))
     assert message not in messages(read_source(tmp_path, Options()))
+
+
+def test_a_few_images_without_labels_may_be_held_out(tmp_path: Path) -> None:
+    images(tmp_path, *(f"{number}.jpg" for number in range(8)))
+    for labelled in range(1, 8):
+        rows = (f"{number}.jpg,{'cat' if number < labelled else ''}" for number in range(8))
+        table(tmp_path / "a.csv", *rows)
+        assert "no image of val" not in messages(read_source(tmp_path, Options()))
