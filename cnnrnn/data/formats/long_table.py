@@ -30,18 +30,7 @@ _NO_LABELS = {
 }
 # Names of columns of labels, of two that could be.
 _LIKELY = {
-    *(
-        "finding",
-        "findings",
-        "variable",
-        "attribute",
-        "feature",
-        "concept",
-        "condition",
-        "disease",
-        "diagnosis",
-        "name",
-    ),
+    *("finding", "findings", "variable", "attribute", "feature", "concept", "condition", "disease", "diagnosis"),
     *("name", "question", "object", "species", "symptom", "pathology", "term", "keyword", "entity", "item", "trait"),
 }
 _TELLING = {"flag", "y", "result", "outcome", "true", "istrue", "holds"}  # names besides those of label_flags
