@@ -64,6 +64,6 @@ def calibrate(
         console.print(table)
         unwritten.report()
         console.print(
-            f"The checkpoint's temperature is now {choice.temperature:g}, the highest whose mean of O-F1, C-F1 and "
-            f"exact match is within {TOLERANCE} points of the best. Its labels' probabilities are now calibrated."
+            f"The checkpoint's temperature is now {choice.temperature:g}, the highest whose mean of O-F1 and exact "
+            f"match is within {TOLERANCE} points of the best. Its labels' probabilities are now calibrated."
         )

@@ -82,12 +82,11 @@ def _predictions(
 
 
 def best_temperature(reports: Mapping[float, EvaluationReport]) -> float:
-    """The highest whose mean of the best path's O-F1, C-F1 and exact match is at most `TOLERANCE` below the best one's.
+    """The highest whose mean of the best path's O-F1 and exact match is at most `TOLERANCE` below the best one's.
 
-    Exact match alone prefers short paths. Lower temperatures make the probabilities more extreme than they should be,
-    for no gain that is more than noise.
+    Lower ones make the probabilities more extreme than they should be, for no gain that is more than noise.
     """
-    score = {value: (report["OF1"] + report["CF1"] + report["exact_match"]) / 3 for value, report in reports.items()}
+    score = {value: (report["OF1"] + report["exact_match"]) / 2 for value, report in reports.items()}
     return max(value for value in score if score[value] >= max(score.values()) - TOLERANCE)
 
 
