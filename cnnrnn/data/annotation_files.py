@@ -10,7 +10,8 @@ from types import ModuleType
 from cnnrnn.data.formats import coco_json, delimited, json_records, parquet, tools, workbook, yolo
 from cnnrnn.data.formats.column_names import ColumnNames
 from cnnrnn.data.formats.columns import describes_images
-from cnnrnn.data.formats.splits import TRAIN, VAL, split_in_name, split_name
+from cnnrnn.data.formats.image_lists import are_splits
+from cnnrnn.data.formats.splits import TRAIN, VAL, split_in_name
 from cnnrnn.data.formats.unread_exports import find_unread, find_unread_table
 from cnnrnn.data.reading import Finding, Findings, Record
 from cnnrnn.data.split import DataError
@@ -152,7 +153,7 @@ def _is_list_of_images(content: object) -> bool:
     items = list(content.values()) if isinstance(content, dict) else content
     if not isinstance(items, list) or not items or not all(isinstance(item, str) for item in items):
         return False
-    return isinstance(content, list) or all(map(split_name, items))
+    return isinstance(content, list) or are_splits(items)
 
 
 def other_tables(folder: Path) -> list[str]:

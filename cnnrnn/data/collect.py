@@ -159,7 +159,7 @@ class Collected:
         }
         everywhere = {label for split in samples.values() for s in split for label in (*s.labels, *s.ignored)}
         labels = self.reading.labels or tuple(sorted(everywhere))
-        self._error_if_all_are_alike([set(sample.labels) for split in samples.values() for sample in split])
+        self._tell_if_all_are_alike(samples)
         for name in (TEST,) if self.held_out else (VAL, TEST):
             if any(counts.values()) and samples[name] and not counts[name]:
                 self.findings.warning(
@@ -179,23 +179,21 @@ class Collected:
             )
         return labels
 
-    def _error_if_all_are_alike(self, labels: list[set[str]]) -> None:
+    def _tell_if_all_are_alike(self, samples: Mapping[str, tuple[Sample, ...]]) -> None:
         """Tables with a row for each image and label may have a value, of any name, that tells which ones apply."""
+        labels = [set(sample.labels) for split in samples.values() for sample in split]
         everything = set().union(*labels)
         share = sum(map(len, labels)) / max(1, len(labels) * len(everything))
         if len(labels) < 3 or len(everything) < 2 or self.findings.errors:  # which would explain it
             return
         if share == 1:
             shown = ", ".join(sorted(everything)[:6]) + (", …" if len(everything) > 6 else "")
-            self.findings.error(
+            self.findings.add(
+                "error" if len(everything) > 2 and samples[TRAIN] else "warning",  # two may well go together
                 f"every image has the same {len(everything)} labels ({shown}), so that there is nothing to learn; if a "
-                "value beside them tells which ones apply, leave out the others"
+                "value beside them tells which ones apply, leave out the others",
             )
-        elif (
-            share >= 0.9
-            and len(everything) > 2
-            and not any("nearly every image" in str(f) for f in self.findings.items)
-        ):
+        elif share >= 0.9 and len(everything) > 2:
             self.findings.warning(
                 f"nearly every image has all {len(everything)} labels; if a value beside them tells which ones apply, "
                 "leave out the others"

@@ -114,23 +114,25 @@ def files_below(folder: Path, skipped: list[Path] | None = None) -> Iterator[Pat
 
     Links to folders elsewhere are followed; those to what is below as well, which may be endless, are `skipped`.
     """
-    seen = {folder.resolve()}
+    start = folder.resolve()
+    seen, above = {start}, {*start.parents}
     for root, folders, files in os.walk(folder, followlinks=True):
         names = sorted(name for name in folders if not name.startswith(".") and name not in _SYSTEM_FOLDERS)
         links = {name: Path(root, name) for name in names if os.path.islink(os.path.join(root, name))}
-        known = [name for name, link in links.items() if not _leads_elsewhere(link, seen)]
+        known = [name for name, link in links.items() if not _leads_elsewhere(link, seen, above)]
         folders[:] = [name for name in names if name not in known]
         if skipped is not None:
             skipped += [links[name] for name in known]
         yield from (Path(root, name) for name in sorted(files) if not name.startswith("."))
 
 
-def _leads_elsewhere(link: Path, seen: set[Path]) -> bool:
-    """Whether a link's folder is none of those `seen`, to which it is added, nor inside or above one."""
+def _leads_elsewhere(link: Path, seen: set[Path], above: set[Path]) -> bool:
+    """Whether a link's folder is none of those `seen`, to which it is added, nor inside or `above` one."""
     place = link.resolve()
-    if any(place.is_relative_to(other) or other.is_relative_to(place) for other in seen):
+    if place in seen or place in above or not seen.isdisjoint(place.parents):
         return False
     seen.add(place)
+    above.update(place.parents)
     return True
 
 

@@ -138,7 +138,8 @@ def _is_about_images(path: Path, images: RowImages, beside: bool) -> bool:
         words = {word for word in re.split(r"""[\s,;|"'=<>(){}\[\]]+""", text) if tells_an_image(word)}
         if len({images.find(word) for word in words} - {None}) > 1 or images.begin_lines(path):
             return True
-        numbers = re.fullmatch(r"(\s*[-\d.eE]+([ \t,;]+[-\d.eE]+)+\s*(\n|$))+", text)
+        lines = [line for line in text.splitlines() if line.strip()]
+        numbers = lines and all(re.fullmatch(r"[-\d.eE]+([ \t,;]+[-\d.eE]+)+", line.strip()) for line in lines)
         return bool(numbers and sounds_like_labels(path.stem)) or (beside and bool(_LABEL_KEY.search(text)))
     return False
 

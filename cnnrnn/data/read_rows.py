@@ -75,7 +75,7 @@ def _read_files_of_images(folder: Path, search: Search) -> Reading | None:
 
 
 def _rows_of(file: Path, options: Options) -> list[Row]:
-    """None if the file holds no annotations that can be read."""
+    """No rows if the file holds no annotations that can be read."""
     search = Search(_names(options), Findings())
     with suppress(DataError):
         if document := search.document(file):

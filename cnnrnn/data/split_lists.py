@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Iterator, Set
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -113,7 +114,7 @@ def _find(paths: Iterable[Path], reading: Reading) -> tuple[list[_Lists], list[P
             by_folder.setdefault(plain.parent, {}).setdefault(plain, []).extend(words[""])
             files.setdefault(plain.parent, []).append(path)
         elif words and are_splits(words):
-            lists = {path.with_stem(word): names for word, names in words.items()}
+            lists = {path.with_stem(re.sub(r"\W", "_", word)): names for word, names in words.items()}
             _add(lists, [path], found, unclear)
         elif is_about_splits(path) or (path.suffix.lower() in _TEXTS and images.begin_lines(path)):
             unclear.append(path)

@@ -116,3 +116,9 @@ def test_files_about_something_else_are_no_labels(tmp_path: Path) -> None:
         "results/log.csv": "epoch,loss\n1,2\n2,3\n",
     }
     assert warnings(read_source(folder_with(tmp_path, files), Options())) == ""
+
+
+def test_numbers_with_blank_lines_take_no_time(tmp_path: Path) -> None:
+    """One pattern for the whole text would try every way to share out its blank lines: with forty, for ever."""
+    folder = folder_with(tmp_path, {"a/labels.txt": "1 2\n\n" * 40 + "x"}, root="")
+    assert read_source(folder, Options()).labels == ("a", "b")

@@ -180,3 +180,18 @@ def test_lists_beside_a_file_that_is_given(tmp_path: Path) -> None:
 def test_a_table_of_splits_alone(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"split\.json names no images with labels"):
         read_source(folder_with(tmp_path, {"split.json": SPLITS}), Options())
+
+
+@pytest.mark.parametrize("name", ["split.csv", "split.json"])
+@pytest.mark.parametrize("word", ["train/val", "trainval", "train & val"])
+def test_words_for_train_and_val(tmp_path: Path, name: str, word: str) -> None:
+    """Also those with a slash, and where a file looks like one of labels."""
+    split_of = {f"{label}/{n}.jpg": "test" if n == 2 else word for label in ("cat", "dog") for n in range(12)}
+    table = "image,split\n" + "".join(f"{image},{split}\n" for image, split in split_of.items())
+    for image in split_of:
+        (tmp_path / image).parent.mkdir(exist_ok=True)
+        (tmp_path / image).write_bytes(b"")
+    (tmp_path / name).write_text(table if name == "split.csv" else json.dumps(split_of))
+    source = read_source(tmp_path, Options())
+    assert source.labels == ("cat", "dog")
+    assert {split: len(samples) for split, samples in source.samples.items()} == {"train": 18, "val": 4, "test": 2}

@@ -21,9 +21,9 @@ from cnnrnn.data.formats.column_names import (
     sounds_like_labels,
     without_number,
 )
-from cnnrnn.data.formats.denying_columns import Denying, Labels, may_deny
+from cnnrnn.data.formats.denying_columns import Denying, Labels, may_deny, verdicts_of
 from cnnrnn.data.formats.image_column import image_column, likely_image_column, written_image
-from cnnrnn.data.formats.long_table import error_if_all_have_all, long_table
+from cnnrnn.data.formats.long_table import long_table, tell_if_all_have_all
 from cnnrnn.data.formats.marks import are_marks, is_flag, mark
 from cnnrnn.data.formats.one_hot import (
     hold_scores,
@@ -80,9 +80,10 @@ def rows_of(
         told_by = [long.told_by] if long else [name for name in others if may_deny(name, several)]
         denying = Denying(path, told_by, several, bool(named), bool(long), choices, findings)
         labels, left_out = denying.apply(records, found)
-    if unused := [name for name in remaining if name not in (*chosen, *told_by)]:
+    deciding = [name for name in told_by if False in verdicts_of(name, records)]
+    if unused := [name for name in remaining if name not in (*chosen, *deciding)]:
         findings.note(f"columns of {path.name} that were not used: {', '.join(unused[:12])}")
-    error_if_all_have_all(path, records, image, labels, [*unused, *told_by], findings)
+    tell_if_all_have_all(path, records, image, labels, unused, findings)
     rows = _rows(path, records, image, labels, splits_of(path, records, splits, findings))
     return f"images in the column {image!r}, {kind}", _without_undecided(rows, left_out)
 

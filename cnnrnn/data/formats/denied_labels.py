@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cnnrnn.data.formats.label_flags import applies
+from cnnrnn.data.formats.marks import mark
 from cnnrnn.data.formats.no_labels import is_nothing
-from cnnrnn.data.formats.one_hot import mark
 from cnnrnn.data.reading import Findings
 from cnnrnn.data.split import DataError
 
@@ -22,8 +22,10 @@ _SIGN_BEHIND = re.compile(r"(.*\w)\s?([-−–+])")
 _SIGN_BEFORE = re.compile(r"([-−–!~¬+])([^\W\d].*)|([!¬])\s+(\w.*)")
 _DOUBT = re.compile(r"(.*\w)\s*(?:\?+|[:=(\[]\s*(?:maybe|uncertain|unsure|possibl[ey]|unknown|\?+)\s*[)\]]?)")
 _WORD_BEFORE = re.compile(r"(?:no|not|non|without|kein|keine|sans|sin)[ _-]+(\w.*)", re.IGNORECASE)
+_LONGEST = 100  # characters of a label that is looked at; longer ones are texts
 _SIGNS = {"+": True, "✓": True, "✔": True, "-": False, "−": False, "–": False, "✗": False, "✘": False}
 _SIGNS |= {"on": True, "off": False, "✅": True, "❌": False}
+_BEFORE_WORDS = {*":=>→(["}  # one of them is in what `_WORD_BEHIND` finds
 _NO_WORDS = {"x", "t", "f", "y", "n"}  # marks in a column of a label; behind a label, they can be a grade or a sex
 
 
@@ -103,7 +105,10 @@ def _point_out(path: Path, parts: Sequence[_Part], findings: Findings) -> None:
 
 def _parts(first: Mapping[str, str], find: Callable[[str], tuple[str, bool | None]]) -> list[_Part]:
     """Of the different labels, each with the place where it stands first."""
-    return [_Part(where, text, *find(text.strip())) for text, where in first.items()]
+    return [
+        _Part(where, text, *(find(text.strip()) if len(text) <= _LONGEST else (text, None)))
+        for text, where in first.items()
+    ]
 
 
 def _beside_their_names(parts: Sequence[_Part], affirmed: bool | None = None) -> list[_Part]:
@@ -115,7 +120,7 @@ def _beside_their_names(parts: Sequence[_Part], affirmed: bool | None = None) ->
 def _word_behind(text: str) -> tuple[str, bool | None]:
     if tick := _TICK_BEHIND.fullmatch(text):
         return tick[1], verdict(tick[2])
-    if (found := _WORD_BEHIND.fullmatch(text)) is None:
+    if not _BEFORE_WORDS & {*text} or (found := _WORD_BEHIND.fullmatch(text)) is None:
         return text, None
     name, word = found[1] or found[3], found[2] or found[4]
     applied = None if is_nothing(word) and word not in _SIGNS else verdict(word)

@@ -8,7 +8,7 @@ from typing import Any
 
 from cnnrnn.data.formats.column_names import key, sounds_like_labels, words_of
 from cnnrnn.data.formats.label_flags import applies, applies_to_label, flag
-from cnnrnn.data.formats.one_hot import mark
+from cnnrnn.data.formats.marks import mark
 
 # Compared without case, blanks and punctuation; the first that an object has is read. An answer is more than the name
 # of its question, and labels are more than the name of what they belong to.
@@ -25,7 +25,7 @@ _NUMBERS = ("categoryid", "labelid", "classid", "category", "label", "class")
 _VIA_DEFAULTS = {"caption", "public_domain", "image_url"}
 _AFFIRMING = {"positives", "pos", "verified", "checked", "selected", "certain"}
 _DENYING = {
-    *("negatives", "neg", "not", "non", "doesnt", "dont", "isnt", "arent", "without", "excluded", "exclude", "missing"),
+    *("negatives", "neg", "not", "non", "doesnt", "dont", "isnt", "arent", "without", "excluded", "exclude"),
     *("denied", "unverified", "unchecked", "unselected", "ignore", "ignored", "skipped", "invalid", "unconfirmed"),
     *("uncertain", "unsure", "unknown", "maybe", "possible", "unlikely", "ambiguous", "unclear", "doubtful", "pending"),
 }

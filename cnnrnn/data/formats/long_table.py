@@ -106,7 +106,7 @@ def _tells(name: str, records: Sequence[Record]) -> bool:
     return {*verdicts_of(name, records)} == {True, False}
 
 
-def error_if_all_have_all(
+def tell_if_all_have_all(
     path: Path,
     records: Sequence[Record],
     image: str,
@@ -144,11 +144,11 @@ def _values(name: str, records: Sequence[Record]) -> set[str]:
 
 def _both(name: str, records: Sequence[Record], images: Sequence[str]) -> tuple[Record, Record] | None:
     """Two rows of one image with different values of a column that is no number of the row."""
-    if len(_values(name, records)) > len(records) / 2 or words_of(name) & _NO_LABELS:
+    if len(_values(name, records)) > len(records) / 2 or words_of(name) & (_NO_LABELS | _OF_BOXES):
         return None
     first: dict[str, Record] = {}
     for image_name, record in zip(images, records, strict=True):
         other = first.setdefault(image_name, record)
-        if other.values.get(name) != record.values.get(name):
+        if str(other.values.get(name)) != str(record.values.get(name)):  # NaN is not equal to itself
             return other, record
     return None

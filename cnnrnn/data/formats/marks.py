@@ -24,7 +24,7 @@ _NO = {
     *("нет", "否", "假", "无", "無", "没有", "いいえ", "なし", "아니오", "아니요"),
 }
 # These are also names of labels, where one column has them; they are marks where several columns have them.
-_YES_WORDS = {"present", "positive", "pos", "checked", "on", "detected", "visible", "sand"}
+_YES_WORDS = {"present", "positive", "pos", "checked", "on", "detected", "visible"}
 _NO_WORDS = {"absent", "negative", "neg", "unchecked", "off", "not present", "not detected", "not visible"}
 
 

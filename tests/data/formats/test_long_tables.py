@@ -184,6 +184,32 @@ def test_every_image_with_the_same_labels(tmp_path: Path, labels: list[list[str]
 
 
 @pytest.mark.parametrize(
+    ("count", "split", "level"), [(2, "train", "warning"), (3, "train", "error"), (3, "test", "warning")]
+)
+def test_the_same_labels_are_an_error_only_where_nothing_can_be_learned(
+    tmp_path: Path, count: int, split: str, level: str
+) -> None:
+    """A helmet is on every person, and a table for evaluation trains nothing."""
+    text = "image,labels,split\n" + "".join(f"{n}.jpg,{';'.join(NAMES[:count])},{split}\n" for n in (1, 2, 3, 4))
+    found = [finding.level for finding in read(tmp_path, text).findings if "every image has the same" in str(finding)]
+    assert found == [level]
+
+
+def test_a_column_that_decided_is_not_suspected(tmp_path: Path) -> None:
+    """Each label is present for one of the readers; the table itself is of one kind."""
+    rows = [
+        f"{n}.jpg,{name},{reader},{int(reader == n % 2)}" for n in (1, 2, 3, 4) for name in NAMES for reader in (0, 1)
+    ]
+    source = read(tmp_path, "image,label,reader,present\n" + "\n".join(rows) + "\n")
+    assert "if 'present' tells" not in messages(source)
+
+
+def test_a_column_that_decides_nothing_is_told(tmp_path: Path) -> None:
+    text = "image,label,status\n1.jpg,cat,done\n2.jpg,dog,in review\n3.jpg,cat,done\n"
+    assert "columns of t.csv that were not used: status" in messages(read(tmp_path, text))
+
+
+@pytest.mark.parametrize(
     ("key", "yes", "no"),
     [
         ("negated", False, True), ("state", "present", "absent"), ("visible", True, False), ("votes", 3, 0),

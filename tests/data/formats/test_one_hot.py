@@ -48,7 +48,7 @@ def table(yes: str = "1", no: str = "0", sign: str = ",", **others: str) -> str:
         ("present", "absent"), ("Positive", "Negative"), ("pos", "neg"), ("WAAR", "ONWAAR"), ("VERDADEIRO", "FALSO"),
         ("sim", "não"), ("PRAWDA", "FAŁSZ"), ("tak", "nie"), ("☑", "☐"), ("✅", "❌"), ("✔️", "✖️"), ("○", "×"),
         ("✓", "✗"), ("+", "-"), ("1", "-"), ("ИСТИНА", "ЛОЖЬ"), ("да", "нет"), ("SANT", "FALSKT"), ("DOĞRU", "YANLIŞ"),
-        ("はい", "いいえ"), ("是", "否"), ("有", "无"), ("evet", "hayır"), ("SAND", "FALSK"), ("TOSI", "EPÄTOSI"),
+        ("はい", "いいえ"), ("是", "否"), ("有", "无"), ("evet", "hayır"), ("TOSI", "EPÄTOSI"),
         ("IGAZ", "HAMIS"), ("true ", "false"), ("checked", "unchecked"), ("on", "off"),
     ],
 )  # fmt: skip
