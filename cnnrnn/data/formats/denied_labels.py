@@ -85,11 +85,14 @@ def _that_apply(path: Path, parts: Sequence[_Part], labels: Labels, findings: Fi
     if denied := [part for part in parts if not part.applies]:
         findings.warning(
             f"labels such as {denied[0].text!r} of {path.name} were left out, as what stands behind them says that "
-            "they don't apply; the others were read without it",
+            "they don't apply; the others were read without it (give --separator to keep all)",
             [part.where for part in denied],
         )
     else:
-        findings.warning(f"the labels of {path.name} were read without what stands behind them: {parts[0].text!r}")
+        findings.warning(
+            f"the labels of {path.name} were read without what stands behind them: {parts[0].text!r} (give "
+            "--separator to keep it)"
+        )
     names = {part.text: part.name for part in parts if part.applies}
     return [tuple(names[text] for text in found if text in names) for found in labels]
 
