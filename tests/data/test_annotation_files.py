@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+import source_helpers
+from source_helpers import labels_by_image as labels_of
+from source_helpers import messages
 
 from cnnrnn.data import DataError, Options
-from cnnrnn.data.source import Source, read_source
+from cnnrnn.data.source import read_source
 
 TABLE = "image,labels\n1.jpg,cat;dog\n2.jpg,dog\n3.jpg,cat\n"
 LABELS = {"1.jpg": {"cat", "dog"}, "2.jpg": {"dog"}, "3.jpg": {"cat"}}
@@ -32,21 +34,7 @@ OTHER = {
 
 
 def folder_with(folder: Path, files: dict[str, Any], images: tuple[str, ...] = tuple(LABELS)) -> Path:
-    for name in images:
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_bytes(b"")
-    for name, content in files.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(content if isinstance(content, str) else json.dumps(content))
-    return folder
-
-
-def labels_of(source: Source) -> dict[str, set[str]]:
-    return {sample.image.name: set(sample.labels) for split in source.samples.values() for sample in split}
-
-
-def messages(source: Source) -> str:
-    return "\n".join(map(str, source.findings))
+    return source_helpers.folder_with(folder, files, images)
 
 
 @pytest.mark.parametrize("table", [{"labels.csv": TABLE}, {"annotations.json": COCO}, {"annotations/all.json": COCO}])

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from source_helpers import labels_by_image as labels_of
 
 from cnnrnn.data import DataError, Options
 from cnnrnn.data.label_names import read_label_names
@@ -23,10 +24,6 @@ def read(folder: Path, table: str, names: str, name: str = "t.csv") -> Source:
     for image in ("1.jpg", "2.jpg"):
         (folder / image).write_bytes(b"")
     return read_source(write(folder / name, table), Options(label_names=write(folder / "names.txt", names)))
-
-
-def labels_of(source: Source) -> dict[str, set[str]]:
-    return {sample.image.name: set(sample.labels) for split in source.samples.values() for sample in split}
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas
 import pytest
+from source_helpers import labels_by_image as labels_of
 
 from cnnrnn.data import DataError, Options
 from cnnrnn.data.source import Source, read_source
@@ -28,10 +29,6 @@ def write(folder: Path, content: Any) -> Path:
 
 def read(folder: Path, content: Any) -> Source:
     return read_source(write(folder, content), Options())
-
-
-def labels_of(source: Source) -> dict[str, set[str]]:
-    return {sample.image.name: set(sample.labels) for split in source.samples.values() for sample in split}
 
 
 EXPECTED = {name: set(labels) for name, labels in LABELS.items()}

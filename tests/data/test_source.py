@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from source_helpers import labels_by_image as labels_of
 
 from cnnrnn.data import DataError, Options, load_split
 from cnnrnn.data.source import Source, read_source
@@ -41,10 +42,6 @@ def write(folder: Path, name: str, text: str | bytes) -> Path:
 
 def read(folder: Path, name: str, text: str | bytes, **options: object) -> Source:
     return read_source(write(folder, name, text), Options(**options))  # type: ignore[arg-type]
-
-
-def labels_of(source: Source) -> dict[str, set[str]]:
-    return {sample.image.name: set(sample.labels) for split in source.samples.values() for sample in split}
 
 
 def messages(source: Source, level: str) -> list[str]:

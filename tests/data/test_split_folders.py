@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 import pytest
+from source_helpers import messages
 
 from cnnrnn.data import DataError, Options
 from cnnrnn.data.source import Source, read_source
@@ -172,10 +173,6 @@ ROWS = {"1.jpg": "train", "2.jpg": "train", "3.jpg": "val", "4.jpg": "test"}
 
 def splits_of(source: Source) -> dict[str, str]:
     return {sample.image.name: name for name, samples in source.samples.items() for sample in samples}
-
-
-def messages(source: Source) -> str:
-    return "\n".join(map(str, source.findings))
 
 
 @pytest.mark.parametrize("named", ["{}", "{}2017", "{}_images", "images/{}", "my_{}/images", "{}-set-01", "{}Images"])

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import source_helpers
+from source_helpers import messages
 
 from cnnrnn.data import DataError, Options
 from cnnrnn.data.source import Source, read_source
@@ -22,21 +24,11 @@ BY_SPLIT = {split: [name for name, own in SPLITS.items() if own == split] for sp
 
 
 def folder_with(folder: Path, files: dict[str, Any], images: Any = SPLITS) -> Path:
-    for name in images:
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_bytes(b"")
-    for name, content in files.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(content if isinstance(content, str) else json.dumps(content))
-    return folder
+    return source_helpers.folder_with(folder, files, images)
 
 
 def splits_of(source: Source) -> dict[str, str]:
     return {sample.image.name: name for name, samples in source.samples.items() for sample in samples}
-
-
-def messages(source: Source) -> str:
-    return "\n".join(map(str, source.findings))
 
 
 def lists(name: str = "{}.txt", line: str = "{}") -> dict[str, str]:

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from source_helpers import labels_by_image as labels_of
+from source_helpers import messages
 
 from cnnrnn.data import DataError, Options
 from cnnrnn.data.source import Source, read_source
@@ -25,16 +27,8 @@ def read(folder: Path, text: str | bytes, name: str = "t.csv", **options: Any) -
     return read_source(path, Options(**options))
 
 
-def labels_of(source: Source) -> dict[str, set[str]]:
-    return {sample.image.name: set(sample.labels) for split in source.samples.values() for sample in split}
-
-
 def splits_of(source: Source) -> dict[str, str]:
     return {sample.image.name: name for name, split in source.samples.items() for sample in split}
-
-
-def messages(source: Source) -> str:
-    return "\n".join(map(str, source.findings))
 
 
 def cells(sign: str = ";", before: str = "", after: str = "") -> str:

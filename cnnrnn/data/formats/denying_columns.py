@@ -1,4 +1,4 @@
-"""Columns that say of a row whether its labels apply: by 0 and 1, by words, or by how often people said so."""
+"""Columns that tell whether the labels of a row apply: by 0 and 1, by words, or by counts."""
 
 from __future__ import annotations
 

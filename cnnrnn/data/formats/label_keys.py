@@ -77,11 +77,12 @@ def part_applies(name: str, item: object) -> bool | None:
             return None
     elif not isinstance(item, (list, tuple, set)) or is_geometry(item):
         return None
-    said = [_said(word) for word in words] or [mark(name) if name.strip() in "+-−" else None]
-    return False if False in said else True if True in said else None
+    verdicts = [_word_applies(word) for word in words] or [mark(name) if name.strip() in "+-−" else None]
+    return False if False in verdicts else True if True in verdicts else None
 
 
-def _said(word: str) -> bool | None:
+def _word_applies(word: str) -> bool | None:
+    """Whether a word of a key affirms or denies the labels below it."""
     if word in _AFFIRMING or word in _DENYING:
         return word in _AFFIRMING
     if len(word) == 1:

@@ -226,7 +226,7 @@ def _words(item: Any, ticks: bool) -> Iterable[str]:
 
 
 def _flag(item: object, alone: bool) -> bool | None:
-    """What is said of a key. A single word such as present may be a label."""
+    """Whether the label that a key names applies. A single word such as present may be a label."""
     if isinstance(item, (list, dict, tuple, set)):
         return tells_of_its_key(item)
     return flag(item) if alone else verdict(item)

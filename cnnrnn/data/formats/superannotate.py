@@ -9,7 +9,7 @@ from typing import Any
 from cnnrnn.data.reading import Findings, Row
 from cnnrnn.data.split import Boxes, DataError
 
-Entry = tuple[str, str, dict[str, Any]]  # the place, the image and what is said about it
+Entry = tuple[str, str, dict[str, Any]]  # the place, the image and its annotation
 
 
 def is_entry(content: Any) -> bool:

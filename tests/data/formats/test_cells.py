@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+from source_helpers import labels_in_order as labels_of
+from source_helpers import messages, read_objects
 
 from cnnrnn.data import DataError, Options
 from cnnrnn.data.source import Source, read_source
@@ -20,23 +21,6 @@ def read(folder: Path, *cells: str, name: str = "labels", **options: Any) -> Sou
         rows.append(f'{number}.jpg,"{cell.replace(chr(34), chr(34) * 2)}"')
     (folder / "t.csv").write_text("\n".join((f"image,{name}", *rows, "")))
     return read_source(folder / "t.csv", Options(**options))
-
-
-def read_objects(folder: Path, *labels: Any, **options: Any) -> Source:
-    rows = [{"image": f"{number}.jpg", "labels": found} for number, found in enumerate(labels, start=1)]
-    for row in rows:
-        (folder / row["image"]).write_bytes(b"")
-    (folder / "t.json").write_text(json.dumps(rows))
-    return read_source(folder / "t.json", Options(**options))
-
-
-def labels_of(source: Source) -> list[set[str]]:
-    found = {sample.image.name: set(sample.labels) for split in source.samples.values() for sample in split}
-    return [found[image] for image in sorted(found)]
-
-
-def messages(source: Source) -> str:
-    return "\n".join(map(str, source.findings))
 
 
 @pytest.fixture

@@ -8,26 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from source_helpers import labels_by_image as labels_of
+from source_helpers import messages, read_table
 
-from cnnrnn.data import DataError, Options
-from cnnrnn.data.source import Source, read_source
+from cnnrnn.data import DataError
+from cnnrnn.data.source import Source
 
 LABELS = {"1.jpg": {"cat", "dog"}, "2.jpg": {"dog"}, "3.jpg": {"cat"}, "4.jpg": set(), "5.jpg": {"cat"}}
 
 
 def read(folder: Path, text: str, name: str = "t.csv", **options: Any) -> Source:
-    for image in LABELS:
-        (folder / image).write_bytes(b"")
-    (folder / name).write_text(text)
-    return read_source(folder / name, Options(**options))
-
-
-def labels_of(source: Source) -> dict[str, set[str]]:
-    return {sample.image.name: set(sample.labels) for split in source.samples.values() for sample in split}
-
-
-def messages(source: Source) -> str:
-    return "\n".join(map(str, source.findings))
+    return read_table(folder, LABELS, text, name, **options)
 
 
 def table(header: str, *columns: str) -> str:

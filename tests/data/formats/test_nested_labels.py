@@ -2,31 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+from source_helpers import labels_in_order as labels_of
+from source_helpers import messages
+from source_helpers import read_objects as read
 
-from cnnrnn.data import DataError, Options
-from cnnrnn.data.source import Source, read_source
-
-
-def read(folder: Path, *labels: Any, **options: Any) -> Source:
-    rows = [{"image": f"{number}.jpg", "labels": found} for number, found in enumerate(labels, start=1)]
-    for row in rows:
-        (folder / row["image"]).write_bytes(b"")
-    (folder / "t.json").write_text(json.dumps(rows))
-    return read_source(folder / "t.json", Options(**options))
-
-
-def labels_of(source: Source) -> list[set[str]]:
-    found = {sample.image.name: set(sample.labels) for split in source.samples.values() for sample in split}
-    return [found[image] for image in sorted(found)]
-
-
-def messages(source: Source) -> str:
-    return "\n".join(map(str, source.findings))
+from cnnrnn.data import DataError
 
 
 @pytest.mark.parametrize(

@@ -6,27 +6,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from source_helpers import labels_by_image as labels_of
+from source_helpers import messages, read_table
 
-from cnnrnn.data import DataError, Options
-from cnnrnn.data.source import Source, read_source
+from cnnrnn.data import DataError
+from cnnrnn.data.source import Source
 
 NAMES = ("cat", "dog", "cow")
 LABELS = {"1.jpg": {"cat", "dog"}, "2.jpg": {"dog"}, "3.jpg": {"cow"}, "4.jpg": set(), "5.jpg": {"cat", "cow"}}
 
 
 def read(folder: Path, text: str, **options: Any) -> Source:
-    for image in LABELS:
-        (folder / image).write_bytes(b"")
-    (folder / "t.csv").write_text(text)
-    return read_source(folder / "t.csv", Options(**options))
-
-
-def labels_of(source: Source) -> dict[str, set[str]]:
-    return {sample.image.name: set(sample.labels) for split in source.samples.values() for sample in split}
-
-
-def messages(source: Source) -> str:
-    return "\n".join(map(str, source.findings))
+    return read_table(folder, LABELS, text, **options)
 
 
 def table(yes: str = "1", no: str = "0", sign: str = ",", **others: str) -> str:

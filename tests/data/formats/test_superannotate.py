@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from source_helpers import labels_by_image as labels_of
+from source_helpers import messages
 
 from cnnrnn.data import DataError, Options
-from cnnrnn.data.source import Source, read_source
+from cnnrnn.data.source import read_source
 
 CLASSES = {"1.png": ["cat", "dog", "cat"], "2.png": ["dog"], "3.png": []}
 EXPECTED = {"1.png": {"cat", "dog"}, "2.png": {"dog"}, "3.png": set()}
@@ -28,14 +30,6 @@ def make(root: Path, files: dict[str, Any]) -> Path:
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(json.dumps(files.get(name, "")))
     return root
-
-
-def labels_of(source: Source) -> dict[str, set[str]]:
-    return {s.image.name: set(s.labels) for split in source.samples.values() for s in split}
-
-
-def messages(source: Source) -> str:
-    return "\n".join(map(str, source.findings))
 
 
 def layouts(tags: list[str]) -> list[dict[str, Any]]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from source_helpers import labels_by_image as labels_of
 
 from cnnrnn.data import DataError, Options
 from cnnrnn.data.source import Source, read_source
@@ -25,10 +26,6 @@ def read(folder: Path, name: str, content: Any) -> Source:
     path = folder / name
     path.write_text(content if isinstance(content, str) else json.dumps(content))
     return read_source(path, Options())
-
-
-def labels_of(source: Source) -> dict[str, set[str]]:
-    return {sample.image.name: set(sample.labels) for split in source.samples.values() for sample in split}
 
 
 def task(number: int, image: str, *labels: str, cancelled: bool = False) -> dict[str, Any]:

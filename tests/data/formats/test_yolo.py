@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from source_helpers import messages
 
 from cnnrnn.data import DataError, Options
 from cnnrnn.data.source import Source, read_source
@@ -26,10 +27,6 @@ def make(root: Path, files: dict[str, str], *images: str) -> Path:
 
 def labels_of(source: Source) -> dict[str, dict[str, set[str]]]:
     return {name: {s.image.name: set(s.labels) for s in split} for name, split in source.samples.items()}
-
-
-def messages(source: Source) -> str:
-    return "\n".join(map(str, source.findings))
 
 
 EXPECTED = {"train": {"1.jpg": {"cat", "no"}, "2.jpg": {"no"}}, "val": {"3.jpg": {"cat"}}}
