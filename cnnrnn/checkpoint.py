@@ -13,7 +13,7 @@ import stat
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, TypedDict
@@ -25,6 +25,7 @@ from torch import nn
 
 from cnnrnn.models.backbone import Backbone, BackboneConfig, BackboneError
 from cnnrnn.models.cnnrnn import CNNRNN, ModelConfig
+from cnnrnn.models.deferred import DeferredBackbone
 from cnnrnn.models.sigmoid import SigmoidClassifier, SigmoidConfig
 from cnnrnn.models.vocabulary import Vocabulary
 from cnnrnn.utils.errors import UserError, summarize_error
@@ -41,6 +42,8 @@ CONFIGS: dict[str, type[ModelConfig] | type[SigmoidConfig]] = {  # by head
     "cnn-rnn": ModelConfig,
     "sigmoid": SigmoidConfig,
 }
+_IMAGE_WEIGHTS = {"cnn-rnn": "U_I.weight", "sigmoid": "classifier.weight"}  # (…, feature) by head
+_BACKBONE = "backbone."  # begins the names of its tensors
 _MAX_CONFIG_BYTES = 50_000_000  # the size depends on the number of labels
 _MAX_UNPACKED_BYTES = 4_000_000_000
 _PICKLE_SUFFIXES = {".pt", ".pth", ".bin", ".pkl", ".pickle", ".ckpt"}
@@ -68,13 +71,22 @@ class Checkpoint:
         return self.model
 
     @classmethod
-    def load(cls, folder: Path | str, device: torch.device | str = "cpu") -> Checkpoint:
+    def load(
+        cls,
+        folder: Path | str,
+        device: torch.device | str = "cpu",
+        defer: Callable[[str, BackboneConfig], bool] = lambda weights_hash, backbone: False,
+    ) -> Checkpoint:
         """Load the model in eval mode from a folder, a run's folder (its best/), or a zip of a folder. Never opens a
-        pickle. Raises CheckpointError."""
+        pickle. Raises CheckpointError.
+
+        `defer` is asked with the hash of the weights whether the network of a spatial model may be built later: if it
+        was built of the same weights before, and nothing but its translation will be needed, on the CPU.
+        """
         folder = checkpoint_folder(Path(folder))
         if folder.is_file():
             with tempfile.TemporaryDirectory() as temporary:
-                return cls.load(_unpack(folder, Path(temporary)), device)
+                return cls.load(_unpack(folder, Path(temporary)), device, defer)
         config = read_config(folder)
         weights_path = folder / WEIGHTS
         weights_hash = file_hash(weights_path)
@@ -85,14 +97,9 @@ class Checkpoint:
             )
         try:
             vocabulary = _vocabulary(config["vocabulary"])
-            with torch.device("meta"):  # uses no memory, whatever sizes the config has
-                skeleton = _build(config)
-            if skeleton.config.num_labels != len(vocabulary):
-                raise ValueError(f"{skeleton.config.num_labels} outputs for {len(vocabulary)} labels")
-            _check_shapes(skeleton, weights_path)
-            model = _build(config)
-            tensors = safetensors.torch.load_file(weights_path)
-            model.load_state_dict({_tensor_name(name): tensor.float() for name, tensor in _checked_items(tensors)})
+            backbone = BackboneConfig.from_dict(config["backbone"])
+            deferred = bool(dict(config["model"]).get("spatial")) and defer(weights_hash, backbone)
+            model = _load_model(config, backbone, weights_path, len(vocabulary), deferred)
         except (
             KeyError,
             TypeError,
@@ -103,7 +110,8 @@ class Checkpoint:
             safetensors.SafetensorError,
         ) as error:
             raise CheckpointError(f"{folder} doesn't fit this program: {summarize_error(error)}") from error
-        return cls(model.to(device).eval(), vocabulary, config["training"], weights_hash)
+        model.eval()
+        return cls(model if deferred else model.to(device), vocabulary, config["training"], weights_hash)
 
     def save(self, folder: Path, results: Mapping[str, Any], card: str) -> None:
         """Write the folder under a temporary name, then replace the old one. Raises UserError if that fails.
@@ -241,14 +249,39 @@ def _vocabulary(entry: dict[str, Any]) -> Vocabulary:
     return Vocabulary(tuple(entry["labels"]), tuple(entry["counts"]), tuple(map(str, entry.get("groups", ()))))
 
 
-def _build(config: dict[str, Any]) -> CNNRNN | SigmoidClassifier:
-    return build_model(config["head"], config["model"], Backbone(BackboneConfig.from_dict(config["backbone"])))
+def _load_model(
+    config: dict[str, Any], backbone: BackboneConfig, weights_path: Path, labels: int, deferred: bool
+) -> CNNRNN | SigmoidClassifier:
+    """The model with its weights, which are not read before their shapes were compared. Raises ValueError and more."""
+    head, shapes = config["head"], _shapes(weights_path)
+
+    def build(weights: dict[str, torch.Tensor]) -> CNNRNN | SigmoidClassifier:
+        network = (
+            DeferredBackbone(backbone, shapes[_IMAGE_WEIGHTS[head]][1], weights) if deferred else Backbone(backbone)
+        )
+        return build_model(head, config["model"], network)
+
+    with torch.device("meta"):  # uses no memory, whatever sizes the config has
+        skeleton = build({})
+    if skeleton.config.num_labels != labels:
+        raise ValueError(f"{skeleton.config.num_labels} outputs for {labels} labels")
+    later = {name for name in shapes if deferred and name.startswith(_BACKBONE)}
+    _check_shapes(skeleton, {name: shape for name, shape in shapes.items() if name not in later})
+    tensors = {_tensor_name(name): tensor for name, tensor in safetensors.torch.load_file(weights_path).items()}
+    _check_finite(tensors)
+    model = build({name.removeprefix(_BACKBONE): tensors.pop(name) for name in later})
+    model.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
+    return model
 
 
-def _check_shapes(skeleton: nn.Module, weights_path: Path) -> None:
-    """Compare the names and shapes of the weights with the model's, without reading the weights. Raises ValueError."""
+def _shapes(weights_path: Path) -> dict[str, tuple[int, ...]]:
+    """Of the tensors in a file, by their names in this version."""
     with safetensors.safe_open(weights_path, "pt") as file:
-        found = {_tensor_name(name): tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+        return {_tensor_name(name): tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+
+
+def _check_shapes(skeleton: nn.Module, found: Mapping[str, tuple[int, ...]]) -> None:
+    """Raises ValueError for a tensor that the model does not have like that."""
     expected = {name: tuple(value.shape) for name, value in skeleton.state_dict().items() if value.is_floating_point()}
     for name in sorted(found.keys() | expected.keys()):
         if found.get(name) != expected.get(name):
@@ -300,9 +333,8 @@ def file_hash(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _checked_items(tensors: dict[str, torch.Tensor]) -> list[tuple[str, torch.Tensor]]:
-    """The names and tensors. Raises ValueError for a value that is not finite."""
+def _check_finite(tensors: Mapping[str, torch.Tensor]) -> None:
+    """Raises ValueError for a value that is not finite."""
     for name, tensor in tensors.items():
         if not torch.isfinite(tensor).all():
             raise ValueError(f"{name} has values that are not finite")
-    return list(tensors.items())

@@ -42,6 +42,7 @@ def warm_up() -> None:
         state.predict(checkpoint, image, controls.BEAM)
         with _without_collections():
             importlib.import_module("captum.attr")  # last: only some methods of maps need it
+        state.translate(checkpoint)
     except Exception as error:  # the page says it, to whoever opens it
         log.debug("not warmed up", exc_info=error)
 

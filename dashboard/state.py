@@ -27,6 +27,7 @@ from cnnrnn.checkpoint import CONFIG, Checkpoint, Results, file_hash, read_resul
 from cnnrnn.checkpoint import checkpoint_folder as folder_of_run
 from cnnrnn.decoding.constraints import NO_CONSTRAINTS, Constraints
 from cnnrnn.decoding.trace import Trace
+from cnnrnn.inference import engines
 from cnnrnn.inference.predictor import decode_batch, decode_image, encode_image
 from cnnrnn.label_space.projection import Projection
 from cnnrnn.label_space.projection import compute as compute_projection
@@ -115,7 +116,19 @@ def load_checkpoint(name: str) -> Checkpoint:
 
 @st.cache_resource(max_entries=3, show_spinner="Loading the model …")
 def _load_checkpoint(folder: str, config_hash: str) -> Checkpoint:
-    return Checkpoint.load(Path(folder), "cuda" if torch.cuda.is_available() else "cpu")
+    return engines.load_checkpoint(Path(folder), "cuda" if torch.cuda.is_available() else "cpu")
+
+
+@st.cache_resource(max_entries=3, show_spinner=False, hash_funcs=_HASH_FUNCS)
+def _forward(checkpoint: Checkpoint) -> engines.Forward:
+    """The backbone's forward pass: by the fastest engine if its translation is kept, otherwise by torch."""
+    return engines.load(checkpoint, engines.fastest_kept(checkpoint))
+
+
+def translate(checkpoint: Checkpoint) -> None:
+    """For the next start of the server, which then needs neither timm nor torchvision until an image is decoded."""
+    if (engine := engines.fastest(checkpoint.model.backbone)) in engines.TRANSLATED_ENGINES:
+        engines.translated(checkpoint, engine)
 
 
 def results(name: str) -> Results:
@@ -176,7 +189,7 @@ def _threads(count: int) -> Iterator[None]:
 def _encode(checkpoint: Checkpoint, image: InputImage) -> tuple[torch.Tensor, ...]:
     """The feature map (channel, height, width) and the feature I (channel,)."""
     with _encoding, _threads(_CORES):
-        return encode_image(checkpoint, image.pixels)
+        return encode_image(checkpoint, image.pixels, _forward(checkpoint))
 
 
 def feature(checkpoint: Checkpoint, image: InputImage) -> torch.Tensor:

@@ -49,7 +49,8 @@ def features(checkpoint: Checkpoint, split: Split) -> Tensor:
     """I of the split's images as they are, in eval mode: (image, 1, feature)."""
     model = checkpoint.model
     model.backbone.eval()
-    return model.image_feature(model.backbone(model.backbone.batch([open_image(s.image, 128) for s in split.samples])))
+    images = [model.backbone.preprocess(open_image(sample.image, 128)) for sample in split.samples]
+    return model.image_feature(model.backbone(torch.stack(images)))
 
 
 def truth(checkpoint: Checkpoint, split: Split) -> Tensor:

@@ -8,8 +8,10 @@ its weights, since a checkpoint may come from a stranger, of whom nothing but sa
 
 from __future__ import annotations
 
+import hashlib
 import importlib.metadata
 import importlib.util
+import json
 import logging
 import threading
 import warnings
@@ -23,7 +25,7 @@ import torch
 from torch import Tensor, nn
 
 from cnnrnn.checkpoint import Checkpoint
-from cnnrnn.models.backbone import Backbone
+from cnnrnn.models.backbone import Backbone, BackboneConfig
 from cnnrnn.utils.cache import cache_folder, temporary_folder
 from cnnrnn.utils.errors import UserError
 from cnnrnn.utils.files import replacing
@@ -158,6 +160,13 @@ def fastest(backbone: Backbone) -> str:
     return next(name for name in available() if name != "onnxruntime" or backbone.precision == torch.float32)
 
 
+def fastest_kept(checkpoint: Checkpoint) -> str:
+    """As `fastest`, but torch if the checkpoint's translation is still to be made, which takes seconds."""
+    backbone, name = checkpoint.model.backbone, fastest(checkpoint.model.backbone)
+    kept = name == "torch" or _translation(checkpoint.weights_hash, backbone.config, name).exists()
+    return name if kept else "torch"
+
+
 class _FeatureMap(nn.Module):
     """From pixels to the last feature map, as one module for a tracer."""
 
@@ -167,6 +176,18 @@ class _FeatureMap(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         return self.backbone.channels_first(self.backbone.net.forward_features(self.backbone.normalized(images)))
+
+
+def load_checkpoint(folder: Path | str, device: torch.device | str = "cpu", name: str | None = None) -> Checkpoint:
+    """A checkpoint for the engine `name`, None for the fastest there is, with a DeferredBackbone if its translation is
+    kept: it is there in a fraction of the time. Raises CheckpointError."""
+    name = name or available()[0]
+
+    def is_translated(weights_hash: str, backbone: BackboneConfig) -> bool:
+        possible = name in TRANSLATED_ENGINES and name in available() and torch.device(device).type == "cpu"
+        return possible and _translation(weights_hash, backbone, name).exists()
+
+    return Checkpoint.load(folder, device, is_translated)
 
 
 def load(checkpoint: Checkpoint, name: str | None = None, threads: int | None = None) -> Forward:
@@ -198,8 +219,8 @@ def load(checkpoint: Checkpoint, name: str | None = None, threads: int | None = 
 
 def translated(checkpoint: Checkpoint, name: str, threads: int | None = None) -> Path:
     """The translation's file for an engine that is installed; it is made where there is none."""
-    backbone, (_, suffix, start) = checkpoint.model.backbone, TRANSLATED_ENGINES[name]
-    file = kept_file(checkpoint, name, name, suffix)
+    backbone, start = checkpoint.model.backbone, TRANSLATED_ENGINES[name][2]
+    file = _translation(checkpoint.weights_hash, backbone.config, name)
     if not file.exists():
         try:
             translate(backbone.at(), file, start, threads)
@@ -212,11 +233,15 @@ def translated(checkpoint: Checkpoint, name: str, threads: int | None = None) ->
     return file
 
 
-def kept_file(checkpoint: Checkpoint, name: str, engine: str, suffix: str) -> Path:
+def _translation(weights_hash: str, backbone: BackboneConfig, name: str) -> Path:
+    return kept_file(weights_hash, backbone, name, name, TRANSLATED_ENGINES[name][1])
+
+
+def kept_file(weights_hash: str, backbone: BackboneConfig, name: str, engine: str, suffix: str) -> Path:
     """Where the user's cache has a version of the backbone, made by this release of an engine, or will have it."""
     release = importlib.metadata.version(TRANSLATED_ENGINES[engine][0][0])
-    size = checkpoint.model.backbone.config.image_size
-    folder = f"{checkpoint.weights_hash[:32]}-{size}px-uint8-{name}-{release}"
+    settings = hashlib.sha256(json.dumps(backbone.to_dict()).encode()).hexdigest()
+    folder = f"{weights_hash[:32]}-{settings[:8]}-{backbone.image_size}px-{name}-{release}"
     return cache_folder("engines") / folder / f"backbone{suffix}"
 
 

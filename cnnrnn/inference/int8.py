@@ -43,7 +43,7 @@ def run(file: Path, threads: int | None = None) -> engines.Forward:
 
 
 def kept_file(checkpoint: Checkpoint) -> Path:
-    return engines.kept_file(checkpoint, "int8", ENGINE, ".xml")
+    return engines.kept_file(checkpoint.weights_hash, checkpoint.model.backbone.config, "int8", ENGINE, ".xml")
 
 
 def quantize(

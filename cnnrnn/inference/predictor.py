@@ -62,10 +62,13 @@ class Predictor:
         self.config = replace(config or InferenceConfig(), **settings)
         device = resolve_device(self.config.device)
         if isinstance(checkpoint, Checkpoint):
-            checkpoint.model.to(device).eval()
+            if checkpoint.model.device != device:  # `to` would build a network that was deferred
+                checkpoint.model.to(device)
+            checkpoint.model.eval()
             self.checkpoint = checkpoint
         else:
-            self.checkpoint = Checkpoint.load(Path(checkpoint or embedded_checkpoint()), device)
+            engine = None if self.config.precision == INT8 else self.config.engine
+            self.checkpoint = engines.load_checkpoint(Path(checkpoint or embedded_checkpoint()), device, engine)
         self.engine, self.forward = self._backbone()
 
     def _backbone(self) -> tuple[str, engines.Forward]:
@@ -221,9 +224,11 @@ def suffix_counts(counts: Counter[str]) -> str:
     return ", ".join(f"{n} × {suffix}" if suffix else f"{n} without a suffix" for suffix, n in counts.most_common())
 
 
-def encode_image(checkpoint: Checkpoint, image: Image.Image) -> tuple[Tensor, Tensor]:
+def encode_image(
+    checkpoint: Checkpoint, image: Image.Image, forward: engines.Forward | None = None
+) -> tuple[Tensor, Tensor]:
     """One RGB image -> its feature map (channel, height, width), kept to explain steps later, and I."""
-    feature_map, feature = encode(checkpoint.model, checkpoint.model.backbone.batch([image]))
+    feature_map, feature = encode(checkpoint.model, checkpoint.model.backbone.pixels(image).unsqueeze(0), forward)
     return feature_map[0], feature[0]
 
 

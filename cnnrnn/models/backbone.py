@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import copy
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any
 
 import numpy as np
-import timm
 import torch
 from PIL import Image
-from timm.data import resolve_model_data_config
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
-from torchvision.transforms import InterpolationMode, v2
 
 from cnnrnn.utils.errors import UserError, summarize_error
 
@@ -25,6 +22,7 @@ Layers = Callable[[Tensor], Tensor]  # (batch, channel, height, width) in and ou
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 MAX_IMAGE_SIZE = 4096  # pixels
+_FILTERS = {resampling.name.lower(): resampling for resampling in Image.Resampling}  # by timm's names
 _PIXELS_PER_CHUNK = 2 * 320**2  # near the fastest from 224 to 448 px, measured on two cores
 
 
@@ -47,6 +45,9 @@ class BackboneConfig:
     @classmethod
     def of(cls, name: str, image_size: int | None = None) -> BackboneConfig:
         """timm's own preprocessing for the model; ``image_size`` overrides its resolution."""
+        import timm  # heavy, here and below: an image can be decoded without it, see `DeferredBackbone`
+        from timm.data import resolve_model_data_config
+
         _check_name(name)
         pretrained = timm.get_pretrained_cfg(name)
         data = resolve_model_data_config(None, pretrained_cfg=pretrained.to_dict() if pretrained else {})
@@ -63,13 +64,17 @@ class BackboneConfig:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> BackboneConfig:
-        """Raises ValueError for a size that no image should be stretched to."""
+        """Raises ValueError for a size that no image should be stretched to, and for an unknown filter."""
         if not 1 <= values["image_size"] <= MAX_IMAGE_SIZE:
             raise ValueError(f"images of {values['image_size']} px; at most {MAX_IMAGE_SIZE}")
+        if values["interpolation"] not in _FILTERS:
+            raise ValueError(f"unknown interpolation; allowed are {', '.join(_FILTERS)}")
         return cls(**{**values, "mean": tuple(values["mean"]), "std": tuple(values["std"])})
 
 
 def _check_name(name: str) -> None:
+    import timm
+
     if not timm.is_model(name):
         near = ", ".join(timm.list_models(f"*{name.split('_')[-1]}*")[:5])
         raise BackboneError(f"timm knows no model '{name}'" + (f"; did you mean {near}?" if near else ""))
@@ -77,6 +82,8 @@ def _check_name(name: str) -> None:
 
 def _create_network(config: BackboneConfig) -> nn.Module:
     """The timm network without weights. Raises BackboneError for a stride that it can't have."""
+    import timm
+
     stride = config.output_stride
     if stride is None:
         return timm.create_model(config.name, pretrained=False, num_classes=0)
@@ -171,8 +178,6 @@ class Backbone(nn.Module):
         if config.folded:
             _fold(self.net)
         self.net.to(memory_format=torch.channels_last)  # the faster layout for convolutions, on CPUs by half
-        self.preprocess = v2.Compose([self.resize(), self.normalize()])
-        self.pixels = v2.Compose([self.resize(), uint8_pixels])  # a fourth of the bytes, to be normalized in a batch
 
     def check(self) -> None:
         """Run an example through the network. Raises BackboneError if it has no feature map or not for this size."""
@@ -269,7 +274,7 @@ class Backbone(nn.Module):
         """uint8 pixels (batch, 3, size, size) -> float32, as `preprocess` has them; which it leaves as they are."""
         if images.dtype != torch.uint8:
             return images
-        return _normalize(images, self.config.mean, self.config.std)
+        return _normalized(images, self.config)
 
     def channels_first(self, feature_map: Tensor) -> Tensor:
         """What the layers give, as (batch, channel, height, width): Swin and others have the channels last.
@@ -302,18 +307,15 @@ class Backbone(nn.Module):
             feature_map = feature_map.permute(0, 2, 3, 1)
         return self.net.forward_head(feature_map, pre_logits=True)
 
-    def resize(self) -> v2.Transform:
-        """Stretch a PIL image to the square input; PIL's filters do not alias."""
-        size = [self.config.image_size, self.config.image_size]
-        return v2.Resize(size, interpolation=InterpolationMode(self.config.interpolation))
+    @property
+    def pixels(self) -> Callable[[Image.Image], Tensor]:
+        """RGB image -> uint8 (3, size, size): a fourth of the bytes of `preprocess`, to be normalized in a batch."""
+        return partial(_square_pixels, config=self.config)
 
-    def normalize(self) -> Callable[[Image.Image], Tensor]:
-        """PIL image -> float tensor (3, height, width), normalized with the backbone's mean and std."""
-        return partial(_normalized_image, mean=self.config.mean, std=self.config.std)
-
-    def batch(self, images: list[Image.Image]) -> Tensor:
-        """Preprocess RGB images: (batch, 3, size, size)."""
-        return torch.stack([self.preprocess(image) for image in images])
+    @property
+    def preprocess(self) -> Callable[[Image.Image], Tensor]:
+        """RGB image -> float32 (3, size, size), normalized with the network's mean and std."""
+        return partial(_preprocessed, config=self.config)
 
 
 def uint8_pixels(image: Image.Image) -> Tensor:
@@ -321,12 +323,18 @@ def uint8_pixels(image: Image.Image) -> Tensor:
     return torch.from_numpy(np.array(image)).permute(2, 0, 1)
 
 
-def _normalized_image(image: Image.Image, mean: Sequence[float], std: Sequence[float]) -> Tensor:
-    return _normalize(uint8_pixels(image), mean, std)
+def _square_pixels(image: Image.Image, config: BackboneConfig) -> Tensor:
+    """The image stretched to the square input; PIL's filters do not alias."""
+    size = config.image_size, config.image_size
+    return uint8_pixels(image.resize(size, _FILTERS[config.interpolation]))
 
 
-def _normalize(pixels: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:
+def _preprocessed(image: Image.Image, config: BackboneConfig) -> Tensor:
+    return _normalized(_square_pixels(image, config), config)
+
+
+def _normalized(pixels: Tensor, config: BackboneConfig) -> Tensor:
     """uint8 (…, 3, height, width) -> float32. torchvision's ToDtype and Normalize take three times as long."""
-    shift = 255 * torch.tensor(mean, device=pixels.device).view(3, 1, 1)
-    scale = 1 / (255 * torch.tensor(std, device=pixels.device).view(3, 1, 1))
+    shift = 255 * torch.tensor(config.mean, device=pixels.device).view(3, 1, 1)
+    scale = 1 / (255 * torch.tensor(config.std, device=pixels.device).view(3, 1, 1))
     return pixels.to(torch.float32, memory_format=torch.contiguous_format).sub_(shift).mul_(scale)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import gc
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -43,6 +46,31 @@ def test_without_a_model_nothing_is_warmed_up_and_nothing_fails(
     monkeypatch.setattr(state, "CHECKPOINTS", tmp_path)
     monkeypatch.setenv("CNNRNN_RUNS", str(tmp_path / "runs"))
     server.warm_up()
+
+
+LATER_START = """
+import sys
+sys.path.insert(0, sys.argv[1])
+import controls, image_files, server, state
+server.warm_up()
+checkpoint = state.load_checkpoint("coco")
+image = image_files.open_sample(next(iter(image_files.samples())))
+path = state.predict(checkpoint, image, controls.BEAM).paths[0]
+state.overlays(checkpoint, image, path.tokens, state.MapSettings())
+print(*(name for name in ("timm", "torchvision", "torch._dynamo", "openvino") if name in sys.modules))
+"""
+
+
+def test_the_second_start_needs_none_of_the_libraries_that_take_long(tmp_path: Path) -> None:
+    pytest.importorskip("openvino")
+
+    def imported() -> list[str]:
+        command = [sys.executable, "-c", LATER_START, str(Path(server.__file__).parent)]
+        environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path)}
+        return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout.split()
+
+    assert "timm" in imported()  # it translates the network for the next
+    assert imported() == ["openvino"]
 
 
 def test_what_was_imported_is_left_out_of_later_collections(monkeypatch: pytest.MonkeyPatch) -> None:

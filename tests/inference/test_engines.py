@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +11,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from cnnrnn.checkpoint import Checkpoint
+from cnnrnn.checkpoint import Checkpoint, CheckpointError
 from cnnrnn.inference import engines
+from cnnrnn.inference.predictor import encode
 from cnnrnn.models.backbone import Backbone
+from cnnrnn.models.deferred import DeferredBackbone
 from cnnrnn.utils.errors import UserError
+from cnnrnn.utils.resources import embedded_checkpoint
 
 
 @pytest.fixture
@@ -83,6 +88,43 @@ def test_an_engine_equals_torch_and_is_translated_once(
     forward = engines.load(loaded, name)
     torch.testing.assert_close(forward(images), found)
     torch.testing.assert_close(torch.cat([forward(image) for image in images.split(1)]), found)
+
+
+def test_where_a_translation_is_kept_the_network_is_built_when_it_is_needed(tmp_path: Path, cache: Path) -> None:
+    shipped = embedded_checkpoint()
+    usual, pixels = Checkpoint.load(shipped), torch.randint(256, (1, 3, 448, 448), dtype=torch.uint8)
+    first = engines.load_checkpoint(shipped)
+    assert type(first.model.backbone) is Backbone
+    assert engines.fastest_kept(first) == "torch"
+    file = engines.translated(first, "openvino")
+    later = engines.load_checkpoint(shipped)
+    assert engines.fastest_kept(later) == "openvino"
+    assert encode(later.model, pixels, engines.load(later))[1].shape == (1, 196, later.rnn.U_I.in_features)
+    backbone = later.model.backbone
+    assert isinstance(backbone, DeferredBackbone)
+    assert backbone._waiting
+    with torch.no_grad():
+        assert torch.equal(backbone(pixels), usual.model.backbone(pixels))
+    assert not backbone._waiting
+    for name, tensor in usual.model.state_dict().items():
+        assert torch.equal(later.model.state_dict()[name], tensor), name
+
+    assert type(engines.load_checkpoint(shipped, name="torch").model.backbone) is Backbone
+    changed = Path(shutil.copytree(shipped, tmp_path / "changed"))  # the same weights on other pixels
+    config = json.loads((changed / "config.json").read_text())
+    config["backbone"]["mean"] = [0.4, 0.4, 0.4]
+    (changed / "config.json").write_text(json.dumps(config))
+    assert type(engines.load_checkpoint(changed).model.backbone) is Backbone
+    assert engines.translated(engines.load_checkpoint(changed), "openvino") != file
+
+
+def test_a_deferred_network_hides_no_head_that_does_not_fit(tmp_path: Path) -> None:
+    changed = Path(shutil.copytree(embedded_checkpoint(), tmp_path / "changed"))
+    config = json.loads((changed / "config.json").read_text())
+    config["model"]["hidden_dim"] = 10**7
+    (changed / "config.json").write_text(json.dumps(config))
+    with pytest.raises(CheckpointError, match=r"U_o\.weight is"):
+        Checkpoint.load(changed, defer=lambda *_: True)
 
 
 def test_processes_beside_each_other_are_not_bound_to_the_same_cores(

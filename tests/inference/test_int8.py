@@ -10,7 +10,7 @@ from torch import nn
 
 from cnnrnn.checkpoint import Checkpoint
 from cnnrnn.data import load_split
-from cnnrnn.inference import engines, int8
+from cnnrnn.inference import int8
 from cnnrnn.inference.config import INT8
 from cnnrnn.inference.predictor import Predictor
 from cnnrnn.utils.errors import UserError
@@ -73,4 +73,4 @@ def test_what_int8_needs_is_named(
     monkeypatch.setattr(int8.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(UserError, match=r"needs openvino and nncf; run `pip install 'cnnrnn\[int8\]'`"):
         int8.quantize(loaded, [], tmp_path / "backbone.xml")
-    assert not engines.kept_file(loaded, "int8", "openvino", ".xml").exists()
+    assert not int8.kept_file(loaded).exists()

@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image
 from torch import nn
-from torchvision.transforms import v2
+from torchvision.transforms import InterpolationMode, v2
 
 from cnnrnn.inference.engines import _FeatureMap
 from cnnrnn.models.backbone import Backbone, BackboneConfig, BackboneError
@@ -15,7 +15,7 @@ def test_map_and_vector_are_timms_own_and_preprocessing_is_the_models() -> None:
     config = BackboneConfig.of("tf_efficientnet_lite0", 64)
     assert (config.mean, config.std, config.interpolation) == ((0.5,) * 3, (0.5,) * 3, "bicubic")
     backbone = Backbone(config).eval()
-    images = backbone.batch([Image.new("RGB", (90, 30), "white"), Image.new("RGB", (20, 50), "black")])
+    images = torch.stack([backbone.preprocess(Image.new("RGB", (90, 30), color)) for color in ("white", "black")])
     assert images.shape == (2, 3, 64, 64)
     assert images[0].min() == images[0].max() == 1
     assert images[1].min() == images[1].max() == -1
@@ -29,9 +29,11 @@ def test_pixels_are_normalized_as_torchvision_does() -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (40, 50, 3), dtype=np.uint8)
     image = Image.fromarray(pixels)
     backbone = Backbone(config)
-    found = backbone.normalize()(image)
-    steps = v2.ToImage(), v2.ToDtype(torch.float32, scale=True), v2.Normalize(list(config.mean), list(config.std))
-    torch.testing.assert_close(found, torch.Tensor(v2.Compose(steps)(image)), rtol=0, atol=1e-6)
+    found = backbone.preprocess(image)
+    resize = v2.Resize([64, 64], interpolation=InterpolationMode(config.interpolation))
+    scale, normalize = v2.ToDtype(torch.float32, scale=True), v2.Normalize(list(config.mean), list(config.std))
+    expected = v2.Compose([resize, v2.ToImage(), scale, normalize])(image)
+    torch.testing.assert_close(found, torch.Tensor(expected), rtol=0, atol=1e-6)
     assert found.is_contiguous()
     assert torch.equal(backbone.normalized(backbone.pixels(image)), backbone.preprocess(image))
     assert backbone.pixels(image).dtype == torch.uint8
@@ -121,6 +123,6 @@ def test_another_size_and_a_dilated_stage_are_the_same_network_with_a_finer_map(
         assert backbone(images[..., :96, :96]).shape[-2:] == (3, 3)
         assert finer(images[..., :96, :96]).shape[-2:] == (6, 6)
         torch.testing.assert_close(larger(images), backbone(images))
-    assert larger.batch([Image.new("RGB", (50, 40))]).shape == (1, 3, 192, 192)
+    assert larger.pixels(Image.new("RGB", (50, 40))).shape == (3, 192, 192)
     with pytest.raises(BackboneError, match="can't have an output stride of 7"):
         backbone.at(output_stride=7)

@@ -81,7 +81,7 @@ def images_of(
     """The images without augmentation, changed first: (image, 3, size, size)."""
     size = 2 * model.backbone.config.image_size
     images = [open_image(sample.image, size) for sample in split.samples]
-    return model.backbone.batch([change(image) if change else image for image in images])
+    return torch.stack([model.backbone.preprocess(change(image) if change else image) for image in images])
 
 
 def mirror(image: Image.Image) -> Image.Image:
