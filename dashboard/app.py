@@ -125,6 +125,8 @@ def show() -> None:
         chosen.run()
     except UserError as error:  # an expected failure is one line on any page
         st.error(markdown(str(error)), icon=":material/error:")
+    finally:
+        server.page_sent.set()
 
 
 if st.runtime.exists():

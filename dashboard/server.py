@@ -8,6 +8,8 @@ import gc
 import importlib
 import logging
 import secrets
+import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,6 +26,10 @@ MAX_TOTAL_BYTES = 1_000_000_000  # of all sessions
 
 TRIM_DELAY = 2  # seconds without another session ending before memory is returned
 
+_SECONDS_TO_DRAW = 2.0  # a page, for a browser on a slow computer
+
+page_sent = threading.Event()  # to any browser, since the server's start
+
 log = logging.getLogger("cnnrnn.dashboard")
 
 
@@ -31,6 +37,7 @@ def warm_up() -> None:
     """Import the libraries, read the default model and decode the first sample, while the browser still loads the page.
 
     A session that comes earlier waits for what isn't ready, by the locks of Python's imports and of streamlit's caches.
+    What can wait until the first page has been drawn does.
     """
     logging.getLogger("streamlit.runtime.scriptrunner_utils.script_run_context").setLevel(logging.ERROR)  # no session
     try:
@@ -40,8 +47,10 @@ def warm_up() -> None:
         checkpoint = state.load_checkpoint(state.checkpoint_names()[0])
         image = image_files.open_sample(next(iter(image_files.samples())))
         state.predict(checkpoint, image, controls.BEAM)
+        page_sent.wait()
+        time.sleep(_SECONDS_TO_DRAW)
         with _without_collections():
-            importlib.import_module("captum.attr")  # last: only some methods of maps need it
+            importlib.import_module("captum.attr")  # only some methods of maps need it
         state.translate(checkpoint)
     except Exception as error:  # the page says it, to whoever opens it
         log.debug("not warmed up", exc_info=error)

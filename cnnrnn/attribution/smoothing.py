@@ -11,7 +11,6 @@ from functools import lru_cache
 
 import numpy as np
 import torch
-from scipy.ndimage import gaussian_filter1d
 from torch import Tensor
 
 SIGMA = 0.7  # cells of the map's grid; chosen on val
@@ -26,5 +25,8 @@ def smooth(maps: Tensor) -> Tensor:
 
 @lru_cache(maxsize=16)  # of the grids of a few models, and of their pixels
 def _kernel(size: int) -> np.ndarray:
-    """(size, size), symmetric, rows and columns of sum 1."""
-    return gaussian_filter1d(np.eye(size), SIGMA, axis=0, mode="reflect")
+    """(size, size), symmetric, rows and columns of sum 1: scipy's `gaussian_filter1d`, whose import takes 0.2 s."""
+    radius = round(4 * SIGMA)
+    weights = np.exp(-0.5 * (np.arange(-radius, radius + 1) / SIGMA) ** 2)
+    reflected = np.pad(np.eye(size), ((radius, radius), (0, 0)), mode="symmetric")
+    return np.einsum("k,krc->rc", weights / weights.sum(), [reflected[k : k + size] for k in range(len(weights))])

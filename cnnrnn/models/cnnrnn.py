@@ -125,7 +125,9 @@ class CNNRNN(nn.Module):
         self.backbone = backbone
         dim, hidden = config.embedding_dim, config.hidden_dim
         # Tied: the same rows U_l enter the recurrence (equation 1) and score the output (equation 4).
-        self.label_embedding = nn.Parameter(torch.randn(config.num_labels + 2, dim).mul_(dim**-0.5))
+        self.label_embedding = nn.Parameter(torch.empty(config.num_labels + 2, dim))
+        if not self.label_embedding.is_meta:  # there torch would import sympy and its compiler, which takes a second
+            nn.init.normal_(self.label_embedding, std=dim**-0.5)
         self.recurrence = CELLS[config.cell](dim, hidden)
         self.U_o = nn.Linear(hidden, dim, bias=False)
         self.U_I = nn.Linear(backbone.channels if config.spatial else backbone.feature_dim, dim, bias=False)

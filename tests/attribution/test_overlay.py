@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from PIL import Image
+from scipy import ndimage
 
-from cnnrnn.attribution.overlay import COLORMAPS, color_bar, overlay, resize_map
+from cnnrnn.attribution.overlay import COLORMAPS, _grown, color_bar, overlay, resize_map
 
 PLAIN = Image.new("RGB", (40, 20), (100, 150, 200))
 PIXEL = np.array([100, 150, 200])
@@ -130,6 +131,14 @@ def test_a_signed_map_has_a_color_for_each_sign() -> None:
     assert np.abs(bar[0, -1] - evidence).max() <= 2
     unsigned = np.asarray(overlay(PLAIN, values, 2.0, opacity=1.0, contour=False)).astype(int)
     assert (unsigned[10, 2] == PIXEL).all()
+
+
+@pytest.mark.parametrize(("shape", "width"), [((120, 160), 1), ((120, 160), 4), ((3, 2), 2), ((1, 40), 5)])
+def test_a_region_grows_by_its_width(shape: tuple[int, int], width: int) -> None:
+    region = np.random.default_rng(0).random(shape) > 0.97
+    expected = ndimage.maximum_filter(region.view(np.uint8), 2 * width + 1, mode="nearest").view(bool)
+    assert (_grown(region, width) == expected).all()
+    assert not _grown(np.zeros(shape, bool), width).any()
 
 
 def test_the_contour_can_be_left_out() -> None:

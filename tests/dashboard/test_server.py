@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import gc
+import importlib
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,6 +25,14 @@ def unfrozen() -> Iterator[None]:
     """The tests that follow collect all garbage."""
     yield
     gc.unfreeze()
+
+
+@pytest.fixture(autouse=True)
+def page_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing waits for a browser."""
+    monkeypatch.setattr(server, "page_sent", threading.Event())
+    server.page_sent.set()
+    monkeypatch.setattr(server, "_SECONDS_TO_DRAW", 0)
 
 
 def test_the_first_page_finds_its_model_and_sample_decoded(
@@ -52,6 +63,7 @@ LATER_START = """
 import sys
 sys.path.insert(0, sys.argv[1])
 import controls, image_files, server, state
+server.page_sent.set()
 server.warm_up()
 checkpoint = state.load_checkpoint("coco")
 image = image_files.open_sample(next(iter(image_files.samples())))
@@ -71,6 +83,35 @@ def test_the_second_start_needs_none_of_the_libraries_that_take_long(tmp_path: P
 
     assert "timm" in imported()  # it translates the network for the next
     assert imported() == ["openvino"]
+
+
+def test_what_the_first_page_does_not_need_waits_until_it_was_sent(
+    scenes_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "coco").symlink_to(scenes_checkpoint)
+    monkeypatch.setattr(state, "CHECKPOINTS", tmp_path)
+    server.page_sent.clear()
+    decoded, imported, translated = threading.Event(), [], []
+    predict, import_module = state.predict, importlib.import_module
+
+    def note_decoding(*arguments: Any) -> object:
+        found = predict(*arguments)
+        decoded.set()
+        return found
+
+    monkeypatch.setattr(state, "predict", note_decoding)
+    monkeypatch.setattr(state, "translate", translated.append)
+    monkeypatch.setattr(server.importlib, "import_module", lambda name: (imported.append(name), import_module(name))[1])
+    warming = threading.Thread(target=server.warm_up)
+    warming.start()
+    assert decoded.wait(60)
+    warming.join(0.2)
+    assert "state" in imported
+    assert "captum.attr" not in imported
+    server.page_sent.set()
+    warming.join(60)
+    assert "captum.attr" in imported
+    assert [checkpoint.weights_hash for checkpoint in translated] == [state.load_checkpoint("coco").weights_hash]
 
 
 def test_what_was_imported_is_left_out_of_later_collections(monkeypatch: pytest.MonkeyPatch) -> None:
