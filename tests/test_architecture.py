@@ -54,3 +54,12 @@ def test_modules_do_not_import_in_a_cycle(graph: grimp.ImportGraph) -> None:
 def test_no_module_imports_streamlit_or_the_dashboard(graph: grimp.ImportGraph) -> None:
     assert "views" in DASHBOARD
     assert graph.modules & {"streamlit", "dashboard", *DASHBOARD} == set()
+
+
+def test_formats_import_nothing_of_data_that_looks_for_files(graph: grimp.ImportGraph) -> None:
+    """`formats/` understands annotations; which files are read, and where their images are, is decided above it."""
+    below = {f"cnnrnn.data.{name}" for name in ("images", "paths", "reading", "split")}
+    above = graph.find_children("cnnrnn.data") - below - {"cnnrnn.data.formats"}
+    formats = graph.find_children("cnnrnn.data.formats") | {"cnnrnn.data.formats"}
+    imported = {(name, other) for name in formats for other in graph.find_modules_directly_imported_by(name)}
+    assert {pair for pair in imported if pair[1] in above} == set()

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cnnrnn.data.annotation_files import OTHER_TABLES
-from cnnrnn.data.find_images import files_below, relative_name
 from cnnrnn.data.formats.column_names import sounds_like_labels
 from cnnrnn.data.formats.text import read_text
 from cnnrnn.data.images import is_image_name
+from cnnrnn.data.paths import files_below, relative_name
 from cnnrnn.data.reading import Findings, Reading, Row
 from cnnrnn.data.row_images import RowImages, tells_an_image
 from cnnrnn.data.split import DataError

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from cnnrnn.data import split_lists
 from cnnrnn.data.annotation_files import Document, Search, of_one_data_set, read_document
-from cnnrnn.data.find_images import is_file, is_folder, name_below
 from cnnrnn.data.folder_column import with_folders
 from cnnrnn.data.formats import coco_json, folders, image_json, json_records, tools, voc_xml, yolo
 from cnnrnn.data.formats.column_names import ColumnNames
@@ -17,6 +16,7 @@ from cnnrnn.data.formats.splits import split_in_name, split_name
 from cnnrnn.data.formats.unread_exports import find_unread
 from cnnrnn.data.formats.yolo_settings import SETTINGS, settings_files
 from cnnrnn.data.labels_beside_folders import tell_of_other_labels
+from cnnrnn.data.paths import is_file, is_folder, name_below
 from cnnrnn.data.reading import Findings, Reading, Row
 from cnnrnn.data.split import DataError, Options
 

@@ -9,7 +9,6 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from cnnrnn.data.find_images import is_file, relative_name
 from cnnrnn.data.formats.image_lists import (
     are_splits,
     is_about_splits,
@@ -19,6 +18,7 @@ from cnnrnn.data.formats.image_lists import (
 )
 from cnnrnn.data.formats.splits import TRAIN
 from cnnrnn.data.formats.yolo import is_label_file
+from cnnrnn.data.paths import is_file, relative_name
 from cnnrnn.data.reading import Findings, Reading
 from cnnrnn.data.row_images import RowImages
 from cnnrnn.data.split import DataError

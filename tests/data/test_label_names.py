@@ -9,7 +9,7 @@ import pytest
 from source_helpers import labels_by_image as labels_of
 
 from cnnrnn.data import DataError, Options
-from cnnrnn.data.label_names import read_label_names
+from cnnrnn.data.formats.names_file import read_label_names
 from cnnrnn.data.source import Source, read_source
 
 NAMES = {"0": "cat", "1": "hot dog", "2": "bus"}

@@ -8,9 +8,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from cnnrnn.data.find_images import name_below
 from cnnrnn.data.formats.split_column import is_split_column
 from cnnrnn.data.formats.splits import split_in_name, split_name
+from cnnrnn.data.paths import name_below
 from cnnrnn.data.reading import Findings, Reading, Row
 from cnnrnn.data.split import Boxes, DataError
 

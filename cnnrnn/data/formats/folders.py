@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cnnrnn.data.find_images import images_below, relative_name
 from cnnrnn.data.formats.splits import TEST, TRAIN, VAL, is_train_and_val, split_in_name, split_name
+from cnnrnn.data.paths import images_below, relative_name
 from cnnrnn.data.reading import Findings, Reading, Row
 from cnnrnn.data.split import DataError
 

@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from cnnrnn.data.find_images import files_below, is_file, relative_name
 from cnnrnn.data.formats import superannotate
 from cnnrnn.data.formats.json_records import read_document
 from cnnrnn.data.formats.splits import split_name
 from cnnrnn.data.formats.voc_xml import image_path
+from cnnrnn.data.paths import files_below, is_file, relative_name
 from cnnrnn.data.reading import Findings, Reading, Row
 from cnnrnn.data.split import Boxes, DataError
 

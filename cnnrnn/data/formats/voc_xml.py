@@ -9,12 +9,12 @@ from contextlib import suppress
 from pathlib import Path
 from xml.etree import ElementTree
 
-from cnnrnn.data.find_images import is_file, relative_name
 from cnnrnn.data.formats.image_lists import splits_of_lists, told_splits
 from cnnrnn.data.formats.splits import split_in_name
 from cnnrnn.data.formats.text import read_text
 from cnnrnn.data.formats.xml import parse
 from cnnrnn.data.images import SUFFIXES
+from cnnrnn.data.paths import is_file, relative_name
 from cnnrnn.data.reading import Findings, Reading, Row
 from cnnrnn.data.split import Boxes, DataError
 

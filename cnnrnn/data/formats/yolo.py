@@ -11,7 +11,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from cnnrnn.data.find_images import images_below, is_file, relative_name
 from cnnrnn.data.formats.text import read_text
 from cnnrnn.data.formats.yolo_settings import (
     Settings,
@@ -23,6 +22,7 @@ from cnnrnn.data.formats.yolo_settings import (
     warn_of_other_names,
 )
 from cnnrnn.data.images import upright_size
+from cnnrnn.data.paths import images_below, is_file, relative_name
 from cnnrnn.data.reading import Findings, Reading, Row
 from cnnrnn.data.split import Box, Boxes, DataError
 

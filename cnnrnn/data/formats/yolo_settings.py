@@ -11,10 +11,10 @@ from typing import Any
 
 import yaml
 
-from cnnrnn.data.find_images import files_below, images_below, is_file, is_folder, relative_name
+from cnnrnn.data.formats.names_file import read_label_names
 from cnnrnn.data.formats.splits import split_name
 from cnnrnn.data.formats.text import parse_yaml, read_text
-from cnnrnn.data.label_names import read_label_names
+from cnnrnn.data.paths import files_below, images_below, is_file, is_folder, relative_name
 from cnnrnn.data.reading import Findings
 from cnnrnn.data.split import DataError
 

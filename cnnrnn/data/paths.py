@@ -1,0 +1,75 @@
+"""The files below a folder, and their paths relative to it."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from cnnrnn.data.images import is_image_name
+
+_MOST_FILES = 2_000_000  # images below a folder
+# What systems put beside files; names with a dot at the beginning are hidden.
+_SYSTEM_FOLDERS = {"__MACOSX", "@eaDir", "$RECYCLE.BIN", "System Volume Information", "lost+found"}
+
+
+def files_below(folder: Path, skipped: list[Path] | None = None) -> Iterator[Path]:
+    """All files in a folder and below, in order, but for hidden ones and those that a system puts beside them.
+
+    Links to folders elsewhere are followed; those to what is below as well, which may be endless, are `skipped`.
+    """
+    start = folder.resolve()
+    seen, above = {start}, {*start.parents}
+    for root, folders, files in os.walk(folder, followlinks=True):
+        names = sorted(name for name in folders if not name.startswith(".") and name not in _SYSTEM_FOLDERS)
+        links = {name: Path(root, name) for name in names if os.path.islink(os.path.join(root, name))}
+        known = [name for name, link in links.items() if not _leads_elsewhere(link, seen, above)]
+        folders[:] = [name for name in names if name not in known]
+        if skipped is not None:
+            skipped += [links[name] for name in known]
+        yield from (Path(root, name) for name in sorted(files) if not name.startswith("."))
+
+
+def _leads_elsewhere(link: Path, seen: set[Path], above: set[Path]) -> bool:
+    """Whether a link's folder is none of those `seen`, to which it is added, nor inside or `above` one."""
+    place = link.resolve()
+    if place in seen or place in above or not seen.isdisjoint(place.parents):
+        return False
+    seen.add(place)
+    above.update(place.parents)
+    return True
+
+
+def images_below(folder: Path, skipped: list[Path] | None = None) -> list[Path]:
+    images = (path for path in files_below(folder, skipped) if is_image_name(path.name))
+    return list(itertools.islice(images, _MOST_FILES))
+
+
+def relative_name(image: Path, folder: Path) -> str:
+    """An image's path as a row of this folder has it: relative where it lies below."""
+    return str(image.relative_to(folder) if image.is_relative_to(folder) else image)
+
+
+def name_below(name: str, places: Sequence[Path], folder: Path) -> str:
+    """The name below `folder` of an image that annotations of one split name, whose images are in `places`: another
+    split may have one with the same name."""
+    if "://" in name:
+        return name
+    return relative_name(
+        next((p for place in (*places, folder) if is_file(p := place / name)), places[0] / name), folder
+    )
+
+
+def is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # such as a name that is too long
+        return False
+
+
+def is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
