@@ -128,7 +128,7 @@ class Search:
         records = json_records.as_records(path, content)
         return bool(records) and describes_images(path, records or [], self.names)
 
-    def tell_passed_over(self, but: Set[Path] = frozenset()) -> None:
+    def tell_passed_over(self, but: Set[Path]) -> None:
         """All `but` those of which something else is told."""
         if names := [path.name for path in self.reasons if path not in but]:
             self.findings.note(f"{len(names)} files that hold no annotations were passed over", names)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from cnnrnn.data.find_images import ImageFinder
 from cnnrnn.data.formats.splits import TEST, TRAIN, VAL, split_name, split_of_folders
-from cnnrnn.data.reading import Reading, Row
+from cnnrnn.data.reading import Reading, Row, listed
 from cnnrnn.data.split import DataError, Options, Sample, hold_out
 
 
@@ -171,11 +171,10 @@ class Collected:
         elif samples[TRAIN] and not counts[TRAIN]:
             self.findings.error("no image of train has a label")
         elif samples[TRAIN] and (unlearned := [label for label in labels if not counts[TRAIN][label]]):
-            shown = ", ".join(f"{label} ({counts[VAL][label] + counts[TEST][label]})" for label in unlearned[:8])
-            more = ", …" if len(unlearned) > 8 else ""
+            shown = listed((f"{label} ({counts[VAL][label] + counts[TEST][label]})" for label in unlearned), 8)
             self.findings.warning(
                 f"{len(unlearned)} labels have no image in train, so that no model learns them "
-                f"(images in val and test): {shown}{more}"
+                f"(images in val and test): {shown}"
             )
         return labels
 
@@ -187,7 +186,7 @@ class Collected:
         if len(labels) < 3 or len(everything) < 2 or self.findings.errors:  # which would explain it
             return
         if share == 1:
-            shown = ", ".join(sorted(everything)[:6]) + (", …" if len(everything) > 6 else "")
+            shown = listed(sorted(everything), 6)
             self.findings.add(
                 "error" if len(everything) > 2 and samples[TRAIN] else "warning",  # two may well go together
                 f"every image has the same {len(everything)} labels ({shown}), so that there is nothing to learn; if a "

@@ -10,7 +10,6 @@ from typing import Any, Literal
 from cnnrnn.data.split import Boxes
 
 Level = Literal["error", "warning", "note"]
-_EXAMPLES = 5  # places listed in a finding
 
 
 @dataclass(frozen=True)
@@ -43,7 +42,8 @@ class Findings:
 
     def add(self, level: Level, message: str, places: Iterable[str] = ()) -> None:
         """`places` are named behind the message, the first few of them."""
-        found = Finding(level, f"{message}{_listed(list(places))}")
+        places = listed(places)
+        found = Finding(level, f"{message} ({places})" if places else message)
         if found not in self.items:
             self.items.append(found)
 
@@ -61,10 +61,15 @@ class Findings:
         self.add("note", message, places)
 
 
-def _listed(places: list[str]) -> str:
-    if not places:
-        return ""
-    return f" ({', '.join(places[:_EXAMPLES])}{', …' if len(places) > _EXAMPLES else ''})"
+def listed(names: Iterable[str], most: int = 5) -> str:
+    """The first names with commas between, and a sign if there are more."""
+    names = list(names)
+    return ", ".join(names[:most]) + (", …" if len(names) > most else "")
+
+
+def listed_with_labels(found: Mapping[str, Iterable[str]], written: Callable[[str], str] = str) -> str:
+    """Some keys or attributes, each with its first labels: weather (sunny, rainy), animal (cat, dog, cow, owl, …)."""
+    return ", ".join(f"{written(name)} ({listed(labels, 4)})" for name, labels in list(found.items())[:6])
 
 
 @dataclass

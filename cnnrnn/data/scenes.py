@@ -19,14 +19,14 @@ SIZE = 64  # pixels
 _CELL = 20
 
 
-def _polygon(corners: int, turn: float = 0.0, inner: float = 1.0) -> Callable[[ImageDraw.ImageDraw, Box, str], None]:
+def _polygon(corners: int, inner: float = 1.0) -> Callable[[ImageDraw.ImageDraw, Box, str], None]:
     """A regular polygon; with `inner` below 1 a star."""
 
     def draw(canvas: ImageDraw.ImageDraw, box: Box, color: str) -> None:
         x, y, radius = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2, (box[2] - box[0]) / 2
         points = []
         for i in range(2 * corners):
-            angle = math.pi * i / corners + turn
+            angle = math.pi * i / corners
             reach = radius * (inner if i % 2 else 1.0)
             points.append((x + reach * math.sin(angle), y - reach * math.cos(angle)))
         canvas.polygon(points if inner < 1 else points[::2], fill=color)

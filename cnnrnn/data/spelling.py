@@ -8,7 +8,7 @@ from collections import Counter, defaultdict
 from dataclasses import replace
 from pathlib import Path
 
-from cnnrnn.data.formats.cells import Separator
+from cnnrnn.data.formats.separator import Separator
 from cnnrnn.data.reading import Findings, Reading
 from cnnrnn.data.split import DataError
 

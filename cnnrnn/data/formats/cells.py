@@ -14,7 +14,7 @@ from cnnrnn.data.formats.denied_labels import without_denied
 from cnnrnn.data.formats.label_numbers import refuse_numbers
 from cnnrnn.data.formats.nested_labels import NestedLabels
 from cnnrnn.data.formats.no_labels import is_nothing, may_be_nothing
-from cnnrnn.data.formats.quotes import quoted_with, shown, without_quotes
+from cnnrnn.data.formats.quotes import quoted_with, unhidden, without_quotes
 from cnnrnn.data.formats.separator import Separator, find_separator
 from cnnrnn.data.reading import Findings
 from cnnrnn.data.split import DataError
@@ -74,13 +74,13 @@ class Cells:
         try:
             return find_separator(self.path, [(self.cells[n][0], text) for n, text in zip(places, texts, strict=True)])
         except DataError as error:
-            raise DataError(shown(str(error))) from None
+            raise DataError(unhidden(str(error))) from None
 
     def labels(self, separator: Separator) -> list[tuple[str, ...]]:
         """Of every cell, as written."""
         result = []
         for where, value in self.cells:
-            parts = [_unquoted(shown(part)) for part in separator.split(value)] if isinstance(value, str) else value
+            parts = [_unquoted(unhidden(part)) for part in separator.split(value)] if isinstance(value, str) else value
             result.append(tuple(part for part in parts if not is_nothing(part)))
             if any(part.strip() and is_nothing(part) for part in parts):
                 self.nested.empty_parts.append(where)

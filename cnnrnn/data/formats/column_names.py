@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from cnnrnn.data.images import SUFFIXES
-from cnnrnn.data.reading import Record
+from cnnrnn.data.reading import Record, listed
 from cnnrnn.data.split import DataError
 
 # Compared without case, blanks and punctuation; the first that a table has is taken.
@@ -98,8 +98,8 @@ def given_name(path: Path, columns: list[str], name: str, option: str) -> str:
     return name
 
 
-def shown(columns: list[str]) -> str:
-    return ", ".join(columns[:12]) + (", …" if len(columns) > 12 else "")
+def shown(columns: Sequence[str]) -> str:
+    return listed(columns, 12)
 
 
 def share(records: Sequence[Record], column: str, test: Callable[[object], object]) -> float:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from cnnrnn.data.formats import prodigy
-from cnnrnn.data.formats.cells import Cells, Separator
+from cnnrnn.data.formats.cells import Cells
 from cnnrnn.data.formats.column_names import (
     LABELS,
     ColumnNames,
@@ -201,7 +201,7 @@ def _from_cells(
         findings.warning(f"{len(lacking)} objects of {path.name} have no {columns[0]!r}; taken for no labels", lacking)
     values = [(record.where, record.values.get(name)) for record in records for name in columns]
     cells = Cells(path, values, findings, names.numbers, any_score=names.label is not None)
-    used: Separator = cells.separator(separator)
+    used = cells.separator(separator)
     flat = cells.labels(used)
     labels = [
         tuple(label for part in flat[start : start + len(columns)] for label in part)

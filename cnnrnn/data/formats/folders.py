@@ -9,7 +9,7 @@ from pathlib import Path
 
 from cnnrnn.data.formats.splits import TEST, TRAIN, VAL, is_train_and_val, split_in_name, split_name
 from cnnrnn.data.paths import images_below, relative_name
-from cnnrnn.data.reading import Findings, Reading, Row
+from cnnrnn.data.reading import Findings, Reading, Row, listed
 from cnnrnn.data.split import DataError
 
 KIND = "a folder per label"
@@ -243,5 +243,4 @@ def _counted(places: Iterable[_Folder]) -> str:
 
 
 def _listed(names: Iterable[str]) -> str:
-    names = list(names)
-    return f"{', '.join(names[:4])}{', …' if len(names) > 4 else ''}"
+    return listed(names, 4)

@@ -22,7 +22,7 @@ _LISTS = ("tags", "classes")  # of labels if nothing else has words
 # The number that stands for the label of an object, and what else such an object holds.
 _NUMBERS = ("categoryid", "labelid", "classid", "category", "label", "class")
 # Attributes that a new project of the VGG Image Annotator has.
-_VIA_DEFAULTS = {"caption", "public_domain", "image_url"}
+VIA_DEFAULTS = {"caption", "public_domain", "image_url"}
 _AFFIRMING = {"positives", "pos", "verified", "checked", "selected", "certain"}
 _DENYING = {
     *("negatives", "neg", "not", "non", "doesnt", "dont", "isnt", "arent", "without", "excluded", "exclude"),
@@ -65,7 +65,7 @@ def attributes_of(value: Mapping[str, Any], named: bool) -> dict[str, Any]:
     return {
         name: item
         for name, item in value.items()
-        if name not in _VIA_DEFAULTS and not (named and applies_to_label(name) and applies(name, item) is not None)
+        if name not in VIA_DEFAULTS and not (named and applies_to_label(name) and applies(name, item) is not None)
     }
 
 
@@ -104,14 +104,15 @@ def is_geometry(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
-def is_score(text: str) -> bool:
+def is_fraction(text: str) -> bool:
+    """Whether a text is a score as predictions have: 0.93, 0,93 or 93 %."""
     return re.fullmatch(r"\s*(\d*[.,]\d+|\d+(\.\d*)?\s*%)\s*", text) is not None
 
 
-def are_ticks(value: object, kinds: tuple[type, ...] = (bool, str)) -> bool:
+def are_ticks(value: object) -> bool:
     """Whether an object is one of checkboxes: {"cat": true}."""
     items = value.values() if isinstance(value, dict) else ()
-    return bool(items) and all(isinstance(item, kinds) and flag(item) is not None for item in items)
+    return bool(items) and all(isinstance(item, (bool, str)) and flag(item) is not None for item in items)
 
 
 def tells_of_its_key(item: object) -> bool | None:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from cnnrnn.data.formats.label_keys import is_score
+from cnnrnn.data.formats.label_keys import is_fraction
 from cnnrnn.data.reading import Findings
 from cnnrnn.data.split import DataError
 
@@ -37,7 +37,7 @@ def refuse_numbers(
         raise DataError(
             f"{path}, {where}: {first!r} has a number behind it, as predictions do; write the names of labels only"
         )
-    scores = [label for label, name in names.items() if is_score(name) or re.fullmatch(_FRACTION, name)]
+    scores = [label for label, name in names.items() if is_fraction(name) or re.fullmatch(_FRACTION, name)]
     if scores and len(scores) < len(names):
         findings.warning(
             f"labels such as {scores[0]!r} of {path.name} have numbers as predictions do; write names of labels only",

@@ -13,9 +13,9 @@ from cnnrnn.data.formats.label_flags import applies, applies_to_label, flag, is_
 from cnnrnn.data.formats.label_keys import (
     are_ticks,
     attributes_of,
+    is_fraction,
     is_geometry,
     is_named,
-    is_score,
     label_key,
     number_key,
     part_applies,
@@ -23,7 +23,7 @@ from cnnrnn.data.formats.label_keys import (
     texts_in,
 )
 from cnnrnn.data.formats.no_labels import is_nothing
-from cnnrnn.data.reading import Findings
+from cnnrnn.data.reading import Findings, listed_with_labels
 from cnnrnn.data.split import DataError
 
 _Found = dict[str, dict[str, None]]  # some labels by their key
@@ -115,7 +115,9 @@ class NestedLabels:
         flags = {name: _flag(item, alone=len(filled) == 1) for name, item in filled.items()}
         if filled and not numbered and None not in flags.values():
             return [name for name, applied in flags.items() if applied]
-        texts = [name for name, item in filled.items() if isinstance(item, str) and item.strip() and not is_score(item)]
+        texts = [
+            name for name, item in filled.items() if isinstance(item, str) and item.strip() and not is_fraction(item)
+        ]
         worded = [name for name, item in nested.items() if next(texts_in(item), None)]
         if len(texts) > 1 or (texts and worded):
             raise DataError(
@@ -240,7 +242,7 @@ def _denies(text: str) -> bool:
 def _is_rated(name: object, rating: object) -> bool:
     if not isinstance(name, str) or not isinstance(rating, str) or next(texts_in(name), None) is None:
         return False
-    return is_score(rating) or rating.strip().isdigit() or applies("", rating) is not None
+    return is_fraction(rating) or rating.strip().isdigit() or applies("", rating) is not None
 
 
 def _may_hold_labels(item: object, beside_text: bool, beside_words: bool) -> bool:
@@ -258,9 +260,5 @@ def _remember(found: dict[str, None], texts: Iterable[str]) -> None:
         found[text] = None
 
 
-def _shown(found: Mapping[str, Mapping[str, None]]) -> str:
-    """The keys, each with its first labels."""
-    some = list(found.items())[:6]
-    return ", ".join(
-        f"{name!r} ({', '.join(list(texts)[:4])}{', …' if len(texts) > 4 else ''})" for name, texts in some
-    )
+def _shown(found: Mapping[str, Iterable[str]]) -> str:
+    return listed_with_labels(found, repr)

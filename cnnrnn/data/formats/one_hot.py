@@ -29,7 +29,7 @@ _BLANK = {"", "none", "nan", "na", "n/a", "#n/a", "<na>"}
 
 
 def one_hot_columns(
-    path: Path, columns: list[str], records: Sequence[Record], findings: Findings, given: bool = False
+    path: Path, columns: list[str], records: Sequence[Record], findings: Findings, given: bool
 ) -> list[str]:
     """Columns of 0 and 1, true and false, or −1 and 1. A column that has something else in some rows is an error;
     one that mostly has something else, such as a width, is no label, unless a person has `given` these columns."""
@@ -143,7 +143,7 @@ def refuse_unknown_marks(path: Path, columns: Sequence[str], records: Sequence[R
     twice = sum(len({*row}) < len(row) for row in several) > len(several) / 2
     if len(columns) > 1 and (len(found) == 1 or (twice and len(found) <= max(2, len(columns) - 1))):
         raise DataError(
-            f"{path}: the columns {shown([*columns])} have {', '.join(map(repr, found))} and nothing else, also the "
+            f"{path}: the columns {shown(columns)} have {', '.join(map(repr, found))} and nothing else, also the "
             "same in one row; write 1 and 0 in them if each column is a label, or a column labels with each label once"
         )
 

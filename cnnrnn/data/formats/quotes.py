@@ -13,8 +13,8 @@ _HIDDEN = 0xF0000  # signs inside of quotes are moved to this private area of Un
 _PRIVATE = re.compile("[\U000f0000-\U000fffff]")
 
 
-def without_quotes(texts: Sequence[str], given: str | None = None) -> list[str]:
-    """The texts of all cells, with what stands inside of quotes hidden from separators, until it is `shown`.
+def without_quotes(texts: Sequence[str], given: str | None) -> list[str]:
+    """The texts of all cells, with what stands inside of quotes hidden from separators, until it is `unhidden`.
 
     Quotes around every whole cell come from quoting a CSV twice: they say nothing about its labels.
     """
@@ -35,10 +35,11 @@ def without_quotes(texts: Sequence[str], given: str | None = None) -> list[str]:
 def quoted_with(sign: str, texts: Sequence[str]) -> str | None:
     """The first label that stood in quotes and has the sign in it."""
     parts = (part for text in texts if _hide(sign) in text for part in text.split(sign) if _hide(sign) in part)
-    return next((shown(part).strip() for part in parts), None)
+    return next((unhidden(part).strip() for part in parts), None)
 
 
-def shown(text: str) -> str:
+def unhidden(text: str) -> str:
+    """The text as it was written, with the signs that `without_quotes` hid."""
     return _PRIVATE.sub(lambda found: chr(ord(found[0]) - _HIDDEN), text)
 
 

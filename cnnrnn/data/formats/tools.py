@@ -12,9 +12,10 @@ from cnnrnn.data.formats import superannotate
 from cnnrnn.data.formats.cells import Cells
 from cnnrnn.data.formats.column_names import key, looks_like_image
 from cnnrnn.data.formats.label_flags import flag
+from cnnrnn.data.formats.label_keys import VIA_DEFAULTS
 from cnnrnn.data.formats.splits import split_name
 from cnnrnn.data.formats.xml import parse
-from cnnrnn.data.reading import Findings, Row
+from cnnrnn.data.reading import Findings, Row, listed_with_labels
 from cnnrnn.data.split import DataError
 
 Read = Callable[[Path, Any, Findings], list[Row]]
@@ -113,16 +114,7 @@ def _of_result(result: dict[str, Any]) -> list[Any]:
 
 
 def _warn_of_several(what: str, labels_of: dict[str, dict[str, None]], findings: Findings) -> None:
-    findings.warning(f"{what}: {_shown(labels_of)}; remove from the export what is no label of an image")
-
-
-def _shown(labels_of: dict[str, dict[str, None]]) -> str:
-    """The names of controls or attributes, each with its first labels."""
-    some = list(labels_of.items())[:6]
-    return ", ".join(f"{name} ({', '.join(list(found)[:4])}{', …' if len(found) > 4 else ''})" for name, found in some)
-
-
-_VIA_DEFAULTS = {"caption", "public_domain", "image_url"}  # attributes that every new project has
+    findings.warning(f"{what}: {listed_with_labels(labels_of)}; remove from the export what is no label of an image")
 
 
 def _via_project(path: Path, content: Any, findings: Findings) -> list[Row]:
@@ -147,12 +139,12 @@ def _via(path: Path, content: Any, findings: Findings) -> list[Row]:
 
 def _warn_of_attributes(attributes: dict[str, dict[str, None]], labels: set[str], findings: Findings) -> None:
     """Of several attributes, one that is called name or label is read, or those that hold a text or checkboxes."""
-    held = {name: found for name, found in attributes.items() if found and name not in _VIA_DEFAULTS}
+    held = {name: found for name, found in attributes.items() if found and name not in VIA_DEFAULTS}
     read = {name: found for name, found in held.items() if found.keys() & labels}
     if len(read) > 1:
         _warn_of_several(f"the labels of {len(read)} attributes were joined", read, findings)
     if unread := {name: found for name, found in held.items() if name not in read}:
-        findings.warning(f"attributes that were not read, beside {', '.join(read)}: {_shown(unread)}")
+        findings.warning(f"attributes that were not read, beside {', '.join(read)}: {listed_with_labels(unread)}")
 
 
 def _of_attribute(value: Any) -> list[str]:

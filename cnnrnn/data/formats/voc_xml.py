@@ -202,7 +202,7 @@ def _name(line: str, files: Mapping[str, Path]) -> str:
     return stem.split()[-1] if suffix == ".xml" and stem not in files and stem.split() else stem
 
 
-def objects(path: Path, findings: Findings | None = None) -> tuple[set[str], set[str]]:
+def objects(path: Path, findings: Findings) -> tuple[set[str], set[str]]:
     """Labels with an object that isn't difficult, and those whose objects all are."""
     flags = set()
     root = parse(path, findings)

@@ -8,6 +8,7 @@ import pytest
 
 from cnnrnn.data import DataError, Options, load_split
 from cnnrnn.data.formats import voc_xml
+from cnnrnn.data.reading import Findings
 from cnnrnn.data.source import Source, read_source
 
 
@@ -312,7 +313,7 @@ def test_objects_that_labelme_marks_as_deleted_are_none(tmp_path: Path) -> None:
         for name, deleted in (("cat", 0), ("dog", 1))
     )
     (tmp_path / "a.xml").write_text(f"<annotation>{objects}</annotation>")
-    assert voc_xml.objects(tmp_path / "a.xml") == ({"cat"}, set())
+    assert voc_xml.objects(tmp_path / "a.xml", Findings()) == ({"cat"}, set())
     assert list(voc_xml.boxes(tmp_path / "a.xml")) == ["cat"]
 
 
