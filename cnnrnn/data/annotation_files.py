@@ -11,6 +11,7 @@ from cnnrnn.data.formats import coco_json, delimited, json_records, parquet, too
 from cnnrnn.data.formats.column_names import ColumnNames
 from cnnrnn.data.formats.columns import describes_images
 from cnnrnn.data.formats.image_lists import are_splits
+from cnnrnn.data.formats.records import Table
 from cnnrnn.data.formats.splits import TRAIN, VAL, split_in_name
 from cnnrnn.data.formats.unread_exports import find_unread, find_unread_table
 from cnnrnn.data.reading import Finding, Findings, Record
@@ -126,7 +127,7 @@ class Search:
         if _is_list_of_images(content):
             return False
         records = json_records.as_records(path, content)
-        return bool(records) and describes_images(path, records or [], self.names)
+        return bool(records) and describes_images(Table(path, records or [], Findings()), self.names)
 
     def tell_passed_over(self, but: Set[Path]) -> None:
         """All `but` those of which something else is told."""
@@ -174,7 +175,7 @@ def _is_table(document: Document, names: ColumnNames) -> bool:
         if not text or path.suffix.lower() not in (".csv", ".tsv", ".tab"):
             raise
         return True
-    return describes_images(path, records, names)
+    return describes_images(Table(path, records, Findings()), names)
 
 
 def of_one_data_set(documents: Sequence[Document], findings: Findings) -> list[Document]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from cnnrnn.data.find_images import ImageFinder
 from cnnrnn.data.formats.splits import TEST, TRAIN, VAL, split_name, split_of_folders
-from cnnrnn.data.reading import Reading, Row, listed
+from cnnrnn.data.reading import NEARLY_ALL, Reading, Row, listed, share_of_all
 from cnnrnn.data.split import DataError, Options, Sample, hold_out
 
 
@@ -181,20 +181,19 @@ class Collected:
     def _tell_if_all_are_alike(self, samples: Mapping[str, tuple[Sample, ...]]) -> None:
         """Tables with a row for each image and label may have a value, of any name, that tells which ones apply."""
         labels = [set(sample.labels) for split in samples.values() for sample in split]
-        everything = set().union(*labels)
-        share = sum(map(len, labels)) / max(1, len(labels) * len(everything))
-        if len(labels) < 3 or len(everything) < 2 or self.findings.errors:  # which would explain it
+        count, share = share_of_all(labels)
+        if len(labels) < 3 or count < 2 or self.findings.errors:  # which would explain it
             return
         if share == 1:
-            shown = listed(sorted(everything), 6)
+            shown = listed(sorted(labels[0]), 6)
             self.findings.add(
-                "error" if len(everything) > 2 and samples[TRAIN] else "warning",  # two may well go together
-                f"every image has the same {len(everything)} labels ({shown}), so that there is nothing to learn; if a "
+                "error" if count > 2 and samples[TRAIN] else "warning",  # two may well go together
+                f"every image has the same {count} labels ({shown}), so that there is nothing to learn; if a "
                 "value beside them tells which ones apply, leave out the others",
             )
-        elif share >= 0.9 and len(everything) > 2:
+        elif share >= NEARLY_ALL and count > 2:
             self.findings.warning(
-                f"nearly every image has all {len(everything)} labels; if a value beside them tells which ones apply, "
+                f"nearly every image has all {count} labels; if a value beside them tells which ones apply, "
                 "leave out the others"
             )
 

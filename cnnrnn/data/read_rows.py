@@ -12,6 +12,7 @@ from cnnrnn.data.folder_column import with_folders
 from cnnrnn.data.formats import coco_json, folders, image_json, json_records, tools, voc_xml, yolo
 from cnnrnn.data.formats.column_names import ColumnNames
 from cnnrnn.data.formats.columns import rows_of
+from cnnrnn.data.formats.records import Table
 from cnnrnn.data.formats.splits import split_in_name, split_name
 from cnnrnn.data.formats.unread_exports import find_unread
 from cnnrnn.data.formats.yolo_settings import SETTINGS, settings_files
@@ -174,8 +175,8 @@ def _file_rows(document: Document, folder: Path, options: Options, findings: Fin
         records = read
     if not records:
         raise DataError(f"{path} has no rows")
-    records = with_folders(records, _names(options), options.images or folder, findings)
-    what, rows = rows_of(path, records, _names(options), options.separator, findings)
+    table = with_folders(Table(path, records, findings), _names(options), options.images or folder)
+    what, rows = rows_of(table, _names(options), options.separator)
     return f"{kind}; {what}", rows
 
 

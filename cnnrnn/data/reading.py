@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -10,6 +10,8 @@ from typing import Any, Literal
 from cnnrnn.data.split import Boxes
 
 Level = Literal["error", "warning", "note"]
+Labels = Sequence[tuple[str, ...]]  # of every row or cell
+NEARLY_ALL = 0.9  # of `share_of_all`, hardly reached by chance
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,13 @@ def listed(names: Iterable[str], most: int = 5) -> str:
 def listed_with_labels(found: Mapping[str, Iterable[str]], written: Callable[[str], str] = str) -> str:
     """Some keys or attributes, each with its first labels: weather (sunny, rainy), animal (cat, dog, cow, owl, …)."""
     return ", ".join(f"{written(name)} ({listed(labels, 4)})" for name, labels in list(found.items())[:6])
+
+
+def share_of_all(labels: Sequence[Set[str]]) -> tuple[int, float]:
+    """Of the labels of every image: how many different ones there are, and the share of all pairs of an image and a
+    label that are there; 1 where every image has all labels."""
+    count = len(set().union(*labels))
+    return count, sum(map(len, labels)) / max(1, count * len(labels))
 
 
 @dataclass

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from cnnrnn.data.images import SUFFIXES
-from cnnrnn.data.reading import Record, listed
+from cnnrnn.data.reading import listed
 from cnnrnn.data.split import DataError
 
 # Compared without case, blanks and punctuation; the first that a table has is taken.
@@ -32,8 +32,6 @@ _ABOUT_LABELS = {
     *("person", "user", "author", "annotator", "reviewer", "tool", "model", "version", "status", "quality", "level"),
     "resource",
 }
-
-MOSTLY = 0.9  # share of a column's values by which its kind is told, so that the others are named as errors
 
 
 @dataclass(frozen=True)
@@ -100,7 +98,3 @@ def given_name(path: Path, columns: list[str], name: str, option: str) -> str:
 
 def shown(columns: Sequence[str]) -> str:
     return listed(columns, 12)
-
-
-def share(records: Sequence[Record], column: str, test: Callable[[object], object]) -> float:
-    return sum(bool(test(record.values.get(column))) for record in records) / max(1, len(records))

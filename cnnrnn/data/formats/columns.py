@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 from cnnrnn.data.formats import prodigy
 from cnnrnn.data.formats.cells import Cells
@@ -16,12 +15,11 @@ from cnnrnn.data.formats.column_names import (
     given_name,
     key,
     known,
-    share,
     shown,
     sounds_like_labels,
     without_number,
 )
-from cnnrnn.data.formats.denying_columns import Denying, Labels, may_deny, verdicts_of
+from cnnrnn.data.formats.denying_columns import Denying, may_deny
 from cnnrnn.data.formats.image_column import image_column, likely_image_column, written_image
 from cnnrnn.data.formats.long_table import long_table, tell_if_all_have_all
 from cnnrnn.data.formats.marks import are_marks, is_flag, mark
@@ -31,6 +29,7 @@ from cnnrnn.data.formats.one_hot import (
     one_hot_columns,
     refuse_unknown_marks,
 )
+from cnnrnn.data.formats.records import Table
 from cnnrnn.data.formats.split_column import (
     refuse_columns_of_splits,
     split_column,
@@ -38,77 +37,70 @@ from cnnrnn.data.formats.split_column import (
     warn_if_all_are_train,
     with_split_of_vertex,
 )
-from cnnrnn.data.reading import Findings, Record, Row
+from cnnrnn.data.reading import Labels, Row
 from cnnrnn.data.split import DataError
 
 _VIA = ("fileattributes", "regionattributes")  # columns of the VGG Image Annotator's CSV
 
 
-def rows_of(
-    path: Path, records: Sequence[Record], names: ColumnNames, separator: str | None, findings: Findings
-) -> tuple[str, list[Row]]:
+def rows_of(table: Table, names: ColumnNames, separator: str | None) -> tuple[str, list[Row]]:
     """What the labels' columns are, for people, and the rows. Raises DataError where the columns are not clear."""
-    records = with_split_of_vertex(records)
-    columns = list(dict.fromkeys(name for record in records for name in record.values))
-    image = image_column(path, columns, records, names.image, findings)
-    named = _named(columns, names.label)
-    others = [name for name in columns if name not in (image, *named)]
-    splits = split_column(path, others, records, names.split)
-    remaining = [name for name in columns if name not in (image, splits)]
-    if choices := prodigy.are_choices(records) and named in ([], [prodigy.CHOSEN]):
-        records, named = prodigy.with_names(records), [prodigy.CHOSEN]
-    long = long_table(path, remaining, records, image, named)
-    chosen = [long.labels] if long else _label_columns(path, remaining, records, named)
+    table = with_split_of_vertex(table)
+    image = image_column(table, names.image)
+    named = _named(table.columns, names.label)
+    splits = split_column(table, [name for name in table.columns if name not in (image, *named)], names.split)
+    remaining = [name for name in table.columns if name not in (image, splits)]
+    if choices := prodigy.are_choices(table) and named in ([], [prodigy.CHOSEN]):
+        table, named = prodigy.with_names(table), [prodigy.CHOSEN]
+    long = long_table(table, remaining, image, named)
+    chosen = [long.labels] if long else _label_columns(table, remaining, named)
     if splits is None:
-        refuse_columns_of_splits(path, [n for n in remaining if n not in chosen], records, one_hot=not chosen)
+        refuse_columns_of_splits(table, [n for n in remaining if n not in chosen], one_hot=not chosen)
     elif names.split is None:
-        warn_if_all_are_train(path, splits, records, findings)
-    left_out: set[int] = set()
-    told_by: list[str] = []
-    if not chosen or (named and not long and _are_one_hot(chosen, records, names.numbers)):
-        chosen = one_hot_columns(path, chosen or remaining, records, findings, bool(named))
+        warn_if_all_are_train(table, splits)
+    undecided: set[int] = set()
+    told: list[str]  # columns of which a warning tells: about the review, or deciding which labels apply
+    if not chosen or (named and not long and _are_one_hot(table, chosen, names.numbers)):
+        chosen, told = one_hot_columns(table, chosen or remaining, bool(named))
         kind = f"one column for each of {len(chosen)} labels"
-        labels = labels_of_rows(path, chosen, records, findings)
+        labels = labels_of_rows(table, chosen)
     else:
         if named and not names.numbers:
-            refuse_unknown_marks(path, chosen, records)
-        kind, found = _from_cells(path, records, chosen, names, separator, findings)
+            refuse_unknown_marks(table, chosen)
+        kind, found = _from_cells(table, chosen, names, separator)
         others = [name for name in remaining if name not in chosen]
         if not named:
-            _warn_of_further_labels(path, records, others, chosen, findings)
-        several = len({str(record.values.get(image)) for record in records}) < len(records)
+            _warn_of_further_labels(table, others, chosen)
+        several = len(table.texts(image)) < len(table.records)
         told_by = [long.told_by] if long else [name for name in others if may_deny(name, several)]
-        denying = Denying(path, told_by, several, bool(named), bool(long), choices, findings)
-        labels, left_out = denying.apply(records, found)
-    deciding = [name for name in told_by if False in verdicts_of(name, records)]
-    if unused := [name for name in remaining if name not in (*chosen, *deciding)]:
-        findings.note(f"columns of {path.name} that were not used: {', '.join(unused[:12])}")
-    tell_if_all_have_all(path, records, image, labels, unused, findings)
-    rows = _rows(path, records, image, labels, splits_of(path, records, splits, findings))
-    return f"images in the column {image!r}, {kind}", _without_undecided(rows, left_out)
+        labels, undecided, told = Denying(table, told_by, several, bool(named), bool(long), choices).apply(found)
+    if unused := [name for name in remaining if name not in (*chosen, *told)]:
+        table.findings.note(f"columns of {table.path.name} that were not used: {', '.join(unused[:12])}")
+    tell_if_all_have_all(table, image, labels, unused)
+    rows = _rows(table, image, labels, splits_of(table, splits))
+    return f"images in the column {image!r}, {kind}", _without_undecided(rows, undecided)
 
 
-def describes_images(path: Path, records: Sequence[Record], names: ColumnNames) -> bool:
+def describes_images(table: Table, names: ColumnNames) -> bool:
     """Whether there are columns of images and of labels, faulty or unclear as they may be."""
-    columns = list(dict.fromkeys(name for record in records for name in record.values))
-    if any(given and given not in columns for given in (names.image, names.label, names.split)):
+    if any(given and given not in table.columns for given in (names.image, names.label, names.split)):
         return False
-    image = names.image or likely_image_column(columns, records)
+    image = names.image or likely_image_column(table)
     if image is None:
         return False
-    others = [name for name in columns if name != image]
-    if prodigy.are_choices(records):
+    others = [name for name in table.columns if name != image]
+    if prodigy.are_choices(table) or names.label or known(others, LABELS):
         return True
-    if names.label or known(others, LABELS) or any(map(sounds_like_labels, others)) or {*map(key, others)} & {*_VIA}:
+    if any(sounds_like_labels(name) or key(name) in _VIA for name in others):
         return True
-    return any(share(records, name, lambda value: mark(value) is not None) > 0.5 for name in others)
+    return any(table.share(name, lambda value: mark(value) is not None) > 0.5 for name in others)
 
 
-def _label_columns(path: Path, columns: list[str], records: Sequence[Record], given: Sequence[str]) -> list[str]:
+def _label_columns(table: Table, columns: list[str], given: Sequence[str]) -> list[str]:
     """The column of labels, several such as label_1 and label_2, both columns of attributes of the VGG Image
     Annotator; none if there is a column for each label."""
     if given:
-        return [given_name(path, columns, name, "--label-column") for name in given]
+        return [given_name(table.path, columns, name, "--label-column") for name in given]
     if via := [name for name in columns if key(name) in _VIA]:
         return via
     exact = known(columns, LABELS)
@@ -117,34 +109,32 @@ def _label_columns(path: Path, columns: list[str], records: Sequence[Record], gi
         if len(found) == 1:
             return found
     found = found or [name for name in columns if sounds_like_labels(name)]
-    if (len(found) > 1 or not exact) and all(is_flag(record.values.get(name)) for record in records for name in found):
+    if (len(found) > 1 or not exact) and all(is_flag(value) for name in found for value in table.values(name)):
         return []
-    marked = [name for name in columns if are_marks([record.values.get(name) for record in records])]
+    marked = [name for name in columns if are_marks(table.values(name))]
     if found and not exact and (others := [name for name in marked if name not in found]):
-        raise DataError(
-            f"{path}: the labels can be in the column {' or '.join(map(repr, found))}, or be columns of 0 and 1 such "
+        raise table.error(
+            f"the labels can be in the column {' or '.join(map(repr, found))}, or be columns of 0 and 1 such "
             f"as {shown(others)}; give --label-column, with commas between several"
         )
     together = len({without_number(name) for name in found}) == 1 and follow_each_other(found)
     if together and not {*found} & {*marked}:
         return found
     if len(found) > 1:
-        raise DataError(
-            f"{path}: the labels can be in the column {' or '.join(map(repr, found))}; give --label-column, several of "
+        raise table.error(
+            f"the labels can be in the column {' or '.join(map(repr, found))}; give --label-column, several of "
             "them with commas between"
         )
     return found
 
 
-def _rows(
-    path: Path, records: Sequence[Record], image: str, labels: Labels, split_of: Sequence[str | None]
-) -> list[Row]:
+def _rows(table: Table, image: str, labels: Labels, split_of: Sequence[str | None]) -> list[Row]:
     rows = []
-    for record, found, split in zip(records, labels, split_of, strict=True):
+    for record, found, split in zip(table.records, labels, split_of, strict=True):
         if (written := written_image(record.values.get(image))) is None:
             raise DataError(
-                f"{path}, {record.where}: the column {image!r} names no image; write the name of one file (of merged "
-                "cells, only the first row has it)"
+                f"{table.path}, {record.where}: the column {image!r} names no image; write the name of one file (of "
+                "merged cells, only the first row has it)"
             )
         rows.append(Row(record.where, written, found, split))
     return rows
@@ -167,39 +157,34 @@ def _named(columns: Sequence[str], given: str | None) -> list[str]:
     return [given] if given in columns else [part.strip() for part in given.split(",")]
 
 
-def _are_one_hot(columns: Sequence[str], records: Sequence[Record], numbers: bool) -> bool:
+def _are_one_hot(table: Table, columns: Sequence[str], numbers: bool) -> bool:
     """Whether a person has named columns of 0 and 1. One that is called label may hold the numbers of labels."""
     if numbers or (len(columns) == 1 and without_number(columns[0]) in LABELS):
         return False
     several = len(columns) > 1
-    values = [[record.values.get(name) for record in records] for name in columns]
+    values = map(table.values, columns)
     return any(are_marks(cells, words=several) or (several and hold_scores(cells)) for cells in values)
 
 
-def _warn_of_further_labels(
-    path: Path, records: Sequence[Record], others: Sequence[str], chosen: Sequence[str], findings: Findings
-) -> None:
+def _warn_of_further_labels(table: Table, others: Sequence[str], chosen: Sequence[str]) -> None:
     """Columns such as secondary_label beside label, which may be as good."""
     for name in others:
-        texts = share(records, name, lambda value: isinstance(value, str) and re.search(r"[^\W\d]", value))
-        if sounds_like_labels(name) and texts and share(records, name, is_flag) < 1:
-            findings.warning(
-                f"the column {name!r} of {path.name} was not read; if it holds labels as well, give --label-column "
-                f"'{','.join([*chosen, name])}'"
+        texts = table.share(name, lambda value: isinstance(value, str) and re.search(r"[^\W\d]", value))
+        if sounds_like_labels(name) and texts and table.share(name, is_flag) < 1:
+            table.findings.warning(
+                f"the column {name!r} of {table.path.name} was not read; if it holds labels as well, give "
+                f"--label-column '{','.join([*chosen, name])}'"
             )
 
 
 def _from_cells(
-    path: Path,
-    records: Sequence[Record],
-    columns: list[str],
-    names: ColumnNames,
-    separator: str | None,
-    findings: Findings,
+    table: Table, columns: list[str], names: ColumnNames, separator: str | None
 ) -> tuple[str, list[tuple[str, ...]]]:
-    if lacking := [record.where for record in records if not any(name in record.values for name in columns)]:
+    """What the columns are, for people, and the labels of every row."""
+    path, findings = table.path, table.findings
+    if lacking := [record.where for record in table.records if not any(name in record.values for name in columns)]:
         findings.warning(f"{len(lacking)} objects of {path.name} have no {columns[0]!r}; taken for no labels", lacking)
-    values = [(record.where, record.values.get(name)) for record in records for name in columns]
+    values = [(record.where, record.values.get(name)) for record in table.records for name in columns]
     cells = Cells(path, values, findings, names.numbers, any_score=names.label is not None)
     used = cells.separator(separator)
     flat = cells.labels(used)

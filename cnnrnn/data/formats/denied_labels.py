@@ -10,10 +10,8 @@ from pathlib import Path
 from cnnrnn.data.formats.label_flags import applies
 from cnnrnn.data.formats.marks import mark
 from cnnrnn.data.formats.no_labels import is_nothing
-from cnnrnn.data.reading import Findings
+from cnnrnn.data.reading import Findings, Labels
 from cnnrnn.data.split import DataError
-
-Labels = Sequence[tuple[str, ...]]
 
 _WORD_BEHIND = re.compile(r"(.*\w.*?)\s*(?:[:=]+>?|->|→)\s*([^\s:=()]+(?: \w+)?)|(.*\w.*?)\s*[(\[]([^()\[\]]+)[)\]]")
 _TICK_BEHIND = re.compile(r"(.*\w)\s*([✓✔✅✗✘❌])")

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from pathlib import Path, PurePosixPath
+from dataclasses import replace
+from pathlib import PurePosixPath
 
-from cnnrnn.data.formats.column_names import IMAGE, MOSTLY, given_name, known, share, shown, words_of
+from cnnrnn.data.formats.column_names import IMAGE, given_name, known, shown, words_of
+from cnnrnn.data.formats.records import MOSTLY, Table
 from cnnrnn.data.images import SUFFIXES
-from cnnrnn.data.reading import Findings, Record
-from cnnrnn.data.split import DataError
 
 # Words in the names of columns with files that are made from an image, or belong to it.
 _DERIVED = {
@@ -19,46 +18,44 @@ _DERIVED = {
 _ATTACHMENT = re.compile(r"(?P<file>[^()]+\.\w+) \(https?://[^()\s]+\)")  # as Airtable writes it
 
 
-def image_column(
-    path: Path, columns: list[str], records: Sequence[Record], given: str | None, findings: Findings
-) -> str:
+def image_column(table: Table, given: str | None) -> str:
     """The one given; the known name whose cells name files; or else the only column whose cells do: beside a file
     for each row, a column such as id holds the numbers of the rows. Raises DataError where several are as likely."""
     if given:
-        return given_name(path, columns, given, "--image-column")
-    found = known(columns, IMAGE)
-    shares = {name: share(records, name, _names_file) for name in found}
+        return given_name(table.path, table.columns, given, "--image-column")
+    found = known(table.columns, IMAGE)
+    shares = {name: table.share(name, _names_file) for name in found}
     if naming := [name for name in found if shares[name] > 0.5]:
         return naming[0]
     if found and shares[found[0]]:
         return found[0]
-    naming = _naming(columns, records)
+    naming = _naming(table)
     if found:
-        naming = [name for name in naming if not words_of(name) & _DERIVED and not _repeats(name, found[0], records)]
-    if len(naming) > 1 and len({tuple(_file_names(name, records)) for name in naming}) == 1:
-        naming = sorted(naming, key=lambda name: share(records, name, lambda value: "://" in str(value)))[:1]
+        naming = [name for name in naming if not words_of(name) & _DERIVED and not _repeats(table, name, found[0])]
+    if len(naming) > 1 and len({tuple(_file_names(table, name)) for name in naming}) == 1:
+        naming = sorted(naming, key=lambda name: table.share(name, lambda value: "://" in str(value)))[:1]
     if len(naming) > 1 and found:
-        raise DataError(
-            f"{path}: the images can be in the column {' or '.join(map(repr, naming))}; give --image-column with one "
+        raise table.error(
+            f"the images can be in the column {' or '.join(map(repr, naming))}; give --image-column with one "
             "of them (of rows with several images, write a row for each)"
         )
     if len(naming) == 1:
         if found:
-            findings.note(
+            table.findings.note(
                 f"the images are those of the column {naming[0]!r}, as {found[0]!r} has no names of files; give "
                 "--image-column if that is wrong"
             )
         return naming[0]
     if found:
         return found[0]
-    raise DataError(f"{path}: none of the columns {shown(columns)} is known to name images; give --image-column NAME")
+    raise table.error(f"none of the columns {shown(table.columns)} is known to name images; give --image-column NAME")
 
 
-def likely_image_column(columns: list[str], records: Sequence[Record]) -> str | None:
-    """One that may name images, clear as it may be."""
-    if found := known(columns, IMAGE):
+def likely_image_column(table: Table) -> str | None:
+    """The column that `image_column` may find; nothing is told or refused."""
+    if found := known(table.columns, IMAGE):
         return found[0]
-    naming = _naming(columns, records)
+    naming = _naming(table)
     return naming[0] if len(naming) == 1 else None
 
 
@@ -74,14 +71,15 @@ def written_image(value: object) -> str | None:
     return text
 
 
-def _naming(columns: Sequence[str], records: Sequence[Record]) -> list[str]:
+def _naming(table: Table) -> list[str]:
     """The columns whose filled cells name files. A few may be empty, which is an error that names their rows."""
-    some = [name for name in columns if share(records[:1000], name, _names_file)]
-    return [name for name in some if share(records, name, _names_file) >= max(0.5, MOSTLY * _filled(name, records))]
+    first = replace(table, records=table.records[:1000])
+    some = [name for name in table.columns if first.share(name, _names_file)]
+    return [name for name in some if table.share(name, _names_file) >= max(0.5, MOSTLY * table.share(name, _is_filled))]
 
 
-def _filled(column: str, records: Sequence[Record]) -> float:
-    return share(records, column, lambda value: value is not None and str(value).strip())
+def _is_filled(value: object) -> bool:
+    return value is not None and str(value).strip() != ""
 
 
 def _names_file(value: object) -> bool:
@@ -95,11 +93,11 @@ def _without_query(text: str) -> str:
     return re.split(r"[?#]", text)[0] if "://" in text else text
 
 
-def _file_names(column: str, records: Sequence[Record]) -> list[str]:
-    written = (written_image(record.values.get(column)) or "" for record in records)
+def _file_names(table: Table, column: str) -> list[str]:
+    written = (written_image(value) or "" for value in table.values(column))
     return [PurePosixPath(_without_query(text).replace("\\", "/")).name for text in written]
 
 
-def _repeats(column: str, known_name: str, records: Sequence[Record]) -> bool:
+def _repeats(table: Table, column: str, known_name: str) -> bool:
     """Whether one file stands in all rows, which name several images: it is no image of a row."""
-    return len({*_file_names(column, records)}) == 1 < len({str(record.values.get(known_name)) for record in records})
+    return len({*_file_names(table, column)}) == 1 < len(table.texts(known_name))

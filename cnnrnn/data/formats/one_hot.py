@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from pathlib import Path
 
-from cnnrnn.data.formats.column_names import LABELS, MOSTLY, key, shown, sounds_like_labels, without_number, words_of
+from cnnrnn.data.formats.column_names import LABELS, key, shown, sounds_like_labels, without_number, words_of
 from cnnrnn.data.formats.label_flags import applies_to_label
 from cnnrnn.data.formats.marks import are_marks, is_flag, mark, number, plain, two_signs_for_yes
+from cnnrnn.data.formats.records import MOSTLY, Table
 from cnnrnn.data.formats.review_columns import is_about_person, is_about_review
-from cnnrnn.data.reading import Findings, Record
+from cnnrnn.data.reading import Labels
 from cnnrnn.data.split import DataError
 
 # Numbers of rows, parts for cross-validation, and what is told about the labels, such as num_labels.
@@ -28,91 +28,81 @@ _MEASURES = {
 _BLANK = {"", "none", "nan", "na", "n/a", "#n/a", "<na>"}
 
 
-def one_hot_columns(
-    path: Path, columns: list[str], records: Sequence[Record], findings: Findings, given: bool
-) -> list[str]:
-    """Columns of 0 and 1, true and false, or −1 and 1. A column that has something else in some rows is an error;
-    one that mostly has something else, such as a width, is no label, unless a person has `given` these columns."""
+def one_hot_columns(table: Table, columns: list[str], given: bool) -> tuple[list[str], list[str]]:
+    """Columns of 0 and 1, true and false, or −1 and 1; and those that were left out with a warning. A column that has
+    something else in some rows is an error; one that mostly has something else, such as a width, is no label, unless a
+    person has `given` these columns."""
     labels = columns if given else [name for name in columns if not re.fullmatch(_NO_LABEL, key(name))]
-    labels = [name for name in labels if _is_label(path, name, records, given)]
-    if not given:
-        labels = _without_review(path, labels, records, findings)
-    if len(labels) == 1 and not are_marks(_values(labels[0], records)):  # of words such as positive
+    labels = [name for name in labels if _is_label(table, name, given)]
+    labels, left_out = (labels, []) if given else _without_review(table, labels)
+    if len(labels) == 1 and not are_marks(table.values(labels[0])):  # of words such as positive
         labels = []
-    written = {name: _written(name, records) for name in labels}
+    written = {name: table.texts(name) for name in labels}
     marked = [name for name in labels if any(mark(text, words=True) for text in written[name])]
     constant = [name for name in marked if all(mark(text, words=True) for text in written[name])]
-    if not marked or (len(constant) == len(labels) and len(records) > 1 and not given):
+    if not marked or (len(constant) == len(labels) and len(table.records) > 1 and not given):
         if not columns:
-            raise DataError(f"{path} names images, but has no column of labels; add one, or give --label-column NAME")
-        raise DataError(
-            f"{path}: none of the columns {shown(columns)} is known to hold labels, nor are they columns of 0 and 1; "
+            raise DataError(
+                f"{table.path} names images, but has no column of labels; add one, or give --label-column NAME"
+            )
+        raise table.error(
+            f"none of the columns {shown(columns)} is known to hold labels, nor are they columns of 0 and 1; "
             "give --label-column NAME"
         )
-    if constant and len(records) > 1:
-        findings.warning(
+    if constant and len(table.records) > 1:
+        table.findings.warning(
             f"all images have what these columns name; remove them if they are no labels: {shown(constant)}"
         )
     if not given:
-        _warn_of_doubtful(path, labels, [name for name in columns if name not in labels], records, findings)
-    return labels
+        _warn_of_doubtful(table, labels, [name for name in columns if name not in labels])
+    return labels, left_out
 
 
-def _values(name: str, records: Sequence[Record]) -> list[object]:
-    return [record.values.get(name) for record in records]
-
-
-def _written(name: str, records: Sequence[Record]) -> set[str]:
-    """Of millions of cells, few differ."""
-    return {str(record.values.get(name)) for record in records}
-
-
-def _is_label(path: Path, name: str, records: Sequence[Record], given: bool) -> bool:
+def _is_label(table: Table, name: str, given: bool) -> bool:
     """Raises DataError for a column that is likely meant for a label, but has something else than marks."""
-    written = _written(name, records)
+    written = table.texts(name)
     if all(is_flag(text, words=True) for text in written):
         if signs := two_signs_for_yes(written):
-            raise DataError(
-                f"{path}: the column {name!r} has {signs[0]!r} and {signs[1]!r}, of which one may mean no; write 1 and "
+            raise table.error(
+                f"the column {name!r} has {signs[0]!r} and {signs[1]!r}, of which one may mean no; write 1 and "
                 "0 instead"
             )
         return True
-    values = _values(name, records)
-    odd = [record for record, value in zip(records, values, strict=True) if not is_flag(value, words=True)]
-    if given or len(odd) <= (1 - MOSTLY) * len(records) or _meant_for_a_label(name, values, len(odd)):
+    values = table.values(name)
+    odd = [record for record, value in zip(table.records, values, strict=True) if not is_flag(value, words=True)]
+    if given or len(odd) <= (1 - MOSTLY) * len(values) or _meant_for_a_label(name, values, len(odd)):
         value = odd[0].values.get(name)
         raise DataError(
-            f"{path}, {odd[0].where}: {value!r} in the column {name!r}; 0 or 1 was expected. "
+            f"{table.path}, {odd[0].where}: {value!r} in the column {name!r}; 0 or 1 was expected. "
             "Correct it; if the column is no label, remove it, or give --label-column with those that are"
         )
     return False
 
 
-def _without_review(path: Path, labels: list[str], records: Sequence[Record], findings: Findings) -> list[str]:
-    """Without columns such as verified and deleted. A table with no others has no labels."""
+def _without_review(table: Table, labels: list[str]) -> tuple[list[str], list[str]]:
+    """The columns of labels, and those such as verified and deleted. A table with no others has no labels."""
     left_out = [name for name in labels if is_about_review(name)]
     kept = [name for name in labels if name not in left_out]
-    if left_out and any(mark(value, words=True) for name in kept for value in _written(name, records)):
-        findings.warning(
-            f"columns of {path.name} that tell of the review, not of what an image shows, were left out: "
+    if left_out and any(mark(value, words=True) for name in kept for value in table.texts(name)):
+        table.findings.warning(
+            f"columns of {table.path.name} that tell of the review, not of what an image shows, were left out: "
             f"{shown(left_out)}; if one is a label, give --label-column with all columns of labels"
         )
-    return kept
+    return kept, left_out
 
 
-def _warn_of_doubtful(
-    path: Path, labels: list[str], others: Sequence[str], records: Sequence[Record], findings: Findings
-) -> None:
+def _warn_of_doubtful(table: Table, labels: list[str], others: Sequence[str]) -> None:
     """About columns of 0 and 1 that may be no labels: of sex or groups, or the only one beside words that recur."""
     if doubtful := [name for name in labels if is_about_person(name)]:
         rest = [name for name in labels if name not in doubtful]
-        findings.warning(
-            f"{path.name} has columns of 0 and 1 that may be no labels, but were read as such: {shown(doubtful)}; if "
-            f"so, give --label-column {','.join(rest[:12]) + ('…' if len(rest) > 12 else '') or 'NAME'!r}"
+        option = ",".join(rest[:12]) + ("…" if len(rest) > 12 else "") or "NAME"
+        table.findings.warning(
+            f"{table.path.name} has columns of 0 and 1 that may be no labels, but were read as such: "
+            f"{shown(doubtful)}; if so, give --label-column {option!r}"
         )
-    words = [name for name in others if _recurring_words(_values(name, records))]
+    words = [name for name in others if _recurring_words(table.values(name))]
     if len(labels) == 1 and (words or applies_to_label(labels[0])):
-        findings.warning(
+        table.findings.warning(
             f"the only label is {labels[0]!r}, the one column of 0 and 1; if "
             f"{' or '.join(map(repr, words[:6])) or 'another column'} holds the labels, give --label-column with its "
             f"name (or {labels[0]!r} if that is right)"
@@ -132,25 +122,25 @@ def hold_scores(values: Sequence[object]) -> bool:
     return len(known) == len(numbers) and all(0 <= n <= 1 for n in known) and any(0 < n < 1 for n in known)
 
 
-def refuse_unknown_marks(path: Path, columns: Sequence[str], records: Sequence[Record]) -> None:
+def refuse_unknown_marks(table: Table, columns: Sequence[str]) -> None:
     """Of several columns that a person has given. Labels don't stand twice in a row; words for yes and no do."""
     if any(without_number(name) in LABELS or sounds_like_labels(name) for name in columns):
         return
-    rows = [[plain(str(record.values.get(name))) for name in columns] for record in records]
+    rows = [[plain(str(record.values.get(name))) for name in columns] for record in table.records]
     filled = [[value for value in row if value not in _BLANK] for row in rows]
     found = sorted({value for row in filled for value in row})
     several = [row for row in filled if len(row) > 1]
     twice = sum(len({*row}) < len(row) for row in several) > len(several) / 2
     if len(columns) > 1 and (len(found) == 1 or (twice and len(found) <= max(2, len(columns) - 1))):
-        raise DataError(
-            f"{path}: the columns {shown(columns)} have {', '.join(map(repr, found))} and nothing else, also the "
+        raise table.error(
+            f"the columns {shown(columns)} have {', '.join(map(repr, found))} and nothing else, also the "
             "same in one row; write 1 and 0 in them if each column is a label, or a column labels with each label once"
         )
 
 
 def _meant_for_a_label(name: str, values: Sequence[object], odd: int) -> bool:
     """Whether a column is likely meant for a label, though it has counts, percents or 1 and 2, or signs of doubt."""
-    filled = [value for value in values if str(value).strip().casefold() not in _BLANK]
+    filled = [value for value in values if plain(str(value)) not in _BLANK]
     numbers = [read for value in filled if (read := number(value)) is not None]
     if len(numbers) == len(filled):
         if odd < len(values) / 2 or all(0 <= n <= 1 for n in numbers):
@@ -159,26 +149,26 @@ def _meant_for_a_label(name: str, values: Sequence[object], odd: int) -> bool:
         counted = 0 in codes and all(0 <= n <= 100 and n.is_integer() for n in codes)
         numbered = codes == {*range(len(values))}  # the rows
         return (counted or codes == {1, 2}) and not numbered and not _MEASURES & words_of(name)
-    words = {str(value).strip().casefold() for value in filled}
+    words = {plain(str(value)) for value in filled}
     marks = [found for value in filled if (found := mark(value)) is not None]
     return any(marks) and (len(marks) >= len(filled) / 2 or (len(words) <= 4 and False in marks))
 
 
-def labels_of_rows(
-    path: Path, columns: Sequence[str], records: Sequence[Record], findings: Findings
-) -> Sequence[tuple[str, ...]]:
-    _warn_of_absent(path, columns, records, findings)
-    return [tuple(name for name in columns if mark(record.values.get(name, ""), words=True)) for record in records]
+def labels_of_rows(table: Table, columns: Sequence[str]) -> Labels:
+    _warn_of_absent(table, columns)
+    return [tuple(name for name in columns if mark(record.values.get(name), words=True)) for record in table.records]
 
 
-def _warn_of_absent(path: Path, columns: Sequence[str], records: Sequence[Record], findings: Findings) -> None:
+def _warn_of_absent(table: Table, columns: Sequence[str]) -> None:
     """About what is taken for an absent label, though it may mean something else."""
-    written = {plain(text) for name in columns for text in {str(record.values.get(name, "")) for record in records}}
+    written = {plain(text) for name in columns for text in table.texts(name)}
     blank, minus = _BLANK & written, {"-1", "-1.0"} & written
     if minus and (blank or {"0", "0.0"} & written):
-        findings.warning(
-            f"{path.name} has -1, which means uncertain in some data sets, beside 0 or empty cells; it was taken for a "
-            "label that is absent"
+        table.findings.warning(
+            f"{table.path.name} has -1, which means uncertain in some data sets, beside 0 or empty cells; it was taken "
+            "for a label that is absent"
         )
     if blank:
-        findings.warning(f"{path.name} has empty cells in columns of labels; they were taken for absent labels")
+        table.findings.warning(
+            f"{table.path.name} has empty cells in columns of labels; they were taken for absent labels"
+        )

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from cnnrnn.data.reading import Record
+from cnnrnn.data.formats.records import Table
 
 CHOSEN = "accept"
 
 
-def are_choices(records: Sequence[Record]) -> bool:
-    return any(isinstance(record.values.get(CHOSEN), list) for record in records)
+def are_choices(table: Table) -> bool:
+    return any(isinstance(value, list) for value in table.values(CHOSEN))
 
 
-def with_names(records: Sequence[Record]) -> list[Record]:
+def with_names(table: Table) -> Table:
     """Where the ids of the options are numbers, their texts are what was chosen."""
-    return [replace(record, values={**record.values, CHOSEN: _chosen(record.values)}) for record in records]
+    named = [replace(record, values={**record.values, CHOSEN: _chosen(record.values)}) for record in table.records]
+    return replace(table, records=named)
 
 
 def _chosen(values: dict[str, Any]) -> Any:

@@ -8,10 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from cnnrnn.data.formats.column_names import LABELS, given_name, key, known, share, sounds_like_labels, without_number
+from cnnrnn.data.formats.column_names import LABELS, given_name, key, known, sounds_like_labels, without_number
 from cnnrnn.data.formats.marks import is_flag, mark
+from cnnrnn.data.formats.records import Table
 from cnnrnn.data.formats.splits import TEST, TRAIN, VAL, split_name
-from cnnrnn.data.reading import Findings, Record
 from cnnrnn.data.split import DataError
 
 _SPLIT = ("split", "splits", "set", "subset", "partition", "datasplit", "mluse")
@@ -26,11 +26,11 @@ def is_split_column(name: str) -> bool:
     return key(name) in _SPLIT
 
 
-def with_split_of_vertex(records: Sequence[Record]) -> Sequence[Record]:
+def with_split_of_vertex(table: Table) -> Table:
     """Vertex AI writes the split into an object, as aiplatform.googleapis.com/ml_use."""
-    if not any(isinstance(record.values.get(_OF_VERTEX), dict) for record in records):
-        return records
-    return [replace(record, values=_flat(record.values)) for record in records]
+    if not any(isinstance(value, dict) for value in table.values(_OF_VERTEX)):
+        return table
+    return replace(table, records=[replace(record, values=_flat(record.values)) for record in table.records])
 
 
 def _flat(values: dict[str, Any]) -> dict[str, Any]:
@@ -39,45 +39,46 @@ def _flat(values: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in values.items() if name != _OF_VERTEX} | inner
 
 
-def split_column(path: Path, columns: list[str], records: Sequence[Record], given: str | None) -> str | None:
-    """The column with a known name, or the one whose values are mostly names of splits."""
+def split_column(table: Table, columns: list[str], given: str | None) -> str | None:
+    """Of these columns the one with a known name, or the one whose values are mostly names of splits."""
     if given:
-        return given_name(path, columns, given, "--split-column")
+        return given_name(table.path, columns, given, "--split-column")
     if found := known(columns, _SPLIT):
         return found[0]
     if len(found := [name for name in columns if not split_name(name) and _split_of_flag(name)]) > 1:
-        raise DataError(
-            f"{path}: splits are in the columns {' and '.join(map(repr, found))}; write one column split with {_WORDS}"
+        raise table.error(
+            f"splits are in the columns {' and '.join(map(repr, found))}; write one column split with {_WORDS}"
         )
     if not found:
-        others = [name for name in columns if not _holds_labels(name, records)]
-        found = [name for name in others if share(records, name, split_name) > 0.5 or _has_splits(name, records)]
+        others = [name for name in columns if not _holds_labels(table, name)]
+        found = [name for name in others if table.share(name, split_name) > 0.5 or _has_splits(table, name)]
     if len(found) > 1:
-        raise DataError(f"{path}: the splits can be in the column {' or '.join(map(repr, found))}; give --split-column")
+        raise table.error(f"the splits can be in the column {' or '.join(map(repr, found))}; give --split-column")
     return found[0] if found else None
 
 
-def warn_if_all_are_train(path: Path, column: str, records: Sequence[Record], findings: Findings) -> None:
+def warn_if_all_are_train(table: Table, column: str) -> None:
     """A column with a name that is not known may name a vehicle."""
-    found = {split_name(record.values.get(column)) for record in records}
-    if found == {TRAIN} and len(records) > 1 and not re.fullmatch(_PERHAPS, key(column)) and key(column) not in _SPLIT:
-        findings.warning(
-            f"all rows of {path.name} have train in {column!r}, which was taken for the split; if it names a label, "
-            "give --label-column"
+    if re.fullmatch(_PERHAPS, key(column)) or is_split_column(column):
+        return
+    if len(table.records) > 1 and {*map(split_name, table.texts(column))} == {TRAIN}:
+        table.findings.warning(
+            f"all rows of {table.path.name} have train in {column!r}, which was taken for the split; if it names a "
+            "label, give --label-column"
         )
 
 
-def _holds_labels(column: str, records: Sequence[Record]) -> bool:
+def _holds_labels(table: Table, column: str) -> bool:
     """Whether train is a vehicle in a column such as label1, or "main class" if that has no val or test."""
     if without_number(column) in LABELS:
         return True
-    found = {split_name(record.values.get(column)) for record in records}
+    found = {*map(split_name, table.texts(column))}
     return sounds_like_labels(column) and (None in found or len(found) == 1)
 
 
-def _has_splits(column: str, records: Sequence[Record]) -> bool:
+def _has_splits(table: Table, column: str) -> bool:
     """Whether some values are names of splits, in a column whose name says so, or beside holdout or unassigned."""
-    words = {str(record.values.get(column)).strip() for record in records} - {""}
+    words = {text.strip() for text in table.texts(column)} - {""}
     splits = {word for word in words if split_name(word)}
     held_out = {word for word in words - splits if key(word) in {*_HELD_OUT, _UNASSIGNED}}
     if held_out and words == splits | held_out:
@@ -85,42 +86,39 @@ def _has_splits(column: str, records: Sequence[Record]) -> bool:
     return bool(splits) and re.fullmatch(_PERHAPS, key(column)) is not None
 
 
-def splits_of(path: Path, records: Sequence[Record], column: str | None, findings: Findings) -> list[str | None]:
+def splits_of(table: Table, column: str | None) -> list[str | None]:
     """The split of every row. A column that is empty throughout is none."""
     if column is None:
-        return [None] * len(records)
-    values = ["" if (value := record.values.get(column)) is None else str(value).strip() for record in records]
+        return [None] * len(table.records)
+    values = ["" if value is None else str(value).strip() for value in table.values(column)]
     if not any(values):
-        return [None] * len(records)
+        return [None] * len(values)
     meant = _split_of_flag(column)
     flags = [mark(value) if value else None for value in values]
-    wheres = [record.where for record in records]
     if meant is not None and sum(value is not None for value in flags) > len(flags) / 2:
-        _refuse_unknown(path, column, wheres, values, flags, "true or false")
-        return _splits_of_flags(path, [bool(value) for value in flags], column, meant)
+        _refuse_unknown(table, column, values, flags, "true or false")
+        return _splits_of_flags(table.path, [bool(value) for value in flags], column, meant)
     found = [split_name(value) for value in values]
     unassigned = [key(value) == _UNASSIGNED for value in values]
     read = [_UNASSIGNED if none else split for none, split in zip(unassigned, found, strict=True)]
-    _refuse_unknown(path, column, wheres, values, read, _WORDS)
+    _refuse_unknown(table, column, values, read, _WORDS)
     if TRAIN in found or not any(unassigned):
         return found
-    places = [where for none, where in zip(unassigned, wheres, strict=True) if none]
-    findings.warning(
-        f"{len(places)} rows of {path.name} have {values[unassigned.index(True)]!r} in {column!r}; as none has train, "
-        "they were taken for it",
+    places = [record.where for none, record in zip(unassigned, table.records, strict=True) if none]
+    table.findings.warning(
+        f"{len(places)} rows of {table.path.name} have {values[unassigned.index(True)]!r} in {column!r}; as none has "
+        "train, they were taken for it",
         places,
     )
     return [split or TRAIN for split in found]
 
 
-def _refuse_unknown(
-    path: Path, column: str, wheres: Sequence[str], values: Sequence[str], read: Sequence[object], words: str
-) -> None:
+def _refuse_unknown(table: Table, column: str, values: Sequence[str], read: Sequence[object], words: str) -> None:
     """Raises DataError for values that could not be `read`, which are None there."""
-    if wrong := [(where, value) for where, value, found in zip(wheres, values, read, strict=True) if found is None]:
-        places = ", ".join(where for where, _ in wrong[:5])
-        raise DataError(
-            f"{path}: {wrong[0][1]!r} in the column {column!r} is no split ({len(wrong)} rows: {places}); "
+    if wrong := [n for n, found in enumerate(read) if found is None]:
+        places = ", ".join(table.records[n].where for n in wrong[:5])
+        raise table.error(
+            f"{values[wrong[0]]!r} in the column {column!r} is no split ({len(wrong)} rows: {places}); "
             f"write {words}, or give the column another name if it is none of splits"
         )
 
@@ -140,17 +138,17 @@ def _splits_of_flags(path: Path, flags: list[bool], column: str, meant: str) -> 
     return [meant if value else TRAIN for value in flags]
 
 
-def refuse_columns_of_splits(path: Path, columns: list[str], records: Sequence[Record], one_hot: bool) -> None:
+def refuse_columns_of_splits(table: Table, columns: list[str], one_hot: bool) -> None:
     """Columns such as valid, or train and test, that hold 0 and 1. Beside columns of labels, train may be a vehicle."""
-    flags = [name for name in columns if all(is_flag(record.values.get(name)) for record in records)]
+    flags = [name for name in columns if all(map(is_flag, table.values(name)))]
     if unclear := [name for name in flags if re.fullmatch("(i[sn])?(holdout|heldout)(set)?", key(name))]:
-        raise DataError(
-            f"{path}: the column {unclear[0]!r} does not tell if its images are val or test; write a column split with "
+        raise table.error(
+            f"the column {unclear[0]!r} does not tell if its images are val or test; write a column split with "
             f"{_WORDS}, or remove the column"
         )
     found = [name for name in flags if split_name(name)]
     if found and not (one_hot and [key(name) for name in found] == ["train"]):
-        raise DataError(
-            f"{path}: the splits can be in {' and '.join(map(repr, found))}, as true and false. Write one column split "
+        raise table.error(
+            f"the splits can be in {' and '.join(map(repr, found))}, as true and false. Write one column split "
             f"with {_WORDS}, give --split-column, or give the column another name if it is none of splits"
         )

@@ -116,6 +116,7 @@ def test_columns_about_the_review_are_left_out(tmp_path: Path, name: str, values
     assert f"that tell of the review, not of what an image shows, were left out: {name}; if one is a label, give" in (
         messages(source)
     )
+    assert "that were not used" not in messages(source)  # which tells of them once more
     assert name in read(tmp_path, table(**{name: "1 1 0 1 1"}), label_column=f"cat,dog,cow,{name}").labels
 
 
