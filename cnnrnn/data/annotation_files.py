@@ -13,12 +13,13 @@ from cnnrnn.data.formats.columns import describes_images
 from cnnrnn.data.formats.image_lists import are_splits
 from cnnrnn.data.formats.records import Table
 from cnnrnn.data.formats.splits import TRAIN, VAL, split_in_name
+from cnnrnn.data.formats.text import TABLES
 from cnnrnn.data.formats.unread_exports import find_unread, find_unread_table
 from cnnrnn.data.reading import Finding, Findings, Record
 from cnnrnn.data.split import DataError
 
 _JSON = (".json", ".vott", *json_records.LINES)
-_READ = (".csv", ".tsv", ".tab", ".txt", ".xml", *workbook.SUFFIXES, *parquet.SUFFIXES, *_JSON)
+_READ = (*TABLES, ".txt", ".xml", *workbook.SUFFIXES, *parquet.SUFFIXES, *_JSON)
 OTHER_TABLES = (".xls", ".ods", ".numbers", ".parquet", ".feather", ".zip", ".gz", ".mat", ".pkl", ".h5")
 _ARCHIVES = (".zip", ".gz")
 _SEARCHED = "a table, COCO's JSON, files of VOC, YOLO, LabelMe or Supervisely, or a folder per label"
@@ -166,15 +167,15 @@ def other_tables(folder: Path) -> list[str]:
 def _is_table(document: Document, names: ColumnNames) -> bool:
     """Texts that are no table, such as Roboflow's notes and lists of classes, are passed over."""
     path = document.path
-    text = _table_format(path) is delimited
-    if text and not delimited.has_header(path, names.image):
-        return False
     try:
         records = document.table(Findings(), names.image)[1]
+    except delimited.HeaderError:
+        return False
     except DataError:
-        if not text or path.suffix.lower() not in (".csv", ".tsv", ".tab"):
-            raise
-        return True
+        named_so = path.suffix.lower() in TABLES and _table_format(path) is delimited
+        if named_so and delimited.has_header(path, names.image):
+            return True  # of a faulty table, the fault is told when it is read
+        raise
     return describes_images(Table(path, records, Findings()), names)
 
 

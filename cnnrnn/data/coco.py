@@ -6,11 +6,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from cnnrnn.data.formats import coco_json
-from cnnrnn.data.reading import Findings
+from cnnrnn.data.reading import Findings, Reading
 from cnnrnn.data.split import Boxes, DataError, Sample, Split
 
 SPLITS = ("train", "val")
@@ -36,17 +36,14 @@ def load(root: Path, year: str, split: str, download: bool = False) -> Split:
     path = root / "annotations" / f"instances_{split}{year}.json"
     if download:
         _download(root, year, split)
-    findings = Findings()
-    reading = coco_json.read([(path, coco_json.unwrap(path, _read(path), findings))], path.parent, findings)
+    reading, boxes = _read(path)
     folder = root / f"{split}{year}"
     samples = {row.image: Sample(folder / row.image, row.labels) for row in reading.rows}
-    boxes = reading.boxes
-    assert boxes is not None  # a COCO document has them, or says so when they are asked for
     return Split(
         f"coco{year} {split}",
         reading.labels or (),
         tuple(samples.values()),
-        tuple(finding.message for finding in findings.items),
+        tuple(finding.message for finding in reading.findings.items),
         boxes=lambda sample: boxes(str(sample.image.relative_to(folder))),
         groups=reading.groups,
     )
@@ -54,10 +51,8 @@ def load(root: Path, year: str, split: str, download: bool = False) -> Split:
 
 def read_boxes(path: Path) -> dict[str, Boxes]:
     """The boxes of every image of an instance annotation, by file name. Raises DataError."""
-    findings = Findings()
-    reading = coco_json.read([(path, coco_json.unwrap(path, _read(path), findings))], path.parent, findings)
-    assert reading.boxes is not None
-    return {row.image: reading.boxes(row.image) for row in reading.rows}
+    reading, boxes = _read(path)
+    return {row.image: boxes(row.image) for row in reading.rows}
 
 
 def _download(root: Path, year: str, split: str) -> None:
@@ -72,11 +67,16 @@ def _download(root: Path, year: str, split: str) -> None:
             fetch(Archive(f"{HOST}/{file}", MD5[file.split("/")[1]]), root)
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read(path: Path) -> tuple[Reading, Callable[[str], Boxes]]:
+    """The images with their labels, and the boxes of an image by its file name."""
     try:
         with path.open(encoding="utf-8") as file:
-            return json.load(file)
+            content = json.load(file)
     except FileNotFoundError:
         raise DataError(f"{path} is not there; --root is the folder that holds annotations/") from None
     except ValueError as error:
         raise DataError(f"{path} is damaged ({error}); unpack it again") from None
+    findings = Findings()
+    reading = coco_json.read([(path, coco_json.unwrap(path, content, findings))], path.parent, findings)
+    assert reading.boxes is not None  # a COCO document has them, or says so when they are asked for
+    return reading, reading.boxes

@@ -10,7 +10,8 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from cnnrnn.data.formats.splits import split_name
+from cnnrnn.data.formats.marks import whole_number
+from cnnrnn.data.formats.splits import splits_in
 from cnnrnn.data.images import SUFFIXES
 from cnnrnn.data.paths import images_below, is_file, is_folder
 
@@ -45,7 +46,11 @@ class ImageFinder:
         names = dict.fromkeys((parts[-1], _UPLOAD.sub("", parts[-1]), unquote(parts[-1])))
         for name in names:
             stem = _stem(name)
-            for index, key in ((self._files, _key(name)), (self._stems, _key(stem)), (self._numbers, _number(stem))):
+            for index, key in (
+                (self._files, _key(name)),
+                (self._stems, _key(stem)),
+                (self._numbers, whole_number(stem)),
+            ):
                 found = self._of_split(self._fitting(index.get(key, []), parts), split)
                 if len(found) == 1:
                     return found[0], "another spelling, suffix or folder"
@@ -55,7 +60,7 @@ class ImageFinder:
 
     def _fitting(self, paths: list[Path], parts: list[str]) -> list[Path]:
         """The file in the very folder that was written, or those that share the most of its path."""
-        written, splits = [_key(part) for part in parts[:-1]], _splits(parts[:-1])
+        written, splits = [_key(part) for part in parts[:-1]], splits_in(parts[:-1])
         # Where train/1.jpg is missing, test/1.jpg is another image.
         paths = [path for path in paths if not splits or splits & (own := self._splits_of(path)) or not own]
         for place in self.first:
@@ -79,7 +84,7 @@ class ImageFinder:
 
     def _splits_of(self, path: Path) -> set[str]:
         inside = path.relative_to(self.folder) if path.is_relative_to(self.folder) else path
-        return _splits(inside.parts[:-1])
+        return splits_in(inside.parts[:-1])
 
     @cached_property
     def _files(self) -> dict[str, list[Path]]:
@@ -91,7 +96,7 @@ class ImageFinder:
 
     @cached_property
     def _numbers(self) -> dict[str, list[Path]]:
-        return self._index(lambda path: _number(path.stem))
+        return self._index(lambda path: whole_number(path.stem))
 
     def _index(self, key: Callable[[Path], str]) -> dict[str, list[Path]]:
         index: dict[str, list[Path]] = defaultdict(list)
@@ -103,11 +108,6 @@ class ImageFinder:
     @cached_property
     def _all(self) -> list[Path]:
         return images_below(self.folder)
-
-
-def _splits(folders: Iterable[str]) -> set[str]:
-    """The splits that names of folders tell."""
-    return {split for folder in folders if (split := split_name(folder))}
 
 
 def _parts(name: str) -> list[str]:
@@ -126,12 +126,6 @@ def _key(name: str) -> str:
 
 def _stem(name: str) -> str:
     return name[: -len(suffix)] if (suffix := PurePosixPath(name).suffix) and suffix.lower() in SUFFIXES else name
-
-
-def _number(stem: str) -> str:
-    """Without what spreadsheets drop and add: 000906, 906 and 906.0 are one number. Empty for other names."""
-    found = re.fullmatch(r"0*(\d+?)(\.0)?", stem)
-    return found.group(1) if found else ""
 
 
 def _deepest(paths: list[Path], parts: list[str]) -> list[Path]:

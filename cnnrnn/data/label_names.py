@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 from pathlib import Path
 
+from cnnrnn.data.formats.marks import whole_number
 from cnnrnn.data.formats.names_file import read_label_names
 from cnnrnn.data.reading import Reading, Row
 from cnnrnn.data.split import DataError
@@ -16,13 +16,13 @@ def name_numbers(reading: Reading, file: Path) -> None:
     names = read_label_names(file)
 
     def name(label: str, where: str) -> str:
-        number = _number(label)
-        if number is not None and number not in names:
+        number = whole_number(label.strip())
+        if number and number not in names:
             raise DataError(
                 f"{where}: the label {label} has no name in {file}, which has {len(names)}, from "
                 f"{min(names, key=int)} to {max(names, key=int)}; write numbers before the names, such as 1: cat"
             )
-        return label if number is None else names[number]
+        return names[number] if number else label
 
     def named(row: Row) -> Row:
         labels, ignored = (tuple(name(label, row.where) for label in found) for found in (row.labels, row.ignored))
@@ -36,9 +36,3 @@ def name_numbers(reading: Reading, file: Path) -> None:
         reading.boxes = lambda image: {name(label, image): found for label, found in boxes(image).items()}
     shown = ", ".join(f"{number} is {label!r}" for number, label in list(names.items())[:3])
     reading.findings.note(f"numbers stand for the labels of {file.name}: {shown} …")
-
-
-def _number(label: str) -> str | None:
-    """The number that stands for a label, such as 7 of "7.0"; None for names."""
-    found = re.fullmatch(r"0*(\d+?)(\.0)?", label.strip())
-    return found.group(1) if found else None

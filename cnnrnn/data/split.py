@@ -31,6 +31,11 @@ Box = tuple[float, float, float, float]  # left, top, right, bottom, in pixels o
 Boxes = dict[str, list[Box]]  # of every label
 
 
+def box_around(xs: Sequence[float], ys: Sequence[float]) -> Box:
+    """The box around points in pixels."""
+    return min(xs), min(ys), max(xs), max(ys)
+
+
 @dataclass(frozen=True)
 class Split:
     """One split of a data set."""

@@ -23,7 +23,9 @@ _SHEET_ERRORS = {"#name?", "#ref!", "#value!", "#div/0!", "#num!", "#null!"}
 _NUMPY = re.compile(
     r"\b(?:np\.)?(?:array|str_|Index|tensor|u?int\d+|float\d+)\(([^()]*?)(?:,\s*(?:dtype|device)=[^()]*)?\)"
 )
-_COLLECTION = re.compile(r"(?:frozenset|set|list|tuple|dict_keys)\((.*)\)", re.DOTALL)
+_KINDS = r"frozenset|set|list|tuple|dict_keys"
+_COLLECTION = re.compile(rf"(?:{_KINDS})\((.*)\)", re.DOTALL)
+_OTHER_KIND = re.compile(rf"(?!(?:{_KINDS}|(?:np\.)?array|Index|tensor)\()[A-Za-z_.]+\(\s*[\[{{<]")
 _NUMBERS = re.compile(r"\[\s*(?:[-+]?\d+(?:\.\d*)?(?:e[-+]?\d+)?(?:\s+|(?=\])))+\]")  # numpy prints them without commas
 _ENTITY = re.compile(r"&(amp|quot|lt|gt|apos|nbsp|#x?[\da-f]+);", re.IGNORECASE)
 _QUOTES = ('"', "“", "«")
@@ -149,9 +151,7 @@ class Cells:
             what = "has quotes with a backslash before them; in a cell, write them twice"
         elif begins and text[-1] not in "]}":
             what = "is a list without its end; write ['cat', 'dog']"
-        elif re.match(
-            r"(?!(?:frozenset|set|list|tuple|dict_keys|(?:np\.)?array|Index|tensor)\()[A-Za-z_.]+\(\s*[\[{<]", text
-        ):
+        elif _OTHER_KIND.match(text):
             what = "is no list of labels; write ['cat', 'dog']"
         else:
             return

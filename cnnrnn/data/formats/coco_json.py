@@ -34,18 +34,17 @@ def read(documents: Sequence[tuple[Path, Any]], folder: Path, findings: Findings
     Raises DataError for a document that lacks a part, and for categories that training wouldn't know.
     """
     documents = _annotated(documents, findings)
-    parts = [_Document(path, content, findings) for path, content in documents]
-    splits = [_split(path, folder, len(documents)) for path, _ in documents]
-    if len(parts) > 1 and (unclear := [part.path.name for part, split in zip(parts, splits, strict=True) if not split]):
+    parts = [_Document(path, content, _split(path, folder, len(documents)), findings) for path, content in documents]
+    if len(parts) > 1 and (unclear := [part.path.name for part in parts if not part.split]):
         raise DataError(
             f"{folder} has several COCO files, and the names of {', '.join(unclear)} tell no split; give one of the "
             "files, or put train, val or test into their names"
         )
     if len(parts) > 1:
-        for part, split in zip(parts, splits, strict=True):
-            part.place_images(split, folder)
-    rows = [row for part, split in zip(parts, splits, strict=True) for row in part.rows(split)]
-    first = next((part for part, split in zip(parts, splits, strict=True) if split == "train"), parts[0])
+        for part in parts:
+            part.place_images(folder)
+    rows = [row for part in parts for row in part.rows()]
+    first = next((part for part in parts if part.split == "train"), parts[0])
     for part in parts:
         if unknown := [name for name in part.used if name not in first.labels]:
             raise DataError(
@@ -53,7 +52,7 @@ def read(documents: Sequence[tuple[Path, Any]], folder: Path, findings: Findings
                 "must be exported with the same categories"
             )
     boxes = cache(lambda: {name: found for part in parts for name, found in part.boxes().items()})
-    places = [place for part, split in zip(parts, splits, strict=True) for place in _image_folders(part.path, split)]
+    places = [place for part in parts for place in _image_folders(part.path, part.split)]
     return Reading(
         "COCO JSON" if len(parts) == 1 else f"COCO JSON, {len(parts)} files",
         rows,
@@ -103,8 +102,10 @@ def _id(value: Any) -> str:
 
 
 class _Document:
-    def __init__(self, path: Path, content: Any, findings: Findings) -> None:
-        self.path, self.findings = path, findings
+    """A file. `split` is that of its images but for those that have a split of their own."""
+
+    def __init__(self, path: Path, content: Any, split: str | None, findings: Findings) -> None:
+        self.path, self.split, self.findings = path, split, findings
         for key in ("images", "categories"):
             if not isinstance(content, dict) or not isinstance(content.get(key), list) or not content[key]:
                 raise DataError(
@@ -191,17 +192,17 @@ class _Document:
             )
         return known
 
-    def place_images(self, split: str | None, folder: Path) -> None:
+    def place_images(self, folder: Path) -> None:
         """Name the images below `folder`, so that one of another split with the same name is not taken for them."""
-        if places := _own_folders(self.path, split):
+        if places := _own_folders(self.path, self.split):
             self.images = {image: name_below(name, places, folder) for image, name in self.images.items()}
 
-    def rows(self, split: str | None) -> list[Row]:
+    def rows(self) -> list[Row]:
         labels: dict[str, dict[str, None]] = defaultdict(dict)
         for image, category, _ in self.annotations:
             labels[image][self.names[category]] = None
         return [
-            Row(f"{self.path.name} image {image}", name, tuple(labels[image]), self.splits.get(image, split))
+            Row(f"{self.path.name} image {image}", name, tuple(labels[image]), self.splits.get(image, self.split))
             for image, name in self.images.items()
         ]
 

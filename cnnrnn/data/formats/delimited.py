@@ -18,25 +18,41 @@ _DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical ba
 _MAX_CELL = 10_000_000  # characters; csv's own limit of 131,072 is too small for regions of annotation tools
 
 
-def read_records(path: Path, findings: Findings, image_column: str | None = None) -> tuple[str, list[Record]]:
-    """The kind of file, for people, and its rows. Raises DataError, with the line, for rows that don't fit."""
+class HeaderError(DataError):
+    """The first line does not tell which column names the images."""
+
+
+def read_records(path: Path, findings: Findings, image_column: str | None) -> tuple[str, list[Record]]:
+    """The kind of file, for people, and its rows. Raises DataError, with the line, for rows that don't fit; HeaderError
+    for what is likely no table."""
     text, delimiter = _text(path, findings, image_column)
     if delimiter is None:
-        raise DataError(f"{path}: {_without_delimiter(_first_line(text), image_column)}")
+        raise HeaderError(f"{path}: {_without_delimiter(_first_line(text), image_column)}")
     lines = _lines(path, text, delimiter)
     header, rows = find_header(path, lines, findings, image_column)
     if _are_numbered(header, rows):
         header = ["", *header]
-    records = []
     for line, cells in rows:
         _check_quotes(path, line, cells, delimiter)
         _check_cells(path, line, cells, header, delimiter)
-        values = dict(zip(header, cells, strict=False))
-        values.pop("", None)  # what stands in columns without a name, such as the row numbers of pandas
-        records.append(Record(f"line {line}", values))
-    check_names(path, header, rows)
     kind = "TSV" if delimiter == "\t" else "CSV"
-    return f"{kind}, cells separated by {_DELIMITERS[delimiter]}", records
+    return f"{kind}, cells separated by {_DELIMITERS[delimiter]}", to_records(path, header, rows, "line")
+
+
+def to_records(path: Path, header: list[str], rows: list[tuple[int, list[str]]], place: str) -> list[Record]:
+    """Without the columns that have no name: they hold numbers of rows, as pandas writes them, or nothing. Raises
+    DataError if there is a text in one."""
+    for number, name in enumerate(header):
+        for line, cells in rows if not name else ():
+            if number < len(cells) and not re.fullmatch(r"\d*", cells[number]):
+                raise DataError(
+                    f"{path}, line {line}: {cells[number][:40]!r} is in column {number + 1}, which has no name in the "
+                    "first line; write one, or remove the column"
+                )
+    return [
+        Record(f"{place} {line}", {name: cell for name, cell in zip(header, cells, strict=False) if name})
+        for line, cells in rows
+    ]
 
 
 def _are_numbered(header: list[str], rows: list[tuple[int, list[str]]]) -> bool:
@@ -46,7 +62,7 @@ def _are_numbered(header: list[str], rows: list[tuple[int, list[str]]]) -> bool:
     )
 
 
-def has_header(path: Path, image_column: str | None = None) -> bool:
+def has_header(path: Path, image_column: str | None) -> bool:
     """Whether the file has columns, one of which names images. Raises DataError for what is no text."""
     return _text(path, Findings(), image_column)[1] is not None
 
@@ -152,17 +168,6 @@ def _names_by_content(path: Path, rows: list[list[str]]) -> list[str]:
     if sorted(names) not in (["image", "labels"], ["image", "labels", "split"]):
         raise DataError(f"{path} has no header line; write one such as image,labels,split")
     return names
-
-
-def check_names(path: Path, header: list[str], rows: list[tuple[int, list[str]]]) -> None:
-    """Columns without a name hold numbers of rows or nothing. Raises DataError if there is a text in one."""
-    for number, name in enumerate(header):
-        for line, cells in rows if not name else ():
-            if number < len(cells) and not re.fullmatch(r"\d*", cells[number]):
-                raise DataError(
-                    f"{path}, line {line}: {cells[number][:40]!r} is in column {number + 1}, which has no name in the "
-                    "first line; write one, or remove the column"
-                )
 
 
 def _check_quotes(path: Path, line: int, cells: list[str], delimiter: str) -> None:

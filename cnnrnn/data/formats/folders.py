@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cnnrnn.data.formats.splits import TEST, TRAIN, VAL, is_train_and_val, split_in_name, split_name
+from cnnrnn.data.formats.splits import TEST, TRAIN, VAL, is_train_and_val, split_in_name, split_name, splits_in
 from cnnrnn.data.paths import images_below, relative_name
 from cnnrnn.data.reading import Findings, Reading, Row, listed
 from cnnrnn.data.split import DataError
@@ -215,7 +215,7 @@ def _is_unlabelled(place: _Folder, labels: set[str]) -> bool:
 def _are_splits_without_labels(level: _Folder) -> bool:
     """Such as train/1.jpg and test/2.jpg. One of these names alone may be a label: photographs show trains."""
     flat = [place for place in level.inside if place.is_label]
-    exact = {split_name(place.name) for place in flat} - {None}
+    exact = splits_in(place.name for place in flat)
     return len(exact) > 1 or (len(flat) == len(level.folders) and all(place.split for place in flat))
 
 

@@ -11,10 +11,11 @@ from typing import Any
 from cnnrnn.data.formats import superannotate
 from cnnrnn.data.formats.json_records import read_document
 from cnnrnn.data.formats.splits import split_name
+from cnnrnn.data.formats.text import are_objects
 from cnnrnn.data.formats.voc_xml import image_path
 from cnnrnn.data.paths import files_below, is_file, relative_name
 from cnnrnn.data.reading import Findings, Reading, Row
-from cnnrnn.data.split import Boxes, DataError
+from cnnrnn.data.split import Boxes, DataError, box_around
 
 LABELME, SUPERVISELY = "LabelMe's JSON, a file per image", "Supervisely's JSON, a file per image"
 SUPERANNOTATE = "SuperAnnotate's JSON, a file per image"
@@ -25,15 +26,11 @@ def kind_of(content: Any) -> str | None:
     """The tool that wrote the annotation of one image."""
     if not isinstance(content, dict):
         return None
-    if "imagePath" in content and _objects(content.get("shapes")) and isinstance(content.get("flags") or {}, dict):
+    if "imagePath" in content and are_objects(content.get("shapes")) and isinstance(content.get("flags") or {}, dict):
         return LABELME
-    if "size" in content and _objects(content.get("objects")) and _objects(content.get("tags")):
+    if "size" in content and are_objects(content.get("objects")) and are_objects(content.get("tags")):
         return SUPERVISELY
     return SUPERANNOTATE if superannotate.is_entry(content) else None
-
-
-def _objects(items: Any) -> bool:
-    return isinstance(items, list) and all(isinstance(item, dict) for item in items)
 
 
 def is_data_set(folder: Path) -> bool:
@@ -144,7 +141,7 @@ def _labelme_boxes(content: dict[str, Any]) -> Boxes:
         if shape.get("shape_type") == "circle":
             radius = ((xs[1] - xs[0]) ** 2 + (ys[1] - ys[0]) ** 2) ** 0.5
             xs, ys = (xs[0] - radius, xs[0] + radius), (ys[0] - radius, ys[0] + radius)
-        boxes.setdefault(shape["label"], []).append((min(xs), min(ys), max(xs), max(ys)))
+        boxes.setdefault(shape["label"], []).append(box_around(xs, ys))
     return boxes
 
 
@@ -154,5 +151,5 @@ def _supervisely_boxes(content: dict[str, Any]) -> Boxes:
     for item in content["objects"]:
         if outline := (item.get("points") or {}).get("exterior"):
             xs, ys = zip(*outline, strict=True)
-            boxes.setdefault(item["classTitle"], []).append((min(xs), min(ys), max(xs), max(ys)))
+            boxes.setdefault(item["classTitle"], []).append(box_around(xs, ys))
     return boxes

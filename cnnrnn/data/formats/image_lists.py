@@ -11,8 +11,8 @@ from typing import Any
 from cnnrnn.data.formats.column_names import is_image_column
 from cnnrnn.data.formats.json_records import read_document
 from cnnrnn.data.formats.split_column import is_split_column
-from cnnrnn.data.formats.splits import TRAIN, VAL, is_train_and_val, split_in_name, split_name
-from cnnrnn.data.formats.text import read_text
+from cnnrnn.data.formats.splits import TRAIN, VAL, is_train_and_val, split_in_name, split_name, splits_in
+from cnnrnn.data.formats.text import are_objects, read_text
 from cnnrnn.data.reading import Findings
 
 _LISTED = r"(list|image|img|file|name|id)s?(?=[^A-Za-z]|$)"  # of which a list's name speaks, as in testlist01
@@ -73,7 +73,7 @@ def named_split(path: Path) -> Path | None:
 def is_about_splits(path: Path) -> bool:
     """Whether a file's name says that it tells several splits, as that of train_test_split.txt does."""
     words = re.findall(r"[a-z]+", path.stem.casefold())
-    told = {split_name(word) for word in words} - {None}
+    told = splits_in(words)
     return bool(_SPLIT_WORDS & {*words}) or (len(told) > 1 and not is_train_and_val(_plain(path).stem))
 
 
@@ -98,7 +98,7 @@ def lines_of(path: Path) -> list[str]:
 def _of_json(content: Any) -> dict[str, list[str]]:
     if _are_texts(content):
         return {"": content}
-    if isinstance(content, list) and content and all(isinstance(item, dict) for item in content):
+    if content and are_objects(content):
         return _of_records(content)
     if not isinstance(content, dict) or not content:
         return {}

@@ -8,7 +8,7 @@ from typing import Any
 from cnnrnn.data.formats.column_names import is_image_column, is_label_column, looks_like_image
 from cnnrnn.data.formats.pandas_json import of_pandas
 from cnnrnn.data.formats.splits import split_name
-from cnnrnn.data.formats.text import parse_json, read_text
+from cnnrnn.data.formats.text import are_objects, parse_json, read_text
 from cnnrnn.data.reading import Findings, Record
 from cnnrnn.data.split import DataError
 
@@ -73,7 +73,7 @@ def as_records(path: Path, content: Any) -> list[Record] | None:
         return _of_splits(path, content)
     if records := of_pandas(path, content):
         return records
-    lists = [value for value in content.values() if isinstance(value, list) and value and _are_objects(value)]
+    lists = [value for value in content.values() if value and are_objects(value)]
     if len(lists) > 1:  # a list of classes has names, too
         lists = [items for items in lists if _names_image_and_labels(items[0])]
     if len(lists) == 1 and (len(content) == 1 or any(map(is_image_column, lists[0][0]))):
@@ -97,10 +97,6 @@ def _of_splits(path: Path, content: dict[str, Any]) -> list[Record] | None:
 def _names_image_and_labels(item: dict[str, Any]) -> bool:
     image = any(is_image_column(name) and looks_like_image(value) for name, value in item.items())
     return image and any(map(is_label_column, item))
-
-
-def _are_objects(items: list[Any]) -> bool:
-    return all(isinstance(item, dict) for item in items)
 
 
 def _labels(value: Any) -> dict[str, Any]:

@@ -69,6 +69,12 @@ def two_signs_for_yes(values: Iterable[object]) -> tuple[str, str] | None:
     return None
 
 
+def whole_number(text: str) -> str:
+    """Without what spreadsheets drop and add: 000906, 906 and 906.0 are one number. Empty for other texts."""
+    found = re.fullmatch(r"0*(\d+?)(\.0)?", text)
+    return found.group(1) if found else ""
+
+
 def number(value: object) -> float | None:
     """Of 0.93, 0,93 and 93 %."""
     text = str(value).strip()

@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from cnnrnn.data.formats.column_names import key
-from cnnrnn.data.formats.text import parse_json, parse_yaml, read_text
+from cnnrnn.data.formats.text import TABLES, parse_json, parse_yaml, read_text
 from cnnrnn.data.reading import Findings
 from cnnrnn.data.split import DataError
 
@@ -27,7 +27,6 @@ _NUMBER_LAST = re.compile(rf"(.+?)(?:{_SIGN}|\s+-\s+)(\d+)")
 _BLANK_FIRST = re.compile(r"(\d+)\s+(.+)")
 _BLANK_LAST = re.compile(r"(.+?)\s+(\d+)")
 _GLUED = re.compile(r"(\d+)[._-]([^\W\d].*)")
-_TABLES = (".csv", ".tsv", ".tab")
 Line = tuple[int, str]  # its number, and what it holds
 
 
@@ -129,7 +128,7 @@ def _without_header(path: Path, lines: list[Line]) -> list[Line]:
     if len(lines) < 2 or not _is_header(lines[0][1]):
         return lines
     number, line = lines[0]
-    if path.suffix.lower() not in _TABLES and line.casefold() in ("name", "label", "class", "category"):
+    if path.suffix.lower() not in TABLES and line.casefold() in ("name", "label", "class", "category"):
         raise DataError(
             f"{path}, line {number}: is {line!r} a label, or does it say what the lines are? Remove the line, or write "
             f"0: {line} and so on"

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from cnnrnn.data.formats.column_names import is_image_column, is_label_column, looks_like_image
+from cnnrnn.data.formats.text import are_objects
 from cnnrnn.data.reading import Record
 from cnnrnn.data.split import DataError
 
@@ -48,7 +49,7 @@ def _are_images(index: Sequence[Any], columns: dict[str, list[Any]]) -> bool:
 
 def _of_schema(schema: dict[str, Any], data: list[Any]) -> list[Record]:
     """Of orient="table", where the index is a value of every object."""
-    if not data or not all(isinstance(row, dict) for row in data):
+    if not data or not are_objects(data):
         return []
     columns = list(data[0])
     if any(map(is_image_column, columns)):

@@ -12,7 +12,7 @@ SUFFIXES = (".parquet", ".pq")
 BEGINS = b"PAR1"
 
 
-def read_records(path: Path, findings: Findings, image_column: str | None = None) -> tuple[str, list[Record]]:
+def read_records(path: Path, findings: Findings, image_column: str | None) -> tuple[str, list[Record]]:
     """The kind of file, for people, and its rows. Raises DataError for what is no parquet file, and for images that
     are inside of it."""
     import pyarrow

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from functools import lru_cache
 
 TRAIN, VAL, TEST = "train", "val", "test"
@@ -26,11 +27,16 @@ def _split_name(word: str) -> str | None:
     return _NAMES.get(key) or _NAMES.get(key.removesuffix("set"))
 
 
+def splits_in(words: Iterable[object]) -> set[str]:
+    """The splits that words name."""
+    return {split for word in words if (split := split_name(word))}
+
+
 def split_in_name(text: str) -> str | None:
     """The split that a file's or folder's name speaks of, such as instances_train2017 or val.csv."""
     parts = re.sub("(?<=[a-z])(?=[A-Z])", " ", text)  # trainImages
     words = "".join(character if character.isalpha() else " " for character in parts).split()
-    found = {split_name(word) for word in words} - {None}
+    found = splits_in(words)
     return found.pop() if len(found) == 1 else None
 
 
@@ -43,7 +49,6 @@ def is_train_and_val(text: str) -> bool:
 def split_of_folders(path: str) -> str | None:
     """The one split that the folders of a path tell: by a whole name such as train, else by one such as val2017."""
     folders = path.replace("\\", "/").split("/")[:-1]
-    exact = {split for folder in folders if (split := split_name(folder))}
     loose = {split for folder in folders if (split := TRAIN if is_train_and_val(folder) else split_in_name(folder))}
-    found = exact or loose
+    found = splits_in(folders) or loose
     return found.pop() if len(found) == 1 else None

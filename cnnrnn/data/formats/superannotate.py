@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from cnnrnn.data.formats.text import are_objects
 from cnnrnn.data.reading import Findings, Row
-from cnnrnn.data.split import Boxes, DataError
+from cnnrnn.data.split import Boxes, DataError, box_around
 
 Entry = tuple[str, str, dict[str, Any]]  # the place, the image and its annotation
 
@@ -16,8 +17,7 @@ def is_entry(content: Any) -> bool:
     """Whether an object is about one image."""
     if not isinstance(content, dict) or not isinstance(content.get("metadata"), dict):
         return False
-    instances, tags = content.get("instances"), content.get("tags")
-    return isinstance(instances, list) and all(isinstance(i, dict) for i in instances) and isinstance(tags or [], list)
+    return are_objects(content.get("instances")) and isinstance(content.get("tags") or [], list)
 
 
 def is_export(content: Any) -> bool:
@@ -65,5 +65,5 @@ def boxes(content: dict[str, Any]) -> Boxes:
             xs, ys = (points["x1"], points["x2"]), (points["y1"], points["y2"])
         else:
             xs, ys = points[::2], points[1::2]
-        found.setdefault(instance["className"], []).append((min(xs), min(ys), max(xs), max(ys)))
+        found.setdefault(instance["className"], []).append(box_around(xs, ys))
     return found

@@ -19,6 +19,7 @@ _UNICODE = {  # UTF-32 begins as UTF-16 does
     codecs.BOM_UTF16_LE: "utf-16",
     codecs.BOM_UTF16_BE: "utf-16",
 }
+TABLES = (".csv", ".tsv", ".tab")  # suffixes
 _CONTROL = rb"[\x00-\x08\x0e-\x1f]"  # no table has these
 _NO_TEXT = {
     b"\xd0\xcf\x11\xe0": "an old Excel workbook; save the table as CSV and give that",
@@ -81,6 +82,11 @@ def parse_json(path: Path, text: str) -> Any:
         return result
 
     return json.loads(text, object_pairs_hook=checked)
+
+
+def are_objects(value: Any) -> bool:
+    """Whether what JSON holds is a list of objects, perhaps an empty one."""
+    return isinstance(value, list) and all(isinstance(item, dict) for item in value)
 
 
 def parse_yaml(text: str) -> Any:

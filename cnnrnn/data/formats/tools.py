@@ -13,7 +13,7 @@ from cnnrnn.data.formats.cells import Cells
 from cnnrnn.data.formats.column_names import key, looks_like_image
 from cnnrnn.data.formats.label_flags import flag
 from cnnrnn.data.formats.label_keys import VIA_DEFAULTS
-from cnnrnn.data.formats.splits import split_name
+from cnnrnn.data.formats.splits import splits_in
 from cnnrnn.data.formats.xml import parse
 from cnnrnn.data.reading import Findings, Row, listed_with_labels
 from cnnrnn.data.split import DataError
@@ -184,7 +184,7 @@ def _fiftyone_samples(path: Path, content: Any, findings: Findings) -> list[Row]
             raise DataError(f"{path}, {where} has no filepath")
         field = sample.get(chosen) or {}
         labels = field.get(_FIELDS[field["_cls"]] or "label") if _is_label_field(field) else None
-        splits = {split_name(tag) for tag in sample.get("tags") or ()} - {None}
+        splits = splits_in(sample.get("tags") or ())
         cells.append((where, image, labels, splits.pop() if len(splits) == 1 else None))
     return _rows(path, cells, findings)
 

@@ -6,11 +6,12 @@ import datetime
 import re
 import warnings
 import zipfile
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from cnnrnn.data.formats.column_names import is_image_column, looks_like_image
-from cnnrnn.data.formats.delimited import check_names, find_header
+from cnnrnn.data.formats.delimited import find_header, to_records
 from cnnrnn.data.formats.split_column import is_split_column
 from cnnrnn.data.formats.splits import split_name
 from cnnrnn.data.reading import Findings, Record
@@ -26,11 +27,11 @@ _MAX_COLUMNS = 16_384  # Excel's own limit
 Line = tuple[int, list[str]]  # the number of a row, and its cells
 
 
-def read_records(path: Path, findings: Findings, image_column: str | None = None) -> tuple[str, list[Record]]:
+def read_records(path: Path, findings: Findings, image_column: str | None) -> tuple[str, list[Record]]:
     """The kind of file, for people, and the rows of the sheet that names images; of several sheets called like splits,
     those of all. Raises DataError for what is no workbook, and where it isn't clear which sheet is meant."""
-    found = {name: _without_title(name, lines, findings) for name, lines in _sheets(path, findings).items()}
-    sheets = {name: lines for name, lines in found.items() if _names_images(lines, image_column)}
+    tables = {name: _without_title(name, lines, findings) for name, lines in _sheets(path, findings).items()}
+    sheets = {name: lines for name, lines in tables.items() if _names_images(lines, image_column)}
     if not sheets:
         raise DataError(
             f"{path}: no sheet has a column of images; write a first line such as image, labels, split, or name the "
@@ -40,16 +41,13 @@ def read_records(path: Path, findings: Findings, image_column: str | None = None
         raise DataError(
             f"{path} names images in several sheets: {', '.join(sheets)}; keep the one that is meant, or save it as CSV"
         )
-    records = []
+    records: list[Record] = []
     for name, lines in sheets.items():
         header, rows = find_header(path, lines, findings, image_column)
-        check_names(path, header, rows)
-        added = {"split": name} if len(sheets) > 1 and not any(map(is_split_column, header)) else {}
-        where = f"{name}, row" if len(sheets) > 1 else "row"
-        for row, cells in rows:
-            values: dict[str, Any] = dict(zip(header, cells, strict=False))
-            values.pop("", None)
-            records.append(Record(f"{where} {row}", values | added))
+        found = to_records(path, header, rows, f"{name}, row" if len(sheets) > 1 else "row")
+        if len(sheets) > 1 and not any(map(is_split_column, header)):
+            found = [replace(record, values=record.values | {"split": name}) for record in found]
+        records += found
     return f"an Excel workbook, sheet {' and '.join(sheets)}", records
 
 

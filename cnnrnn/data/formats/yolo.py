@@ -24,7 +24,7 @@ from cnnrnn.data.formats.yolo_settings import (
 from cnnrnn.data.images import upright_size
 from cnnrnn.data.paths import images_below, is_file, relative_name
 from cnnrnn.data.reading import Findings, Reading, Row
-from cnnrnn.data.split import Box, Boxes, DataError
+from cnnrnn.data.split import Box, Boxes, DataError, box_around
 
 _LINE = re.compile(r"\d+(?:\.0+)?(?:[ \t]+[-+.\deE]+){4,}")  # a class and a box, a polygon or a box with points
 _LOOKED_AT = 500  # text files of a folder, to tell what it is
@@ -181,5 +181,4 @@ def _sides(numbers: tuple[float, ...]) -> Box:
     if len(numbers) < 6:  # a box, perhaps with a confidence behind it
         x, y, width, height = numbers[:4]
         return x - width / 2, y - height / 2, x + width / 2, y + height / 2
-    xs, ys = numbers[::2], numbers[1::2]
-    return min(xs), min(ys), max(xs), max(ys)
+    return box_around(numbers[::2], numbers[1::2])
