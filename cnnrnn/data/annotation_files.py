@@ -13,8 +13,9 @@ from cnnrnn.data.formats.columns import describes_images
 from cnnrnn.data.formats.image_lists import are_splits
 from cnnrnn.data.formats.records import Table
 from cnnrnn.data.formats.splits import TRAIN, VAL, split_in_name
-from cnnrnn.data.formats.text import TABLES
+from cnnrnn.data.formats.text import TABLES, unreadable
 from cnnrnn.data.formats.unread_exports import find_unread, find_unread_table
+from cnnrnn.data.paths import is_passed_over
 from cnnrnn.data.reading import Finding, Findings, Record
 from cnnrnn.data.split import DataError
 
@@ -51,7 +52,7 @@ def _table_format(path: Path) -> ModuleType:
         with path.open("rb") as file:
             begins = file.read(4)
     except OSError as error:
-        raise DataError(f"{path} can't be read: {error.strerror or error}") from None
+        raise unreadable(path, error) from None
     return {workbook.BEGINS: workbook, parquet.BEGINS: parquet}.get(begins, delimited)
 
 
@@ -79,8 +80,8 @@ class Search:
         """The files of a folder that hold annotations, also faulty. Raises DataError as `document` does."""
         files = sorted(folder.iterdir()) if folder.is_dir() else []
         texts = [path for path in files if path.suffix.lower() in _READ and path.is_file()]
-        texts = [path for path in texts if not path.name.startswith((".", "README", "readme"))]
-        found = (self.document(path) for path in texts if not yolo.is_label_file(path))
+        texts = [path for path in texts if not is_passed_over(path.name) and not yolo.is_label_file(path)]
+        found = map(self.document, texts)
         return [document for document in found if document is not None]
 
     def document(self, path: Path) -> Document | None:

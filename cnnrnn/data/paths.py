@@ -61,6 +61,11 @@ def name_below(name: str, places: Sequence[Path], folder: Path) -> str:
     )
 
 
+def is_passed_over(name: str) -> bool:
+    """Whether a file is hidden, or is a project's notes about itself."""
+    return name.startswith((".", "README", "readme"))
+
+
 def is_file(path: Path) -> bool:
     try:
         return path.is_file()

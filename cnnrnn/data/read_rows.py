@@ -13,6 +13,7 @@ from cnnrnn.data.formats import coco_json, folders, image_json, json_records, to
 from cnnrnn.data.formats.column_names import ColumnNames
 from cnnrnn.data.formats.columns import rows_of
 from cnnrnn.data.formats.records import Table
+from cnnrnn.data.formats.separator import BLANKS, SEVERAL_WORDS
 from cnnrnn.data.formats.splits import split_in_name, split_name
 from cnnrnn.data.formats.unread_exports import find_unread
 from cnnrnn.data.formats.yolo_settings import SETTINGS, settings_files
@@ -145,8 +146,8 @@ def _read_files(documents: list[Document], folder: Path, options: Options, findi
 
 def _refuse_two_readings_of_blanks(files: list[str], kinds: list[str]) -> None:
     """Each file is read by itself: a split with few images may not show what blanks mean."""
-    separated = [file for file, kind in zip(files, kinds, strict=True) if kind.endswith("separated by blanks")]
-    whole = [file for file, kind in zip(files, kinds, strict=True) if kind.endswith("some of several words")]
+    separated = [file for file, kind in zip(files, kinds, strict=True) if kind.endswith(BLANKS)]
+    whole = [file for file, kind in zip(files, kinds, strict=True) if kind.endswith(SEVERAL_WORDS)]
     if separated and whole:
         raise DataError(
             f"blanks seem to separate labels in {separated[0]}, but to stand inside them in {whole[0]}; give "

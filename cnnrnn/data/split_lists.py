@@ -18,7 +18,7 @@ from cnnrnn.data.formats.image_lists import (
 )
 from cnnrnn.data.formats.splits import TRAIN
 from cnnrnn.data.formats.yolo import is_label_file
-from cnnrnn.data.paths import is_file, relative_name
+from cnnrnn.data.paths import is_file, is_passed_over, relative_name
 from cnnrnn.data.reading import Findings, Reading
 from cnnrnn.data.row_images import RowImages
 from cnnrnn.data.split import DataError
@@ -87,7 +87,7 @@ def _files(folder: Path, depth: int) -> Iterator[Path]:
         entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
     except OSError:
         return
-    entries = [entry for entry in entries if not entry.name.startswith((".", "README", "readme"))]
+    entries = [entry for entry in entries if not is_passed_over(entry.name)]
     paths = [Path(entry.path) for entry in entries if os.path.splitext(entry.name)[1].lower() in (*_LISTS, *_OTHERS)]
     paths = [path for path in paths if is_about_splits(path) or named_split(path)]
     if len(paths) <= _MOST:

@@ -7,8 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cnnrnn.data.formats.label_flags import applies
-from cnnrnn.data.formats.marks import mark
+from cnnrnn.data.formats.marks import affirms
 from cnnrnn.data.formats.no_labels import is_nothing
 from cnnrnn.data.reading import Findings, Labels
 from cnnrnn.data.split import DataError
@@ -135,8 +134,7 @@ def verdict(value: object) -> bool | None:
         return _SIGNS[word]
     if word.startswith("not "):
         return None if (applied := verdict(word[4:])) is None else not applied
-    applied = applies("", value)
-    return mark(word) if applied is None and word not in _NO_WORDS else applied
+    return None if word in _NO_WORDS else affirms(value)
 
 
 def _sign_behind(text: str) -> tuple[str, bool | None]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from cnnrnn.data.formats.column_names import key, sounds_like_labels, words_of
 from cnnrnn.data.formats.label_flags import applies, applies_to_label, flag
-from cnnrnn.data.formats.marks import mark
+from cnnrnn.data.formats.marks import affirms, mark
 
 # Compared without case, blanks and punctuation; the first that an object has is read. An answer is more than the name
 # of its question, and labels are more than the name of what they belong to.
@@ -73,7 +73,7 @@ def part_applies(name: str, item: object) -> bool | None:
     """Whether a list of labels, or a text, is of those that are there, or of those that are not, by its key."""
     words = words_of(name)
     if isinstance(item, str):
-        if len(words) > 1 or mark(item) is not None or applies("", item) is not None:
+        if len(words) > 1 or affirms(item) is not None:
             return None
     elif not isinstance(item, (list, tuple, set)) or is_geometry(item):
         return None
@@ -85,9 +85,7 @@ def _word_applies(word: str) -> bool | None:
     """Whether a word of a key affirms or denies the labels below it."""
     if word in _AFFIRMING or word in _DENYING:
         return word in _AFFIRMING
-    if len(word) == 1:
-        return None
-    return mark(word) if (applied := applies("", word)) is None else applied
+    return None if len(word) == 1 else affirms(word)
 
 
 def is_named(value: Mapping[str, Any], numbers: bool) -> bool:

@@ -8,7 +8,7 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
-from cnnrnn.data.formats.label_flags import flag
+from cnnrnn.data.formats.label_flags import applies, flag
 
 _TICKS = {"✓", "✔", "☑", "✅", "🗹"}
 # Besides what `flag` knows. Spreadsheets write true and false in the language of their user.
@@ -48,6 +48,12 @@ def _mark(word: str) -> bool | None:
 
 def _word(word: str) -> bool | None:
     return True if word in _YES_WORDS else False if word in _NO_WORDS else None
+
+
+def affirms(value: object) -> bool | None:
+    """Whether a word or sign such as yes, absent or ✗ affirms or denies the label that it stands beside."""
+    applied = applies("", value)
+    return mark(value) if applied is None else applied
 
 
 def is_flag(value: object, words: bool = False) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from cnnrnn.data.formats.text import unreadable
 from cnnrnn.data.reading import Findings, Record
 from cnnrnn.data.split import DataError
 
@@ -32,7 +33,7 @@ def read_records(path: Path, findings: Findings, image_column: str | None) -> tu
     except DataError:
         raise
     except OSError as error:
-        raise DataError(f"{path} can't be read: {error.strerror or error}") from None
+        raise unreadable(path, error) from None
     except Exception as error:  # pyarrow's own kinds are many
         raise DataError(f"{path} is no parquet file that can be read ({error}); save the table as CSV") from None
     return "parquet", [

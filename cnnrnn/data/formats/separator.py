@@ -20,6 +20,10 @@ _INSIDE_WORDS = ("_", "-", " ")  # which join the words of a label more often th
 _JOINING = {"and", "or", "with", "und", "oder", "et", "y", "e"}  # words between two labels
 
 
+BLANKS = "separated by blanks"
+SEVERAL_WORDS = "one in a cell, some of several words"
+
+
 @dataclass(frozen=True)
 class Separator:
     """Between the labels of a text; None where every text is one label."""
@@ -94,16 +98,16 @@ def _blank(path: Path, texts: Counter[str]) -> Separator:
         return Separator(None, "one in a cell")
     words = {word for cell in several for word in cell}
     if all(word.isdigit() for word in words):
-        return Separator(" ", "separated by blanks")
+        return Separator(" ", BLANKS)
     alone = sum(any(word in texts for word in cell) for cell in several) / len(several)
     shared = Counter(word for cell in several for word in set(cell))
     repeated = sum(any(shared[word] > 1 for word in cell) for cell in several) / len(several)
     joining = next((word for cell in several for word in cell[1:-1] if _joins(word)), None)
     combined = len(several) >= 1.5 * len(words) and _on_both_sides(several)
     if joining is None and ((alone >= 0.5 and not _one_sided(several, texts)) or combined):
-        return Separator(" ", "separated by blanks")
+        return Separator(" ", BLANKS)
     if alone == 0 and repeated <= 0.5:
-        return Separator(None, "one in a cell, some of several words")
+        return Separator(None, SEVERAL_WORDS)
     if joining is not None:
         example = next(" ".join(cell) for cell in several if joining in cell[1:-1])
         raise DataError(

@@ -36,12 +36,16 @@ _NO_TEXT = {
 }
 
 
+def unreadable(path: Path, error: OSError) -> DataError:
+    return DataError(f"{path} can't be read: {error.strerror or error}")
+
+
 def read_text(path: Path, findings: Findings) -> str:
     """Decoded from UTF-8, UTF-16 with a byte order mark or, with a remark, Windows' cp1252. Raises DataError."""
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise DataError(f"{path} can't be read: {error.strerror or error}") from None
+        raise unreadable(path, error) from None
     for start, what in _NO_TEXT.items():
         if content.startswith(start):
             raise DataError(f"{path} is {what}")

@@ -14,6 +14,7 @@ from cnnrnn.data.formats.column_names import is_image_column, looks_like_image
 from cnnrnn.data.formats.delimited import find_header, to_records
 from cnnrnn.data.formats.split_column import is_split_column
 from cnnrnn.data.formats.splits import split_name
+from cnnrnn.data.formats.text import unreadable
 from cnnrnn.data.reading import Findings, Record
 from cnnrnn.data.split import DataError
 
@@ -91,7 +92,7 @@ def _sheets(path: Path, findings: Findings) -> dict[str, list[Line]]:
     except DataError:
         raise
     except OSError as error:
-        raise DataError(f"{path} can't be read: {error.strerror or error}") from None
+        raise unreadable(path, error) from None
     except Exception as error:  # what openpyxl raises for damaged parts is not documented
         raise DataError(f"{path} is no Excel workbook that can be read ({error}); save the table as CSV") from None
 
