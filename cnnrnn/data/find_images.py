@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from cnnrnn.data.formats.marks import whole_number
+from cnnrnn.data.formats.numbers import whole_number
 from cnnrnn.data.formats.splits import splits_in
 from cnnrnn.data.images import SUFFIXES
 from cnnrnn.data.paths import images_below, is_file, is_folder

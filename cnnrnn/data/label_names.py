@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from cnnrnn.data.formats.marks import whole_number
 from cnnrnn.data.formats.names_file import read_label_names
+from cnnrnn.data.formats.numbers import whole_number
 from cnnrnn.data.reading import Reading, Row
 from cnnrnn.data.split import DataError
 

@@ -22,7 +22,6 @@ from cnnrnn.data.formats.column_names import (
 from cnnrnn.data.formats.denying_columns import Denying, may_deny
 from cnnrnn.data.formats.image_column import image_column, likely_image_column, written_image
 from cnnrnn.data.formats.long_table import long_table, tell_if_all_have_all
-from cnnrnn.data.formats.marks import are_marks, is_flag, mark
 from cnnrnn.data.formats.one_hot import (
     hold_scores,
     labels_of_rows,
@@ -37,6 +36,7 @@ from cnnrnn.data.formats.split_column import (
     warn_if_all_are_train,
     with_split_of_vertex,
 )
+from cnnrnn.data.formats.yes_no import are_marks, is_mark, mark
 from cnnrnn.data.reading import Labels, Row
 from cnnrnn.data.split import DataError
 
@@ -109,7 +109,7 @@ def _label_columns(table: Table, columns: list[str], given: Sequence[str]) -> li
         if len(found) == 1:
             return found
     found = found or [name for name in columns if sounds_like_labels(name)]
-    if (len(found) > 1 or not exact) and all(is_flag(value) for name in found for value in table.values(name)):
+    if (len(found) > 1 or not exact) and all(is_mark(value) for name in found for value in table.values(name)):
         return []
     marked = [name for name in columns if are_marks(table.values(name))]
     if found and not exact and (others := [name for name in marked if name not in found]):
@@ -170,7 +170,7 @@ def _warn_of_further_labels(table: Table, others: Sequence[str], chosen: Sequenc
     """Columns such as secondary_label beside label, which may be as good."""
     for name in others:
         texts = table.share(name, lambda value: isinstance(value, str) and re.search(r"[^\W\d]", value))
-        if sounds_like_labels(name) and texts and table.share(name, is_flag) < 1:
+        if sounds_like_labels(name) and texts and table.share(name, is_mark) < 1:
             table.findings.warning(
                 f"the column {name!r} of {table.path.name} was not read; if it holds labels as well, give "
                 f"--label-column '{','.join([*chosen, name])}'"

@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cnnrnn.data.formats.marks import affirms
 from cnnrnn.data.formats.no_labels import is_nothing
+from cnnrnn.data.formats.yes_no import affirms
 from cnnrnn.data.reading import Findings, Labels
 from cnnrnn.data.split import DataError
 

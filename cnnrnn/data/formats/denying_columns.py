@@ -7,7 +7,9 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from cnnrnn.data.formats.column_names import key
-from cnnrnn.data.formats.label_flags import (
+from cnnrnn.data.formats.numbers import number
+from cnnrnn.data.formats.records import Table
+from cnnrnn.data.formats.yes_no import (
     applies,
     applies_to_label,
     is_about_one_label,
@@ -16,9 +18,8 @@ from cnnrnn.data.formats.label_flags import (
     is_rejection,
     is_score,
     is_undecided,
+    mark,
 )
-from cnnrnn.data.formats.marks import mark, number
-from cnnrnn.data.formats.records import Table
 from cnnrnn.data.reading import Labels, Record
 from cnnrnn.data.split import DataError
 

@@ -7,8 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from cnnrnn.data.formats.column_names import key, sounds_like_labels, words_of
-from cnnrnn.data.formats.label_flags import applies, applies_to_label, flag
-from cnnrnn.data.formats.marks import affirms, mark
+from cnnrnn.data.formats.yes_no import affirms, applies, applies_to_label, flag, mark
 
 # Compared without case, blanks and punctuation; the first that an object has is read. An answer is more than the name
 # of its question, and labels are more than the name of what they belong to.
@@ -100,11 +99,6 @@ def is_geometry(value: object) -> bool:
     if isinstance(value, (list, tuple)):
         return bool(value) and all(is_geometry(item) for item in value)
     return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
-def is_fraction(text: str) -> bool:
-    """Whether a text is a score as predictions have: 0.93, 0,93 or 93 %."""
-    return re.fullmatch(r"\s*(\d*[.,]\d+|\d+(\.\d*)?\s*%)\s*", text) is not None
 
 
 def are_ticks(value: object) -> bool:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from cnnrnn.data.formats.label_keys import is_fraction
+from cnnrnn.data.formats.numbers import is_fraction
 from cnnrnn.data.reading import Findings
 from cnnrnn.data.split import DataError
 

@@ -8,10 +8,10 @@ from typing import NamedTuple
 from cnnrnn.data.formats.column_names import LABELS, key, known, sounds_like_labels, words_of
 from cnnrnn.data.formats.denying_columns import verdicts_of
 from cnnrnn.data.formats.image_column import written_image
-from cnnrnn.data.formats.label_flags import applies_to_label
-from cnnrnn.data.formats.marks import is_flag, number
+from cnnrnn.data.formats.numbers import number
 from cnnrnn.data.formats.records import Table
 from cnnrnn.data.formats.review_columns import is_about_person
+from cnnrnn.data.formats.yes_no import applies_to_label, is_mark
 from cnnrnn.data.reading import NEARLY_ALL, Labels, Record, share_of_all
 
 # If so many of all pairs of an image and a label have a row, a column of any name may tell which labels apply.
@@ -32,7 +32,7 @@ _LIKELY = {
     *("finding", "findings", "variable", "attribute", "feature", "concept", "condition", "disease", "diagnosis"),
     *("name", "question", "object", "species", "symptom", "pathology", "term", "keyword", "entity", "item", "trait"),
 }
-_TELLING = {"flag", "y", "result", "outcome", "true", "istrue", "holds"}  # names besides those of label_flags
+_TELLING = {"flag", "y", "result", "outcome", "true", "istrue", "holds"}  # names besides those of `applies_to_label`
 
 
 class LongTable(NamedTuple):
@@ -74,7 +74,7 @@ def _images(table: Table, image: str) -> list[str]:
 
 
 def _all_flags(table: Table, name: str) -> bool:
-    return all(is_flag(value, words=True) for value in table.values(name))
+    return all(is_mark(value, words=True) for value in table.values(name))
 
 
 def _speaking(table: Table, columns: Sequence[str]) -> list[str]:

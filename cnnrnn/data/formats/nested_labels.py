@@ -9,11 +9,9 @@ from typing import Any
 
 from cnnrnn.data.formats.column_names import words_of
 from cnnrnn.data.formats.denied_labels import verdict
-from cnnrnn.data.formats.label_flags import applies, applies_to_label, flag, is_low_score
 from cnnrnn.data.formats.label_keys import (
     are_ticks,
     attributes_of,
-    is_fraction,
     is_geometry,
     is_named,
     label_key,
@@ -23,6 +21,8 @@ from cnnrnn.data.formats.label_keys import (
     texts_in,
 )
 from cnnrnn.data.formats.no_labels import is_nothing
+from cnnrnn.data.formats.numbers import is_fraction
+from cnnrnn.data.formats.yes_no import applies, applies_to_label, flag, is_low_score
 from cnnrnn.data.reading import Findings, listed_with_labels
 from cnnrnn.data.split import DataError
 

@@ -6,10 +6,10 @@ import re
 from collections.abc import Sequence
 
 from cnnrnn.data.formats.column_names import LABELS, key, shown, sounds_like_labels, without_number, words_of
-from cnnrnn.data.formats.label_flags import applies_to_label
-from cnnrnn.data.formats.marks import are_marks, is_flag, mark, number, plain, two_signs_for_yes
+from cnnrnn.data.formats.numbers import number
 from cnnrnn.data.formats.records import MOSTLY, Table
 from cnnrnn.data.formats.review_columns import is_about_person, is_about_review
+from cnnrnn.data.formats.yes_no import applies_to_label, are_marks, is_mark, mark, plain, two_signs_for_yes
 from cnnrnn.data.reading import Labels
 from cnnrnn.data.split import DataError
 
@@ -61,7 +61,7 @@ def one_hot_columns(table: Table, columns: list[str], given: bool) -> tuple[list
 def _is_label(table: Table, name: str, given: bool) -> bool:
     """Raises DataError for a column that is likely meant for a label, but has something else than marks."""
     written = table.texts(name)
-    if all(is_flag(text, words=True) for text in written):
+    if all(is_mark(text, words=True) for text in written):
         if signs := two_signs_for_yes(written):
             raise table.error(
                 f"the column {name!r} has {signs[0]!r} and {signs[1]!r}, of which one may mean no; write 1 and "
@@ -69,7 +69,7 @@ def _is_label(table: Table, name: str, given: bool) -> bool:
             )
         return True
     values = table.values(name)
-    odd = [record for record, value in zip(table.records, values, strict=True) if not is_flag(value, words=True)]
+    odd = [record for record, value in zip(table.records, values, strict=True) if not is_mark(value, words=True)]
     if given or len(odd) <= (1 - MOSTLY) * len(values) or _meant_for_a_label(name, values, len(odd)):
         value = odd[0].values.get(name)
         raise DataError(

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from cnnrnn.data.formats.column_names import LABELS, given_name, key, known, sounds_like_labels, without_number
-from cnnrnn.data.formats.marks import is_flag, mark
 from cnnrnn.data.formats.records import Table
 from cnnrnn.data.formats.splits import TEST, TRAIN, VAL, split_name
+from cnnrnn.data.formats.yes_no import is_mark, mark
 from cnnrnn.data.split import DataError
 
 _SPLIT = ("split", "splits", "set", "subset", "partition", "datasplit", "mluse")
@@ -140,7 +140,7 @@ def _splits_of_flags(path: Path, flags: list[bool], column: str, meant: str) -> 
 
 def refuse_columns_of_splits(table: Table, columns: list[str], one_hot: bool) -> None:
     """Columns such as valid, or train and test, that hold 0 and 1. Beside columns of labels, train may be a vehicle."""
-    flags = [name for name in columns if all(map(is_flag, table.values(name)))]
+    flags = [name for name in columns if all(map(is_mark, table.values(name)))]
     if unclear := [name for name in flags if re.fullmatch("(i[sn])?(holdout|heldout)(set)?", key(name))]:
         raise table.error(
             f"the column {unclear[0]!r} does not tell if its images are val or test; write a column split with "

@@ -11,10 +11,10 @@ from xml.etree import ElementTree
 from cnnrnn.data.formats import superannotate
 from cnnrnn.data.formats.cells import Cells
 from cnnrnn.data.formats.column_names import key, looks_like_image
-from cnnrnn.data.formats.label_flags import flag
 from cnnrnn.data.formats.label_keys import VIA_DEFAULTS
 from cnnrnn.data.formats.splits import splits_in
 from cnnrnn.data.formats.xml import parse
+from cnnrnn.data.formats.yes_no import flag
 from cnnrnn.data.reading import Findings, Row, listed_with_labels
 from cnnrnn.data.split import DataError
 

@@ -1,0 +1,27 @@
+"""Numbers that are written as texts."""
+
+from __future__ import annotations
+
+import re
+
+
+def number(value: object) -> float | None:
+    """Of 0.93, 0,93 and 93 %."""
+    text = str(value).strip()
+    if re.fullmatch(r"[-+]?\d*,\d+\s*%?", text):
+        text = text.replace(",", ".")
+    try:
+        return float(text[:-1]) / 100 if text.endswith("%") else float(text)
+    except ValueError:
+        return None
+
+
+def whole_number(text: str) -> str:
+    """Without what spreadsheets drop and add: 000906, 906 and 906.0 are one number. Empty for other texts."""
+    found = re.fullmatch(r"0*(\d+?)(\.0)?", text)
+    return found.group(1) if found else ""
+
+
+def is_fraction(text: str) -> bool:
+    """Whether a text is a score as predictions have: 0.93, 0,93 or 93 %."""
+    return re.fullmatch(r"\s*(\d*[.,]\d+|\d+(\.\d*)?\s*%)\s*", text) is not None
