@@ -1,4 +1,21 @@
-"""Data sets in their official layouts, one file per format, all read into the same two dataclasses."""
+"""Data sets, read into a `Split` of `Sample`s (split.py): published ones in their official layouts, and a person's own.
+
+Published data sets are read by voc.py, coco.py, nuswide.py and scenes.py; download.py fetches their archives. What a
+person's own data set holds is found in this order:
+
+1. read_rows.py finds the kind of a file or folder. A folder is searched for, in this order: VOC's XML; tables, JSON and
+   COCO's JSON (annotation_files.py); YOLO's text files; a JSON file per image; a folder per label.
+2. formats/ reads the annotations into rows of image, labels and split (`Row`, `Reading` and `Findings` in reading.py);
+   its docstring says which module reads what. folder_column.py joins the folder and the name of a table's images.
+3. split_lists.py takes the splits from lists such as train.txt, where the annotations tell none (row_images.py finds
+   their images). labels_beside_folders.py looks for other labels beside a folder per label.
+4. source.py gives numbers the names of --label-names (label_names.py), unites the spellings of a label (spelling.py),
+   and makes the samples (collect.py): images are found (find_images.py), their rows joined, a share held out as val.
+5. table.py adds groups of labels (groups.py) and boxes; check.py is the report of `cnnrnn data check`, for which
+   readable.py opens all images; loader.py makes batches for training.
+
+images.py opens every image, and paths.py lists the files below a folder.
+"""
 
 from __future__ import annotations
 

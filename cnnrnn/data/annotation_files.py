@@ -47,7 +47,7 @@ class Document:
 
 
 def _table_format(path: Path) -> ModuleType:
-    """By what the file begins with: people rename workbooks to .csv."""
+    """The reader of a table, by what the file begins with: people rename workbooks to .csv."""
     try:
         with path.open("rb") as file:
             begins = file.read(4)
@@ -104,7 +104,7 @@ class Search:
         return document
 
     def _refuse_split_without_labels(self, path: Path) -> None:
-        """Lists of test images need no labels, nor do logs and lists of names."""
+        """Raises DataError for a table called train or val: lists of test images need no labels, nor do logs."""
         if split_in_name(path.stem) not in (TRAIN, VAL) or path.suffix.lower() not in (".csv", ".tsv"):
             return
         if delimited.has_header(path, self.names.image):
@@ -114,7 +114,7 @@ class Search:
             )
 
     def _holds_annotations(self, document: Document) -> bool:
-        """Faults inside of annotations are told when they are read."""
+        """Whether a file has images and labels. Faults inside of annotations are told when they are read."""
         path, content = document.path, document.content
         if path.suffix.lower() == ".xml":
             with path.open("rb") as file:
@@ -132,7 +132,7 @@ class Search:
         return bool(records) and describes_images(Table(path, records or [], Findings()), self.names)
 
     def tell_passed_over(self, but: Set[Path]) -> None:
-        """All `but` those of which something else is told."""
+        """Name the files that were passed over, `but` those of which another finding tells."""
         if names := [path.name for path in self.reasons if path not in but]:
             self.findings.note(f"{len(names)} files that hold no annotations were passed over", names)
 
@@ -152,7 +152,7 @@ class Search:
 
 
 def _is_list_of_images(content: object) -> bool:
-    """Of one split, or with the split of every image."""
+    """Whether JSON lists the images of one split, or tells the split of every image."""
     items = list(content.values()) if isinstance(content, dict) else content
     if not isinstance(items, list) or not items or not all(isinstance(item, str) for item in items):
         return False
@@ -166,7 +166,7 @@ def other_tables(folder: Path) -> list[str]:
 
 
 def _is_table(document: Document, names: ColumnNames) -> bool:
-    """Texts that are no table, such as Roboflow's notes and lists of classes, are passed over."""
+    """Whether a table has images and labels. Texts such as Roboflow's notes and lists of classes are none."""
     path = document.path
     try:
         records = document.table(Findings(), names.image)[1]
@@ -181,8 +181,9 @@ def _is_table(document: Document, names: ColumnNames) -> bool:
 
 
 def of_one_data_set(documents: Sequence[Document], findings: Findings) -> list[Document]:
-    """The only one, or one for each split; of COCO's own files those with all instances. Raises DataError for several
-    files of which it isn't clear how they belong together."""
+    """The only document, or one for each split; of COCO's own files those with all instances.
+
+    Raises DataError for several files of which it isn't clear how they belong together."""
     found = [document for document in documents if not _is_form(document.path)] or list(documents)
     if forms := [document.path.name for document in documents if document not in found]:
         findings.note(f"not read, since it lists images to be labelled: {', '.join(forms)}")

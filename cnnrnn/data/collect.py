@@ -125,7 +125,8 @@ class Collected:
                 )
 
     def _samples(self, images: list[_Joined]) -> tuple[dict[str, tuple[Sample, ...]], dict[Path, str]]:
-        """By split, with a share held out for validation where train has no val beside it."""
+        """The samples by split, with a share held out for validation where train has no val beside it; and the image as
+        its row names it, by the path of its file."""
         by_split: dict[str, list[Sample]] = {name: [] for name in (TRAIN, VAL, TEST)}
         named: dict[Path, str] = {}
         taken: set[Path] = set()
@@ -199,5 +200,5 @@ class Collected:
 
 
 def _split_of_place(path: Path, root: Path) -> str | None:
-    """That the folders between `root` and an image tell."""
+    """The split that the folders between `root` and an image tell."""
     return split_of_folders(path.relative_to(root).as_posix()) if path.is_relative_to(root) else None

@@ -40,7 +40,7 @@ class ImageFinder:
         return self._by_key(parts, split)
 
     def _by_key(self, parts: list[str], split: str | None) -> tuple[Path | None, str]:
-        """By case, Unicode form and suffix, exactly one file must fit."""
+        """The only file whose name is the same but for case, Unicode form, suffix, or zeros before a number."""
         place = self.folder if len(parts) > 1 and is_folder(self.folder / parts[0]) else self.first[0]
         shown = str(place.joinpath(*parts))
         names = dict.fromkeys((parts[-1], _UPLOAD.sub("", parts[-1]), unquote(parts[-1])))

@@ -42,9 +42,10 @@ class _Files:
 def tell_of_other_labels(
     reading: Reading, folder: Path, rows_of: Callable[[Path], list[Row]], told: Set[Path]
 ) -> set[Path]:
-    """Warns of files that may hold labels; those that are `told` of already hold none. The files that it names.
+    """Warn of files that may hold labels, and return them. Those that are `told`, by another finding, are not opened.
 
-    Raises DataError for annotations with other labels than the folders. `rows_of` reads a file; no rows if it is none.
+    `rows_of` reads a file of annotations; it returns no rows for others. Raises DataError for annotations with other
+    labels than the folders.
     """
     found = _sort(reading, folder, rows_of, told)
     if found.other_labels:
@@ -103,7 +104,7 @@ def _other_files(folder: Path, told: Set[Path]) -> Iterator[Path]:
 
 
 def _is_called_like_an_image(path: Path, folder: Path, images: RowImages) -> bool:
-    """Such as 1.json or 1.jpg.json."""
+    """Whether a file is called as an image is, such as 1.json or 1.jpg.json."""
     name = relative_name(path, folder)
     with suppress(OSError):
         return images.find(os.path.splitext(name)[0]) is not None and path.stat().st_size > 0

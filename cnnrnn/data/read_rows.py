@@ -38,7 +38,8 @@ def read_rows(path: Path, options: Options) -> Reading:
 
 
 def _read_folder(folder: Path, options: Options, findings: Findings) -> Reading:
-    """XML files; tables of the folder, of its annotations/, or of train/, valid/ and test/; YOLO; folders of labels."""
+    """The annotations that are found first: VOC's XML; tables and JSON in the folder, in annotations/, or in train/,
+    valid/ and test/; YOLO's text files; a JSON file per image; folders of labels."""
     if folder.name == "Annotations" and (folder.parent / "JPEGImages").is_dir():
         folder = folder.parent
     if voc := voc_xml.find(folder):
@@ -77,7 +78,7 @@ def _read_files_of_images(folder: Path, search: Search) -> Reading | None:
 
 
 def _rows_of(file: Path, options: Options) -> list[Row]:
-    """No rows if the file holds no annotations that can be read."""
+    """The rows of a file; none if it holds no annotations that can be read."""
     search = Search(_names(options), Findings())
     with suppress(DataError):
         if document := search.document(file):

@@ -75,8 +75,8 @@ def listed_with_labels(found: Mapping[str, Iterable[str]], written: Callable[[st
 
 
 def share_of_all(labels: Sequence[Set[str]]) -> tuple[int, float]:
-    """Of the labels of every image: how many different ones there are, and the share of all pairs of an image and a
-    label that are there; 1 where every image has all labels."""
+    """How many different labels images have, and the share of all pairs of an image and a label that are there: 1 where
+    every image has all labels."""
     count = len(set().union(*labels))
     return count, sum(map(len, labels)) / max(1, count * len(labels))
 

@@ -15,7 +15,7 @@ _MOST_LINES = 1000  # of a file, to tell what it is
 
 
 class RowImages:
-    """By as much of their paths as tells them apart."""
+    """Finds images by the end of their path: by the name, and as many folders as tell it from others."""
 
     def __init__(self, images: Iterable[str]) -> None:
         self._by_end: dict[str, str | None] = {}
@@ -24,7 +24,7 @@ class RowImages:
                 self._by_end[end] = image if self._by_end.get(end, image) == image else None
 
     def find(self, name: str) -> str | None:
-        """By the longest end of its path that is known, with or without a suffix; None if it is that of several."""
+        """The image whose path ends as this name does, with or without a suffix; None if several do."""
         return next((self._by_end[end] for end in _ends(name) if end in self._by_end), None)
 
     def begin_lines(self, path: Path) -> bool:

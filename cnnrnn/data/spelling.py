@@ -16,7 +16,7 @@ _SEPARATORS = ";|,/+&"  # that a label may be a list of labels by
 
 
 def split_as_given(reading: Reading, separator: str) -> None:
-    """With --separator, labels in lists and objects are split, too."""
+    """Split labels by the sign of --separator, also those in lists and objects."""
     split = Separator(separator, "").split
     if reading.labels:
         reading.labels = tuple(dict.fromkeys(part for label in reading.labels for part in split(label)))

@@ -39,8 +39,10 @@ class _Lists:
 
 
 def give_splits(reading: Reading, folder: Path, annotations: Set[Path]) -> set[Path]:
-    """Where the rows tell no split, that of the lists in a folder; `annotations` are none. The files that were read,
-    or pointed out, as they can't be read for certain."""
+    """Give the rows the splits of lists in a folder, if they tell no split themselves. The `annotations` are no lists.
+
+    Returns the files that were read, and those that a warning names, since they can't be read for certain.
+    """
     if any(row.split for row in reading.rows):
         return set()
     found, unclear = _find([path for path in _files(folder, _DEPTH) if path not in annotations], reading)
@@ -124,7 +126,8 @@ def _find(paths: Iterable[Path], reading: Reading) -> tuple[list[_Lists], list[P
 
 
 def _add(lists: dict[Path, list[str]], files: list[Path], found: list[_Lists], unclear: list[Path]) -> None:
-    """To those found; but a list of train alone does not tell what the other images are, nor do lists that differ."""
+    """Add to the lists that are `found`, or to the `unclear` files: a list of train alone does not say what the other
+    images are, and lists may contradict each other."""
     findings = Findings()
     split_of = splits_of_lists(lists, findings)
     if findings.errors or set(split_of.values()) <= {TRAIN}:

@@ -72,7 +72,7 @@ def _from_label_lists(lists: list[Path]) -> dict[str, tuple[set[str], set[str]]]
 
 
 def _boxes(sample: Sample) -> Boxes:
-    """Of all its objects, difficult ones, too."""
+    """The boxes of all objects, difficult ones, too."""
     return voc_xml.boxes(sample.image.parent.parent / "Annotations" / f"{sample.image.stem}.xml")
 
 

@@ -79,7 +79,7 @@ class Cells:
             raise DataError(unhidden(str(error))) from None
 
     def labels(self, separator: Separator) -> list[tuple[str, ...]]:
-        """Of every cell, as written."""
+        """The labels of every cell, as written."""
         result = []
         for where, value in self.cells:
             parts = [_unquoted(unhidden(part)) for part in separator.split(value)] if isinstance(value, str) else value
@@ -182,6 +182,6 @@ class Cells:
 
 
 def _unquoted(text: str) -> str:
-    """Without the quotes around a label; those of a whole cell are read as CSV's."""
+    """The label without quotes around it; those of a whole cell are read as CSV's."""
     text = text.strip()
     return text[1:-1] if len(text) > 2 and text[0] == text[-1] and text[0] in "\"'" else text

@@ -16,7 +16,8 @@ from cnnrnn.data.split import Boxes, DataError
 
 
 def is_coco(content: Any) -> bool:
-    """Also without the part that training needs, which is told when it is read; captions have no categories at all."""
+    """Whether a document is COCO's, even one without annotations, which is told when it is read. Captions have no
+    categories."""
     return isinstance(content, dict) and isinstance(content.get("images"), list) and "categories" in content
 
 
@@ -66,7 +67,7 @@ def read(documents: Sequence[tuple[Path, Any]], folder: Path, findings: Findings
 
 
 def _annotated(documents: Sequence[tuple[Path, Any]], findings: Findings) -> Sequence[tuple[Path, Any]]:
-    """Without the files of test images, which list no annotations, unless there is nothing else."""
+    """The documents without those of test images, which list no annotations, unless there is nothing else."""
     annotated = [(path, content) for path, content in documents if "annotations" in content]
     for path, content in documents if annotated else ():
         if "annotations" not in content:
@@ -75,7 +76,7 @@ def _annotated(documents: Sequence[tuple[Path, Any]], findings: Findings) -> Seq
 
 
 def _split(path: Path, folder: Path, files: int) -> str | None:
-    """By the file's name, or that of a folder between it and the data set's."""
+    """The split that the name of a file tells, or that of a folder between it and the data set's."""
     inside = path.relative_to(folder).parts if path.is_relative_to(folder) else (path.name,)
     if files == 1 and len(inside) == 1:
         return split_in_name(path.stem)
@@ -157,7 +158,7 @@ class _Document:
         return names
 
     def _splits(self, images: list[Any]) -> dict[str, str]:
-        """Of images that have a key such as split. Raises DataError for a word that is none where others are."""
+        """The splits of images that have a key such as split. Raises DataError where only some words are splits."""
         key = next(filter(is_split_column, images[0]), "")
         found = {_id(item["id"]): str(item[key]) for item in images if item.get(key) not in (None, "")}
         if not any(map(split_name, found.values())):
@@ -207,7 +208,7 @@ class _Document:
         ]
 
     def boxes(self) -> dict[str, Boxes]:
-        """Of every image by its file name. Raises DataError for an annotation without a box."""
+        """The boxes of every image, by its file name. Raises DataError for an annotation without a box."""
         found: dict[str, Boxes] = {name: {} for name in self.images.values()}
         for image, category, item in self.annotations:
             try:
@@ -220,7 +221,7 @@ class _Document:
 
 
 def _single(annotations: list[Any]) -> Iterator[tuple[int, Any]]:
-    """With their numbers; of one with several categories, or segments of a panoptic image, one for each."""
+    """The annotations with their numbers; one for each of several categories, or segments of a panoptic image."""
     for number, item in enumerate(annotations, start=1):
         if isinstance(item, dict) and isinstance(segments := item.get("segments_info"), list):
             yield from ((number, {"image_id": item.get("image_id"), **segment}) for segment in segments)

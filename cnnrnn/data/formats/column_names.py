@@ -72,7 +72,7 @@ def without_number(name: str) -> str:
 
 
 def words_of(name: str) -> set[str]:
-    """Such as image and label of "image label", image_label and imageLabel2."""
+    """The words of a name: image and label of "image label", image_label and imageLabel2."""
     return {word.casefold() for word in re.findall(r"[A-Z]?[^\W\d_A-Z]+|[A-Z]+", name)}
 
 

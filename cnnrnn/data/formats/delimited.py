@@ -40,8 +40,9 @@ def read_records(path: Path, findings: Findings, image_column: str | None) -> tu
 
 
 def to_records(path: Path, header: list[str], rows: list[tuple[int, list[str]]], place: str) -> list[Record]:
-    """Without the columns that have no name: they hold numbers of rows, as pandas writes them, or nothing. Raises
-    DataError if there is a text in one."""
+    """The rows without the columns that have no name: they hold the numbers of rows, as pandas writes them, or nothing.
+
+    Raises DataError if there is a text in one."""
     for number, name in enumerate(header):
         for line, cells in rows if not name else ():
             if number < len(cells) and not re.fullmatch(r"\d*", cells[number]):

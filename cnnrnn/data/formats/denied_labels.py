@@ -39,7 +39,7 @@ class _Part:
 def without_denied(
     path: Path, labels: Labels, first: Mapping[str, str], separator: str, given: bool, findings: Findings
 ) -> Labels:
-    """Of labels that all have a word such as yes or no behind them, those that apply, without it; otherwise all.
+    """The labels that apply, without the words behind them, if all have one such as yes or no; otherwise all labels.
 
     `first` tells where each of the different labels stands first. Raises DataError where dog:no or -dog stands beside
     dog, unless a person has `given` the separator.
@@ -104,7 +104,7 @@ def _point_out(path: Path, parts: Sequence[_Part], findings: Findings) -> None:
 
 
 def _parts(first: Mapping[str, str], find: Callable[[str], tuple[str, bool | None]]) -> list[_Part]:
-    """Of the different labels, each with the place where it stands first."""
+    """What `find` finds in each of the different labels."""
     return [
         _Part(where, text, *(find(text.strip()) if len(text) <= _LONGEST else (text, None)))
         for text, where in first.items()

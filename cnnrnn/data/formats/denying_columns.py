@@ -78,7 +78,7 @@ class Denying:
         return found
 
     def _without_denied(self, table: Table, name: str, verdicts: Sequence[Verdict], labels: Labels) -> Labels:
-        """Without the labels that a column denies: by a confidence of 0 in Open Images, by present or value, by
+        """The labels that a column does not deny: by a confidence of 0 in Open Images, by present or value, by
         Prodigy's answer. `table` has the rows that are decided, `verdicts` and `labels` are theirs."""
         findings, file, values = table.findings, table.path.name, table.values(name)
         about_labels = self.several or self.told or is_about_one_label(name)

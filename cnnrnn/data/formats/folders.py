@@ -42,13 +42,13 @@ class _Folder:
 
     @property
     def split(self) -> str | None:
-        """That its name tells. From trainval a share is held out for validation."""
+        """The split that its name tells. trainval is taken for train, of which a share is held out for validation."""
         named = split_name(self.name) or split_in_name(self.name)
         return named or (TRAIN if is_train_and_val(self.name) else None)
 
     @property
     def holds_labels(self) -> bool:
-        """Where only one lies beside images, as in train/steam, all may be of a label."""
+        """Whether the folders inside are labels. A single one beside images, as in train/steam, may be none."""
         labels = [folder for folder in self.inside if folder.is_label]
         return len(labels) > 1 or (len(labels) == 1 and not self.images)
 
@@ -213,7 +213,8 @@ def _is_unlabelled(place: _Folder, labels: set[str]) -> bool:
 
 
 def _are_splits_without_labels(level: _Folder) -> bool:
-    """Such as train/1.jpg and test/2.jpg. One of these names alone may be a label: photographs show trains."""
+    """Whether images lie directly in splits, as train/1.jpg and test/2.jpg. One of these names alone may be a label:
+    photographs show trains."""
     flat = [place for place in level.inside if place.is_label]
     exact = splits_in(place.name for place in flat)
     return len(exact) > 1 or (len(flat) == len(level.folders) and all(place.split for place in flat))

@@ -48,6 +48,7 @@ def splits_of_lists(lists: dict[Path, list[str]], findings: Findings) -> dict[st
 
 
 def are_splits(words: Iterable[str]) -> bool:
+    """Whether all words name a split, or train and val together."""
     return all(split_name(word) or is_train_and_val(word) for word in words)
 
 
@@ -90,7 +91,7 @@ def read_list(path: Path) -> dict[str, list[str]]:
 
 
 def lines_of(path: Path) -> list[str]:
-    """That are not blank."""
+    """The lines of a file that are not blank."""
     lines = [line.strip() for line in read_text(path, Findings()).splitlines()]
     return [line for line in lines if line]
 
@@ -127,7 +128,7 @@ def _of_lines(lines: Sequence[str]) -> dict[str, list[str]]:
 
 
 def _of_records(records: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
-    """Of objects or rows with an image and its split."""
+    """The images by split, of objects or rows with both."""
     columns = list(records[0]) if records else []
     image, split = next(filter(is_image_column, columns), None), next(filter(is_split_column, columns), None)
     if image is None or split is None:

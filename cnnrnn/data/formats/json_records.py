@@ -84,7 +84,7 @@ def as_records(path: Path, content: Any) -> list[Record] | None:
 
 
 def _of_splits(path: Path, content: dict[str, Any]) -> list[Record] | None:
-    """Of an object with the records of every split."""
+    """The records of an object that has a list or object for each split."""
     found = {key: as_records(path, value) if value else [] for key, value in content.items()}
     records = []
     for key, part in found.items():

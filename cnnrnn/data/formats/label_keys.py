@@ -53,7 +53,7 @@ def number_key(value: Mapping[str, Any], kinds: type | tuple[type, ...]) -> str 
 
 
 def _first(value: Mapping[str, Any], keys: Sequence[str], kinds: type | tuple[type, ...]) -> str | None:
-    """Of the keys, the first one that an object has with a value of such a kind, as the object spells it."""
+    """The first of some keys that an object has with a value of such a kind, as the object spells it."""
     names = {key(name): name for name in value}
     found = (names[name] for name in keys if name in names)
     return next((n for n in found if isinstance(value[n], kinds) and not isinstance(value[n], bool)), None)
@@ -108,7 +108,7 @@ def are_ticks(value: object) -> bool:
 
 
 def tells_of_its_key(item: object) -> bool | None:
-    """Of an object such as {"present": true}, whether the label that is its key applies."""
+    """Whether a label applies that is the key of an object such as {"present": true}."""
     if not isinstance(item, dict) or len(item) != 1:
         return None
     name, value = next(iter(item.items()))

@@ -22,7 +22,8 @@ def refuse_numbers(
     given: bool,
     findings: Findings,
 ) -> None:
-    """Of the different `labels`, each with its place. Raises DataError if all are numbers or have some behind them."""
+    """Raises DataError if all of the different `labels`, given with their places, have numbers behind them, or if all
+    rows are 0 and 1."""
     if not labels:
         return
     _refuse_zeros_and_ones(path, [row for row in rows if row[1]], given)

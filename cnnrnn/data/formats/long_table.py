@@ -69,7 +69,7 @@ def long_table(table: Table, columns: Sequence[str], image: str, given: Sequence
 
 
 def _images(table: Table, image: str) -> list[str]:
-    """Of every row."""
+    """The image of every row."""
     return [written_image(value) or "" for value in table.values(image)]
 
 

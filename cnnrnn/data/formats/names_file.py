@@ -31,7 +31,7 @@ Line = tuple[int, str]  # its number, and what it holds
 
 
 def read_label_names(path: Path) -> dict[str, str]:
-    """By number. Names without numbers count from 0. Raises DataError."""
+    """The names by number. Names without numbers count from 0. Raises DataError."""
     text = read_text(path, Findings())
     try:
         match path.suffix.lower():
@@ -183,7 +183,7 @@ def _column(path: Path, columns: list[int], header: list[str], known: set[str]) 
 
 
 def _of_signs(path: Path, lines: list[Line]) -> list[tuple[str, str]] | None:
-    """Of lines such as 0: cat, 0 = cat, 0. cat or cat: 0; also 0 cat, if the numbers count from 0 or 1.
+    """The numbers and names of lines such as 0: cat, 0 = cat, 0. cat or cat: 0; also 0 cat, if they count from 0 or 1.
 
     Raises DataError if only some lines have a number, and where it may be a part of the name.
     """

@@ -6,7 +6,7 @@ import re
 
 
 def number(value: object) -> float | None:
-    """Of 0.93, 0,93 and 93 %."""
+    """0.93 of the texts 0.93, 0,93 and 93 %; None for what is no number."""
     text = str(value).strip()
     if re.fullmatch(r"[-+]?\d*,\d+\s*%?", text):
         text = text.replace(",", ".")
@@ -17,7 +17,7 @@ def number(value: object) -> float | None:
 
 
 def whole_number(text: str) -> str:
-    """Without what spreadsheets drop and add: 000906, 906 and 906.0 are one number. Empty for other texts."""
+    """906 of the texts 000906, 906 and 906.0, as spreadsheets drop and add zeros; empty for other texts."""
     found = re.fullmatch(r"0*(\d+?)(\.0)?", text)
     return found.group(1) if found else ""
 

@@ -123,7 +123,8 @@ def hold_scores(values: Sequence[object]) -> bool:
 
 
 def refuse_unknown_marks(table: Table, columns: Sequence[str]) -> None:
-    """Of several columns that a person has given. Labels don't stand twice in a row; words for yes and no do."""
+    """Raises DataError where the columns that a person has given hold words for yes and no that are not known: labels
+    don't stand twice in a row, such words do."""
     if any(without_number(name) in LABELS or sounds_like_labels(name) for name in columns):
         return
     rows = [[plain(str(record.values.get(name))) for name in columns] for record in table.records]

@@ -48,7 +48,7 @@ def _are_images(index: Sequence[Any], columns: dict[str, list[Any]]) -> bool:
 
 
 def _of_schema(schema: dict[str, Any], data: list[Any]) -> list[Record]:
-    """Of orient="table", where the index is a value of every object."""
+    """The records of orient="table", where the index is a value of every object."""
     if not data or not are_objects(data):
         return []
     columns = list(data[0])
@@ -61,7 +61,7 @@ def _of_schema(schema: dict[str, Any], data: list[Any]) -> list[Record]:
 
 
 def _of_split(content: dict[str, Any]) -> dict[str, Any]:
-    """Of orient="split", as lists by column; other content as it is."""
+    """The content of orient="split" as lists by column; other content as it is."""
     columns, index, data = content.get("columns"), content.get("index"), content.get("data")
     if not (isinstance(columns, list) and isinstance(data, list) and all(isinstance(row, list) for row in data)):
         return content

@@ -16,7 +16,7 @@ MOSTLY = 0.9  # share of a column's values by which its kind is told, so that th
 
 @dataclass(frozen=True)
 class Table:
-    """Of a file; `findings` collects what a person should know about it."""
+    """The rows of a file; `findings` collects what a person should know about it."""
 
     path: Path
     records: Sequence[Record]
@@ -28,7 +28,7 @@ class Table:
         return list(dict.fromkeys(name for record in self.records for name in record.values))
 
     def values(self, column: str) -> list[Any]:
-        """Of every row; None where it lacks the column."""
+        """The value of every row; None where it lacks the column."""
         return [record.values.get(column) for record in self.records]
 
     def texts(self, column: str) -> set[str]:

@@ -20,7 +20,7 @@ _PERSON = {"sex", "gender", "patient", "subject", "group", "cohort", "session", 
 
 
 def is_about_review(name: str) -> bool:
-    """Such as verified, is_deleted or "human reviewed", but not "tree removed"."""
+    """Whether a column is one such as verified, is_deleted or "human reviewed", but not "tree removed"."""
     words = {re.sub(r"^is(?=.{4})", "", word) for word in words_of(name)}
     return bool(words & _REVIEW) and not words - _REVIEW - _BEFORE
 

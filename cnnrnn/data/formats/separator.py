@@ -1,4 +1,4 @@
-"""What separates the labels in the cells of a table: found from the texts, or asked for where it is unclear."""
+"""The sign that separates the labels in the cells of a table: found, or asked for where it is unclear."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Separator:
 
 
 def find_separator(path: Path, cells: Texts) -> Separator:
-    """Of all cells of a table. Raises DataError for texts that could be read in two ways."""
+    """The separator of all cells of a table. Raises DataError for texts that could be read in two ways."""
     texts = Counter(text for _, text in cells)
     found = [sign for sign in _SIGNS if any(sign in text for text in texts)]
     if found:
@@ -50,7 +50,7 @@ def find_separator(path: Path, cells: Texts) -> Separator:
 
 
 def _refuse_mixed(path: Path, cells: Texts, texts: Counter[str], first: str) -> None:
-    """Of several signs, the first one of _SIGNS separates, unless another stands between labels, too.
+    """Raises DataError where another sign than the `first` one of _SIGNS stands between labels, too.
 
     Signs that can stand inside a label are a mistake where they stand between two labels, and in one row only.
     """

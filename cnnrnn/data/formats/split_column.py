@@ -40,7 +40,7 @@ def _flat(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def split_column(table: Table, columns: list[str], given: str | None) -> str | None:
-    """Of these columns the one with a known name, or the one whose values are mostly names of splits."""
+    """The one of these columns with a known name, or whose values are mostly names of splits."""
     if given:
         return given_name(table.path, columns, given, "--split-column")
     if found := known(columns, _SPLIT):
@@ -129,7 +129,7 @@ def _split_of_flag(column: str) -> str | None:
 
 
 def _splits_of_flags(path: Path, flags: list[bool], column: str, meant: str) -> list[str | None]:
-    """Of a column such as is_valid or is_test; the other images are in train."""
+    """The splits by a column such as is_valid or is_test; the other images are in train."""
     if meant == TRAIN and not all(flags):
         raise DataError(
             f"{path}: the column {column!r} does not tell if the other images are val or test; write a column split "

@@ -41,7 +41,7 @@ def unreadable(path: Path, error: OSError) -> DataError:
 
 
 def read_text(path: Path, findings: Findings) -> str:
-    """Decoded from UTF-8, UTF-16 with a byte order mark or, with a remark, Windows' cp1252. Raises DataError."""
+    """The text, decoded from UTF-8, UTF-16 or, with a warning, Windows' cp1252. Raises DataError."""
     try:
         content = path.read_bytes()
     except OSError as error:

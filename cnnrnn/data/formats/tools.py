@@ -45,7 +45,7 @@ def find_tool(content: Any) -> tuple[str, Read] | None:
 
 
 def _rows(path: Path, cells: Sequence[tuple[str, str, Any, str | None]], findings: Findings) -> list[Row]:
-    """Of (place, image, labels, split); the labels are a list or an object, as in the cell of a table."""
+    """The rows of (place, image, labels, split); the labels are a list or an object, as in the cell of a table."""
     for where, image, _, _ in cells:
         _check_name(path, where, image)
     read = Cells(path, [(where, labels) for where, _, labels, _ in cells], findings, known_keys=True)
@@ -138,7 +138,7 @@ def _via(path: Path, content: Any, findings: Findings) -> list[Row]:
 
 
 def _warn_of_attributes(attributes: dict[str, dict[str, None]], labels: set[str], findings: Findings) -> None:
-    """Of several attributes, one that is called name or label is read, or those that hold a text or checkboxes."""
+    """Tell which attributes were read: of several, one called name or label, or those with a text or checkboxes."""
     held = {name: found for name, found in attributes.items() if found and name not in VIA_DEFAULTS}
     read = {name: found for name, found in held.items() if found.keys() & labels}
     if len(read) > 1:

@@ -191,7 +191,7 @@ def ids(path: Path, files: Mapping[str, Path], findings: Findings) -> Iterator[s
 
 
 def _name(line: str, files: Mapping[str, Path]) -> str:
-    """Of an image, as its XML file has it. PaddleDetection writes the paths of both behind one another."""
+    """The name of an image, as its XML file has it. PaddleDetection writes the paths of both behind one another."""
     name = line
     if name not in files and (columns := re.fullmatch(r"(.*\S)\s+(1|0|-1)", name)):
         name = columns[1]
@@ -218,7 +218,7 @@ def objects(path: Path, findings: Findings) -> tuple[set[str], set[str]]:
 
 
 def boxes(path: Path) -> Boxes:
-    """Of all its objects, difficult ones, too. VOC counts pixels from 1, and its last pixel is inside."""
+    """The boxes of all objects, difficult ones, too. VOC counts pixels from 1, and its last pixel is inside."""
     found: Boxes = {}
     for item in _kept(parse(path)):
         found.setdefault(" ".join(item.findtext("name", "").split()), []).append(_box(path, item))

@@ -53,7 +53,7 @@ def read_records(path: Path, findings: Findings, image_column: str | None) -> tu
 
 
 def _without_title(name: str, lines: list[Line], findings: Findings) -> list[Line]:
-    """Without the rows above a table that have only one cell."""
+    """The rows of a sheet without those above a table that have only one cell."""
     start = next((n for n, (_, cells) in enumerate(lines) if len(list(filter(None, cells))) > 1), 0)
     if start:
         findings.note(

@@ -68,7 +68,7 @@ def mark(value: object, words: bool = False) -> bool | None:
 
 @lru_cache(maxsize=10_000)  # of millions of cells, few differ
 def plain(text: str) -> str:
-    """Without case, blanks around, and the sign that makes an emoji of a tick."""
+    """The text without case, blanks around, and the sign that makes an emoji of a tick."""
     return unicodedata.normalize("NFC", text.replace("\ufe0f", "").strip().casefold())
 
 

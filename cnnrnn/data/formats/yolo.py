@@ -37,6 +37,7 @@ class _Object:
 
 
 def is_label_line(text: str) -> bool:
+    """Whether a line is an object: the number of a class, and a box or an outline."""
     return _LINE.fullmatch(text.strip()) is not None
 
 
@@ -152,7 +153,7 @@ def _objects(path: Path, points: bool) -> Iterator[tuple[int, _Object]]:
 
 
 def _class(number: str) -> str:
-    """Of a whole number, as which programs that know no others write 3.000000, too. Raises ValueError."""
+    """The number of a class. Some programs write 3.000000 for 3. Raises ValueError for what is no whole number."""
     if not float(number).is_integer():
         raise ValueError(number)
     return str(int(float(number)))

@@ -24,7 +24,7 @@ _NAMES = ("classes.txt", "obj.names", "_darknet.labels", "classes.yaml", "classe
 
 @dataclass(frozen=True)
 class Settings:
-    """Of data.yaml, or of a file with a name a line."""
+    """What data.yaml says about a data set."""
 
     folder: Path  # to which the splits' paths are relative
     names: Mapping[str, str]  # by number; empty if there are none
@@ -70,7 +70,7 @@ def read_settings(file: Path) -> Settings:
 
 
 def _content(path: Path) -> dict[str, Any]:
-    """Of a YAML file, or of Darknet's obj.data with lines key = value. Raises DataError for a damaged file."""
+    """The content of a YAML file, or of Darknet's obj.data with lines key = value. Raises DataError if damaged."""
     text = read_text(path, Findings())
     if path.suffix.lower() == ".data":
         pairs = (line.split("=", 1) for line in text.splitlines() if "=" in line)
@@ -83,7 +83,7 @@ def _content(path: Path) -> dict[str, Any]:
 
 
 def names_beside(folder: Path, findings: Findings) -> dict[str, str]:
-    """Where the settings have none: of files of names, which labelImg writes beside the labels of every folder.
+    """The names of the classes, where the settings have none: labelImg writes a file of them into every folder.
 
     Raises DataError for two that name one class differently.
     """
@@ -103,7 +103,7 @@ def names_beside(folder: Path, findings: Findings) -> dict[str, str]:
 
 
 def _files_of_names(folder: Path) -> list[Path]:
-    """Those called so beside the labels, and settings that name no splits."""
+    """Files such as classes.txt beside the labels, and YAML files that have names but no splits."""
     files = [place / name for place in (folder, folder / "labels") for name in _NAMES]
     files += [path for path in text_files(folder) if path.name.casefold() == _NAMES[0]]
     files += [path for path in sorted(folder.iterdir()) if path.suffix.lower() in SETTINGS and _has_names(path)]
@@ -187,5 +187,5 @@ def _of_list(path: Path, folder: Path) -> Iterator[Path]:
 
 
 def text_files(folder: Path) -> Iterator[Path]:
-    """All below a folder."""
+    """The text files below a folder."""
     return (path for path in files_below(folder) if path.suffix.lower() == ".txt")
