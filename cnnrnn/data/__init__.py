@@ -19,7 +19,6 @@ images.py opens every image, and paths.py lists the files below a folder.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 from cnnrnn.data.split import Box, Boxes, DataError, Options, Sample, Split
@@ -27,69 +26,11 @@ from cnnrnn.data.split import Box, Boxes, DataError, Options, Sample, Split
 __all__ = ["DATASETS", "OWN", "Box", "Boxes", "DataError", "Options", "Sample", "Split", "is_own", "load_split"]
 
 
-Loader = Callable[[Path, str, Options], Split]  # root, split, options
-
-
-def _voc(*years: str) -> Loader:
-    def load(root: Path, split: str, options: Options) -> Split:
-        from cnnrnn.data import voc
-
-        return voc.load(root, years, split, options.download)
-
-    return load
-
-
-def _coco(year: str) -> Loader:
-    def load(root: Path, split: str, options: Options) -> Split:
-        from cnnrnn.data import coco
-
-        return coco.load(root, year, split, options.download)
-
-    return load
-
-
-def _nuswide81(root: Path, split: str, options: Options) -> Split:
-    from cnnrnn.data import nuswide
-
-    return nuswide.load_concepts(root, split, options.download)
-
-
-def _nuswide1000(root: Path, split: str, options: Options) -> Split:
-    from cnnrnn.data import nuswide
-
-    return nuswide.load_tags(root, split, options.download)
-
-
-def _table(root: Path, split: str, options: Options) -> Split:
-    from cnnrnn.data import table
-
-    return table.load(root, split, options)
-
-
-def _scenes(root: Path, split: str, options: Options) -> Split:
-    from cnnrnn.data import scenes
-
-    return scenes.load(root, split)
-
-
-DATASETS: dict[str, Loader] = {
-    "voc2007": _voc("2007"),
-    "voc2012": _voc("2012"),
-    "voc0712": _voc("2007", "2012"),
-    "coco2014": _coco("2014"),
-    "coco2017": _coco("2017"),
-    "nuswide81": _nuswide81,
-    "nuswide1000": _nuswide1000,
-    "table": _table,
-    "scenes": _scenes,
-}
-
-
+_VOC_YEARS = {"voc2007": ("2007",), "voc2012": ("2012",), "voc0712": ("2007", "2012")}
 _NO_OPTIONS = Options()
-
-
 OWN = "table"  # a person's own data set, whose kind is found
 _OWN_KINDS = ("coco-json", "voc", "folders")  # which may be named, too
+DATASETS = (*_VOC_YEARS, "coco2014", "coco2017", "nuswide81", "nuswide1000", OWN, "scenes")
 
 
 def is_own(dataset: str) -> bool:
@@ -104,7 +45,31 @@ def load_split(dataset: str, root: Path, split: str, options: Options = _NO_OPTI
         raise DataError(f"no data set '{dataset}'; choose one of {', '.join(DATASETS)}")
     if dataset != OWN and (options.groups or options.boxes):
         raise DataError(f"files of groups and boxes are for the data set 'table'; {dataset} has its own layout")
-    loaded = DATASETS[dataset](root, split, options)
+    loaded = _load(dataset, root, split, options)
     if not loaded.samples:
         raise DataError(f"{loaded.name} under {root} holds no images")
     return loaded
+
+
+def _load(dataset: str, root: Path, split: str, options: Options) -> Split:
+    """Only the module of this data set is imported."""
+    if dataset in _VOC_YEARS:
+        from cnnrnn.data import voc
+
+        return voc.load(root, _VOC_YEARS[dataset], split, options.download)
+    if dataset.startswith("coco"):
+        from cnnrnn.data import coco
+
+        return coco.load(root, dataset.removeprefix("coco"), split, options.download)
+    if dataset.startswith("nuswide"):
+        from cnnrnn.data import nuswide
+
+        load = nuswide.load_concepts if dataset == "nuswide81" else nuswide.load_tags
+        return load(root, split, options.download)
+    if dataset == "scenes":
+        from cnnrnn.data import scenes
+
+        return scenes.load(root, split)
+    from cnnrnn.data import table
+
+    return table.load(root, split, options)

@@ -12,6 +12,8 @@ from cnnrnn.data.formats.splits import TEST, TRAIN, VAL, split_name, split_of_fo
 from cnnrnn.data.reading import NEARLY_ALL, Reading, Row, listed, share_of_all
 from cnnrnn.data.split import DataError, Options, Sample, hold_out
 
+_Name = tuple[str, str | None]  # an image as its row names it, and the split of the row
+
 
 @dataclass
 class _Joined:
@@ -42,11 +44,7 @@ class Collected:
         finder = ImageFinder(folder, tuple(place for place in places if place))
         names = [(row.image, split_name(row.split) if row.split else None) for row in rows]
         found = {name: finder.find(*name) for name in dict.fromkeys(names)}
-        exact = {path for path, how in found.values() if path and not how}
-        claims = Counter(
-            path for path, _ in {(path, image) for (image, _), (path, how) in found.items() if path and how}
-        )
-        lost = {n for n, (path, how) in found.items() if path is None or (how and (path in exact or claims[path] > 1))}
+        lost = _lost(found)
         if other := [name for name, (path, how) in found.items() if path and how and name not in lost]:
             self.findings.warning(
                 f"{len(other)} images were found under another path or spelling, such as {other[0][0]} as "
@@ -54,7 +52,7 @@ class Collected:
             )
         if lost:
             first = sorted(lost, key=lambda name: name[0])[:3]
-            shown = ", ".join(how if path is None else name[0] for name in first for path, how in [found[name]])
+            shown = ", ".join(found[name][1] if found[name][0] is None else name[0] for name in first)
             lines = [row.where for row, name in zip(rows, names, strict=True) if name in lost]
             message = f"{len(lost)} of {len(found)} images are missing and were left out; looked for {shown}"
             if len(lost) == len(found):
@@ -62,13 +60,8 @@ class Collected:
                 self.findings.error(message, lines)
             else:
                 self.findings.warning(message, lines)
-        return [
-            (row, path)
-            for row, name in zip(rows, names, strict=True)
-            if name not in lost
-            for path in [found[name][0]]
-            if path
-        ]
+        paths = {name: path for name, (path, _) in found.items() if path and name not in lost}
+        return [(row, paths[name]) for row, name in zip(rows, names, strict=True) if name in paths]
 
     def _joined(self, rows: list[tuple[Row, Path]]) -> list[_Joined]:
         """One entry for every image and split it is in; rows that repeat an image add their labels."""
@@ -136,22 +129,25 @@ class Collected:
                 by_split[joined.split or TRAIN].append(Sample(joined.path, tuple(joined.labels), tuple(joined.ignored)))
             taken.add(joined.path)
         if by_split[TRAIN] and not by_split[VAL]:
-            fraction = self.options.val_fraction
-            try:
-                by_split[TRAIN], by_split[VAL] = hold_out(by_split[TRAIN], fraction)
-            except DataError:
-                if any(joined.labels for joined in images) and not self.findings.errors:  # which would explain it
-                    self.findings.error(
-                        "no image is in a split for validation, and none can be held out without a label that loses "
-                        "its last one; take more images, or a column split with train and val"
-                    )
-                return {name: tuple(samples) for name, samples in by_split.items()}, named
-            self.held_out = True
-            self.findings.note(
-                f"no image is in a split for validation; {len(by_split[VAL])} of "
-                f"{len(by_split[TRAIN]) + len(by_split[VAL])} were held out as val, always the same ones"
-            )
+            self._hold_out(by_split)
         return {name: tuple(samples) for name, samples in by_split.items()}, named
+
+    def _hold_out(self, by_split: dict[str, list[Sample]]) -> None:
+        try:
+            by_split[TRAIN], by_split[VAL] = hold_out(by_split[TRAIN], self.options.val_fraction)
+        except DataError:
+            labelled = any(sample.labels for samples in by_split.values() for sample in samples)
+            if labelled and not self.findings.errors:  # which would explain it
+                self.findings.error(
+                    "no image is in a split for validation, and none can be held out without a label that loses "
+                    "its last one; take more images, or a column split with train and val"
+                )
+            return
+        self.held_out = True
+        self.findings.note(
+            f"no image is in a split for validation; {len(by_split[VAL])} of "
+            f"{len(by_split[TRAIN]) + len(by_split[VAL])} were held out as val, always the same ones"
+        )
 
     def _labels(self, samples: Mapping[str, tuple[Sample, ...]]) -> tuple[str, ...]:
         """In the source's order, or sorted. Labels that train lacks are kept: a model misses them in evaluation."""
@@ -197,6 +193,14 @@ class Collected:
                 f"nearly every image has all {count} labels; if a value beside them tells which ones apply, "
                 "leave out the others"
             )
+
+
+def _lost(found: Mapping[_Name, tuple[Path | None, str]]) -> set[_Name]:
+    """The names without a file, and those of which several resemble one file, or one that has another name exactly."""
+    exact = {path for path, how in found.values() if path and not how}
+    resembling = {(path, image) for (image, _), (path, how) in found.items() if path and how}
+    claims = Counter(path for path, _ in resembling)
+    return {n for n, (path, how) in found.items() if path is None or (how and (path in exact or claims[path] > 1))}
 
 
 def _split_of_place(path: Path, root: Path) -> str | None:

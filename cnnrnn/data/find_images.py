@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -46,11 +46,8 @@ class ImageFinder:
         names = dict.fromkeys((parts[-1], _UPLOAD.sub("", parts[-1]), unquote(parts[-1])))
         for name in names:
             stem = _stem(name)
-            for index, key in (
-                (self._files, _key(name)),
-                (self._stems, _key(stem)),
-                (self._numbers, whole_number(stem)),
-            ):
+            keys = (_key(name), _key(stem), whole_number(stem))
+            for index, key in zip(self._indices, keys, strict=True):
                 found = self._of_split(self._fitting(index.get(key, []), parts), split)
                 if len(found) == 1:
                     return found[0], "another spelling, suffix or folder"
@@ -87,27 +84,16 @@ class ImageFinder:
         return splits_in(inside.parts[:-1])
 
     @cached_property
-    def _files(self) -> dict[str, list[Path]]:
-        return self._index(lambda path: _key(path.name))
-
-    @cached_property
-    def _stems(self) -> dict[str, list[Path]]:
-        return self._index(lambda path: _key(path.stem))
-
-    @cached_property
-    def _numbers(self) -> dict[str, list[Path]]:
-        return self._index(lambda path: whole_number(path.stem))
-
-    def _index(self, key: Callable[[Path], str]) -> dict[str, list[Path]]:
-        index: dict[str, list[Path]] = defaultdict(list)
-        for path in self._all:
-            if name := key(path):
-                index[name].append(path)
-        return index
-
-    @cached_property
-    def _all(self) -> list[Path]:
-        return images_below(self.folder)
+    def _indices(self) -> tuple[dict[str, list[Path]], ...]:
+        """All images by name, by name without suffix, and by number."""
+        indices: tuple[dict[str, list[Path]], ...] = (defaultdict(list), defaultdict(list), defaultdict(list))
+        files, stems, numbers = indices
+        for path in images_below(self.folder):
+            files[_key(path.name)].append(path)
+            stems[_key(path.stem)].append(path)
+            if number := whole_number(path.stem):
+                numbers[number].append(path)
+        return indices
 
 
 def _parts(name: str) -> list[str]:

@@ -61,19 +61,14 @@ def _check_name(path: Path, where: str, image: Any) -> None:
 def _label_studio(path: Path, content: Any, findings: Findings) -> list[Row]:
     """https://labelstud.io/guide/export: choices of every annotation that was not cancelled, and labels of regions."""
     cells, undone, several = [], [], []
-    labels_of: dict[str, dict[str, None]] = defaultdict(dict)
+    labels_of: dict[str, dict[str, None]] = defaultdict(dict)  # by control
     unread: Counter[str] = Counter()
     for number, task in enumerate(content, start=1):
         where = f"task {task.get('id', number)}"
-        data = task.get("data", {})
-        texts = [value for value in data.values() if isinstance(value, str)]
-        images = [value for value in texts if looks_like_image(value)] or [value for value in texts if "/" in value]
-        image = data.get("image") or data.get("img") or (images[0] if images else None)
-        if not isinstance(image, str):
+        if (image := _image_of_task(task.get("data", {}))) is None:
             raise DataError(f"{path}, {where} names no image")
-        annotations = [
-            a for a in task.get("annotations") or task.get("completions") or () if not a.get("was_cancelled")
-        ]
+        all_annotations = task.get("annotations") or task.get("completions") or ()
+        annotations = [annotation for annotation in all_annotations if not annotation.get("was_cancelled")]
         if not annotations:
             undone.append(where)
             continue
@@ -100,6 +95,14 @@ def _label_studio(path: Path, content: Any, findings: Findings) -> list[Row]:
     if len(labels_of) > 1:
         _warn_of_several(f"the labels of {len(labels_of)} controls were joined", labels_of, findings)
     return _rows(path, cells, findings)
+
+
+def _image_of_task(data: dict[str, Any]) -> str | None:
+    """The value of image, or else the first text that looks like an image, or like a path."""
+    texts = [value for value in data.values() if isinstance(value, str)]
+    images = [value for value in texts if looks_like_image(value)] or [value for value in texts if "/" in value]
+    image = data.get("image") or data.get("img") or (images[0] if images else None)
+    return image if isinstance(image, str) else None
 
 
 _WITHOUT_LABELS = {"textarea", "rating", "number", "datetime", "pairwise", "ranker"}
