@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,14 @@ def read_table(folder: Path, images: Iterable[str], text: str, name: str = "t.cs
         (folder / image).write_bytes(b"")
     (folder / name).write_text(text)
     return read_source(folder / name, Options(**options))
+
+
+def read_columns(folder: Path, columns: Mapping[str, str | Sequence[object]], **options: Any) -> Source:
+    """A table with the images 1.jpg, 2.jpg and so on, and these columns; values as a text have blanks between them."""
+    values = [found.split(" ") if isinstance(found, str) else found for found in columns.values()]
+    rows = [(f"{number}.jpg", *map(str, row)) for number, row in enumerate(zip(*values, strict=True), start=1)]
+    text = "\n".join(map(",".join, [("image", *columns), *rows]))
+    return read_table(folder, [row[0] for row in rows], f"{text}\n", **options)
 
 
 def read_objects(folder: Path, *labels: Any, **options: Any) -> Source:
@@ -43,6 +51,13 @@ def labels_by_image(source: Source) -> dict[str, set[str]]:
 def labels_in_order(source: Source) -> list[set[str]]:
     """By the images' names."""
     return [labels for _, labels in sorted(labels_by_image(source).items())]
+
+
+def splits_in_order(source: Source) -> list[str]:
+    """By the images' names. What is held out for want of a split is train."""
+    held_out = "no image is in a split for validation" in messages(source)
+    of_image = {sample.image.name: name for name, split in source.samples.items() for sample in split}
+    return ["train" if held_out and of_image[name] == "val" else of_image[name] for name in sorted(of_image)]
 
 
 def messages(source: Source) -> str:

@@ -67,7 +67,7 @@ def test_a_table_with_splits(folder: Path) -> None:
     ]
     assert train.warnings == (
         "read as CSV, cells separated by commas; images in the column 'image', labels in 'labels', separated by "
-        "semicolons",
+        "semicolons, splits in the column 'split'",
         "1 of 5 images are missing and were left out; looked for " + str(folder / "gone.jpg") + " (line 4)",
         "1 labels have no image in train, so that no model learns them (images in val and test): yak (1)",
     )

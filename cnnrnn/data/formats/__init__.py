@@ -3,7 +3,8 @@
 Tables. delimited.py, workbook.py, parquet.py and json_records.py (with pandas_json.py) read a file into records;
 `columns.rows_of` finds what the columns of a `Table` (records.py) hold, in this order:
 
-1. image_column.py finds the images, split_column.py the splits; column_names.py has the names that columns have.
+1. image_column.py finds the images, split_column.py the column of splits, which split_values.py reads; column_names.py
+   has the names that columns have.
 2. The labels are in a column with a row for each label (long_table.py), in one or several columns whose cells hold them
    (cells.py), or there is a column for each label (one_hot.py, review_columns.py).
 3. In cells, texts are split (separator.py, quotes.py); labels are looked for in lists and objects (nested_labels.py,

@@ -71,9 +71,13 @@ def without_number(name: str) -> str:
     return re.sub(r"\d+$", "", key(name))
 
 
+def listed_words(name: str) -> list[str]:
+    """The words of a name in their order: image and label of "image label", image_label and imageLabel2."""
+    return [word.casefold() for word in re.findall(r"[A-Z]?[^\W\d_A-Z]+|[A-Z]+", name)]
+
+
 def words_of(name: str) -> set[str]:
-    """The words of a name: image and label of "image label", image_label and imageLabel2."""
-    return {word.casefold() for word in re.findall(r"[A-Z]?[^\W\d_A-Z]+|[A-Z]+", name)}
+    return {*listed_words(name)}
 
 
 def sounds_like_labels(name: str) -> bool:

@@ -29,13 +29,8 @@ from cnnrnn.data.formats.one_hot import (
     refuse_unknown_marks,
 )
 from cnnrnn.data.formats.records import Table
-from cnnrnn.data.formats.split_column import (
-    refuse_columns_of_splits,
-    split_column,
-    splits_of,
-    warn_if_all_are_train,
-    with_split_of_vertex,
-)
+from cnnrnn.data.formats.split_column import refuse_columns_of_splits, split_column, with_split_of_vertex
+from cnnrnn.data.formats.split_values import splits_of
 from cnnrnn.data.formats.yes_no import are_marks, is_mark, mark
 from cnnrnn.data.reading import Labels, Row
 from cnnrnn.data.split import DataError
@@ -56,8 +51,6 @@ def rows_of(table: Table, names: ColumnNames, separator: str | None) -> tuple[st
     chosen = [long.labels] if long else _label_columns(table, remaining, named)
     if splits is None:
         refuse_columns_of_splits(table, [n for n in remaining if n not in chosen], one_hot=not chosen)
-    elif names.split is None:
-        warn_if_all_are_train(table, splits)
     undecided: set[int] = set()
     told: list[str]  # columns of which a warning tells: about the review, or deciding which labels apply
     if not chosen or (named and not long and _are_one_hot(table, chosen, names.numbers)):
@@ -77,8 +70,9 @@ def rows_of(table: Table, names: ColumnNames, separator: str | None) -> tuple[st
     if unused := [name for name in remaining if name not in (*chosen, *told)]:
         table.findings.note(f"columns of {table.path.name} that were not used: {', '.join(unused[:12])}")
     tell_if_all_have_all(table, image, labels, unused)
-    rows = _rows(table, image, labels, splits_of(table, splits))
-    return f"images in the column {image!r}, {kind}", _without_undecided(rows, undecided)
+    told_of_splits, split_of = splits_of(table, splits)
+    rows = _rows(table, image, labels, split_of)
+    return f"images in the column {image!r}, {kind}{told_of_splits}", _without_undecided(rows, undecided)
 
 
 def describes_images(table: Table, names: ColumnNames) -> bool:

@@ -1,25 +1,23 @@
-"""The column of a table that tells the split of every image: words, or true and false."""
+"""The column of a table that tells the split of every image, by its name or by the words in it."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from cnnrnn.data.formats.column_names import LABELS, given_name, key, known, sounds_like_labels, without_number
-from cnnrnn.data.formats.records import Table
-from cnnrnn.data.formats.splits import TEST, TRAIN, VAL, split_name
-from cnnrnn.data.formats.yes_no import is_mark, mark
-from cnnrnn.data.split import DataError
+from cnnrnn.data.formats.records import MOSTLY, Table
+from cnnrnn.data.formats.split_values import UNASSIGNED, WORDS, split_of_flag
+from cnnrnn.data.formats.splits import TRAIN, split_name, splits_in
+from cnnrnn.data.formats.yes_no import is_mark
 
 _SPLIT = ("split", "splits", "set", "subset", "partition", "datasplit", "mluse")
-_PERHAPS = r".*(split|partition|subset).*|usages?|phase|stage|part"  # if one of the values is a name of a split
-_HELD_OUT = {"holdout", "heldout", "unseen", "reserved", "private", "privatetest", "publictest", "trainval"}
-_UNASSIGNED = "unassigned"  # which Google's Vertex AI writes for images that it splits itself
+_NAMED = r".*(split|partition|subset).*"  # one of splits if it has one word for a split
+_PERHAPS = r"usages?|phase|stage|part|dataset"  # one of splits if its words are mostly, or all, those of splits
+_HELD_OUT = {"holdout", "heldout", "unseen", "unused", "reserved", "private", "privatetest", "publictest", "trainval"}
 _OF_VERTEX = "dataItemResourceLabels"
-_WORDS = f"{TRAIN}, {VAL} or {TEST}"
 
 
 def is_split_column(name: str) -> bool:
@@ -40,32 +38,22 @@ def _flat(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def split_column(table: Table, columns: list[str], given: str | None) -> str | None:
-    """The one of these columns with a known name, or whose values are mostly names of splits."""
+    """The one of these columns that tells the split: by its name, or by the words that it holds."""
     if given:
         return given_name(table.path, columns, given, "--split-column")
     if found := known(columns, _SPLIT):
         return found[0]
-    if len(found := [name for name in columns if not split_name(name) and _split_of_flag(name)]) > 1:
+    if len(found := [name for name in columns if not split_name(name) and split_of_flag(name)]) > 1:
         raise table.error(
-            f"splits are in the columns {' and '.join(map(repr, found))}; write one column split with {_WORDS}"
+            f"splits are in the columns {' and '.join(map(repr, found))}; write one column split with {WORDS}"
         )
     if not found:
         others = [name for name in columns if not _holds_labels(table, name)]
-        found = [name for name in others if table.share(name, split_name) > 0.5 or _has_splits(table, name)]
+        found = [name for name in others if _has_splits(table, name)]
+        _tell_of_words(table, [name for name in others if name not in found])
     if len(found) > 1:
         raise table.error(f"the splits can be in the column {' or '.join(map(repr, found))}; give --split-column")
     return found[0] if found else None
-
-
-def warn_if_all_are_train(table: Table, column: str) -> None:
-    """A column with a name that is not known may name a vehicle."""
-    if re.fullmatch(_PERHAPS, key(column)) or is_split_column(column):
-        return
-    if len(table.records) > 1 and {*map(split_name, table.texts(column))} == {TRAIN}:
-        table.findings.warning(
-            f"all rows of {table.path.name} have train in {column!r}, which was taken for the split; if it names a "
-            "label, give --label-column"
-        )
 
 
 def _holds_labels(table: Table, column: str) -> bool:
@@ -77,65 +65,45 @@ def _holds_labels(table: Table, column: str) -> bool:
 
 
 def _has_splits(table: Table, column: str) -> bool:
-    """Whether some values are names of splits, in a column whose name says so, or beside holdout or unassigned."""
-    words = {text.strip() for text in table.texts(column)} - {""}
+    """Whether a column's words are those of splits. Many of these have other meanings (a valid ticket, a train, a dev
+    server), so that a column with any name needs train beside another split, and hardly a word that is none."""
+    words = {text.strip() for text in table.texts(column)} - {"", "None"}
     splits = {word for word in words if split_name(word)}
-    held_out = {word for word in words - splits if key(word) in {*_HELD_OUT, _UNASSIGNED}}
+    held_out = {word for word in words - splits if key(word) in {*_HELD_OUT, UNASSIGNED}}
     if held_out and words == splits | held_out:
         return True
-    return bool(splits) and re.fullmatch(_PERHAPS, key(column)) is not None
+    if not splits or re.fullmatch(_NAMED, key(column)):
+        return bool(splits)
+    perhaps = re.fullmatch(_PERHAPS, key(column)) is not None
+    if perhaps and words == splits:
+        return True
+    found = splits_in(splits)
+    of_all, of_filled = _shares_of_splits(table, column)
+    return len(found) > 1 and TRAIN in found and of_all > 0.5 and (perhaps or of_filled >= MOSTLY)
 
 
-def splits_of(table: Table, column: str | None) -> list[str | None]:
-    """The split of every row. A column that is empty throughout is none."""
-    if column is None:
-        return [None] * len(table.records)
-    values = ["" if value is None else str(value).strip() for value in table.values(column)]
-    if not any(values):
-        return [None] * len(values)
-    meant = _split_of_flag(column)
-    flags = [mark(value) if value else None for value in values]
-    if meant is not None and sum(value is not None for value in flags) > len(flags) / 2:
-        _refuse_unknown(table, column, values, flags, "true or false")
-        return _splits_of_flags(table.path, [bool(value) for value in flags], column, meant)
-    found = [split_name(value) for value in values]
-    unassigned = [key(value) == _UNASSIGNED for value in values]
-    read = [_UNASSIGNED if none else split for none, split in zip(unassigned, found, strict=True)]
-    _refuse_unknown(table, column, values, read, _WORDS)
-    if TRAIN in found or not any(unassigned):
-        return found
-    places = [record.where for none, record in zip(unassigned, table.records, strict=True) if none]
-    table.findings.warning(
-        f"{len(places)} rows of {table.path.name} have {values[unassigned.index(True)]!r} in {column!r}; as none has "
-        "train, they were taken for it",
-        places,
-    )
-    return [split or TRAIN for split in found]
+def _shares_of_splits(table: Table, column: str) -> tuple[float, float]:
+    """The share of all rows, and of those with a value, in which a column has a word for a split."""
+    share = table.share(column, split_name)
+    filled = table.share(column, lambda value: value is not None and str(value).strip())
+    return share, share / filled if filled else 0
 
 
-def _refuse_unknown(table: Table, column: str, values: Sequence[str], read: Sequence[object], words: str) -> None:
-    """Raises DataError for values that could not be `read`, which are None there."""
-    if wrong := [n for n, found in enumerate(read) if found is None]:
-        places = ", ".join(table.records[n].where for n in wrong[:5])
-        raise table.error(
-            f"{values[wrong[0]]!r} in the column {column!r} is no split ({len(wrong)} rows: {places}); "
-            f"write {words}, or give the column another name if it is none of splits"
+def _tell_of_words(table: Table, columns: Sequence[str]) -> None:
+    """About columns with words for splits that were not taken for splits: a warning where most of the words are such,
+    and a split for evaluation would be trained on."""
+    for name in columns:
+        words = sorted(text for text in table.texts(name) if split_name(text))
+        of_all, of_filled = _shares_of_splits(table, name)
+        if not words or (of_all <= 0.5 and not re.fullmatch(_PERHAPS, key(name))):
+            continue
+        found = splits_in(words)
+        likely = found != {TRAIN} and (of_filled >= MOSTLY or (len(found) > 1 and TRAIN in found))
+        table.findings.add(
+            "warning" if likely else "note",
+            f"{' and '.join(map(repr, words[:3]))} in the column {name!r} of {table.path.name} were not taken for "
+            f"splits; if they are, give --split-column {name!r}",
         )
-
-
-def _split_of_flag(column: str) -> str | None:
-    """The split that a column such as is_valid, in_test or is_training_image speaks of."""
-    return split_name(re.sub("^i[sn](.+?)(images?|samples?|data)?$", r"\1", key(column)))
-
-
-def _splits_of_flags(path: Path, flags: list[bool], column: str, meant: str) -> list[str | None]:
-    """The splits by a column such as is_valid or is_test; the other images are in train."""
-    if meant == TRAIN and not all(flags):
-        raise DataError(
-            f"{path}: the column {column!r} does not tell if the other images are val or test; write a column split "
-            f"with {_WORDS}"
-        )
-    return [meant if value else TRAIN for value in flags]
 
 
 def refuse_columns_of_splits(table: Table, columns: list[str], one_hot: bool) -> None:
@@ -144,11 +112,13 @@ def refuse_columns_of_splits(table: Table, columns: list[str], one_hot: bool) ->
     if unclear := [name for name in flags if re.fullmatch("(i[sn])?(holdout|heldout)(set)?", key(name))]:
         raise table.error(
             f"the column {unclear[0]!r} does not tell if its images are val or test; write a column split with "
-            f"{_WORDS}, or remove the column"
+            f"{WORDS}, or remove the column"
         )
-    found = [name for name in flags if split_name(name)]
+    opposites = {f"{no}{split}" for no in ("in", "not", "non") for split in map(key, columns)} & {*map(key, flags)}
+    found = [name for name in flags if split_name(name) and not any(word.endswith(key(name)) for word in opposites)]
     if found and not (one_hot and [key(name) for name in found] == ["train"]):
         raise table.error(
             f"the splits can be in {' and '.join(map(repr, found))}, as true and false. Write one column split "
-            f"with {_WORDS}, give --split-column, or give the column another name if it is none of splits"
+            f"with {WORDS}, give --split-column, or give the column another name if it is none of splits (or "
+            "--label-column with all columns of labels)"
         )

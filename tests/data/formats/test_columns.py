@@ -213,7 +213,9 @@ def test_a_column_of_trains_is_one_of_vehicles(tmp_path: Path) -> None:
         "train",
     )
     source = read(tmp_path, table("vehicle,labels", "train train train train train", "a b a a b"))
-    assert "all rows of t.csv have train in 'vehicle', which was taken for the split; if it names" in messages(source)
+    assert "'train' in the column 'vehicle' of t.csv were not taken for splits; if they are, give --split-column" in (
+        messages(source)
+    )
 
 
 def test_a_tag_of_splits_is_the_column_of_splits(tmp_path: Path) -> None:
