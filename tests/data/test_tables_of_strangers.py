@@ -145,7 +145,7 @@ def asks(sign: str) -> str:
         (cells() + "1.jpg,#REF!\n", "line 7: #REF! is an error of the spreadsheet"),
         (cells("', cat'", "['", "']"), "is no list that can be read"),
         (one_hot(horse=[0.9, 0.1, 0.3, 0.5, 0.2]), "line 2: '0.9' in the column 'horse'; 0 or 1 was expected"),
-        (one_hot(people=[0, 2, 0, 1, 3]), "line 3: '2' in the column 'people'; 0 or 1 was expected"),
+        (one_hot(horses=[0, 2, 0, 1, 3]), "line 3: '2' in the column 'horses'; 0 or 1 was expected"),
         ("image,a,b\n1.jpg,1,x.y\n2.jpg,1,z\n", "none of the columns a, b is known to hold labels"),
         (one_hot(train=[1, 1, 1, 0, 1], val=[0, 0, 0, 1, 0]), "the splits can be in 'train' and 'val'"),
         (with_column("valid", [0, 0, 0, 1, 0]), "the splits can be in 'valid', as true and false"),

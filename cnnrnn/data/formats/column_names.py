@@ -28,7 +28,22 @@ LABELS = (
 _LABEL_WORD = r"(image|img|photo|object|multi)?(labels?|tags?|categor(y|ies|ie|ia)s?|class(es)?)(list|names?|set)?"
 _ABOUT_LABELS = {
     *("by", "on", "at", "from", "of", "source", "origin", "confidence", "conf", "score", "prob", "probability", "hash"),
-    *("num", "number", "count", "counts", "n", "nr", "total", "length", "date", "time", "timestamp", "year", "method"),
+    *(
+        "num",
+        "number",
+        "count",
+        "counts",
+        "n",
+        "nr",
+        "total",
+        "sum",
+        "length",
+        "date",
+        "time",
+        "timestamp",
+        "year",
+        "method",
+    ),
     *("person", "user", "author", "annotator", "reviewer", "tool", "model", "version", "status", "quality", "level"),
     "resource",
 }

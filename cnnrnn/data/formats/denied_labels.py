@@ -23,7 +23,7 @@ _LONGEST = 100  # characters of a label that is looked at; longer ones are texts
 _SIGNS = {"+": True, "✓": True, "✔": True, "-": False, "−": False, "–": False, "✗": False, "✘": False}
 _SIGNS |= {"on": True, "off": False, "✅": True, "❌": False}
 _BEFORE_WORDS = {*":=>→(["}  # one of them is in what `_WORD_BEHIND` finds
-_NO_WORDS = {"x", "t", "f", "y", "n"}  # marks in a column of a label; behind a label, they can be a grade or a sex
+_NO_WORDS = {"x", "t", "f", "y", "j", "n"}  # marks in a column of a label; behind a label, they can be a grade or a sex
 
 
 @dataclass(frozen=True)

@@ -2,60 +2,71 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
-from cnnrnn.data.formats.column_names import LABELS, key, shown, sounds_like_labels, without_number, words_of
+from cnnrnn.data.formats.column_names import LABELS, shown, sounds_like_labels, without_number
 from cnnrnn.data.formats.numbers import number
 from cnnrnn.data.formats.records import MOSTLY, Table
-from cnnrnn.data.formats.review_columns import is_about_person, is_about_review
+from cnnrnn.data.formats.recurring import BLANK, recurring_words
+from cnnrnn.data.formats.review_columns import is_about_person, is_about_review, is_about_rows, is_fold, is_measure
 from cnnrnn.data.formats.yes_no import applies_to_label, are_marks, is_mark, mark, plain, two_signs_for_yes
 from cnnrnn.data.reading import Labels
 from cnnrnn.data.split import DataError
-
-# Numbers of rows, parts for cross-validation, and what is told about the labels, such as num_labels.
-_NO_LABEL = (
-    r"unnamed\d*|(index)?level\d+|index|rownames?|k?folds?|(num|number|n|count)(of)?(label|tag|object|class)e?s?|"
-    r"(label|tag|object|class)s?(count|confidence|conf|score|prob|probability)"
-)
-# Words in the names of columns whose small numbers are no counts of a label.
-_MEASURES = {
-    *("id", "ids", "age", "year", "month", "day", "hour", "minute", "second", "width", "height", "size", "angle", "x"),
-    *("y", "z", "xmin", "ymin", "xmax", "ymax", "rotation", "number", "nr", "rank", "group", "patient", "site", "view"),
-    *("camera", "session", "batch", "level", "grade", "version", "weight", "count", "length", "depth", "area", "score"),
-    *("rating", "temperature", "lat", "lon", "sex", "gender", "side", "eye"),
-}
-_BLANK = {"", "none", "nan", "na", "n/a", "#n/a", "<na>"}
 
 
 def one_hot_columns(table: Table, columns: list[str], given: bool) -> tuple[list[str], list[str]]:
     """Columns of 0 and 1, true and false, or −1 and 1; and those that were left out with a warning. A column that has
     something else in some rows is an error; one that mostly has something else, such as a width, is no label, unless a
     person has `given` these columns."""
-    labels = columns if given else [name for name in columns if not re.fullmatch(_NO_LABEL, key(name))]
-    labels = [name for name in labels if _is_label(table, name, given)]
-    labels, left_out = (labels, []) if given else _without_review(table, labels)
-    if len(labels) == 1 and not are_marks(table.values(labels[0])):  # of words such as positive
+    labels = columns if given else [name for name in columns if not is_about_rows(name, table.values(name))]
+    measures = [] if given else [name for name in labels if _is_measured(table, name)]
+    labels = [name for name in labels if name not in measures and _is_label(table, name, given)]
+    labels, others = (labels, []) if given else _without_review(table, labels)
+    if len(labels) == 1 and not all(map(is_mark, table.values(labels[0]))):  # of words such as positive
         labels = []
     written = {name: table.texts(name) for name in labels}
     marked = [name for name in labels if any(mark(text, words=True) for text in written[name])]
     constant = [name for name in marked if all(mark(text, words=True) for text in written[name])]
     if not marked or (len(constant) == len(labels) and len(table.records) > 1 and not given):
-        if not columns:
-            raise DataError(
-                f"{table.path} names images, but has no column of labels; add one, or give --label-column NAME"
-            )
-        raise table.error(
-            f"none of the columns {shown(columns)} is known to hold labels, nor are they columns of 0 and 1; "
-            "give --label-column NAME"
-        )
+        raise _no_labels(table, columns, labels, others)
     if constant and len(table.records) > 1:
         table.findings.warning(
             f"all images have what these columns name; remove them if they are no labels: {shown(constant)}"
         )
+    if measures:
+        table.findings.warning(
+            f"columns of {table.path.name} with numbers that are no 0 and 1 were left out: {shown(measures)}; if one "
+            "is a label, write 0 or 1 in all of its rows, and give --label-column with all columns of labels"
+        )
     if not given:
         _warn_of_doubtful(table, labels, [name for name in columns if name not in labels])
-    return labels, left_out
+    return labels, [*others, *measures]
+
+
+def _no_labels(table: Table, columns: list[str], labels: list[str], others: list[str]) -> DataError:
+    """What to do where no column is one of labels: `labels` are not for their values, `others` for their names."""
+    if not columns:
+        return DataError(
+            f"{table.path} names images, but has no column of labels; add one, or give --label-column NAME"
+        )
+    why = ", nor are they columns of 0 and 1; give --label-column NAME"
+    if others:
+        why = (
+            "; those of 0 and 1 seem to tell of a review or a part of the data; if they are labels, give "
+            f"--label-column {','.join(others)!r}"
+        )
+    elif labels:
+        why = f"; {shown(labels)} have yes in all rows, or no in all rows; give --label-column NAME"
+    return table.error(f"none of the columns {shown(columns)} is known to hold labels{why}")
+
+
+def _is_measured(table: Table, name: str) -> bool:
+    """Whether a column such as score or group has numbers that are nearly 0 and 1, but are none of a label."""
+    values = [value for value in table.values(name) if plain(str(value)) not in BLANK]
+    numbers = [read for value in values if (read := number(value)) is not None]
+    odd = [n for n in numbers if n not in (0, 1, -1)]
+    nearly = len(odd) < len(numbers) / 2 or all(0 <= n <= 1 for n in numbers)
+    return is_measure(name) and bool(odd) and len(numbers) == len(values) and nearly
 
 
 def _is_label(table: Table, name: str, given: bool) -> bool:
@@ -80,15 +91,21 @@ def _is_label(table: Table, name: str, given: bool) -> bool:
 
 
 def _without_review(table: Table, labels: list[str]) -> tuple[list[str], list[str]]:
-    """The columns of labels, and those such as verified and deleted. A table with no others has no labels."""
-    left_out = [name for name in labels if is_about_review(name)]
+    """The columns of labels, and those such as verified, deleted and fold. A table with no others has no labels."""
+    left_out = [name for name in labels if is_about_review(name) or is_fold(name)]
     kept = [name for name in labels if name not in left_out]
     if left_out and any(mark(value, words=True) for name in kept for value in table.texts(name)):
         table.findings.warning(
-            f"columns of {table.path.name} that tell of the review, not of what an image shows, were left out: "
+            f"columns of {table.path.name} that tell of {_what(left_out)}, not of what an image shows, were left out: "
             f"{shown(left_out)}; if one is a label, give --label-column with all columns of labels"
         )
     return kept, left_out
+
+
+def _what(left_out: Sequence[str]) -> str:
+    folds = any(map(is_fold, left_out))
+    review = not all(map(is_fold, left_out))
+    return " and ".join(["the review"] * review + ["the part for cross-validation"] * folds)
 
 
 def _warn_of_doubtful(table: Table, labels: list[str], others: Sequence[str]) -> None:
@@ -100,7 +117,7 @@ def _warn_of_doubtful(table: Table, labels: list[str], others: Sequence[str]) ->
             f"{table.path.name} has columns of 0 and 1 that may be no labels, but were read as such: "
             f"{shown(doubtful)}; if so, give --label-column {option!r}"
         )
-    words = [name for name in others if _recurring_words(table.values(name))]
+    words = [name for name in others if recurring_words(table.values(name))]
     if len(labels) == 1 and (words or applies_to_label(labels[0])):
         table.findings.warning(
             f"the only label is {labels[0]!r}, the one column of 0 and 1; if "
@@ -109,15 +126,9 @@ def _warn_of_doubtful(table: Table, labels: list[str], others: Sequence[str]) ->
         )
 
 
-def _recurring_words(values: Sequence[object]) -> bool:
-    words = {plain(str(value)) for value in values} - {*_BLANK}
-    texts = [word for word in words if re.search(r"[^\W\d_]", word)]
-    return 2 <= len(words) <= max(2, len(values) / 2) and len(texts) > len(words) / 2
-
-
 def hold_scores(values: Sequence[object]) -> bool:
     """Whether a column has numbers between 0 and 1, and nothing else."""
-    numbers = [number(value) for value in values if plain(str(value)) not in _BLANK]
+    numbers = [number(value) for value in values if plain(str(value)) not in BLANK]
     known = [found for found in numbers if found is not None]
     return len(known) == len(numbers) and all(0 <= n <= 1 for n in known) and any(0 < n < 1 for n in known)
 
@@ -128,7 +139,7 @@ def refuse_unknown_marks(table: Table, columns: Sequence[str]) -> None:
     if any(without_number(name) in LABELS or sounds_like_labels(name) for name in columns):
         return
     rows = [[plain(str(record.values.get(name))) for name in columns] for record in table.records]
-    filled = [[value for value in row if value not in _BLANK] for row in rows]
+    filled = [[value for value in row if value not in BLANK] for row in rows]
     found = sorted({value for row in filled for value in row})
     several = [row for row in filled if len(row) > 1]
     twice = sum(len({*row}) < len(row) for row in several) > len(several) / 2
@@ -141,7 +152,7 @@ def refuse_unknown_marks(table: Table, columns: Sequence[str]) -> None:
 
 def _meant_for_a_label(name: str, values: Sequence[object], odd: int) -> bool:
     """Whether a column is likely meant for a label, though it has counts, percents or 1 and 2, or signs of doubt."""
-    filled = [value for value in values if plain(str(value)) not in _BLANK]
+    filled = [value for value in values if plain(str(value)) not in BLANK]
     numbers = [read for value in filled if (read := number(value)) is not None]
     if len(numbers) == len(filled):
         if odd < len(values) / 2 or all(0 <= n <= 1 for n in numbers):
@@ -149,7 +160,7 @@ def _meant_for_a_label(name: str, values: Sequence[object], odd: int) -> bool:
         codes = {*numbers}
         counted = 0 in codes and all(0 <= n <= 100 and n.is_integer() for n in codes)
         numbered = codes == {*range(len(values))}  # the rows
-        return (counted or codes == {1, 2}) and not numbered and not _MEASURES & words_of(name)
+        return (counted or codes == {1, 2}) and not numbered and not is_measure(name)
     words = {plain(str(value)) for value in filled}
     marks = [found for value in filled if (found := mark(value)) is not None]
     return any(marks) and (len(marks) >= len(filled) / 2 or (len(words) <= 4 and False in marks))
@@ -163,7 +174,7 @@ def labels_of_rows(table: Table, columns: Sequence[str]) -> Labels:
 def _warn_of_absent(table: Table, columns: Sequence[str]) -> None:
     """About what is taken for an absent label, though it may mean something else."""
     written = {plain(text) for name in columns for text in table.texts(name)}
-    blank, minus = _BLANK & written, {"-1", "-1.0"} & written
+    blank, minus = BLANK & written, {"-1", "-1.0"} & written
     if minus and (blank or {"0", "0.0"} & written):
         table.findings.warning(
             f"{table.path.name} has -1, which means uncertain in some data sets, beside 0 or empty cells; it was taken "

@@ -1,10 +1,14 @@
-"""Columns of 0 and 1 that are likely no labels: they tell of an image's review, or of a person and a group."""
+"""Names of columns that are likely no labels: they tell of an image's review, of a person or a group, measure
+something, or number the rows."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
-from cnnrnn.data.formats.column_names import words_of
+from cnnrnn.data.formats.column_names import key, words_of
+from cnnrnn.data.formats.numbers import number
+from cnnrnn.data.formats.yes_no import are_marks
 
 _REVIEW = {
     *("verified", "confirmed", "checked", "approved", "accepted", "rejected", "deleted", "removed", "discarded"),
@@ -18,6 +22,18 @@ _BEFORE = {  # whose review it is
 }
 _PERSON = {"sex", "gender", "patient", "subject", "group", "cohort", "session", "batch", "site", "age"}
 
+_MEASURES = {
+    *("id", "ids", "age", "year", "month", "day", "hour", "minute", "second", "width", "height", "size", "angle", "x"),
+    *("y", "z", "xmin", "ymin", "xmax", "ymax", "rotation", "number", "nr", "rank", "group", "patient", "site", "view"),
+    *("camera", "session", "batch", "level", "grade", "version", "weight", "count", "length", "depth", "area", "score"),
+    *("rating", "temperature", "lat", "lon", "sex", "gender", "side", "eye", "total", "sum", "confidence", "conf"),
+    *("prob", "probability", "amount", "quantity", "num", "persons", "people", "votes", "stars", "price", "certainty"),
+}
+_ABOUT_ROWS = (
+    r"unnamed\d*|indexlevel\d+|rownames?|(num|number|n|count)(of)?(label|tag|object|class)e?s?|"
+    r"(label|tag|object|class)s?(count|confidence|conf|score|prob|probability)"
+)
+
 
 def is_about_review(name: str) -> bool:
     """Whether a column is one such as verified, is_deleted or "human reviewed", but not "tree removed"."""
@@ -28,3 +44,24 @@ def is_about_review(name: str) -> bool:
 def is_about_person(name: str) -> bool:
     """Whether a column such as sex or patient_group is about whom an image shows, or where it belongs."""
     return bool(words_of(name) & _PERSON)
+
+
+def is_measure(name: str) -> bool:
+    """Whether small numbers in a column such as score, total or box_width are no counts of a label."""
+    return bool(words_of(name) & _MEASURES)
+
+
+def is_fold(name: str) -> bool:
+    """Whether a column may number the parts for cross-validation. A fold is also a defect."""
+    return re.fullmatch("k?folds?", key(name)) is not None
+
+
+def is_about_rows(name: str, values: Sequence[object]) -> bool:
+    """Whether a column numbers the rows, or tells how many labels they have. The names index and level are also those
+    of a finger and a storey, in columns of marks that don't count up."""
+    if re.fullmatch(_ABOUT_ROWS, key(name)):
+        return True
+    if is_fold(name):
+        return not are_marks(values)
+    counts_up = [number(value) for value in values] in ([*range(len(values))], [*range(1, len(values) + 1)])
+    return re.fullmatch(r"index|level\d+", key(name)) is not None and (counts_up or not are_marks(values))

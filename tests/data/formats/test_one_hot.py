@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from source_helpers import labels_by_image as labels_of
-from source_helpers import messages, read_table
+from source_helpers import labels_in_order, messages, read_columns, read_table
 
 from cnnrnn.data import DataError
 from cnnrnn.data.source import Source
@@ -37,7 +37,7 @@ def table(yes: str = "1", no: str = "0", sign: str = ",", **others: str) -> str:
     ("yes", "no"),
     [
         ("present", "absent"), ("Positive", "Negative"), ("pos", "neg"), ("WAAR", "ONWAAR"), ("VERDADEIRO", "FALSO"),
-        ("sim", "não"), ("PRAWDA", "FAŁSZ"), ("tak", "nie"), ("☑", "☐"), ("✅", "❌"), ("✔️", "✖️"), ("○", "×"),
+        ("sim", "não"), ("J", "N"), ("j", "n"), ("PRAWDA", "FAŁSZ"), ("tak", "nie"), ("☑", "☐"), ("✅", "❌"), ("✔️", "✖️"), ("○", "×"),
         ("✓", "✗"), ("+", "-"), ("1", "-"), ("ИСТИНА", "ЛОЖЬ"), ("да", "нет"), ("SANT", "FALSKT"), ("DOĞRU", "YANLIŞ"),
         ("はい", "いいえ"), ("是", "否"), ("有", "无"), ("evet", "hayır"), ("TOSI", "EPÄTOSI"),
         ("IGAZ", "HAMIS"), ("true ", "false"), ("checked", "unchecked"), ("on", "off"),
@@ -153,3 +153,86 @@ def test_the_only_column_of_0_and_1_beside_words(tmp_path: Path) -> None:
     assert read(tmp_path, text, label_column="race").labels == ("a", "b")
     assert "the only label" not in messages(read(tmp_path, text, label_column="service_test"))
     assert "the only label" not in messages(read(tmp_path, "image,cat\n1.jpg,1\n2.jpg,0\n3.jpg,1\n"))
+
+
+CAT, DOG = "1 0 1 0 1", "0 1 1 0 0"
+CATS_AND_DOGS = [{"cat"}, {"dog"}, {"cat", "dog"}, set(), {"cat"}]
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("score", "0.9 0.2 0 1 0.5"), ("confidence", "0.9 0.8 0.7 0.9 0.9"), ("count", "1 1 2 0 1"),
+        ("total", "1 1 2 0 1"), ("sum", "1 1 2 0 1"), ("persons", "0 0 2 1 0"), ("people", "0 0 2 1 0"),
+        ("group", "0 1 2 0 1"), ("patient_group", "1 1 2 0 1"), ("label_sum", "1 1 2 0 1"),
+    ],
+)  # fmt: skip
+def test_numbers_that_measure_something_are_left_out_with_a_warning(tmp_path: Path, name: str, values: str) -> None:
+    source = read_columns(tmp_path, {"cat": CAT, name: values, "dog": DOG})
+    assert labels_in_order(source) == CATS_AND_DOGS
+    assert (
+        f"columns of t.csv with numbers that are no 0 and 1 were left out: {name}; if one is a label, write 0 or 1 in "
+        "all of its rows"
+    ) in messages(source)
+    assert "that were not used" not in messages(source)
+
+
+def test_measures_beside_other_slips_are_no_excuse(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="line 4: '2' in the column 'cow'; 0 or 1 was expected"):
+        read_columns(tmp_path, {"cat": CAT, "score": "0.9 0.2 0 1 0.5", "cow": "0 1 2 0 1"})
+
+
+@pytest.mark.parametrize("name", ["fold", "k_fold"])
+def test_a_fold_of_0_and_1_is_left_out_with_a_warning(tmp_path: Path, name: str) -> None:
+    columns = {name: "0 1 0 1 0", "crease": CAT, "tear": DOG}
+    source = read_columns(tmp_path, columns)
+    assert source.labels == ("crease", "tear")
+    assert (
+        "columns of t.csv that tell of the part for cross-validation, not of what an image shows, were left out: "
+        f"{name}; if one is a label, give --label-column with all columns of labels"
+    ) in messages(source)
+    assert read_columns(tmp_path, columns, label_column=f"{name},crease,tear").labels == ("crease", name, "tear")
+    numbers = read_columns(tmp_path, {**columns, name: "0 1 2 3 4"})
+    assert numbers.labels == ("crease", "tear")
+    assert "cross-validation" not in messages(numbers)
+
+
+@pytest.mark.parametrize("names", ["index,middle,ring", "level 1,level 2,level 3"])
+def test_names_of_row_numbers_are_labels_where_they_do_not_count(tmp_path: Path, names: str) -> None:
+    columns = dict(zip(names.split(","), (CAT, DOG, "0 0 1 1 0"), strict=True))
+    assert source_labels(tmp_path, columns) == {*columns}
+    first = next(iter(columns))
+    assert source_labels(tmp_path, {**columns, first: "0 1 2 3 4"}) == {*columns} - {first}
+
+
+def source_labels(folder: Path, columns: dict[str, str]) -> set[str]:
+    return {*read_columns(folder, columns).labels}
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        (
+            {"verified": CAT, "reviewed": DOG, "done": DOG},
+            "is known to hold labels; those of 0 and 1 seem to tell of a review or a part of the data; if they are "
+            "labels, give --label-column 'verified,reviewed,done'",
+        ),
+        ({"fold": CAT}, "a part of the data; if they are labels, give --label-column 'fold'"),
+        ({"indoor": "1 1 1 1 1", "city": "a b c d e"}, "; indoor have yes in all rows, or no in all rows; give --la"),
+        ({"indoor": "0 0 0 0 0", "city": "a b c d e"}, "; indoor have yes in all rows, or no in all rows; give --la"),
+        ({"width": "64 64 64 32 32", "city": "a b c d e"}, ", nor are they columns of 0 and 1; give --label-column"),
+    ],
+)
+def test_the_reason_why_no_column_holds_labels_is_true(tmp_path: Path, columns: dict[str, str], message: str) -> None:
+    with pytest.raises(DataError) as raised:
+        read_columns(tmp_path, columns)
+    assert message in str(raised.value)
+
+
+def test_columns_of_a_review_can_be_given(tmp_path: Path) -> None:
+    columns = {"verified": CAT, "reviewed": DOG, "done": DOG}
+    assert read_columns(tmp_path, columns, label_column="verified,reviewed,done").labels == (
+        "done",
+        "reviewed",
+        "verified",
+    )
