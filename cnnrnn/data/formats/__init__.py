@@ -6,7 +6,8 @@ Tables. delimited.py, workbook.py, parquet.py and json_records.py (with pandas_j
 1. image_column.py finds the images, split_column.py the column of splits, which split_values.py reads; column_names.py
    has the names that columns have.
 2. The labels are in a column with a row for each label (long_table.py), in one or several columns whose cells hold them
-   (cells.py), or there is a column for each label (one_hot.py, review_columns.py).
+   (label_columns.py, which looks at recurring.py; cells.py), or there is a column for each label (one_hot.py).
+   review_columns.py has the names of columns that are likely no labels.
 3. In cells, texts are split (separator.py, quotes.py); labels are looked for in lists and objects (nested_labels.py,
    label_keys.py).
 4. Labels that do not apply are left out: denied by the value of another column (denying_columns.py), or by a word of

@@ -11,6 +11,17 @@ from cnnrnn.data.images import SUFFIXES
 from cnnrnn.data.reading import listed
 from cnnrnn.data.split import DataError
 
+# label, tag, class and category in other languages, also without the accents that programs drop.
+_TRANSLATED = (
+    *("kategorien", "kategorie", "klassen", "klasse", "etiketten", "etikett", "schlagwörter", "schlagworte"),
+    *("schlagwort", "stichwörter", "stichworte", "stichwort", "étiquettes", "étiquette", "etiquettes", "etiquette"),
+    *("catégories", "catégorie", "categorie", "classe", "etiquetas", "etiqueta", "clases", "clase", "categorías"),
+    *("categoría", "categorias", "categoria", "rótulos", "rótulo", "rotulos", "rotulo", "etichette", "etichetta"),
+    *("classi", "klas", "categorieën", "categorieen", "etykiety", "etykieta", "klasy", "klasa", "kategoria"),
+    *("etiketler", "etiket", "kategoriler", "kategori", "sınıf", "метки", "метка", "классы", "класс", "категории"),
+    *("категория", "теги", "тег", "标签", "標籤", "类别", "類別", "分类", "分類", "标注", "ラベル", "タグ"),
+    *("カテゴリー", "カテゴリ", "クラス", "라벨", "레이블", "태그", "카테고리", "클래스"),
+)
 # Compared without case, blanks and punctuation; the first that a table has is taken.
 IMAGE = (
     *("image", "images", "imagefile", "imagepath", "imagefilename", "filepath", "filename", "fname", "file", "path"),
@@ -22,30 +33,17 @@ LABELS = (
     *("classname", "choice", "choices", "multilabel", "labellist", "annotations", "objects"),
     *("target", "targets", "classificationannotations", "classificationannotation"),
     "boundingboxannotations",
+    *_TRANSLATED,
 )
 
 # Whole words that make a name sound like labels, unless one of the others tells that it is something about them.
 _LABEL_WORD = r"(image|img|photo|object|multi)?(labels?|tags?|categor(y|ies|ie|ia)s?|class(es)?)(list|names?|set)?"
+_ABOUT_SIGNS = r"[(\[][^()\[\]]*(separat|delimit|split by|comma|semicolon)[^()\[\]]*[)\]]"  # "(separated by ;)"
 _ABOUT_LABELS = {
     *("by", "on", "at", "from", "of", "source", "origin", "confidence", "conf", "score", "prob", "probability", "hash"),
-    *(
-        "num",
-        "number",
-        "count",
-        "counts",
-        "n",
-        "nr",
-        "total",
-        "sum",
-        "length",
-        "date",
-        "time",
-        "timestamp",
-        "year",
-        "method",
-    ),
+    *("num", "number", "count", "counts", "n", "nr", "total", "length", "date", "time", "timestamp", "year", "method"),
     *("person", "user", "author", "annotator", "reviewer", "tool", "model", "version", "status", "quality", "level"),
-    "resource",
+    *("sum", "resource"),
 }
 
 
@@ -72,9 +70,9 @@ def is_label_column(name: str) -> bool:
 
 
 def follow_each_other(names: Sequence[str]) -> bool:
-    """Whether columns are numbered as label_1, label_2 and label_3 are; a first one may have no number. Of labels_1 and
-    labels_5, each may be another version."""
-    found = [re.search(r"\d+$", key(name)) for name in names]
+    """Whether columns are numbered as label_1, label_2 and label_3 are, or "1st label" and "2nd label"; a first one may
+    have no number. Of labels_1 and labels_5, each may be another version."""
+    found = [re.search(r"\d+$|^\d+", key(name)) for name in names]
     numbers = sorted(int(number.group()) for number in found if number)
     unnumbered = len(names) - len(numbers)
     first = numbers[0] if numbers else 0
@@ -82,8 +80,8 @@ def follow_each_other(names: Sequence[str]) -> bool:
 
 
 def without_number(name: str) -> str:
-    """The key of a column such as label2, label_2 or label.1, without its number."""
-    return re.sub(r"\d+$", "", key(name))
+    """The key of a column such as label2, label_2, label.1 or "2nd label", without its number."""
+    return re.sub(r"\d+$|^\d+(st|nd|rd|th)?(?=\D)", "", key(name))
 
 
 def listed_words(name: str) -> list[str]:
@@ -97,8 +95,8 @@ def words_of(name: str) -> set[str]:
 
 def sounds_like_labels(name: str) -> bool:
     """Whether label, tag, category or class is a word of the name, as in "weather tag", but not in labelled_by."""
-    words = words_of(name)
-    return any(re.fullmatch(_LABEL_WORD, word) for word in words) and not _ABOUT_LABELS & words
+    words = words_of(re.sub(_ABOUT_SIGNS, "", name, flags=re.IGNORECASE))
+    return any(re.fullmatch(_LABEL_WORD, w) or w in _TRANSLATED for w in words) and not _ABOUT_LABELS & words
 
 
 def looks_like_image(value: object) -> bool:

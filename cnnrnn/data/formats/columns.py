@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -11,16 +10,14 @@ from cnnrnn.data.formats.cells import Cells
 from cnnrnn.data.formats.column_names import (
     LABELS,
     ColumnNames,
-    follow_each_other,
-    given_name,
     key,
     known,
-    shown,
     sounds_like_labels,
     without_number,
 )
 from cnnrnn.data.formats.denying_columns import Denying, may_deny
 from cnnrnn.data.formats.image_column import image_column, likely_image_column, written_image
+from cnnrnn.data.formats.label_columns import VIA, label_columns, warn_of_further_labels, warn_of_yes_and_no
 from cnnrnn.data.formats.long_table import long_table, tell_if_all_have_all
 from cnnrnn.data.formats.one_hot import (
     hold_scores,
@@ -31,11 +28,9 @@ from cnnrnn.data.formats.one_hot import (
 from cnnrnn.data.formats.records import Table
 from cnnrnn.data.formats.split_column import refuse_columns_of_splits, split_column, with_split_of_vertex
 from cnnrnn.data.formats.split_values import splits_of
-from cnnrnn.data.formats.yes_no import are_marks, is_mark, mark
+from cnnrnn.data.formats.yes_no import are_marks, mark
 from cnnrnn.data.reading import Labels, Row
 from cnnrnn.data.split import DataError
-
-_VIA = ("fileattributes", "regionattributes")  # columns of the VGG Image Annotator's CSV
 
 
 def rows_of(table: Table, names: ColumnNames, separator: str | None) -> tuple[str, list[Row]]:
@@ -48,7 +43,7 @@ def rows_of(table: Table, names: ColumnNames, separator: str | None) -> tuple[st
     if choices := prodigy.are_choices(table) and named in ([], [prodigy.CHOSEN]):
         table, named = prodigy.with_names(table), [prodigy.CHOSEN]
     long = long_table(table, remaining, image, named)
-    chosen = [long.labels] if long else _label_columns(table, remaining, named)
+    chosen = [long.labels] if long else label_columns(table, remaining, named, names.numbers)
     if splits is None:
         refuse_columns_of_splits(table, [n for n in remaining if n not in chosen], one_hot=not chosen)
     undecided: set[int] = set()
@@ -63,8 +58,10 @@ def rows_of(table: Table, names: ColumnNames, separator: str | None) -> tuple[st
         kind, found = _from_cells(table, chosen, names, separator)
         others = [name for name in remaining if name not in chosen]
         if not named:
-            _warn_of_further_labels(table, others, chosen)
+            warn_of_further_labels(table, others, chosen)
         several = len(table.texts(image)) < len(table.records)
+        if not names.numbers:
+            warn_of_yes_and_no(table, chosen, found)
         told_by = [long.told_by] if long else [name for name in others if may_deny(name, several)]
         labels, undecided, told = Denying(table, told_by, several, bool(named), bool(long), choices).apply(found)
     if unused := [name for name in remaining if name not in (*chosen, *told)]:
@@ -85,41 +82,9 @@ def describes_images(table: Table, names: ColumnNames) -> bool:
     others = [name for name in table.columns if name != image]
     if prodigy.are_choices(table) or names.label or known(others, LABELS):
         return True
-    if any(sounds_like_labels(name) or key(name) in _VIA for name in others):
+    if any(sounds_like_labels(name) or key(name) in VIA for name in others):
         return True
     return any(table.share(name, lambda value: mark(value) is not None) > 0.5 for name in others)
-
-
-def _label_columns(table: Table, columns: list[str], given: Sequence[str]) -> list[str]:
-    """The column of labels, several such as label_1 and label_2, both columns of attributes of the VGG Image
-    Annotator; none if there is a column for each label."""
-    if given:
-        return [given_name(table.path, columns, name, "--label-column") for name in given]
-    if via := [name for name in columns if key(name) in _VIA]:
-        return via
-    exact = known(columns, LABELS)
-    if len(found := exact) == 1:  # label, label2 and label.1 are read together
-        found = [name for name in columns if without_number(name) == key(exact[0])]
-        if len(found) == 1:
-            return found
-    found = found or [name for name in columns if sounds_like_labels(name)]
-    if (len(found) > 1 or not exact) and all(is_mark(value) for name in found for value in table.values(name)):
-        return []
-    marked = [name for name in columns if are_marks(table.values(name))]
-    if found and not exact and (others := [name for name in marked if name not in found]):
-        raise table.error(
-            f"the labels can be in the column {' or '.join(map(repr, found))}, or be columns of 0 and 1 such "
-            f"as {shown(others)}; give --label-column, with commas between several"
-        )
-    together = len({without_number(name) for name in found}) == 1 and follow_each_other(found)
-    if together and not {*found} & {*marked}:
-        return found
-    if len(found) > 1:
-        raise table.error(
-            f"the labels can be in the column {' or '.join(map(repr, found))}; give --label-column, several of "
-            "them with commas between"
-        )
-    return found
 
 
 def _rows(table: Table, image: str, labels: Labels, split_of: Sequence[str | None]) -> list[Row]:
@@ -158,17 +123,6 @@ def _are_one_hot(table: Table, columns: Sequence[str], numbers: bool) -> bool:
     several = len(columns) > 1
     values = map(table.values, columns)
     return any(are_marks(cells, words=several) or (several and hold_scores(cells)) for cells in values)
-
-
-def _warn_of_further_labels(table: Table, others: Sequence[str], chosen: Sequence[str]) -> None:
-    """Columns such as secondary_label beside label, which may be as good."""
-    for name in others:
-        texts = table.share(name, lambda value: isinstance(value, str) and re.search(r"[^\W\d]", value))
-        if sounds_like_labels(name) and texts and table.share(name, is_mark) < 1:
-            table.findings.warning(
-                f"the column {name!r} of {table.path.name} was not read; if it holds labels as well, give "
-                f"--label-column '{','.join([*chosen, name])}'"
-            )
 
 
 def _from_cells(

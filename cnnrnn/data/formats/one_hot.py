@@ -9,7 +9,7 @@ from cnnrnn.data.formats.numbers import number
 from cnnrnn.data.formats.records import MOSTLY, Table
 from cnnrnn.data.formats.recurring import BLANK, recurring_words
 from cnnrnn.data.formats.review_columns import is_about_person, is_about_review, is_about_rows, is_fold, is_measure
-from cnnrnn.data.formats.yes_no import applies_to_label, are_marks, is_mark, mark, plain, two_signs_for_yes
+from cnnrnn.data.formats.yes_no import applies_to_label, is_mark, mark, plain, two_signs_for_yes
 from cnnrnn.data.reading import Labels
 from cnnrnn.data.split import DataError
 

@@ -27,7 +27,7 @@ _MEASURES = {
     *("y", "z", "xmin", "ymin", "xmax", "ymax", "rotation", "number", "nr", "rank", "group", "patient", "site", "view"),
     *("camera", "session", "batch", "level", "grade", "version", "weight", "count", "length", "depth", "area", "score"),
     *("rating", "temperature", "lat", "lon", "sex", "gender", "side", "eye", "total", "sum", "confidence", "conf"),
-    *("prob", "probability", "amount", "quantity", "num", "persons", "people", "votes", "stars", "price", "certainty"),
+    *("prob", "probability", "amount", "quantity", "num", "persons", "people", "votes", "certainty"),
 }
 _ABOUT_ROWS = (
     r"unnamed\d*|indexlevel\d+|rownames?|(num|number|n|count)(of)?(label|tag|object|class)e?s?|"

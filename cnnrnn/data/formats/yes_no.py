@@ -38,25 +38,8 @@ _UNLIKELY = {"very_unlikely", "unlikely", "very unlikely"}  # Google's words in 
 _TICKS = {"✓", "✔", "☑", "✅", "🗹"}
 # Besides what `flag` knows. Spreadsheets write true and false in the language of their user.
 _YES = _TICKS | {
-    *(
-        "x",
-        "y",
-        "j",
-        "t",
-        "+",
-        "●",
-        "○",
-        "◯",
-        "1,0",
-        "wahr",
-        "vrai",
-        "verdadero",
-        "vero",
-        "verdadeiro",
-        "waar",
-        "prawda",
-    ),
-    *("sant", "sann", "tosi", "igaz", "doğru", "истина", "pravda", "adevărat", "ja", "oui", "si", "sí", "sì"),
+    *("x", "y", "j", "t", "+", "●", "○", "◯", "1,0", "wahr", "vrai", "verdadero", "vero", "verdadeiro", "waar"),
+    *("prawda", "sant", "sann", "tosi", "igaz", "doğru", "истина", "pravda", "adevărat", "ja", "oui", "si", "sí", "sì"),
     *("sim", "tak", "evet", "igen", "kyllä", "да", "ano", "áno", "是", "真", "有", "はい", "あり", "예", "네"),
 }
 _NO = {

@@ -37,10 +37,10 @@ def table(yes: str = "1", no: str = "0", sign: str = ",", **others: str) -> str:
     ("yes", "no"),
     [
         ("present", "absent"), ("Positive", "Negative"), ("pos", "neg"), ("WAAR", "ONWAAR"), ("VERDADEIRO", "FALSO"),
-        ("sim", "não"), ("J", "N"), ("j", "n"), ("PRAWDA", "FAŁSZ"), ("tak", "nie"), ("☑", "☐"), ("✅", "❌"), ("✔️", "✖️"), ("○", "×"),
+        ("sim", "não"), ("PRAWDA", "FAŁSZ"), ("tak", "nie"), ("☑", "☐"), ("✅", "❌"), ("✔️", "✖️"), ("○", "×"),
         ("✓", "✗"), ("+", "-"), ("1", "-"), ("ИСТИНА", "ЛОЖЬ"), ("да", "нет"), ("SANT", "FALSKT"), ("DOĞRU", "YANLIŞ"),
         ("はい", "いいえ"), ("是", "否"), ("有", "无"), ("evet", "hayır"), ("TOSI", "EPÄTOSI"),
-        ("IGAZ", "HAMIS"), ("true ", "false"), ("checked", "unchecked"), ("on", "off"),
+        ("IGAZ", "HAMIS"), ("true ", "false"), ("checked", "unchecked"), ("on", "off"), ("J", "N"), ("j", "n"),
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("given", [None, "cat,dog,cow"])
