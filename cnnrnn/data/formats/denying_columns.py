@@ -30,7 +30,7 @@ Verdict = bool | None  # whether the labels of a row apply; None where its value
 class Applying(NamedTuple):
     labels: Labels  # that no column denies
     undecided: set[int]  # the rows about which nobody decided
-    deciding: list[str]  # the columns that deny the labels of some rows
+    deciding: list[str]  # the columns of which a warning tells that they deny the labels of some rows
 
 
 @dataclass(frozen=True)
@@ -47,30 +47,51 @@ class Denying:
     def apply(self, labels: Labels) -> Applying:
         """Raises DataError for scores and for words that are not known, unless a person has named the labels."""
         records = self.table.records
-        undecided = {n for name in self.columns for n in self._undecided_rows(name)}
+        undecided_by = {name: self._undecided_rows(name) for name in self.columns}
+        undecided = set().union(*undecided_by.values())
         kept = [n for n in range(len(records)) if n not in undecided]
         decided = replace(self.table, records=[records[n] for n in kept])
         found: Labels = [labels[n] for n in kept]
         deciding = []
         for name in self.columns:
-            verdicts = verdicts_of(name, records)
+            verdicts = self._verdicts(name)
             found = self._without_denied(decided, name, [verdicts[n] for n in kept], found)
-            if False in verdicts:
+            if undecided_by[name] or (False in verdicts and None not in verdicts):
                 deciding.append(name)
         applying = dict(zip(kept, found, strict=True))
         return Applying([applying.get(n, labels[n]) for n in range(len(records))], undecided, deciding)
 
+    def _verdicts(self, name: str) -> list[Verdict]:
+        """None where no is a name among others, as that of Norway in the column state, and not the opposite of yes."""
+        table, verdicts = self.table, verdicts_of(name, self.table.records)
+        values = [str(value) for value in table.values(name)]
+        denying = [value for value, applied in zip(values, verdicts, strict=True) if applied is False and value.strip()]
+        names = [value for value, applied in zip(values, verdicts, strict=True) if applied is None]
+        if is_about_one_label(name) or not denying or not names or True in verdicts:
+            return verdicts
+        if not all(value.isalpha() and not is_rejection(value) for value in (*denying, *names)):
+            return verdicts
+        table.findings.note(
+            f"{denying[0]!r} in {name!r} of {table.path.name} was not taken for a denial of the labels, as "
+            f"{names[0]!r} affirms none; remove these rows if it is one"
+        )
+        return [None] * len(verdicts)
+
     def _undecided_rows(self, name: str) -> set[int]:
-        """The rows that people skipped. Of Prodigy's choices, a rejection is about the task, not about the labels."""
+        """The rows that people skipped. A rejection is about the task, not about the labels, of Prodigy's choices, and
+        where it stands beside skipped rows in a column about the whole image."""
         found: set[int] = set()
         values = self.table.values(name)
-        for test in (is_undecided, is_rejection if self.choices and key(name) == "answer" else None):
+        about_image = not self.several and not is_about_one_label(name) and any(map(is_undecided, values))
+        about_task = about_image or (self.choices and key(name) == "answer")
+        for test in (is_undecided, is_rejection if about_task else None):
             rows = [n for n, value in enumerate(values) if test and test(value)]
             found |= {*rows}
             if rows:
                 file, word = self.table.path.name, values[rows[0]]
                 self.table.findings.warning(
-                    f"{len(rows)} rows of {file} have {word!r} in {name!r} and were left out",
+                    f"{len(rows)} rows of {file} have {word!r} in {name!r} and were left out; remove the column to "
+                    "keep them",
                     [self.table.records[n].where for n in rows],
                 )
         if found and len(found) == len(values):
@@ -100,7 +121,7 @@ class Denying:
             return labels
         what = "their labels were read, so remove the rows if that is wrong"
         if about_labels or key(name) == "value":
-            what = "their labels are absent"
+            what = "their labels are absent" + ("" if self.several else "; remove the column if that is wrong")
             labels = [() if applied is False else found for found, applied in zip(labels, verdicts, strict=True)]
         denying = [*dict.fromkeys(str(values[n]) or "nothing" for n in absent)]
         findings.warning(

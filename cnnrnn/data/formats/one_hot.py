@@ -56,7 +56,7 @@ def _no_labels(table: Table, columns: list[str], labels: list[str], others: list
             f"--label-column {','.join(others)!r}"
         )
     elif labels:
-        why = f"; {shown(labels)} have yes in all rows, or no in all rows; give --label-column NAME"
+        why = f", and all rows have the same 0 or 1, yes or no, in {shown(labels)}; give --label-column NAME"
     return table.error(f"none of the columns {shown(columns)} is known to hold labels{why}")
 
 

@@ -274,4 +274,4 @@ def test_a_rejection_stays_one_where_the_column_is_given(tmp_path: Path) -> None
         read(tmp_path, text)
     source = read(tmp_path, text, label_column="label")
     assert labels_of(source) == {"1.jpg": {"cat"}, "2.jpg": set(), "3.jpg": {"cat"}, "4.jpg": {"dog"}}
-    assert "1 rows of t.csv have reject in 'answer'; their labels are absent" in messages(source)
+    assert "1 rows of t.csv have reject in 'answer'; their labels are absent; remove the column if" in messages(source)

@@ -218,8 +218,8 @@ def source_labels(folder: Path, columns: dict[str, str]) -> set[str]:
             "labels, give --label-column 'verified,reviewed,done'",
         ),
         ({"fold": CAT}, "a part of the data; if they are labels, give --label-column 'fold'"),
-        ({"indoor": "1 1 1 1 1", "city": "a b c d e"}, "; indoor have yes in all rows, or no in all rows; give --la"),
-        ({"indoor": "0 0 0 0 0", "city": "a b c d e"}, "; indoor have yes in all rows, or no in all rows; give --la"),
+        ({"indoor": "1 1 1 1 1", "city": "a b c d e"}, ", and all rows have the same 0 or 1, yes or no, in indoor;"),
+        ({"indoor": "0 0 0 0 0", "city": "a b c d e"}, ", and all rows have the same 0 or 1, yes or no, in indoor;"),
         ({"width": "64 64 64 32 32", "city": "a b c d e"}, ", nor are they columns of 0 and 1; give --label-column"),
     ],
 )
