@@ -164,7 +164,7 @@ def asks(sign: str) -> str:
         (b"\x80\x04\x95\x00\x01\xff", "is no text"),
         ("\ufeff \n", "is empty"),
         ("image,labels\n1.jpg,\n,cat\n", "line 3: the column 'image' names no image; write the name of one file"),
-        ("image,first label,second label\n1.jpg,a,b\n", "give --label-column, several of them with commas between"),
+        ("image,first label,second label\n1.jpg,a,b\n", "if several hold labels: 'first label,second label'"),
     ],
 )  # fmt: skip
 def test_what_could_be_misread_is_asked_for(tmp_path: Path, text: str | bytes, message: str) -> None:

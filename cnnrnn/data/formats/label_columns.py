@@ -62,8 +62,8 @@ def label_columns(table: Table, columns: list[str], given: Sequence[str], number
     together = len({without_number(name) for name in found}) == 1 and follow_each_other(found)
     if len(found) > 1 and not (together and not {*found} & {*marked}):
         raise table.error(
-            f"the labels can be in the column {' or '.join(map(repr, found))}; give --label-column, several of "
-            "them with commas between"
+            f"the labels can be in the column {' or '.join(map(repr, found))}; give --label-column with one of them, "
+            f"or with commas between if several hold labels: {','.join(found)!r}"
         )
     if certain:
         _refuse_if_marks_say_more(table, found, others)

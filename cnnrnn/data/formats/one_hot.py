@@ -8,7 +8,14 @@ from cnnrnn.data.formats.column_names import LABELS, shown, sounds_like_labels, 
 from cnnrnn.data.formats.numbers import number
 from cnnrnn.data.formats.records import MOSTLY, Table
 from cnnrnn.data.formats.recurring import BLANK, recurring_words
-from cnnrnn.data.formats.review_columns import is_about_person, is_about_review, is_about_rows, is_fold, is_measure
+from cnnrnn.data.formats.review_columns import (
+    is_about_person,
+    is_about_review,
+    is_about_rows,
+    is_fold,
+    is_measure,
+    may_number_rows,
+)
 from cnnrnn.data.formats.yes_no import applies_to_label, is_mark, mark, plain, two_signs_for_yes
 from cnnrnn.data.reading import Labels
 from cnnrnn.data.split import DataError
@@ -109,8 +116,10 @@ def _what(left_out: Sequence[str]) -> str:
 
 
 def _warn_of_doubtful(table: Table, labels: list[str], others: Sequence[str]) -> None:
-    """About columns of 0 and 1 that may be no labels: of sex or groups, or the only one beside words that recur."""
-    if doubtful := [name for name in labels if is_about_person(name)]:
+    """About columns of 0 and 1 that may be no labels: of sex or groups, one called index, or the only one beside words
+    that recur."""
+    alone = len(labels) == 1
+    if doubtful := [name for name in labels if is_about_person(name) or (alone and may_number_rows(name))]:
         rest = [name for name in labels if name not in doubtful]
         option = ",".join(rest[:12]) + ("…" if len(rest) > 12 else "") or "NAME"
         table.findings.warning(

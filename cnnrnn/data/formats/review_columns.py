@@ -63,5 +63,11 @@ def is_about_rows(name: str, values: Sequence[object]) -> bool:
         return True
     if is_fold(name):
         return not are_marks(values)
+    if not may_number_rows(name):
+        return False
     counts_up = [number(value) for value in values] in ([*range(len(values))], [*range(1, len(values) + 1)])
-    return re.fullmatch(r"index|level\d+", key(name)) is not None and (counts_up or not are_marks(values))
+    return counts_up or not are_marks(values)
+
+
+def may_number_rows(name: str) -> bool:
+    return re.fullmatch(r"index|level\d+", key(name)) is not None

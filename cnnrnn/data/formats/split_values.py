@@ -87,6 +87,6 @@ def _splits_of_flags(table: Table, flags: list[bool], column: str, meant: str) -
     if meant == TRAIN and not all(flags):
         raise table.error(
             f"the column {column!r} does not tell if the other images are val or test; write a column split with "
-            f"{WORDS}"
+            f"{WORDS}, or give this one another name if it tells no split"
         )
     return [meant if value else TRAIN for value in flags]

@@ -205,6 +205,14 @@ def test_names_of_row_numbers_are_labels_where_they_do_not_count(tmp_path: Path,
     assert source_labels(tmp_path, {**columns, first: "0 1 2 3 4"}) == {*columns} - {first}
 
 
+def test_an_index_of_0_and_1_alone_is_pointed_out(tmp_path: Path) -> None:
+    source = read_columns(tmp_path, {"index": CAT})
+    assert source.labels == ("index",)
+    assert "columns of 0 and 1 that may be no labels, but were read as such: index; if so, give --label-column" in (
+        messages(source)
+    )
+
+
 def source_labels(folder: Path, columns: dict[str, str]) -> set[str]:
     return {*read_columns(folder, columns).labels}
 

@@ -130,6 +130,15 @@ def test_a_table_of_one_split(tmp_path: Path, name: str, split: str) -> None:
     assert {found: len(samples) for found, samples in source.samples.items() if samples} == {split: 5}
 
 
+def test_a_flag_for_training_that_leaves_the_others_open_can_get_another_name(tmp_path: Path) -> None:
+    values = "1 0 1 0 0"
+    with pytest.raises(
+        DataError, match=r"'in training' does not tell .*, or give this one another name if it tells no"
+    ):
+        read_columns(tmp_path, {"labels": CAT_DOG, "in training": values})
+    assert labels_in_order(read_columns(tmp_path, {"labels": CAT_DOG, "athlete in training": values})) == LABELS
+
+
 def test_a_flag_called_valid_is_asked_for(tmp_path: Path) -> None:
     columns = {"expired": "1 0 0 1 0", "valid": "0 1 1 0 1"}
     with pytest.raises(DataError, match=r"the splits can be in 'valid', .*\(or --label-column with all columns of lab"):
