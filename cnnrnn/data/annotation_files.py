@@ -147,7 +147,10 @@ class Search:
             return DataError(self.exports[0])
         if self.reasons:
             first = next(iter(self.reasons.values()))
-            return DataError(f"{folder} holds no annotations; {len(self.reasons)} files were passed over: {first}")
+            return DataError(
+                f"{folder} holds no annotations; {len(self.reasons)} files were passed over: {first}. If one of them "
+                "holds the labels, give this file itself"
+            )
         return DataError(f"{folder} holds no annotations: {_SEARCHED} was looked for. Give the file itself")
 
 

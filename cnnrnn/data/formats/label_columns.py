@@ -185,15 +185,16 @@ def _names_in(cell: object) -> set[str]:
 def _with_other_names(table: Table, columns: Sequence[str], marked: Sequence[str]) -> list[str]:
     """Columns with a name that is not known: numbered ones such as object1 and object2, or the only one, if their words
     recur as labels do."""
-    file = table.path.name
-    if len(marked) < 2 and (series := _series_of_words(table, columns)):
+    file, likely = table.path.name, _likely_labels(table, marked)
+    if len(likely) < 2 and (series := _series_of_words(table, columns)):
         table.findings.warning(
             f"the labels of {file} were taken from the columns {' and '.join(map(repr, series))}, whose words recur; "
             "if that is wrong, give --label-column"
         )
         return series
-    filled = [name for name in columns if any(plain(text) not in BLANK for text in table.texts(name))]
-    if marked or len(filled) != 1 or words_of(filled[0]) & _ABOUT_IMAGE:
+    others = [name for name in columns if name not in marked]
+    filled = [name for name in others if any(plain(text) not in BLANK for text in table.texts(name))]
+    if likely or len(filled) != 1 or words_of(filled[0]) & _ABOUT_IMAGE:
         return []
     if not recurring_labels(table.values(filled[0])):
         return []

@@ -59,8 +59,8 @@ def _no_labels(table: Table, columns: list[str], labels: list[str], others: list
     why = ", nor are they columns of 0 and 1; give --label-column NAME"
     if others:
         why = (
-            "; those of 0 and 1 seem to tell of a review or a part of the data; if they are labels, give "
-            f"--label-column {','.join(others)!r}"
+            f"; those of 0 and 1 seem to tell of a review or a part of the data: {shown(others)}; give --label-column "
+            f"NAME, or {','.join(others)!r} if these are labels"
         )
     elif labels:
         why = f", and all rows have the same 0 or 1, yes or no, in {shown(labels)}; give --label-column NAME"

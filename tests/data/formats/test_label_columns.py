@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from source_helpers import labels_in_order, messages, read_columns
 
-from cnnrnn.data import DataError
+from cnnrnn.data import DataError, Options
+from cnnrnn.data.source import read_source
 
 CAT_DOG = "cat dog cat cat dog"
 LABELS = [{"cat"}, {"dog"}, {"cat"}, {"cat"}, {"dog"}]
@@ -124,6 +125,17 @@ def test_the_only_column_beside_the_images_holds_the_labels(tmp_path: Path, name
     assert f"the labels of t.csv were taken from {name!r}, the only column beside the images" in messages(source)
     several = read_columns(tmp_path, {name: "cat;dog dog cat;cow cow dog", "split": "train train test test train"})
     assert labels_in_order(several) == [{"cat", "dog"}, {"dog"}, {"cat", "cow"}, {"cow"}, {"dog"}]
+
+
+def test_a_column_about_the_review_is_no_other_one(tmp_path: Path) -> None:
+    source = read_columns(tmp_path, {"verified": "yes no yes yes no", "species": CAT_DOG})
+    assert labels_in_order(source) == LABELS
+
+
+def test_a_folder_with_such_a_table_asks_for_the_file(tmp_path: Path) -> None:
+    read_columns(tmp_path, {"species": CAT_DOG})
+    with pytest.raises(DataError, match=r"t\.csv names no images with labels\. If one of them holds the labels"):
+        read_source(tmp_path, Options())
 
 
 @pytest.mark.parametrize(

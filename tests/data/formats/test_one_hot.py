@@ -222,10 +222,10 @@ def source_labels(folder: Path, columns: dict[str, str]) -> set[str]:
     [
         (
             {"verified": CAT, "reviewed": DOG, "done": DOG},
-            "is known to hold labels; those of 0 and 1 seem to tell of a review or a part of the data; if they are "
-            "labels, give --label-column 'verified,reviewed,done'",
+            "is known to hold labels; those of 0 and 1 seem to tell of a review or a part of the data: verified, "
+            "reviewed, done; give --label-column NAME, or 'verified,reviewed,done' if these are labels",
         ),
-        ({"fold": CAT}, "a part of the data; if they are labels, give --label-column 'fold'"),
+        ({"fold": CAT}, "a part of the data: fold; give --label-column NAME, or 'fold' if these are labels"),
         ({"indoor": "1 1 1 1 1", "city": "a b c d e"}, ", and all rows have the same 0 or 1, yes or no, in indoor;"),
         ({"indoor": "0 0 0 0 0", "city": "a b c d e"}, ", and all rows have the same 0 or 1, yes or no, in indoor;"),
         ({"width": "64 64 64 32 32", "city": "a b c d e"}, ", nor are they columns of 0 and 1; give --label-column"),
