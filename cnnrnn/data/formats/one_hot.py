@@ -116,8 +116,8 @@ def _what(left_out: Sequence[str]) -> str:
 
 
 def _warn_of_doubtful(table: Table, labels: list[str], others: Sequence[str]) -> None:
-    """About columns of 0 and 1 that may be no labels: of sex or groups, one called index, or the only one beside words
-    that recur."""
+    """About columns of 0 and 1 that may be no labels: of sex or groups, one called index, numbered ones such as label1,
+    or the only one beside words that recur."""
     alone = len(labels) == 1
     if doubtful := [name for name in labels if is_about_person(name) or (alone and may_number_rows(name))]:
         rest = [name for name in labels if name not in doubtful]
@@ -125,6 +125,11 @@ def _warn_of_doubtful(table: Table, labels: list[str], others: Sequence[str]) ->
         table.findings.warning(
             f"{table.path.name} has columns of 0 and 1 that may be no labels, but were read as such: "
             f"{shown(doubtful)}; if so, give --label-column {option!r}"
+        )
+    if len(labels) > 1 and all(without_number(name) in LABELS for name in labels):
+        table.findings.warning(
+            f"the labels of {table.path.name} are called {shown(labels)}, as these columns have yes or no, or 0 and 1; "
+            "name the columns as what they tell of, or write the words into one column labels if they are labels"
         )
     words = [name for name in others if recurring_words(table.values(name))]
     if len(labels) == 1 and (words or applies_to_label(labels[0])):

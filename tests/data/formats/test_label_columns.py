@@ -65,6 +65,18 @@ def test_labels_that_only_say_yes_and_no_are_pointed_out(
     assert labels_in_order(renamed) == [{"defect"}, {"defect"}, set(), set(), {"defect"}]
 
 
+@pytest.mark.parametrize(("yes", "no"), [("1", "0"), ("yes", "no"), ("True", "False")])
+def test_numbered_columns_of_yes_and_no_are_pointed_out(tmp_path: Path, yes: str, no: str) -> None:
+    values = f"{yes} {no} {yes} {no} {no}"
+    source = read_columns(tmp_path, {"label1": values, "label2": f"{no} {no} {yes} {yes} {no}"})
+    assert labels_in_order(source) == [{"label1"}, set(), {"label1", "label2"}, {"label2"}, set()]
+    assert "the labels of t.csv are called label1, label2, as these columns have yes or no, or 0 and 1; name the" in (
+        messages(source)
+    )
+    joined = read_columns(tmp_path, {"labels": values})
+    assert joined.labels == tuple(sorted((yes, no)))
+
+
 def test_the_main_label_beside_marks_that_say_more_is_asked_for(tmp_path: Path) -> None:
     marks = {"cat": "1 0 1 1 0", "dog": "0 1 0 0 1", "fish": "0 0 1 0 0"}
     columns = {"label": CAT_DOG, **marks}
