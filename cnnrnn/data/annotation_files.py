@@ -97,7 +97,7 @@ class Search:
             return None
         if not holds:
             self._refuse_split_without_labels(path)
-            self.reasons[path] = f"{path} names no images with labels"
+            self.reasons[path] = f"{path} names no images with labels; if it does, give this file itself"
             return None
         self.findings.items += findings.items
         self.found.add(path)
@@ -147,10 +147,7 @@ class Search:
             return DataError(self.exports[0])
         if self.reasons:
             first = next(iter(self.reasons.values()))
-            return DataError(
-                f"{folder} holds no annotations; {len(self.reasons)} files were passed over: {first}. If one of them "
-                "holds the labels, give this file itself"
-            )
+            return DataError(f"{folder} holds no annotations; {len(self.reasons)} files were passed over: {first}")
         return DataError(f"{folder} holds no annotations: {_SEARCHED} was looked for. Give the file itself")
 
 

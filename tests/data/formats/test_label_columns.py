@@ -146,7 +146,7 @@ def test_a_column_about_the_review_is_no_other_one(tmp_path: Path) -> None:
 
 def test_a_folder_with_such_a_table_asks_for_the_file(tmp_path: Path) -> None:
     read_columns(tmp_path, {"species": CAT_DOG})
-    with pytest.raises(DataError, match=r"t\.csv names no images with labels\. If one of them holds the labels"):
+    with pytest.raises(DataError, match=r"t\.csv names no images with labels; if it does, give this file"):
         read_source(tmp_path, Options())
 
 
