@@ -62,10 +62,42 @@ def read(folder: Path, table: str, names: str, name: str = "t.csv") -> Source:
         ("names.json", json.dumps({n: [f"n0144076{n}", name] for n, name in NAMES.items()})),
         ("names.json", json.dumps({n: {"name": name, "color": "red"} for n, name in NAMES.items()})),
         ("config.json", json.dumps({"model": "x", "id2label": NAMES, "label2id": {"cat": 0}})),
+        ("names.json", json.dumps({"classes": ["cat", "hot dog", "bus"]})),
+        ("names.json", json.dumps({"class_to_idx": {"cat": 0, "hot dog": 1, "bus": 2}})),
+        ("names.csv", "attribute_id,attribute_name\n0,cat\n1,hot dog\n2,bus\n"),
+        ("names.txt", "attribute_id attribute_name\n0 cat\n1 hot dog\n2 bus\n"),
+        ("names.csv", "species_id,species,latin\n0,cat,felis\n1,hot dog,canis\n2,bus,omnibus\n"),
+        ("names.csv", "latin;species_name;SpeciesID\nfelis;cat;0\ncanis;hot dog;1\nomnibus;bus;2\n"),
+        ("names.csv", "code,meaning\n0,cat\n1,hot dog\n2,bus\n"),
+        ("names.csv", "target,label\n0,cat\n1,hot dog\n2,bus\n"),
+        ("names.csv", "Ziffer,Bedeutung\n0,cat\n1,hot dog\n2,bus\n"),
     ],
 )
 def test_names_in_every_form(tmp_path: Path, name: str, text: str) -> None:
     assert read_label_names(write(tmp_path / name, text)) == NAMES
+
+
+DIGITS = {str(n): str((n + 1) % 10) for n in range(10)}  # as SVHN's labels
+YEARS = {"0": "2010", "1": "2000", "2": "1990"}
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "names"),
+    [
+        ("n.json", json.dumps(DIGITS), DIGITS),
+        ("n.yaml", "names:\n" + "".join(f"  {n}: '{name}'\n" for n, name in DIGITS.items()), DIGITS),
+        ("n.yaml", "names: {0: 1, 1: 2, 2: 3, 3: 4}", {"0": "1", "1": "2", "2": "3", "3": "4"}),
+        ("n.yaml", "names: {0: 2010, 1: 2000, 2: 1990}", YEARS),
+        ("n.json", json.dumps({"id2label": {"0": 2010, "1": 2000, "2": 1990}}), YEARS),
+        ("n.json", json.dumps({"2010": 0, "2000": 1, "1990": 2}), YEARS),
+        ("n.yaml", "{2010: 0, 2000: 1, 1990: 2}", YEARS),
+        ("n.json", json.dumps({"label2id": {name: int(n) for n, name in DIGITS.items()}}), DIGITS),
+        ("n.json", json.dumps({"0": 0, "1": 1}), {"0": "0", "1": "1"}),
+        ("n.txt", "{0: '1', 1: '2', 2: '0'}", {"0": "1", "1": "2", "2": "0"}),
+    ],
+)
+def test_names_that_are_numbers_themselves(tmp_path: Path, name: str, text: str, names: dict[str, str]) -> None:
+    assert read_label_names(write(tmp_path / name, text)) == names
 
 
 @pytest.mark.parametrize(
@@ -75,6 +107,7 @@ def test_names_in_every_form(tmp_path: Path, name: str, text: str) -> None:
         ("0: tench, Tinca tinca\n1: goldfish, Carassius\n", {"0": "tench, Tinca tinca", "1": "goldfish, Carassius"}),
         ('0,"tench, Tinca"\n1,goldfish\n', {"0": "tench, Tinca", "1": "goldfish"}),
         ("tench, Tinca\ngoldfish, Carassius\n", {"0": "tench, Tinca", "1": "goldfish, Carassius"}),
+        ("no_class\nfirst_class\n", {"0": "no_class", "1": "first_class"}),
         ("no class\nboeing 747\nboat\n", {"0": "no class", "1": "boeing 747", "2": "boat"}),
     ],
 )
@@ -105,6 +138,14 @@ def test_names_and_their_signs(tmp_path: Path, text: str, names: dict[str, str])
         ("names.txt", "001.Albatross\n002.Auklet\n", "is 001 the number of a label, or a part of its name"),
         ("names.json", '{"0": null, "1": "cat"}', "the name of 0 is unclear"),
         ("names.json", '{"0": ["cat", "dog"]}', "the name of 0 is unclear"),
+        ("names.csv", "images,label\n1,cat\n2,dog\n", "line 1: does 'images' number the labels"),
+        ("names.csv", "depth,meaning\n5,cat\n3,dog\n", "line 1: does 'depth' number the labels"),
+        ("names.csv", "id,species,latin\n5,cat,felis\n3,dog,canis\n", "which columns are meant is unclear"),
+        (
+            "names.json",
+            '{"0": 1, "1": 2, "2": 0}',
+            'which one of "0": 1 is the name is unclear; write the number first',
+        ),
         ("names.json", '{"cat": 0, "dog": 0}', "a number stands for several names"),
         ("names.json", '{"0": "cat", "0": "dog"}', "the key '0' stands twice in an object"),
     ],

@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from cnnrnn.data.formats.column_names import key
+from cnnrnn.data.formats.column_names import key, words_of
 from cnnrnn.data.formats.text import TABLES, parse_json, parse_yaml, read_text
 from cnnrnn.data.reading import Findings
 from cnnrnn.data.split import DataError
@@ -19,6 +19,8 @@ from cnnrnn.data.split import DataError
 # Columns of a table, keys of objects, and words of a header; compared as `key` does.
 _NUMBERS = {"id", "classid", "labelid", "categoryid", "number", "nr", "num", "index", "idx", "classindex", "labelindex"}
 _NAMES = {"name", "label", "class", "category", "classname", "labelname", "categoryname", "displayname"}
+_NUMBER_WORDS = {"id", "code", "index", "idx", "nr", "no", "number", "num", "target", "key", "value"}  # of species_id
+_COUNT_WORDS = {"count", "counts", "total", "images", "samples", "frequency", "freq", "n", "size", "support", "of"}
 _HEADERS = _NAMES | {f"{name}s" for name in _NAMES} | {"classes", "categories"}
 _SIGN = r"\s*(?:->|=>|[:=,;|\t])\s*"
 _NUMBER_FIRST = re.compile(rf"(\d+)(?:{_SIGN}|[.)]\s+|\s+-\s+)(.+)")
@@ -52,12 +54,14 @@ def read_label_names(path: Path) -> dict[str, str]:
 
 def _of_json(content: Any) -> dict[str, str]:
     """["cat", "dog"], {"0": "cat"}, {"cat": 0}, {"0": {"name": "cat"}}, {"0": ["n01440764", "tench"]} as of ImageNet,
-    or COCO's categories; also below names, categories or id2label."""
+    or COCO's categories; also below names, categories, classes or id2label."""
+    inside = ""
     if isinstance(content, dict):
-        content = next((content[name] for name in _INSIDE if isinstance(content.get(name), (dict, list))), content)
+        inside = next((name for name in _INSIDE if isinstance(content.get(name), (dict, list))), "")
+        content = content.get(inside, content)
     if isinstance(content, list):
         pairs = [(n, item) if isinstance(item, str) else (item["id"], item) for n, item in enumerate(content)]
-    elif all(re.fullmatch(r"\d+", str(value)) for value in content.values()):
+    elif inside in _NAMES_FIRST or _has_names_first(content):
         pairs = [(number, name) for name, number in content.items()]
     else:
         pairs = list(content.items())
@@ -67,7 +71,36 @@ def _of_json(content: Any) -> dict[str, str]:
     return names
 
 
-_INSIDE = ("names", "categories", "labels", "id2label", "label2id")
+_NAMES_FIRST = ("label2id", "class_to_idx")
+_INSIDE = ("names", "categories", "classes", "class_names", "labels", "id2label", "idx_to_class", *_NAMES_FIRST)
+
+
+def _has_names_first(content: dict[Any, Any]) -> bool:
+    """Whether an object gives every name its number, as in {"cat": 0}. Names may be numbers themselves, such as digits
+    and years: then those that count on from 0 or 1 number the others. Raises ValueError where JSON's {"1": 0, "0": 1}
+    can be read both ways; in YAML, and with names in quotes, the numbers come first."""
+    keys, values = list(map(str, content)), list(map(str, content.values()))
+    if not all(map(_is_number, values)):
+        return False
+    if not all(map(_is_number, keys)):
+        return True
+    keys_count, values_count = _counts_on(keys), _counts_on(values)
+    if keys_count != values_count:
+        return values_count
+    if keys != values and not all(isinstance(value, str) for value in content.values()):
+        shown = f'"{keys[0]}": {values[0]}'
+        raise ValueError(f'which one of {shown} is the name is unclear; write the number first, and "" around the name')
+    return False
+
+
+def _is_number(text: str) -> bool:
+    return re.fullmatch(r"\d+", text) is not None
+
+
+def _counts_on(numbers: list[str]) -> bool:
+    """Whether the numbers are 0, 1, 2 … or 1, 2, 3 …, in any order."""
+    found = sorted(map(int, numbers))
+    return bool(found) and found[0] in (0, 1) and found == list(range(found[0], found[0] + len(found)))
 
 
 def _name(number: Any, item: Any) -> str:
@@ -77,6 +110,8 @@ def _name(number: Any, item: Any) -> str:
         found = [item["name"]] if "name" in item else [value for name, value in item.items() if key(name) in _NAMES]
     elif isinstance(item, list):  # such as an id of WordNet and the name
         found = [part for part in item if not re.fullmatch(r"[a-z]?\d+", str(part))]
+    if len(found) == 1 and isinstance(found[0], int) and not isinstance(found[0], bool):
+        found = [str(found[0])]  # such as a year
     if len(found) != 1 or not isinstance(found[0], str):
         raise ValueError(f"the name of {number} is unclear: {str(item)[:60]}")
     return found[0].strip()
@@ -118,9 +153,14 @@ def _unquoted(name: str) -> str:
 
 
 def _is_header(line: str) -> bool:
-    """Whether a line holds nothing but words such as name, class_name, or id and label."""
-    words = [key(word) for word in re.split(r"[\s,;|:=]+", line) if key(word)]
-    return bool(words) and all(word in _HEADERS | _NUMBERS for word in words) and any(w in _HEADERS for w in words)
+    """Whether a line holds nothing but words such as name, class_name, or id and label, or attribute_id and
+    attribute_name."""
+    words = [word for word in re.split(r"[\s,;|:=]+", line) if key(word)]
+    if words and all(key(word) in _HEADERS | _NUMBERS for word in words):
+        return any(key(word) in _HEADERS for word in words)
+    numbers = [word for word in words if len(words_of(word)) > 1 and _names_numbers(word)]  # no class has a label "no"
+    names = [word for word in words if "name" in words_of(word)]
+    return bool(numbers and names) and len(numbers) + len(names) == len(words)
 
 
 def _without_header(path: Path, lines: list[Line]) -> list[Line]:
@@ -146,7 +186,7 @@ def _of_table(path: Path, lines: list[Line]) -> list[tuple[str, str]] | None:
         rows = [[cell.strip() for cell in row] for row in rows]
         if not rows or len(rows[0]) < 2:
             continue
-        header = [] if any(cell.isdecimal() for cell in rows[0]) else [key(cell) for cell in rows[0]]
+        header = [] if any(cell.isdecimal() for cell in rows[0]) else rows[0]
         body = rows[1:] if header else rows
         numbers = [
             n for n in range(len(rows[0])) if body and all(row[n : n + 1] and row[n].isdecimal() for row in body)
@@ -158,28 +198,48 @@ def _of_table(path: Path, lines: list[Line]) -> list[tuple[str, str]] | None:
                 f"{path}, line {wrong[0]} has more or fewer cells than the first line; put quotes around names with "
                 f"{delimiter!r}"
             )
-        if header and not any(cell in _HEADERS | _NUMBERS for cell in header):
+        if header and not all(header) and not any(key(cell) in _HEADERS | _NUMBERS for cell in header):
             raise DataError(
                 f"{path}, line {lines[0][0]} has no number; write one, or remove the line if it names the columns"
             )
-        number = _column(path, numbers, header, _NUMBERS)
-        if header and header[number] not in _NUMBERS | _HEADERS | {""}:  # such as the count of every label
+        number = _column(path, numbers, [n for n in numbers if header and _names_numbers(header[n])])
+        if header and not _may_number(header[number], [row[number] for row in body]):  # such as the count of each label
             raise DataError(
                 f"{path}, line {lines[0][0]}: does {rows[0][number]!r} number the labels? Call it id if it does"
             )
         others = [n for n in range(len(rows[0])) if n not in numbers] or [n for n in numbers if n != number]
-        name = _column(path, others, header, _NAMES)
+        name = _column(path, others, _columns_of_names(header, header[number], others) if header else [])
         return [(row[number], row[name]) for row in body]
     return None
 
 
-def _column(path: Path, columns: list[int], header: list[str], known: set[str]) -> int:
+def _column(path: Path, columns: list[int], named: list[int]) -> int:
     """The only one, or the only one that is called so."""
-    named = [n for n in columns if header and header[n] in known]
     found = columns if len(columns) == 1 else named
     if len(found) != 1:
         raise DataError(f"{path}, line 1: which columns are meant is unclear; keep two, and call them id and name")
     return found[0]
+
+
+def _names_numbers(name: str) -> bool:
+    """Whether a column is called as numbers of labels are: id, classid or species_id."""
+    return key(name) in _NUMBERS or (bool(words_of(name) & _NUMBER_WORDS) and not words_of(name) & _COUNT_WORDS)
+
+
+def _may_number(name: str, numbers: list[str]) -> bool:
+    """Whether a column of this name may number the labels: one with any name that counts on from 0 or 1 does."""
+    if key(name) in {*_HEADERS, ""} or _names_numbers(name):
+        return True
+    return not words_of(name) & _COUNT_WORDS and len(numbers) > 1 and _counts_on(numbers)
+
+
+def _columns_of_names(header: list[str], number: str, columns: list[int]) -> list[int]:
+    """Those called name or label; else those called as the numbers are, such as species beside species_id."""
+    if found := [n for n in columns if key(header[n]) in _NAMES]:
+        return found
+    about = "".join(sorted(words_of(number) - _NUMBER_WORDS))
+    own = {n: "".join(sorted(words_of(header[n]) - {"name"})) for n in columns}
+    return [n for n in columns if about and own[n] == about]
 
 
 def _of_signs(path: Path, lines: list[Line]) -> list[tuple[str, str]] | None:
@@ -216,10 +276,7 @@ def _matches(pattern: re.Pattern[str], number: int, lines: list[Line]) -> tuple[
 
 def _count_on(pairs: list[tuple[str, str]]) -> bool:
     """Whether the numbers are 0, 1, 2 … or 1, 2, 3 …, and all names differ."""
-    numbers = [int(number) for number, _ in pairs]
-    first = min(numbers)
-    names = {name for _, name in pairs}
-    return first in (0, 1) and sorted(numbers) == list(range(first, first + len(pairs))) and len(names) == len(pairs)
+    return _counts_on([number for number, _ in pairs]) and len({name for _, name in pairs}) == len(pairs)
 
 
 def _refuse_unclear(path: Path, lines: list[Line]) -> None:
