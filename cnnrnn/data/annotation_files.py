@@ -136,8 +136,8 @@ class Search:
         if names := [path.name for path in self.reasons if path not in but]:
             self.findings.note(f"{len(names)} files that hold no annotations were passed over", names)
 
-    def nothing_found(self, folder: Path) -> DataError:
-        """What to say where no folder has annotations."""
+    def nothing_found(self, folder: Path, why: str = "") -> DataError:
+        """What to say where no folder has annotations, and `why` the folders' names are no labels."""
         read = {path.name for path in self.reasons}
         if other := [name for name in other_tables(folder) if name not in read]:
             archive = Path(other[0]).suffix.lower() in _ARCHIVES
@@ -146,9 +146,10 @@ class Search:
         if self.exports:
             return DataError(self.exports[0])
         if self.reasons:
-            first = next(iter(self.reasons.values()))
-            return DataError(f"{folder} holds no annotations; {len(self.reasons)} files were passed over: {first}")
-        return DataError(f"{folder} holds no annotations: {_SEARCHED} was looked for. Give the file itself")
+            reasons = "; ".join([next(iter(self.reasons.values())), *filter(None, [why])])
+            return DataError(f"{folder} holds no annotations; {len(self.reasons)} files were passed over: {reasons}")
+        why = why or f"{_SEARCHED} was looked for. Give the file itself"
+        return DataError(f"{folder} holds no annotations: {why}")
 
 
 def _is_list_of_images(content: object) -> bool:

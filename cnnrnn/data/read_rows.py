@@ -46,7 +46,10 @@ def _read_folder(folder: Path, options: Options, findings: Findings) -> Reading:
         _warn_of_other_annotations(folder, Search(_names(options), Findings()), findings)
         return voc_xml.read(voc, folder, findings)
     search = Search(_names(options), findings)
-    reading = _read_documents(folder, search, options) or _read_files_of_images(folder, search)
+    try:
+        reading = _read_documents(folder, search, options) or _read_files_of_images(folder, search)
+    except folders.NoLabelsError as error:
+        raise search.nothing_found(folder, str(error)) from None
     if reading is None:
         raise search.nothing_found(folder)
     told = split_lists.give_splits(reading, folder, search.found)

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from cnnrnn.data.formats.folder_names import IMAGES, PARTS, odd_names, why_no_labels
 from cnnrnn.data.formats.splits import TEST, TRAIN, VAL, is_train_and_val, split_in_name, split_name, splits_in
 from cnnrnn.data.paths import images_below, relative_name
 from cnnrnn.data.reading import Findings, Reading, Row, listed
 from cnnrnn.data.split import DataError
 
 KIND = "a folder per label"
-_IMAGES = {"images", "image", "imgs", "img", "jpegimages"}
-_NO_LABELS = _IMAGES | {"masks", "mask", "annotations", "labels", "thumbnails"}
-_CAMERA = re.compile(r"\d{3}[0-9A-Z_]{5}")  # the folders of cameras, such as 100CANON
+
+
+class NoLabelsError(DataError):
+    """Folders whose names are no labels: why, and what to do."""
 
 
 @dataclass(eq=False)
@@ -38,7 +39,7 @@ class _Folder:
     def is_label(self) -> bool:
         """Whether its images lie directly inside, or in nothing but a folder that is called images."""
         only = self.inside[0] if len(self.folders) == 1 else None
-        return bool(self.images) or (only is not None and only.name.casefold() in _IMAGES and only.is_label)
+        return bool(self.images) or (only is not None and only.name.casefold() in IMAGES and only.is_label)
 
     @property
     def split(self) -> str | None:
@@ -53,7 +54,12 @@ class _Folder:
         return len(labels) > 1 or (len(labels) == 1 and not self.images)
 
     def all_images(self) -> list[Path]:
-        return sorted([*self.images, *(image for folder in self.inside for image in folder.all_images())])
+        return sorted(self.walk())
+
+    def walk(self) -> Iterator[Path]:
+        yield from self.images
+        for folder in self.inside:
+            yield from folder.walk()
 
     def inner(self) -> _Folder:
         """Past folders that hold nothing but one folder: the inner train of train/train/cat."""
@@ -65,25 +71,33 @@ class _Folder:
 
 
 def read(folder: Path, findings: Findings) -> Reading | None:
-    """None if the folder is not laid out so: a single folder is no label, nor are images/ and masks/.
+    """None if the folder is not laid out so: a single folder is no label.
 
-    Raises DataError where folders lie in folders and it isn't plain on which level the labels are.
+    Raises NoLabelsError for folders such as images/ and masks/, and DataError where folders lie in folders and it isn't
+    plain on which level the labels are.
     """
     tree, skipped = _tree(folder)
     level = _level(tree)
     splits = _splits(level)
-    names = {label for place in splits for label in place.inner().folders} if splits else set(level.folders)
-    if len(names) < 2 or {name.casefold() for name in names} & _NO_LABELS or all(map(_CAMERA.fullmatch, names)):
+    labels = _images_by_label([place.inner() for place in splits] or [level])
+    if len(labels) < 2:
         return None
+    if why := why_no_labels(labels):
+        raise NoLabelsError(why)
     if splits:
-        _leave_out_others(level, splits, names, findings)
+        _leave_out_others(level, splits, set(labels), findings)
         splits = _without_repeated(splits, findings)
         rows = [row for place, split in splits.items() for row in _rows(place.inner(), folder, split)]
     elif _are_splits_without_labels(level):
-        return None
+        raise NoLabelsError(
+            f"{_listed(level.folders)} are called like splits, but hold no folders of labels; put the images into a "
+            "folder per label there, write a table with image and labels, or rename the folders if they are labels"
+        )
     else:
         rows = list(_rows(level, folder, None))
         _point_out_splits(level, findings)
+    if odd := odd_names(labels):
+        findings.warning(odd)
     _tell(level, [place.inner() for place in splits] or [level], folder, findings)
     if skipped:
         shown = ", ".join(relative_name(path, folder) for path in skipped[:5])
@@ -111,6 +125,15 @@ def _level(folder: _Folder) -> _Folder:
         folder = folder.inside[0]
     folder.folders = dict(sorted(folder.folders.items()))
     return folder
+
+
+def _images_by_label(levels: Iterable[_Folder]) -> dict[str, list[Path]]:
+    """The images of every folder that may be a label's, in all splits."""
+    found: dict[str, list[Path]] = {}
+    for level in levels:
+        for label in level.inside:
+            found.setdefault(label.name, []).extend(label.walk())
+    return found
 
 
 def _splits(level: _Folder) -> dict[_Folder, str]:
@@ -187,7 +210,7 @@ def _leave_out_others(level: _Folder, splits: dict[_Folder, str], labels: set[st
                     f"{place.path} holds images, but no folders of labels; put them into a folder per label"
                 )
             unlabelled.append(place)
-        elif place.name.casefold() in _NO_LABELS:
+        elif place.name.casefold() in PARTS:
             others.append(place)
         elif {inner.split for inner in place.inner().inside} <= set(splits.values()):
             copies.append(place)

@@ -15,6 +15,8 @@ _WORDS = {
 _NAMES = {word: name for name, words in _WORDS.items() for word in words}
 _BOTH = {train + val for train in _WORDS[TRAIN] for val in _WORDS[VAL]}
 
+_DENIALS = {"no", "non", "not", "without"}
+
 
 def split_name(word: object) -> str | None:
     """train, val or test, also of words such as Train_Set; None for what is no name of a split."""
@@ -33,11 +35,20 @@ def splits_in(words: Iterable[object]) -> set[str]:
 
 
 def split_in_name(text: str) -> str | None:
-    """The split that a file's or folder's name speaks of, such as instances_train2017 or val.csv."""
+    """The split that a file's or folder's name speaks of, such as instances_train2017 or val.csv. A picture with "no
+    train" is in no split."""
+    found = splits_in(_words(text))
+    return found.pop() if len(found) == 1 and not denies(text) else None
+
+
+def denies(text: str) -> bool:
+    """Whether a word of a name denies the others, as in no_mask and "without train"."""
+    return not _DENIALS.isdisjoint(map(str.casefold, _words(text)))
+
+
+def _words(text: str) -> list[str]:
     parts = re.sub("(?<=[a-z])(?=[A-Z])", " ", text)  # trainImages
-    words = "".join(character if character.isalpha() else " " for character in parts).split()
-    found = splits_in(words)
-    return found.pop() if len(found) == 1 else None
+    return "".join(character if character.isalpha() else " " for character in parts).split()
 
 
 def is_train_and_val(text: str) -> bool:

@@ -108,10 +108,18 @@ def test_what_lies_beside_splits_is_left_out_with_a_warning(
         ([*pets("train"), "test/a/x/1.jpg", "test/a/y/2.jpg", "test/b/z/3.jpg"], "test: a, b hold no images"),
         ([*pets("train"), "val/3.jpg"], "val holds images, but no folders of labels; put them into"),
         ([*pets("train"), "train/bird/x/3.jpg", "train/bird/y/3.jpg"], "bird holds no images itself"),
-        (["train/1.jpg", "test/2.jpg"], "holds no annotations"),
-        (["train_images/1.jpg", "test_images/2.jpg"], "holds no annotations"),
-        (["train/1.jpg", "test/2.jpg", "extra/3.jpg"], "holds no annotations"),
-        (["DCIM/100CANON/1.jpg", "DCIM/101CANON/2.jpg"], "holds no annotations"),
+        (["train/1.jpg", "test/2.jpg"], "no annotations: test, train are called like splits, but hold no"),
+        (["train_images/1.jpg", "test_images/2.jpg"], "test_images, train_images are called like splits"),
+        (["train/1.jpg", "test/2.jpg", "extra/3.jpg"], "holds no annotations: extra, test, train are called"),
+        (["DCIM/100CANON/1.jpg", "DCIM/101CANON/2.jpg"], "100CANON, 101CANON are called as the folders of a camera"),
+        (["100_0612/1.jpg", "101_0613/2.jpg"], "100_0612, 101_0613 are called as the folders of a camera"),
+        (["100APPLE/1.jpg", "100CANON/2.jpg"], "100APPLE, 100CANON are called as the folders of a camera"),
+        (["images/1.jpg", "masks/1.png"], "the folders images, masks are called as the parts of a data set"),
+        (["train/images/1.jpg", "train/labels/2.jpg"], "the folders images, labels are called as the parts"),
+        ([*PETS, "masks/1.png", "masks/2.png"], "masks has the same images as cat, dog once more, so that these names"),
+        ([*PETS, "masks/1_mask.jpg", "masks/2_mask.jpg"], "masks has the same images as cat, dog once more"),
+        ([*PETS, "thumbnails/1.jpg", "thumbnails/2.jpg"], "thumbnails has the same images as cat, dog once more"),
+        (["images/1.jpg", "mask/1.jpg", "cat/9.jpg"], "mask has the same images as cat, images once more"),
     ],
 )  # fmt: skip
 def test_folders_in_folders_are_refused_where_labels_are_not_plain(
@@ -119,6 +127,37 @@ def test_folders_in_folders_are_refused_where_labels_are_not_plain(
 ) -> None:
     with pytest.raises(DataError, match=message):
         read_source(make(tmp_path, *images), Options())
+
+
+@pytest.mark.parametrize(
+    ("images", "warning"),
+    [
+        (("mask/1.jpg", "no_mask/1.jpg"), "read as labels, like the folders beside: mask; move elsewhere"),
+        (("mask/1.png", "no mask/1.jpg"), "read as labels, like the folders beside: mask; move elsewhere"),
+        (("mask/1.jpg", "hat/1.jpg", "scarf/2.jpg"), "read as labels, like the folders beside: mask"),
+        (("images/1.jpg", "documents/2.jpg"), "read as labels, like the folders beside: images"),
+        (("labels/1.jpg", "Thumbnails/1.jpg", "boxes/1.jpg", "images/2.jpg"), None),
+        (("20240101/1.jpg", "20240102/2.jpg"), "read as labels: 20240101, 20240102; if these are days, write a table"),
+        (("2024-01-01/1.jpg", "2024-01-02/2.jpg"), "read as labels: 2024-01-01, 2024-01-02; if these are days"),
+        (("10000001/1.jpg", "10000002/2.jpg"), ""),
+        (("101BLACK/1.jpg", "102WHITE/2.jpg"), ""),
+        (("100APPLE/1.jpg", "melon/2.jpg"), ""),
+        (("train/1.jpg", "no train/2.jpg"), ""),
+        (("train/1.jpg", "Without_Train/2.jpg", "bus/3.jpg"), ""),
+    ],
+)
+def test_labels_called_as_folders_of_something_else(
+    tmp_path: Path, images: tuple[str, ...], warning: str | None
+) -> None:
+    make(tmp_path, *images)
+    if warning is None:
+        with pytest.raises(DataError, match="has the same images as"):
+            read_source(tmp_path, Options())
+        return
+    source = read_source(tmp_path, Options())
+    assert found_in(tmp_path, source) == {"train": {name: name.split("/")[0] for name in images}}
+    told = [found for found in warnings(source) if "all labels are numbers" not in found]
+    assert [found[: len(warning)] for found in told] == ([warning] if warning else [])
 
 
 def test_a_label_may_be_called_as_a_split(tmp_path: Path) -> None:
