@@ -7,12 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from cnnrnn.data.find_images import ImageFinder
+from cnnrnn.data.find_images import ImageFinder, lost_names
 from cnnrnn.data.formats.splits import TEST, TRAIN, VAL, split_name, split_of_folders
 from cnnrnn.data.reading import NEARLY_ALL, Reading, Row, listed, share_of_all
 from cnnrnn.data.split import DataError, Options, Sample, hold_out
-
-_Name = tuple[str, str | None]  # an image as its row names it, and the split of the row
 
 
 @dataclass
@@ -44,7 +42,7 @@ class Collected:
         finder = ImageFinder(folder, tuple(place for place in places if place))
         names = [(row.image, split_name(row.split) if row.split else None) for row in rows]
         found = {name: finder.find(*name) for name in dict.fromkeys(names)}
-        lost = _lost(found)
+        lost = lost_names(found)
         if other := [name for name, (path, how) in found.items() if path and how and name not in lost]:
             self.findings.warning(
                 f"{len(other)} images were found under another path or spelling, such as {other[0][0]} as "
@@ -193,14 +191,6 @@ class Collected:
                 f"nearly every image has all {count} labels; if a value beside them tells which ones apply, "
                 "leave out the others"
             )
-
-
-def _lost(found: Mapping[_Name, tuple[Path | None, str]]) -> set[_Name]:
-    """The names without a file, and those of which several resemble one file, or one that has another name exactly."""
-    exact = {path for path, how in found.values() if path and not how}
-    resembling = {(path, image) for (image, _), (path, how) in found.items() if path and how}
-    claims = Counter(path for path, _ in resembling)
-    return {n for n, (path, how) in found.items() if path is None or (how and (path in exact or claims[path] > 1))}
 
 
 def _split_of_place(path: Path, root: Path) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -15,6 +15,7 @@ from cnnrnn.data.formats.splits import splits_in
 from cnnrnn.data.images import SUFFIXES
 from cnnrnn.data.paths import images_below, is_file, is_folder
 
+Name = tuple[str, str | None]  # an image as its row names it, and the split of the row
 _UPLOAD = re.compile(r"^[0-9a-f]{8}-")  # which Label Studio puts before the names of uploaded files
 
 
@@ -43,10 +44,10 @@ class ImageFinder:
         """The only file whose name is the same but for case, Unicode form, suffix, or zeros before a number."""
         place = self.folder if len(parts) > 1 and is_folder(self.folder / parts[0]) else self.first[0]
         shown = str(place.joinpath(*parts))
-        names = dict.fromkeys((parts[-1], _UPLOAD.sub("", parts[-1]), unquote(parts[-1])))
+        names = dict.fromkeys((parts[-1], _UPLOAD.sub("", parts[-1]), unquote(parts[-1]), _stem(parts[-1])))
         for name in names:
             stem = _stem(name)
-            keys = (_key(name), _key(stem), whole_number(stem))
+            keys = (_key(name), _key(stem), _key(stem), whole_number(stem))
             for index, key in zip(self._indices, keys, strict=True):
                 found = self._of_split(self._fitting(index.get(key, []), parts), split)
                 if len(found) == 1:
@@ -85,15 +86,64 @@ class ImageFinder:
 
     @cached_property
     def _indices(self) -> tuple[dict[str, list[Path]], ...]:
-        """All images by name, by name without suffix, and by number."""
-        indices: tuple[dict[str, list[Path]], ...] = (defaultdict(list), defaultdict(list), defaultdict(list))
-        files, stems, numbers = indices
+        """All images by name, by name without suffix, without both of 1.jpg.jpg, as which Windows shows 1.jpg to those
+        who then write the suffix again, and by number."""
+        indices: tuple[dict[str, list[Path]], ...] = tuple(defaultdict(list) for _ in range(4))
+        files, stems, doubled, numbers = indices
         for path in images_below(self.folder):
             files[_key(path.name)].append(path)
             stems[_key(path.stem)].append(path)
+            if (stem := _stem(path.stem)) != path.stem:
+                doubled[_key(stem)].append(path)
             if number := whole_number(path.stem):
                 numbers[number].append(path)
         return indices
+
+
+def lost_names(found: Mapping[Name, tuple[Path | None, str]]) -> set[Name]:
+    """The names without a file, by what `ImageFinder.find` returned; and those that only resemble a file which another
+    name means: where 1.jpg is there, 1.png is missing. Several spellings of one path mean the same file."""
+    lost: set[Name] = set()
+    by_file: dict[Path, list[Name]] = defaultdict(list)
+    for name, (path, _) in found.items():
+        if path is None:
+            lost.add(name)
+        else:
+            by_file[path].append(name)
+    for path, names in by_file.items():
+        if len({image for image, _ in names}) > 1:
+            lost |= _of_other_files(path, [n for n in names if not found[n][1]], [n for n in names if found[n][1]])
+    return lost
+
+
+def _of_other_files(path: Path, exact: list[Name], resembling: list[Name]) -> set[Name]:
+    """Those of the resembling names of a file that mean another one."""
+    written = {image: list(map(_key, _parts(unquote(image)))) for image, _ in (*exact, *resembling)}
+
+    def is_spelling(image: str) -> bool:
+        return any(len(written[image]) == len(written[n]) and _is_end(written[image], written[n]) for n, _ in exact)
+
+    others = [name for name in resembling if not is_spelling(name[0])]
+    images = [image for image, _ in (*exact, *others)]
+    longest = max(images, key=lambda image: len(written[image]), default="")
+    if all(_is_end(written[image], written[longest]) for image in images):
+        # crops/1.jpg means another file than 1.jpg, unless that lies in such a folder, or both have the same.
+        same_length = len({len(written[image]) for image in images}) < 2
+        if same_length or _ABSOLUTE.match(longest) or _is_end(written[longest], list(map(_key, path.absolute().parts))):
+            return set()
+    return set(others)
+
+
+_ABSOLUTE = re.compile(r"[/\\]|[A-Za-z]:|\w+://")
+
+
+def _is_end(parts: list[str], path: list[str]) -> bool:
+    """Whether a path ends with these parts; one of both may lack the suffix of the file."""
+    if len(parts) > len(path):
+        return False
+    (*folders, name), (*above, other) = parts, path[-len(parts) :]
+    lacks_suffix = _stem(name) == _stem(other) in (name, other)
+    return folders == above and (name == other or lacks_suffix)
 
 
 def _parts(name: str) -> list[str]:

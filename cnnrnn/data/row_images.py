@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import unicodedata
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -44,7 +45,8 @@ def tells_an_image(word: str) -> bool:
 
 def _ends(name: str) -> Iterator[str]:
     """The ends of a path, the longest first, each with its suffix and without."""
-    parts = [part for part in name.strip().casefold().replace("\\", "/").split("/") if part not in ("", ".")]
+    name = unicodedata.normalize("NFC", name.strip()).casefold().replace("\\", "/")
+    parts = [part for part in name.split("/") if part not in ("", ".")]
     for n in range(len(parts)):
         end = "/".join(parts[n:])
         yield end
