@@ -47,7 +47,7 @@ class ImageFinder:
         names = dict.fromkeys((parts[-1], _UPLOAD.sub("", parts[-1]), unquote(parts[-1]), _stem(parts[-1])))
         for name in names:
             stem = _stem(name)
-            keys = (_key(name), _key(stem), _key(stem), whole_number(stem))
+            keys = (spelling_key(name), spelling_key(stem), spelling_key(stem), whole_number(stem))
             for index, key in zip(self._indices, keys, strict=True):
                 found = self._of_split(self._fitting(index.get(key, []), parts), split)
                 if len(found) == 1:
@@ -58,12 +58,12 @@ class ImageFinder:
 
     def _fitting(self, paths: list[Path], parts: list[str]) -> list[Path]:
         """The file in the very folder that was written, or those that share the most of its path."""
-        written, splits = [_key(part) for part in parts[:-1]], splits_in(parts[:-1])
+        written, splits = _keys(parts[:-1]), splits_in(parts[:-1])
         # Where train/1.jpg is missing, test/1.jpg is another image.
         paths = [path for path in paths if not splits or splits & (own := self._splits_of(path)) or not own]
         for place in self.first:
             inside = [path for path in paths if path.is_relative_to(place)]
-            if exact := [p for p in inside if [_key(part) for part in p.relative_to(place).parts[:-1]] == written]:
+            if exact := [p for p in inside if _keys(p.relative_to(place).parts[:-1]) == written]:
                 return exact
         return _deepest(paths, parts)
 
@@ -91,10 +91,10 @@ class ImageFinder:
         indices: tuple[dict[str, list[Path]], ...] = tuple(defaultdict(list) for _ in range(4))
         files, stems, doubled, numbers = indices
         for path in images_below(self.folder):
-            files[_key(path.name)].append(path)
-            stems[_key(path.stem)].append(path)
+            files[spelling_key(path.name)].append(path)
+            stems[spelling_key(path.stem)].append(path)
             if (stem := _stem(path.stem)) != path.stem:
-                doubled[_key(stem)].append(path)
+                doubled[spelling_key(stem)].append(path)
             if number := whole_number(path.stem):
                 numbers[number].append(path)
         return indices
@@ -118,7 +118,7 @@ def lost_names(found: Mapping[Name, tuple[Path | None, str]]) -> set[Name]:
 
 def _of_other_files(path: Path, exact: list[Name], resembling: list[Name]) -> set[Name]:
     """Those of the resembling names of a file that mean another one."""
-    written = {image: list(map(_key, _parts(unquote(image)))) for image, _ in (*exact, *resembling)}
+    written = {image: _keys(_parts(unquote(image))) for image, _ in (*exact, *resembling)}
 
     def is_spelling(image: str) -> bool:
         return any(len(written[image]) == len(written[n]) and _is_end(written[image], written[n]) for n, _ in exact)
@@ -129,7 +129,7 @@ def _of_other_files(path: Path, exact: list[Name], resembling: list[Name]) -> se
     if all(_is_end(written[image], written[longest]) for image in images):
         # crops/1.jpg means another file than 1.jpg, unless that lies in such a folder, or both have the same.
         same_length = len({len(written[image]) for image in images}) < 2
-        if same_length or _ABSOLUTE.match(longest) or _is_end(written[longest], list(map(_key, path.absolute().parts))):
+        if same_length or _ABSOLUTE.match(longest) or _is_end(written[longest], _keys(path.absolute().parts)):
             return set()
     return set(others)
 
@@ -156,8 +156,13 @@ def _parts(name: str) -> list[str]:
     return [part for part in name.split("/") if part not in ("", ".", "..", "~")]
 
 
-def _key(name: str) -> str:
+def spelling_key(name: str) -> str:
+    """The same for a name in capitals or not, and in any Unicode form."""
     return unicodedata.normalize("NFC", name).casefold()
+
+
+def _keys(parts: Sequence[str]) -> list[str]:
+    return list(map(spelling_key, parts))
 
 
 def _stem(name: str) -> str:
@@ -168,10 +173,10 @@ def _deepest(paths: list[Path], parts: list[str]) -> list[Path]:
     """Those that share the most folders, from the end, with what was written."""
     if len(paths) < 2:
         return paths
-    folders = [_key(part) for part in reversed(parts[:-1])]
+    folders = _keys(parts[-2::-1])
 
     def shared(path: Path) -> int:
-        inside = [_key(part) for part in reversed(path.parts[:-1])]
+        inside = _keys(path.parts[-2::-1])
         same = [one == other for one, other in zip(folders, inside, strict=False)]
         return same.index(False) if False in same else len(same)
 

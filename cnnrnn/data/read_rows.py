@@ -136,7 +136,7 @@ def _read_files(documents: list[Document], folder: Path, options: Options, findi
                 "the file that has all labels, or write all splits in one kind of file"
             )
         root = folder.parent if folder.name == "annotations" and not several else folder
-        return coco_json.read(coco, root, findings)
+        return replace(coco_json.read(coco, root, findings), lists_images=True)
     rows: list[Row] = []
     kinds: list[str] = []
     for document in documents:
@@ -145,7 +145,7 @@ def _read_files(documents: list[Document], folder: Path, options: Options, findi
         rows += _placed(found, document.path, folder, several)
     _refuse_two_readings_of_blanks([document.path.name for document in documents], kinds)
     places = tuple({document.path.parent for document in documents})
-    return Reading("; ".join(dict.fromkeys(kinds)), rows, folder, findings, places)
+    return Reading("; ".join(dict.fromkeys(kinds)), rows, folder, findings, places, lists_images=True)
 
 
 def _refuse_two_readings_of_blanks(files: list[str], kinds: list[str]) -> None:

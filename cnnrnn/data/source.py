@@ -13,6 +13,7 @@ from cnnrnn.data.read_rows import read_rows
 from cnnrnn.data.reading import Finding
 from cnnrnn.data.spelling import split_as_given, unite_spellings
 from cnnrnn.data.split import Boxes, DataError, Options, Sample, Split
+from cnnrnn.data.unnamed_images import tell_of_unnamed
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,9 @@ def read_source(path: Path, options: Options) -> Source:
         split_as_given(reading, options.separator)
     unite_spellings(reading, path)
     collected = Collected(reading, options)
+    if reading.lists_images:
+        images = [sample.image for samples in collected.samples.values() for sample in samples]
+        tell_of_unnamed(images, reading.folder, reading.findings)
     named, boxes = collected.named, reading.boxes
     return Source(
         path.stem if path.is_file() else path.resolve().name,

@@ -109,8 +109,9 @@ class Denying:
                 raise DataError(
                     f"{message}; keep the rows whose labels apply, remove the column, or give --label-column"
                 )
-            findings.warning(f"{message}; all labels were read, but for those of rejected rows")
             verdicts = [not is_rejection(value) for value in values]
+            but = "" if all(verdicts) else ", but for those of rejected rows"
+            findings.warning(f"{message}; all labels were read{but}")
         if self.several and is_score(name) and all(applied is None for applied in verdicts):
             _warn_of_words(table, name)
         absent = [n for n, applied in enumerate(verdicts) if applied is False]
