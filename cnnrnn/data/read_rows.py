@@ -170,7 +170,7 @@ def _file_rows(document: Document, folder: Path, options: Options, findings: Fin
     else:
         if what := find_unread(content):
             raise DataError(f"{path} is {what}")
-        kind = "JSONL" if path.suffix.lower() in json_records.LINES else "JSON"
+        kind = "JSONL" if isinstance(content, json_records.Lines) else "JSON"
         read = json_records.as_records(path, content)
         if read is None:
             raise DataError(

@@ -7,14 +7,16 @@ import io
 import re
 from pathlib import Path
 
+from cnnrnn.data.formats import attribute_list
 from cnnrnn.data.formats.column_names import is_image_column, looks_like_image
 from cnnrnn.data.formats.splits import split_name
-from cnnrnn.data.formats.text import read_text
+from cnnrnn.data.formats.text import TABLES, are_objects, parse_json, read_text
 from cnnrnn.data.formats.yolo import is_label_line
 from cnnrnn.data.reading import Findings, Record
 from cnnrnn.data.split import DataError
 
 _DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
+_MOST_TITLES = 10  # lines above a header
 _MAX_CELL = 10_000_000  # characters; csv's own limit of 131,072 is too small for regions of annotation tools
 
 
@@ -26,10 +28,15 @@ def read_records(path: Path, findings: Findings, image_column: str | None) -> tu
     """The kind of file, for people, and its rows. Raises DataError, with the line, for rows that don't fit; HeaderError
     for what is likely no table."""
     text, delimiter = _text(path, findings, image_column)
+    _refuse_json(path, text)
+    if delimiter is None and (records := attribute_list.read_records(path, text)):
+        return attribute_list.KIND, records
     if delimiter is None:
         raise HeaderError(f"{path}: {_without_delimiter(_first_line(text), image_column)}")
     lines = _lines(path, text, delimiter)
     header, rows = find_header(path, lines, findings, image_column)
+    if len(rows) < len(lines):
+        _check_delimiter(path, text, lines[0], delimiter)
     if _are_numbered(header, rows):
         header = ["", *header]
     for line, cells in rows:
@@ -77,7 +84,51 @@ def _text(path: Path, findings: Findings, image_column: str | None) -> tuple[str
         text = re.sub(r"#[^\r\n]*", "", text, count=1)  # a comment
     if not text.strip():
         raise DataError(f"{path} has comments and nothing else; write a first line such as image,labels,split")
+    if path.suffix.lower() in TABLES and (titles := _titles(text, delimiter, image_column)):
+        findings.note(
+            f"lines above the header of {path.name} were not read", (title.strip(",;|\t ") for title in titles)
+        )
+        for title in titles:
+            text = text.replace(title, "", 1)
+        delimiter = _delimiter(text, image_column)
     return text, delimiter
+
+
+def _titles(text: str, delimiter: str | None, image_column: str | None) -> list[str]:
+    """The lines above a header that name the table, such as "My animals," or Apple Numbers' "Tabelle 1"; none where the
+    first line with several cells is the header, and where no line names a column of images."""
+    lines = [line for line in text.splitlines() if line.strip()][: _MOST_TITLES + 20]
+    if delimiter is not None and _filled_cells(lines[0], delimiter) > 1:
+        return []
+    for number in range(1, min(len(lines), _MOST_TITLES + 1)):
+        if (found := _delimiter("\n".join(lines[number:]), image_column)) is None:
+            continue
+        named = any(is_image_column(cell, image_column) for cell in _cells(lines[number], found))
+        if named or (delimiter is None and all(_filled_cells(line, found) < 2 for line in lines[:number])):
+            return lines[:number]
+    return []
+
+
+def _cells(line: str, delimiter: str) -> list[str]:
+    return [cell.strip() for cell in next(csv.reader([line], delimiter=delimiter, skipinitialspace=True), [])]
+
+
+def _filled_cells(line: str, delimiter: str) -> int:
+    return sum(map(bool, _cells(line, delimiter)))
+
+
+def _refuse_json(path: Path, text: str) -> None:
+    """Raises DataError for records that are saved under the name of a table: a document, or an object a line."""
+    if text.lstrip()[0] in "[{" and (_are_records(path, text) or _are_records(path, _first_line(text))):
+        raise DataError(f"{path} holds JSON; rename it to {path.with_suffix('.json').name} and give that")
+
+
+def _are_records(path: Path, text: str) -> bool:
+    try:
+        content = parse_json(path, text)
+    except (ValueError, RecursionError):
+        return False
+    return bool(content) and (isinstance(content, dict) or are_objects(content))
 
 
 def _lines(path: Path, text: str, delimiter: str) -> list[tuple[int, list[str]]]:
@@ -126,8 +177,7 @@ def _delimiter(text: str, image_column: str | None) -> str | None:
     first = _first_line(text)
     candidates = {}
     for delimiter in _DELIMITERS:
-        cells = [cell.strip() for cell in next(csv.reader([first], delimiter=delimiter, skipinitialspace=True), [])]
-        candidates[delimiter] = cells
+        candidates[delimiter] = cells = _cells(first, delimiter)
         if len(cells) > 1 and any(is_image_column(cell, image_column) for cell in cells):
             return delimiter
     for delimiter, cells in candidates.items():
@@ -169,6 +219,23 @@ def _names_by_content(path: Path, rows: list[list[str]]) -> list[str]:
     if sorted(names) not in (["image", "labels"], ["image", "labels", "split"]):
         raise DataError(f"{path} has no header line; write one such as image,labels,split")
     return names
+
+
+def _check_delimiter(path: Path, text: str, header: tuple[int, list[str]], delimiter: str) -> None:
+    """Raises DataError where the rows fit the header only if another sign than the header's separates their cells."""
+    number, names = header
+    body = [line for line in text.splitlines() if line.strip()][1:20]
+
+    def fits(sign: str) -> bool:
+        rows = [_cells(line, sign) for line in body]
+        return all(len(row) == len(names) and any(map(looks_like_image, row)) for row in rows)
+
+    for other in _DELIMITERS:
+        if body and other != delimiter and fits(other) and not fits(delimiter):
+            raise DataError(
+                f"{path}, line {number}: the names of the columns are separated by {_DELIMITERS[delimiter]}, but the "
+                f"cells below by {_DELIMITERS[other]}; write {other.join(names)!r} there"
+            )
 
 
 def _check_quotes(path: Path, line: int, cells: list[str], delimiter: str) -> None:

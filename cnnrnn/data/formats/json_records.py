@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -15,34 +16,43 @@ from cnnrnn.data.split import DataError
 LINES = (".jsonl", ".ndjson", ".jsonlines", ".manifest")  # the last one of SageMaker, whose objects are told
 
 
+class Lines(list[Any]):
+    """The objects of a file that has one a line."""
+
+
 def read_document(path: Path, findings: Findings) -> Any:
-    """The content of a JSON file; of several objects, one a line, a list. Raises DataError, with the line."""
+    """The content of a JSON file; of several objects, one a line, `Lines`. What a file holds counts, not its name: a
+    list is saved as .jsonl, too. Raises DataError, with the line."""
     text = read_text(path, findings)
     if not text.strip():
         raise DataError(f"{path} is empty; export or save it again")
-    if path.suffix.lower() not in LINES:
-        try:
-            return parse_json(path, text)
-        except DataError:
-            raise
-        except RecursionError:
-            raise DataError(f"{path} is nested too deeply") from None
-        except ValueError as error:
-            lines = [line for line in text.splitlines() if line.strip()]
-            if len(lines) < 2 or not _is_object(path, lines[0]):
-                raise DataError(f"{path} is no JSON ({error}); correct it there, or export it again") from None
-    return _read_lines(path, text)
+    lines = [line for line in text.splitlines() if line.strip()]
+    named_lines = path.suffix.lower() in LINES
+    if (len(lines) > 1 or named_lines) and _is_object(path, lines[0]):
+        return _read_lines(path, text)
+    try:
+        return parse_json(path, text)
+    except DataError:
+        raise
+    except RecursionError:
+        raise DataError(f"{path} is nested too deeply") from None
+    except ValueError as error:
+        if named_lines and not re.search(r"^\s*[\[{]\s*$|,\s*$", lines[0]):  # a document goes on in the next line
+            return _read_lines(path, text)
+        raise DataError(f"{path} is no JSON ({error}); correct it there, or export it again") from None
 
 
 def _is_object(path: Path, line: str) -> bool:
     try:
         return isinstance(parse_json(path, line), dict)
+    except DataError:  # a key that stands twice
+        return True
     except (ValueError, RecursionError):
         return False
 
 
-def _read_lines(path: Path, text: str) -> list[Any]:
-    rows = []
+def _read_lines(path: Path, text: str) -> Lines:
+    rows = Lines()
     for number, line in enumerate(text.split("\n"), start=1):
         if line.strip():
             try:
@@ -59,7 +69,7 @@ def as_records(path: Path, content: Any) -> list[Record] | None:
 
     Raises DataError, with the place, where a list holds something that is no object.
     """
-    place = "line" if path.suffix.lower() in LINES else "entry"
+    place = "line" if isinstance(content, Lines) else "entry"
     if isinstance(content, list):
         for number, item in enumerate(content, start=1):
             if not isinstance(item, dict):
