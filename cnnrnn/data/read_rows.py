@@ -16,7 +16,7 @@ from cnnrnn.data.formats.records import Table
 from cnnrnn.data.formats.separator import BLANKS, SEVERAL_WORDS
 from cnnrnn.data.formats.splits import split_in_name, split_name
 from cnnrnn.data.formats.unread_exports import find_unread
-from cnnrnn.data.formats.yolo_settings import SETTINGS, settings_files
+from cnnrnn.data.formats.yolo_settings import SETTINGS, refuse_records, settings_files
 from cnnrnn.data.labels_beside_folders import tell_of_other_labels
 from cnnrnn.data.paths import is_file, is_folder, name_below
 from cnnrnn.data.reading import Findings, Reading, Row
@@ -31,6 +31,7 @@ def read_rows(path: Path, options: Options) -> Reading:
     if not is_file(path):
         raise DataError(f"{path} is not there; give the file of the table, or the folder of the data set")
     if path.suffix.lower() in SETTINGS:
+        refuse_records(path)
         return yolo.read(path, findings)
     reading = _read_files([read_document(path, findings)], path.parent, options, findings)
     split_lists.point_out(reading, path)

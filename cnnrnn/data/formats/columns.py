@@ -28,6 +28,7 @@ from cnnrnn.data.formats.one_hot import (
 from cnnrnn.data.formats.records import Table
 from cnnrnn.data.formats.split_column import refuse_columns_of_splits, split_column, with_split_of_vertex
 from cnnrnn.data.formats.split_values import splits_of
+from cnnrnn.data.formats.text import TABLES
 from cnnrnn.data.formats.yes_no import are_marks, mark
 from cnnrnn.data.reading import Labels, Row
 from cnnrnn.data.split import DataError
@@ -91,9 +92,9 @@ def _rows(table: Table, image: str, labels: Labels, split_of: Sequence[str | Non
     rows = []
     for record, found, split in zip(table.records, labels, split_of, strict=True):
         if (written := written_image(record.values.get(image))) is None:
+            merged = " (of merged cells, only the first row has it)" if table.path.suffix.lower() in TABLES else ""
             raise DataError(
-                f"{table.path}, {record.where}: the column {image!r} names no image; write the name of one file (of "
-                "merged cells, only the first row has it)"
+                f"{table.path}, {record.where}: the column {image!r} names no image; write the name of one file{merged}"
             )
         rows.append(Row(record.where, written, found, split))
     return rows

@@ -10,7 +10,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from cnnrnn.data.formats.column_names import is_image_column, looks_like_image
+from cnnrnn.data.formats.column_names import (
+    is_image_column,
+    is_label_column,
+    looks_like_image,
+    sounds_like_labels,
+)
 from cnnrnn.data.formats.delimited import find_header, to_records
 from cnnrnn.data.formats.split_column import is_split_column
 from cnnrnn.data.formats.splits import split_name
@@ -25,12 +30,25 @@ SUFFIXES = (".xlsx", ".xlsm")
 BEGINS = b"PK\x03\x04"  # as every zip archive does
 _MAX_BYTES = 500_000_000  # unpacked; a million rows of three columns have about 100 MB
 _MAX_COLUMNS = 16_384  # Excel's own limit
+# Zip archives of other programs: suffixes, if the parts of several programs are called alike, and a part.
+_DOCUMENTS: dict[str, tuple[tuple[str, ...], str]] = {
+    "a text document of OpenDocument": ((".odt",), "content.xml"),
+    "a presentation of OpenDocument": ((".odp",), "content.xml"),
+    "a spreadsheet of OpenDocument": ((), "content.xml"),
+    "a Word document": ((), "word/document.xml"),
+    "a PowerPoint presentation": ((), "ppt/presentation.xml"),
+    "a document of Apple's Pages": ((".pages",), "Index/Document.iwa"),
+    "a presentation of Apple's Keynote": ((".key",), "Index/Document.iwa"),
+    "a spreadsheet of Apple's Numbers": ((), "Index/Document.iwa"),
+    "a binary workbook of Excel": ((), "xl/workbook.bin"),
+}
 Line = tuple[int, list[str]]  # the number of a row, and its cells
 
 
 def read_records(path: Path, findings: Findings, image_column: str | None) -> tuple[str, list[Record]]:
     """The kind of file, for people, and the rows of the sheet that names images; of several sheets called like splits,
-    those of all. Raises DataError for what is no workbook, and where it isn't clear which sheet is meant."""
+    those of all. Raises DataError for what is no workbook, where it isn't clear which sheet is meant, and for values of
+    formulas that are needed, but not saved."""
     tables = {name: _without_title(name, lines, findings) for name, lines in _sheets(path, findings).items()}
     sheets = {name: lines for name, lines in tables.items() if _names_images(lines, image_column)}
     if not sheets:
@@ -45,6 +63,7 @@ def read_records(path: Path, findings: Findings, image_column: str | None) -> tu
     records: list[Record] = []
     for name, lines in sheets.items():
         header, rows = find_header(path, lines, findings, image_column)
+        header = _without_unsaved(path, name, header, rows, findings, image_column)
         found = to_records(path, header, rows, f"{name}, row" if len(sheets) > 1 else "row")
         if len(sheets) > 1 and not any(map(is_split_column, header)):
             found = [replace(record, values=record.values | {"split": name}) for record in found]
@@ -86,8 +105,7 @@ def _sheets(path: Path, findings: Findings) -> dict[str, list[Line]]:
                     _fill_merged(sheet, sheets[sheet.title], findings)
             if has_formulas:
                 formulas = load_workbook(file, read_only=True)
-                for name, lines in sheets.items():
-                    _check_formulas(path, name, lines, _lines(formulas[name]))
+                sheets = {name: _with_unsaved(lines, _lines(formulas[name])) for name, lines in sheets.items()}
             return sheets
     except DataError:
         raise
@@ -124,24 +142,64 @@ def _check_archive(path: Path, file: BinaryIO) -> tuple[bool, bool]:
 
 def _check_parts(path: Path, parts: list[zipfile.ZipInfo]) -> None:
     names = {part.filename for part in parts}
-    if {"mimetype", "content.xml"} <= names:
-        raise DataError(f"{path} is a spreadsheet of OpenDocument; save it as .xlsx or CSV and give that")
     if "xl/workbook.xml" not in names:
+        for what, (suffixes, part) in _DOCUMENTS.items():
+            if part in names and (not suffixes or path.suffix.lower() in suffixes):
+                raise DataError(f"{path} is {what}; export its table as CSV and give that")
         raise DataError(f"{path} is a zip archive; unpack it and give the folder")
     if (unpacked := sum(part.file_size for part in parts)) > _MAX_BYTES:
         raise DataError(f"{path} has {unpacked / 1e6:,.0f} MB when it is unpacked; save the table as CSV")
 
 
-def _check_formulas(path: Path, name: str, values: list[Line], formulas: list[Line]) -> None:
-    """Programs that write formulas without computing them leave no values."""
-    found = dict(values)
-    for row, cells in formulas:
-        for n, formula in enumerate(cells):
-            if formula.startswith("=") and not "".join(found.get(row, [])[n : n + 1]):
-                raise DataError(
-                    f"{path}: {name}, row {row}: the value of {formula[:60]} is not saved; open the workbook in a "
-                    "spreadsheet program and save it again"
-                )
+class _Unsaved(str):
+    """A formula without a value: programs that write formulas without computing them leave none."""
+
+    __slots__ = ()
+
+
+def _with_unsaved(values: list[Line], formulas: list[Line]) -> list[Line]:
+    """The rows with the formulas that have no value in their cells; a row may hold nothing else."""
+    known = dict(values)
+    return [(row, [*map(_value, cells, [*known.get(row, []), *[""] * len(cells)])]) for row, cells in formulas]
+
+
+def _value(written: str, value: str) -> str:
+    return _Unsaved(written) if written.startswith("=") and not value else value
+
+
+def _without_unsaved(
+    path: Path, sheet: str, header: list[str], rows: list[Line], findings: Findings, image_column: str | None
+) -> list[str]:
+    """The header without the names of columns in which values of formulas are not saved, such as a date.
+
+    Raises DataError if one may hold images, labels or splits: without a column of labels, any may be a label's.
+    """
+    lines = [(1, header), *rows]
+    unsaved = {n: (row, cell) for row, cells in lines for n, cell in enumerate(cells) if isinstance(cell, _Unsaved)}
+    has_labels = any(is_label_column(name) for n, name in enumerate(header) if n not in unsaved)
+    for n, (row, formula) in unsaved.items():
+        name = header[n]
+        if (
+            isinstance(name, _Unsaved)
+            or not has_labels
+            or is_image_column(name, image_column)
+            or sounds_like_labels(name)
+            or is_split_column(name)
+        ):
+            raise DataError(
+                f"{path}: {sheet}, row {row}: the value of {formula[:60]} is not saved; open the workbook in a "
+                "spreadsheet program and save it again"
+            )
+    if unsaved:
+        findings.warning(
+            f"columns of {sheet} were left out, since values of their formulas are not saved; open the workbook in a "
+            "spreadsheet program and save it again if they hold labels or splits",
+            [header[n] or f"column {n + 1}" for n in sorted(unsaved)],
+        )
+        for _, cells in rows:
+            for n in unsaved:
+                cells[n : n + 1] = [""] * len(cells[n : n + 1])
+    return ["" if n in unsaved else name for n, name in enumerate(header)]
 
 
 def _lines(sheet: Worksheet) -> list[Line]:

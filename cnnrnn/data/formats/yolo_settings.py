@@ -11,9 +11,10 @@ from typing import Any
 
 import yaml
 
+from cnnrnn.data.formats.column_names import looks_like_image
 from cnnrnn.data.formats.names_file import read_label_names
 from cnnrnn.data.formats.splits import split_name
-from cnnrnn.data.formats.text import parse_yaml, read_text
+from cnnrnn.data.formats.text import are_objects, parse_yaml, read_text
 from cnnrnn.data.paths import files_below, images_below, is_file, is_folder, relative_name
 from cnnrnn.data.reading import Findings
 from cnnrnn.data.split import DataError
@@ -67,6 +68,14 @@ def read_settings(file: Path) -> Settings:
         raise DataError(f"{file}: the file of names, {names}, is not there; put it beside, or correct the path")
     splits = {key: _entries(value) for key, value in content.items() if split_name(key) and value}
     return Settings(folder, read_label_names(written) if names else {}, splits, "kpt_shape" in content)
+
+
+def refuse_records(path: Path) -> None:
+    """Raises DataError for a YAML file that holds images with labels."""
+    with suppress(yaml.YAMLError, RecursionError):
+        content = parse_yaml(read_text(path, Findings()))
+        if content and (are_objects(content) or any(map(looks_like_image, content))):
+            raise DataError(f"{path} holds records, which are read from JSON and CSV only; save them as .json or .csv")
 
 
 def _content(path: Path) -> dict[str, Any]:

@@ -136,7 +136,8 @@ def test_what_does_not_tell_if_labels_apply_is_refused(
         read(tmp_path, text)
     source = read(tmp_path, text, label_column="label")
     assert all(labels == {"cat", "dog"} for labels in labels_of(source).values())
-    assert "all labels were read" in messages(source)
+    assert "; all labels were read" in messages(source)
+    assert "rejected rows" not in messages(source)  # there are none
 
 
 def test_scores_of_at_least_a_half_are_passed_over(tmp_path: Path) -> None:
@@ -310,3 +311,15 @@ def test_json_of_vertex(tmp_path: Path, several: bool) -> None:
         image: labels if several else {*sorted(labels)[:1]} for image, labels in LABELS.items()
     }
     assert {name: len(split) for name, split in source.samples.items()} == {"train": 3, "val": 1, "test": 1}
+
+
+@pytest.mark.parametrize(("name", "merged"), [("t.csv", True), ("t.jsonl", False)])
+def test_a_row_without_an_image(tmp_path: Path, name: str, merged: bool) -> None:
+    text = (
+        "image,labels\n1.jpg,cat\n,dog\n"
+        if name == "t.csv"
+        else '{"image": "1.jpg", "labels": "cat"}\n{"labels": "dog"}'
+    )
+    with pytest.raises(DataError, match="names no image; write the name of one file") as error:
+        read(tmp_path, text, name)
+    assert ("of merged cells" in str(error.value)) == merged

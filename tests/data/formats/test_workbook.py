@@ -74,6 +74,54 @@ def test_a_title_above_the_table_is_passed_over(folder: Path) -> None:
     assert "rows above the first line of photos were not read (Photographs of May)" in map(str, source.findings)
 
 
+def test_a_formula_in_a_column_that_is_not_used(folder: Path) -> None:
+    rows = [[*row, "=TODAY()", "x"] for row in TABLE]
+    rows[0][-2:] = ["taken", "by"]
+    source = read_source(save(folder / "a.xlsx", photos=rows), Options())
+    assert labels_of(source) == EXPECTED
+    assert [found.message[:96] for found in source.findings if "formulas" in found.message] == [
+        "columns of photos were left out, since values of their formulas are not saved; open the workbook "[:96]
+    ]
+    assert "if they hold labels or splits (taken)" in "".join(map(str, source.findings))
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [["image", "labels", "split"], ["1.jpg", "cat", '="train"'], ["2.jpg", "dog", "val"]],
+        [["image", "labels", "main label"], ["1.jpg", "cat", '="cat"'], ["2.jpg", "dog", "dog"]],
+        [["image", "labels"], ['="1.jpg"', '="cat"'], ["2.jpg", "dog"]],
+        [["image", "cat", "dog"], ["1.jpg", 1, "=1"], ["2.jpg", 0, 1]],
+        [["image", "labels", '="x"'], ["1.jpg", "cat", "a"], ["2.jpg", "dog", "b"]],
+    ],
+)
+def test_a_formula_in_a_column_that_may_be_used(folder: Path, rows: list[list[Any]]) -> None:
+    with pytest.raises(DataError, match=r"photos, row [12]: the value of =.* is not saved; open the workbook"):
+        read_source(save(folder / "a.xlsx", photos=rows), Options())
+
+
+@pytest.mark.parametrize(
+    ("name", "part", "what"),
+    [
+        ("a.numbers", "Index/Document.iwa", "a spreadsheet of Apple's Numbers"),
+        ("a.pages", "Index/Document.iwa", "a document of Apple's Pages"),
+        ("a.key", "Index/Document.iwa", "a presentation of Apple's Keynote"),
+        ("a.docx", "word/document.xml", "a Word document"),
+        ("renamed.csv", "word/document.xml", "a Word document"),
+        ("a.pptx", "ppt/presentation.xml", "a PowerPoint presentation"),
+        ("a.odt", "content.xml", "a text document of OpenDocument"),
+        ("a.odp", "content.xml", "a presentation of OpenDocument"),
+        ("a.xlsb", "xl/workbook.bin", "a binary workbook of Excel"),
+    ],
+)
+def test_documents_of_other_programs_are_to_be_exported(tmp_path: Path, name: str, part: str, what: str) -> None:
+    with zipfile.ZipFile(tmp_path / name, "w") as archive:
+        archive.writestr("mimetype", "x")
+        archive.writestr(part, "x")
+    with pytest.raises(DataError, match=f"{name} is {what}; export its table as CSV and give that"):
+        read_source(tmp_path / name, Options())
+
+
 def test_a_formula_without_its_value_is_told(folder: Path) -> None:
     rows = [TABLE[0], ["1.jpg", '="cat"&";dog"', "train"], ["2.jpg", "dog", "val"]]
     with pytest.raises(DataError, match='photos, row 2: the value of ="cat"&";dog" is not saved; open the workbook'):
@@ -104,7 +152,7 @@ def test_a_spreadsheet_of_opendocument_is_named(folder: Path) -> None:
     with zipfile.ZipFile(folder / "a.ods", "w") as archive:
         archive.writestr("mimetype", "application/vnd.oasis.opendocument.spreadsheet")
         archive.writestr("content.xml", "<a/>")
-    with pytest.raises(DataError, match=r"is a spreadsheet of OpenDocument; save it as \.xlsx or CSV"):
+    with pytest.raises(DataError, match="is a spreadsheet of OpenDocument; export its table as CSV and give that"):
         read_source(folder / "a.ods", Options())
 
 

@@ -275,3 +275,10 @@ def test_settings_with_empty_files_of_labels(tmp_path: Path) -> None:
     images = (*(f"train/images/{name}" for name in FOLDERS), "val/images/cat/5.jpg")
     files = {"data.yaml": f"train: train\nval: val\n{NAMES}", "train/labels/cat/1.txt": ""}
     assert read_source(make(tmp_path, files, *images), Options()).kind == "YOLO's labels, a text file per image"
+
+
+@pytest.mark.parametrize("text", ["- image: 1.jpg\n  labels: [cat]\n", "1.jpg: [cat]\n2.jpg: [dog]\n"])
+def test_records_in_yaml_are_no_settings(tmp_path: Path, text: str) -> None:
+    (tmp_path / "t.yaml").write_text(text)
+    with pytest.raises(DataError, match=r"t\.yaml holds records, which are read from JSON and CSV only; save them as"):
+        read_source(tmp_path / "t.yaml", Options())
