@@ -57,8 +57,9 @@ class Cells:
         if empty:
             findings.warning(f"{len(empty)} cells such as nan, None, [] or - were taken for no labels", empty)
 
-    def separator(self, given: str | None) -> Separator:
-        """The one given, or found: texts that could be read in two ways are refused."""
+    def separator(self, given: str | None, one_label: bool = False) -> Separator:
+        """The one given, or found: texts that could be read in two ways are refused. A table may have `one_label` in a
+        cell by its layout."""
         self.given = given
         places = [number for number, (_, value) in enumerate(self.cells) if isinstance(value, str)]
         texts = without_quotes([str(self.cells[number][1]) for number in places], given)
@@ -73,10 +74,14 @@ class Cells:
             return Separator(given, f"separated by {given!r} as given")
         if not texts:
             return Separator(None, "as lists")
+        written = [(self.cells[number][0], text) for number, text in zip(places, texts, strict=True)]
         try:
-            return find_separator(self.path, [(self.cells[n][0], text) for n, text in zip(places, texts, strict=True)])
+            found = find_separator(self.path, written, one_label)
         except DataError as error:
             raise DataError(unhidden(str(error))) from None
+        if found.doubt:
+            self.findings.warning(f"{self.path.name}: {unhidden(found.doubt)}")
+        return found
 
     def labels(self, separator: Separator) -> list[tuple[str, ...]]:
         """The labels of every cell, as written."""

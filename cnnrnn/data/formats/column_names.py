@@ -36,6 +36,11 @@ LABELS = (
     *_TRANSLATED,
 )
 
+# Words of columns that tell who labelled an image.
+ANNOTATORS = {
+    *("person", "user", "author", "annotator", "reviewer", "worker", "rater", "reader", "doctor", "expert", "coder"),
+    *("labeler", "labeller", "observer", "radiologist", "grader"),
+}
 # Whole words that make a name sound like labels, unless one of the others tells that it is something about them.
 _LABEL_WORD = r"(image|img|photo|object|multi)?(labels?|tags?|categor(y|ies|ie|ia)s?|class(es)?)(list|names?|set)?"
 _ABOUT_SIGNS = r"[(\[][^()\[\]]*(separat|delimit|split by|comma|semicolon)[^()\[\]]*[)\]]"  # "(separated by ;)"

@@ -25,6 +25,7 @@ from cnnrnn.data.formats.one_hot import (
     one_hot_columns,
     refuse_unknown_marks,
 )
+from cnnrnn.data.formats.one_per_cell import hold_one_label
 from cnnrnn.data.formats.records import Table
 from cnnrnn.data.formats.split_column import refuse_columns_of_splits, split_column, with_split_of_vertex
 from cnnrnn.data.formats.split_values import splits_of
@@ -56,7 +57,7 @@ def rows_of(table: Table, names: ColumnNames, separator: str | None) -> tuple[st
     else:
         if named and not names.numbers:
             refuse_unknown_marks(table, chosen)
-        kind, found = _from_cells(table, chosen, names, separator)
+        kind, found = _from_cells(table, image, chosen, names, separator)
         others = [name for name in remaining if name not in chosen]
         if not named:
             warn_of_further_labels(table, others, chosen)
@@ -127,7 +128,7 @@ def _are_one_hot(table: Table, columns: Sequence[str], numbers: bool) -> bool:
 
 
 def _from_cells(
-    table: Table, columns: list[str], names: ColumnNames, separator: str | None
+    table: Table, image: str, columns: list[str], names: ColumnNames, separator: str | None
 ) -> tuple[str, list[tuple[str, ...]]]:
     """What the columns are, for people, and the labels of every row."""
     path, findings = table.path, table.findings
@@ -135,7 +136,7 @@ def _from_cells(
         findings.warning(f"{len(lacking)} objects of {path.name} have no {columns[0]!r}; taken for no labels", lacking)
     values = [(record.where, record.values.get(name)) for record in table.records for name in columns]
     cells = Cells(path, values, findings, names.numbers, any_score=names.label is not None)
-    used = cells.separator(separator)
+    used = cells.separator(separator, hold_one_label(table, image, columns))
     flat = cells.labels(used)
     labels = [
         tuple(label for part in flat[start : start + len(columns)] for label in part)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from cnnrnn.data.formats.column_names import LABELS, key, known, sounds_like_labels, words_of
+from cnnrnn.data.formats.column_names import ANNOTATORS, LABELS, key, known, sounds_like_labels, words_of
 from cnnrnn.data.formats.denying_columns import verdicts_of
 from cnnrnn.data.formats.image_column import written_image
 from cnnrnn.data.formats.numbers import number
@@ -23,8 +23,8 @@ _OF_BOXES = {
 }
 # Columns with a value for each row of an image that are none of labels.
 _NO_LABELS = {
-    *("person", "user", "author", "annotator", "reviewer", "worker", "rater", "reader", "doctor", "expert", "coder"),
-    *("labeler", "labeller", "observer", "radiologist", "grader", "round", "fold", "source", "model", "tool", "eye"),
+    *ANNOTATORS,
+    *("round", "fold", "source", "model", "tool", "eye"),
     *("side", "view", "frame", "date", "time", "version", "by", "dir", "folder", "directory", "path", "file"),
 }
 # Names of columns of labels, of two that could be.
