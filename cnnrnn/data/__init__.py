@@ -10,8 +10,8 @@ person's own data set holds is found in this order:
 3. split_lists.py takes the splits from lists such as train.txt, where the annotations tell none (row_images.py finds
    their images). labels_beside_folders.py looks for other labels beside a folder per label.
 4. source.py gives numbers the names of --label-names (label_names.py), unites the spellings of a label (spelling.py),
-   and makes the samples (collect.py): images are found (find_images.py), their rows joined, a share held out as val.
-   unnamed_images.py tells of images that no row names.
+   points out those that look like several (unsplit_labels.py), and makes the samples (collect.py): images are found
+   (find_images.py), their rows joined, a share held out as val. unnamed_images.py tells of images that no row names.
 5. table.py adds groups of labels (groups.py) and boxes; check.py is the report of `cnnrnn data check`, for which
    readable.py opens all images; loader.py makes batches for training.
 

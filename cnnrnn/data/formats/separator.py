@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ _SIGNS = {";": "semicolons", "|": "vertical bars", ",": "commas", "\n": "line br
 _SIGNS |= {sign: f"the sign {sign}" for sign in "；、，،"}
 LIST_SIGNS = tuple(_SIGNS)
 # What separates the labels of some people, but stands inside those of others: it is asked for.
-_UNSURE = ("/", "+", "&", " - ", "::", ":", ".", " and ", *"~^#\\*=>•·", "_", "-")
+INSIDE_LABELS = ("/", "+", "&", " - ", "::", ":", ".", " and ", *"~^#\\*=>•·", "_", "-")
 _INSIDE_WORDS = ("_", "-", " ")  # which join the words of a label more often than they separate labels
 
 BLANKS = "separated by blanks"
@@ -37,6 +38,12 @@ class Separator:
         return text.split() if self.sign == " " else text.split(self.sign)
 
 
+def separated_by(kind: str) -> str | None:
+    """What separates the labels of a table, such as semicolons: its kind ends with the description of a `Separator`."""
+    found = re.search(r"labels in .*, separated by (.+?)(?: as given)?$", kind)
+    return found[1] if found else None
+
+
 def find_separator(path: Path, cells: Texts, one_label: bool = False) -> Separator:
     """The separator of all cells of a table. Raises DataError for texts that could be read in two ways.
 
@@ -44,7 +51,7 @@ def find_separator(path: Path, cells: Texts, one_label: bool = False) -> Separat
     """
     texts = Counter(text for _, text in cells)
     found = [sign for sign in _SIGNS if any(sign in text for text in texts)]
-    unsure = () if one_label else _UNSURE
+    unsure = () if one_label else INSIDE_LABELS
     if found:
         _refuse_mixed(path, cells, found[0], (*_SIGNS, *unsure, " "))
         return Separator(found[0], f"separated by {_SIGNS[found[0]]}")
