@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from cnnrnn.data.formats.cells import Cells
+from cnnrnn.data.formats.nothing_among_labels import quoted
 from cnnrnn.data.images import ImageError, open_image
 from cnnrnn.data.readable import check_images, copies
 from cnnrnn.data.reading import Finding, Findings
@@ -107,14 +108,15 @@ def plain_table(source: Source, folder: Path) -> str:
 def _label_cells(labels: list[tuple[str, ...]]) -> list[str]:
     """Texts with a separator, or lists where such texts would not be read as they are meant, such as "polar bear"."""
     separator = "|" if any(";" in label for found in labels for label in found) else ";"
-    texts = [separator.join(found) for found in labels]
+    written = [[quoted(label) for label in found] for found in labels]
+    texts = [separator.join(found) for found in written]
     try:
         cells = Cells(Path(), [("", text) for text in texts], Findings())
         if cells.labels(cells.separator(None)) == labels:
             return texts
     except DataError:
         pass
-    return [json.dumps(found, ensure_ascii=False) if found else "" for found in labels]
+    return [json.dumps(found, ensure_ascii=False) if found else "" for found in written]
 
 
 def page(report: Report) -> str:

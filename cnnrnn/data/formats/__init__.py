@@ -13,7 +13,7 @@ file into records; `columns.rows_of` finds what the columns of a `Table` (record
 4. Labels that do not apply are left out: denied by the value of another column (denying_columns.py), or by a word of
    their own, as in "dog: no" (denied_labels.py). label_numbers.py refuses counts and scores that stand for labels.
 
-Words: yes_no.py, no_labels.py (none, NA), splits.py (train, valid), numbers.py (0,93 and 93 %).
+Words: yes_no.py, no_labels.py and nothing_among_labels.py (none, NA), splits.py (train, valid), numbers.py (0,93 and 93 %).
 
 Files of tools. coco_json.py; tools.py for Label Studio, VIA, FiftyOne, Datumaro and CVAT; superannotate.py; prodigy.py;
 unread_exports.py says what to do about others. A file per image: voc_xml.py, yolo.py (with yolo_settings.py),

@@ -14,7 +14,8 @@ from cnnrnn.data.formats.denied_labels import without_denied
 from cnnrnn.data.formats.label_numbers import refuse_numbers
 from cnnrnn.data.formats.nested_labels import NestedLabels
 from cnnrnn.data.formats.no_labels import is_nothing, may_be_nothing
-from cnnrnn.data.formats.quotes import quoted_with, unhidden, without_quotes
+from cnnrnn.data.formats.nothing_among_labels import Cell, without_nothing
+from cnnrnn.data.formats.quotes import quoted_with, unhidden, without_quotes, word_in_quotes
 from cnnrnn.data.formats.separator import Separator, find_separator
 from cnnrnn.data.reading import Findings
 from cnnrnn.data.split import DataError
@@ -50,12 +51,7 @@ class Cells:
         self.given: str | None = None
         self.nested = NestedLabels(path, findings, numbers, any_score)
         self.cells = [(where, self._parse(where, value)) for where, value in cells]
-        empty = [
-            where for where, value in cells if isinstance(value, str) and value not in ("", "{}") and is_nothing(value)
-        ]
         self.nested.tell(keys=not known_keys)
-        if empty:
-            findings.warning(f"{len(empty)} cells such as nan, None, [] or - were taken for no labels", empty)
 
     def separator(self, given: str | None, one_label: bool = False) -> Separator:
         """The one given, or found: texts that could be read in two ways are refused. A table may have `one_label` in a
@@ -85,16 +81,15 @@ class Cells:
 
     def labels(self, separator: Separator) -> list[tuple[str, ...]]:
         """The labels of every cell, as written."""
-        result = []
-        for where, value in self.cells:
-            parts = [_unquoted(unhidden(part)) for part in separator.split(value)] if isinstance(value, str) else value
-            result.append(tuple(part for part in parts if not is_nothing(part)))
-            if any(part.strip() and is_nothing(part) for part in parts):
-                self.nested.empty_parts.append(where)
-        if empty := self.nested.empty_parts:
-            self.findings.warning(
-                f"{len(empty)} cells have none, NA, - or the like among their labels; it was left out", empty
-            )
+        cells = [
+            Cell(where, separator.split(value) if isinstance(value, str) else value, isinstance(value, list))
+            for where, value in self.cells
+        ]
+        parts = without_nothing(self.path, cells, self.findings)
+        result = [
+            tuple(_unquoted(unhidden(part)) if isinstance(value, str) else unhidden(part) for part in found)
+            for (_, value), found in zip(self.cells, parts, strict=True)
+        ]
         rows = [(where, found) for (where, _), found in zip(self.cells, result, strict=True)]
         first: dict[str, str] = {}  # where each label stands first
         for where, found in rows:
@@ -121,8 +116,10 @@ class Cells:
 
     def _parse(self, where: str, value: Any) -> str | list[str]:
         """A text that a separator splits, or a list of labels."""
-        if value is None or value != value or (isinstance(value, str) and is_nothing(value)):
+        if value is None or value != value or value in ("", "{}"):
             return []
+        if isinstance(value, str) and is_nothing(value):
+            return [value]  # other cells tell whether it is a label all the same
         if isinstance(value, str):
             text = value.strip()
             if text.casefold() in _SHEET_ERRORS:
@@ -145,7 +142,7 @@ class Cells:
             if isinstance(value, str):
                 return value
         try:
-            return self.nested.names(where, value)
+            return [word_in_quotes(part) for part in self.nested.names(where, value)]
         except RecursionError:
             raise DataError(f"{self.path}, {where}: the labels are nested too deeply; write a list") from None
 

@@ -35,7 +35,6 @@ class NestedLabels:
     def __init__(self, path: Path, findings: Findings, numbers: bool, any_score: bool) -> None:
         self.path, self.findings, self.numbers, self.any_score = path, findings, numbers, any_score
         self.denied: list[str] = []  # places of labels that a value beside them denies
-        self.empty_parts: list[str] = []  # and of words for nothing inside of lists
         self._denied_lists: dict[str, list[str]] = defaultdict(list)  # places by key
         self._read: dict[str, _Found] = defaultdict(lambda: defaultdict(dict))  # by the key of the label, all keys
         self._joined: _Found = defaultdict(dict)
@@ -44,10 +43,9 @@ class NestedLabels:
         self._words: dict[str, list[str]] = defaultdict(list)  # places of words such as present, which were labels
 
     def names(self, where: str, value: Any) -> list[str]:
+        """The labels, and words for nothing such as NA: other cells tell whether these are labels."""
         if isinstance(value, str):
-            if is_nothing(value) and value.strip():
-                self.empty_parts.append(where)
-            return [] if is_nothing(value) else [value]
+            return [value] if value.strip() else []
         if self.numbers and isinstance(value, (int, float)) and not isinstance(value, bool) and value == value // 1:
             return [str(int(value))]
         if isinstance(value, (list, tuple, set)):
@@ -257,7 +255,8 @@ def _remember(found: dict[str, None], texts: Iterable[str]) -> None:
     for text in texts:
         if len(found) > 4:
             return
-        found[text] = None
+        if not is_nothing(text):
+            found[text] = None
 
 
 def _shown(found: Mapping[str, Iterable[str]]) -> str:

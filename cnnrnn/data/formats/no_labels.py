@@ -6,6 +6,7 @@ import re
 from functools import lru_cache
 
 _NOTHING = {"nan", "none", "null", "na", "n/a", "n.a", "#n/a", "#n/a n/a", r"\n"}  # the last one in dumps of SQL
+_NAMES = {"none", "null", "na", "n/a"}  # of these, what may be the name of a label, such as that of sodium
 _BRACKETS = "-–—_<>()[]{}. "  # (none), --none--, <NA> and N.A.
 # Words that may also be the name of a label: they are read as one, with a warning.
 _PERHAPS = re.compile(
@@ -24,6 +25,11 @@ def is_nothing(text: str) -> bool:
     word = text.strip().casefold()
     inner = word.strip(_BRACKETS)
     return inner in _NOTHING or word in ('""', "''") or (not inner and word != ".")
+
+
+def may_be_name(text: str) -> bool:
+    """Whether a word for nothing may be the name of a label."""
+    return text.strip().casefold() in _NAMES
 
 
 @lru_cache(maxsize=10_000)
