@@ -177,9 +177,14 @@ class Collected:
         """Tables with a row for each image and label may have a value, of any name, that tells which ones apply."""
         labels = [set(sample.labels) for split in samples.values() for sample in split]
         count, share = share_of_all(labels)
-        if len(labels) < 3 or count < 2 or self.findings.errors:  # which would explain it
+        if len(labels) < 3 or count < 1 or self.findings.errors:  # which would explain it
             return
-        if share == 1:
+        if share == 1 and count == 1:
+            self.findings.note(
+                f"every image has the label {min(labels[0])!r} and no other, so that there is nothing to learn; add "
+                "images without it, or give --label-column if other labels are meant"
+            )
+        elif share == 1:
             shown = listed(sorted(labels[0]), 6)
             self.findings.add(
                 "error" if count > 2 and samples[TRAIN] else "warning",  # two may well go together

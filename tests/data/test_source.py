@@ -484,3 +484,11 @@ def test_boxes_of_no_image_of_the_table_are_refused(folder: Path) -> None:
         load_split("table", path, "train", Options(boxes=write(folder, "odd.json", '{"images": []}')))
     with pytest.raises(DataError, match="are for the data set 'table'"):
         load_split("scenes", folder, "train", Options(boxes=folder / "boxes.json"))
+
+
+def test_one_label_of_all_images_is_pointed_out(folder: Path) -> None:
+    rows = [f"{name}.jpg,animal,{name}" for name in "abc"]
+    source = read(folder, "t.csv", lines(*rows, header="image,category,subcategory"))
+    assert "every image has the label 'animal' and no other, so that there is nothing to learn" in "".join(
+        messages(source, "note")
+    )

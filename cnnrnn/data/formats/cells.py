@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from cnnrnn.data.formats.bullets import without_bullets
 from cnnrnn.data.formats.denied_labels import without_denied
 from cnnrnn.data.formats.label_numbers import refuse_numbers
 from cnnrnn.data.formats.nested_labels import NestedLabels
@@ -17,6 +18,7 @@ from cnnrnn.data.formats.no_labels import is_nothing, may_be_nothing
 from cnnrnn.data.formats.nothing_among_labels import Cell, without_nothing
 from cnnrnn.data.formats.quotes import quoted_with, unhidden, without_quotes, word_in_quotes
 from cnnrnn.data.formats.separator import Separator, find_separator
+from cnnrnn.data.formats.torn_labels import point_out_torn
 from cnnrnn.data.reading import Findings
 from cnnrnn.data.split import DataError
 
@@ -81,15 +83,19 @@ class Cells:
 
     def labels(self, separator: Separator) -> list[tuple[str, ...]]:
         """The labels of every cell, as written."""
+        texts = [separator.split(value) for _, value in self.cells if isinstance(value, str)]
+        split = iter(without_bullets(texts, in_lines=separator.sign == "\n"))
         cells = [
-            Cell(where, separator.split(value) if isinstance(value, str) else value, isinstance(value, list))
+            Cell(where, next(split) if isinstance(value, str) else value, isinstance(value, list))
             for where, value in self.cells
         ]
         parts = without_nothing(self.path, cells, self.findings)
         result = [
-            tuple(_unquoted(unhidden(part)) if isinstance(value, str) else unhidden(part) for part in found)
+            tuple(_bare(unhidden(part)) if isinstance(value, str) else unhidden(part) for part in found)
             for (_, value), found in zip(self.cells, parts, strict=True)
         ]
+        if separator.sign == " " and self.given is None:
+            point_out_torn(self.path, result, self.findings)
         rows = [(where, found) for (where, _), found in zip(self.cells, result, strict=True)]
         first: dict[str, str] = {}  # where each label stands first
         for where, found in rows:
@@ -183,7 +189,9 @@ class Cells:
         return text
 
 
-def _unquoted(text: str) -> str:
-    """The label without quotes around it; those of a whole cell are read as CSV's."""
+def _bare(text: str) -> str:
+    """The label without quotes or brackets around it; those of a whole cell are read as CSV's, and as a list."""
     text = text.strip()
+    if re.fullmatch(r"\[[^\[\]]+\]|\([^()]+\)|\{[^{}]+\}", text) and not may_be_nothing(text):
+        return text[1:-1].strip()
     return text[1:-1] if len(text) > 2 and text[0] == text[-1] and text[0] in "\"'" else text

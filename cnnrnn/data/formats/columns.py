@@ -25,7 +25,7 @@ from cnnrnn.data.formats.one_hot import (
     one_hot_columns,
     refuse_unknown_marks,
 )
-from cnnrnn.data.formats.one_per_cell import hold_one_label
+from cnnrnn.data.formats.one_per_cell import hold_one_label, point_out_split
 from cnnrnn.data.formats.records import Table
 from cnnrnn.data.formats.split_column import refuse_columns_of_splits, split_column, with_split_of_vertex
 from cnnrnn.data.formats.split_values import splits_of
@@ -136,7 +136,10 @@ def _from_cells(
         findings.warning(f"{len(lacking)} objects of {path.name} have no {columns[0]!r}; taken for no labels", lacking)
     values = [(record.where, record.values.get(name)) for record in table.records for name in columns]
     cells = Cells(path, values, findings, names.numbers, any_score=names.label is not None)
-    used = cells.separator(separator, hold_one_label(table, image, columns))
+    one_label = hold_one_label(table, image, columns)
+    used = cells.separator(separator, one_label)
+    if separator is None:
+        point_out_split(table, columns, used, one_label)
     flat = cells.labels(used)
     labels = [
         tuple(label for part in flat[start : start + len(columns)] for label in part)

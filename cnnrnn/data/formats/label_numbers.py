@@ -12,7 +12,7 @@ from cnnrnn.data.split import DataError
 
 _SCORE = r".+([:=(]\s*(\d*\.\d+|[01]|\d+\s*%)\)?|\s(\d*\.\d+|\d+(\.\d+)?\s*%))"  # cat:0.93, dog=0, cow 12%
 _FRACTION = r".*[^\W\d].*[:=(]\s*\d*[.,]\d+\)?"  # cat:0.93
-_COUNT = r".+[:=]\s*\d+"  # cat:3
+_COUNT = r".*[^\W\d].*[:=]\s*\d+"  # cat:3, but not 16:9
 
 
 def refuse_numbers(
@@ -47,7 +47,13 @@ def refuse_numbers(
 
 
 def _refuse_zeros_and_ones(path: Path, rows: Sequence[tuple[str, Sequence[str]]], given: bool) -> None:
-    """Where every row has as many entries, and all are 0 or 1, each entry is about another label."""
+    """Where every row has as many entries, and all are 0 or 1, each entry is about another label. So are the signs of
+    0011, 1100 and 0101."""
+    if not given and _are_strings_of_bits({parts[0].strip() if len(parts) == 1 else "" for _, parts in rows}):
+        raise DataError(
+            f"{path}, {rows[0][0]}: {rows[0][1][0][:40]!r} seems to be 0 or 1 for each label, as in all rows; "
+            "write a column for each label, or the names of the labels; give --separator ';' if it is a name"
+        )
     if len(rows[0][1]) < 2 or len({len(parts) for _, parts in rows}) > 1:
         return
     if not all(re.fullmatch(r"[01](\.0*)?", part.strip()) for _, parts in rows for part in parts):
@@ -60,3 +66,7 @@ def _refuse_zeros_and_ones(path: Path, rows: Sequence[tuple[str, Sequence[str]]]
         f"{path}, {where}: {' '.join(parts)[:40]!r} seems to be 0 or 1 for each label, as in all rows; "
         "write a column for each label, or the names of the labels"
     )
+
+
+def _are_strings_of_bits(texts: set[str]) -> bool:
+    return len(texts) > 1 and len({*map(len, texts)}) == 1 and all(re.fullmatch("[01]{3,}", text) for text in texts)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from cnnrnn.data.formats.column_names import ANNOTATORS, key, words_of
 from cnnrnn.data.formats.image_column import written_image
 from cnnrnn.data.formats.records import Table
+from cnnrnn.data.formats.separator import COMMAS, Separator
 
 _ROWS_PER_IMAGE = 1.2  # fewer are single images that stand in two rows by mistake
 _OF_BOXES = ({"xmin", "ymin"}, {"x", "y"}, {"x1", "y1"}, {"left", "top"}, {"bbox"}, {"box"})  # keys of columns
@@ -35,3 +36,13 @@ def is_singular(name: str) -> bool:
     """Whether a column's name speaks of one label: label, class_name or category 2, and not labels."""
     word = re.sub(r"[\W\d_]+$", "", name).casefold()
     return not word.endswith("s") or word.endswith("class")
+
+
+def point_out_split(table: Table, columns: Sequence[str], separator: Separator, one_label: bool) -> None:
+    """Commas that separate labels in a column whose name or layout speaks of one, as in "cat, small"."""
+    if separator.sign in COMMAS and (one_label or is_singular(columns[0])):
+        table.findings.add(
+            "warning" if one_label else "note",
+            f"the labels in {columns[0]!r} of {table.path.name} were {separator.description}; if each cell is one "
+            "label, give --separator ';'",
+        )

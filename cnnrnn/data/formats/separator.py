@@ -16,6 +16,7 @@ Texts = Sequence[tuple[str, str]]  # of cells, each with its place in the file
 _SIGNS = {";": "semicolons", "|": "vertical bars", ",": "commas", "\n": "line breaks"}
 _SIGNS |= {sign: f"the sign {sign}" for sign in "；、，،"}
 LIST_SIGNS = tuple(_SIGNS)
+COMMAS = (",", *"、，،")
 # What separates the labels of some people, but stands inside those of others: it is asked for.
 INSIDE_LABELS = ("/", "+", "&", " - ", "::", ":", ".", " and ", *"~^#\\*=>•·", "_", "-")
 _INSIDE_WORDS = ("_", "-", " ")  # which join the words of a label more often than they separate labels
@@ -90,6 +91,8 @@ def _refuse_unsure(path: Path, cells: Texts, texts: Counter[str], sign: str) -> 
     several = [parts for parts in split if len(parts) > 1 and all(parts)]
     alone = sum(any(part in texts for part in parts) for parts in several)
     unclear = alone >= 0.5 * len(several) and not (sign in _INSIDE_WORDS and one_sided(several, texts))
+    if sign == ":" and not alone and all(part.isdigit() for parts in several for part in parts):
+        return  # 16:9, 10:30
     if not several or not (unclear or _recombined(several, sign in _INSIDE_WORDS)):
         return
     example = next(text for text in texts if sign in text)

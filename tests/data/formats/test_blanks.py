@@ -105,3 +105,16 @@ def test_lists_by_several_annotators_are_no_rows_of_single_labels(tmp_path: Path
     twice = "1.jpg,cat dog\n2.jpg,dog\n3.jpg,dog owl\n4.jpg,owl cat\n5.jpg,cat\n6.jpg,owl\n1.jpg,cat dog\n"
     source = read_table(tmp_path, [f"{n}.jpg" for n in range(1, 7)], f"image,labels\n{twice}")
     assert source.labels == ("cat", "dog", "owl")
+
+
+def test_commas_in_a_column_of_one_label_are_pointed_out(tmp_path: Path) -> None:
+    rows = '1.jpg,"cat, small"\n2.jpg,dog\n3.jpg,cat\n'
+    source = read_table(tmp_path, ["1.jpg", "2.jpg", "3.jpg"], f"image,label\n{rows}")
+    assert labels_by_image(source)["1.jpg"] == {"cat", "small"}
+    what = "of t.csv were separated by commas; if each cell is one label, give --separator ';'"
+    assert f"the labels in 'label' {what}" in messages(source)
+    assert read_table(tmp_path, [], f"image,label\n{rows}", separator=";").labels == ("cat", "cat, small", "dog")
+    assert what not in messages(read_table(tmp_path, [], f"image,labels\n{rows}"))
+    assert what not in messages(read_table(tmp_path, [], f"image,label\n{rows}", separator=","))
+    rows += '1.jpg,owl\n2.jpg,"cat, small"\n'
+    assert f"the labels in 'labels' {what}" in messages(read_table(tmp_path, [], f"image,labels\n{rows}"))
