@@ -60,16 +60,20 @@ def _unclear(path: Path, parts: Sequence[str]) -> DataError:
 
 
 def _have_a_common_word(texts: Counter[str]) -> bool:
-    """Whether all texts begin or end with one word, as in grade 0, grade 1: as a label it would say nothing.
+    """Whether all texts have a word, as in grade 0, grade 1: as a label it would say nothing.
 
-    Of labels that stand with different ones in a text (cat person, cat dog person), it may be one all the same.
+    It may be one all the same if the other words recur (cat person, cat dog person), and it isn't always the first or
+    the last one of as many (left upper lobe, left lower lobe, right upper lobe).
     """
     split = [text.split() for text in texts]
     common = set.intersection(*map(set, split))
-    rests = [[word for word in parts if word not in common] for parts in split]
-    if not all(rests) or not any({parts[side] for parts in split} <= common for side in (0, -1)):
+    rests = [{*parts} - common for parts in split]
+    if not common or not all(rests):
         return len(texts) == 1
-    return len({*map(len, rests)}) == 1 or max(Counter(word for rest in rests for word in {*rest}).values()) == 1
+    if max(Counter(word for rest in rests for word in rest).values()) == 1:
+        return True
+    at_an_end = any({parts[side] for parts in split} <= common for side in (0, -1))
+    return at_an_end and len({*map(len, split)}) == 1
 
 
 def _share_no_words(several: _Parts) -> bool:

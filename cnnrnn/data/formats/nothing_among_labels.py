@@ -12,6 +12,7 @@ from cnnrnn.data.reading import Findings, listed
 
 _RECURS = 2  # cells in which a word beside labels is no mistake
 _ALONE = 4  # so many times as often it may stand alone, as a label does
+_MANY = 4  # cells of which hardly all have one label by chance
 
 
 class Cell(NamedTuple):
@@ -47,22 +48,25 @@ def without_nothing(path: Path, cells: Sequence[Cell], findings: Findings) -> li
 def _names(cells: Sequence[Cell]) -> set[str]:
     """The words that are labels: in a list with others, or again and again beside others in a text.
 
-    Where all texts have as many parts, a word for nothing fills those of images with fewer labels.
+    A word that stands in all cells, or in texts that all have as many parts, only fills those with fewer labels.
     """
     alone: Counter[str] = Counter()
-    beside: Counter[str] = Counter()
-    in_lists = set()
+    in_texts: Counter[str] = Counter()  # cells where it stands beside labels
+    in_lists: Counter[str] = Counter()
     for _, parts, is_list in cells:
-        words = Counter(part.strip().casefold() for part in parts if is_nothing(part))
-        for word in filter(may_be_name, words):
-            if words[word] == len(parts):
+        if not (written := [part.strip().casefold() for part in parts if is_nothing(part)]):
+            continue
+        for word in filter(may_be_name, {*written}):
+            if written.count(word) == len(parts):
                 alone[word] += 1
-            elif words[word] == 1 and words.total() < len(parts):
-                beside[word] += not is_list
-                in_lists |= {word} if is_list else set()
+            elif written.count(word) == 1 and len(written) < len(parts):
+                (in_lists if is_list else in_texts)[word] += 1
     filled = len({len(cell.parts) for cell in cells if not cell.is_list and cell.parts}) == 1
-    recurring = {word for word, count in beside.items() if count >= _RECURS and count * _ALONE >= alone[word]}
-    return in_lists if filled else in_lists | recurring
+    labelled = sum(bool(cell.parts) for cell in cells)
+    names = {*in_lists}
+    if not filled:
+        names |= {word for word, count in in_texts.items() if count >= _RECURS and count * _ALONE >= alone[word]}
+    return {word for word in names if labelled < _MANY or in_lists[word] + in_texts[word] + alone[word] < labelled}
 
 
 def _tell(what: str, places: dict[str, list[str]], findings: Findings) -> None:

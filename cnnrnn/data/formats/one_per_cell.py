@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 from cnnrnn.data.formats.column_names import ANNOTATORS, key, words_of
@@ -34,8 +33,7 @@ def hold_one_label(table: Table, image: str, columns: Sequence[str]) -> bool:
 
 def is_singular(name: str) -> bool:
     """Whether a column's name speaks of one label: label, class_name or category 2, and not labels."""
-    word = re.sub(r"[\W\d_]+$", "", name).casefold()
-    return not word.endswith("s") or word.endswith("class")
+    return not any(word.endswith("s") and not word.endswith("ss") for word in words_of(name))
 
 
 def point_out_split(table: Table, columns: Sequence[str], separator: Separator, one_label: bool) -> None:

@@ -24,7 +24,8 @@ def read(folder: Path, *cells: str, **options: str) -> Source:
         ("Grade 0", "Grade 1", "Grade 2"), ("type A", "type B", "type C"), ("level 1", "level 3", "level 2", "level 1"),
         ("basal cell carcinoma", "squamous cell carcinoma"), ("stage 1 tumor", "stage 2 tumor", "stage 3 tumor"),
         ("with glasses", "without glasses"), ("left upper lobe", "left lower lobe", "right upper lobe"),
-        ("living room", "dining room", "kitchen", "bedroom"), ("Grade 0", "Grade 1", "normal"),
+        ("living room", "dining room", "kitchen", "bedroom"), ("with mask", "without mask", "mask worn wrongly"),
+        ("Grade 0", "Grade 1", "normal"),
         ("salt and pepper", "bread and butter", "fish"), ("fish & chips", "salt & pepper", "bread & butter", "soup"),
     ],
 )  # fmt: skip

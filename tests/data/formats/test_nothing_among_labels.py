@@ -53,6 +53,8 @@ def test_a_word_that_mostly_stands_alone_or_fills_texts_is_none(tmp_path: Path) 
     assert read(tmp_path, "cat;none", "dog;none", "owl", "cat;dog", *["none"] * 9).labels == ("cat", "dog", "owl")
     assert read(tmp_path, "cat;None", "dog;None", "cat;owl", "owl;dog").labels == ("cat", "dog", "owl")
     assert read(tmp_path, "cat;dog;nan", "dog;nan", "cat;nan").labels == ("cat", "dog")
+    everywhere = ("['cat', 'dog', 'none']", "['cat', 'none']", "['dog', 'none']", "['cat', 'none']")
+    assert read(tmp_path, *everywhere).labels == ("cat", "dog")
 
 
 def test_a_word_in_a_list_with_others_is_a_label(tmp_path: Path) -> None:
