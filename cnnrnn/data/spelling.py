@@ -92,7 +92,7 @@ def _point_out_ends(labels: Iterable[str], findings: Findings) -> None:
     for label in labels:
         if bare := label.casefold().rstrip(_ENDS):
             alike[bare].append(label)
-    if pairs := [found for found in alike.values() if len(found) > 1]:
+    if pairs := [found for found in alike.values() if len({label.casefold() for label in found}) > 1]:
         findings.warning(
             "labels differ by a sign at their end only; remove it if they are the same",
             [" and ".join(map(repr, found)) for found in pairs],

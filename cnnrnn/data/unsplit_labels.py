@@ -19,21 +19,19 @@ def point_out_unsplit(
     `separator` tells in words by what the labels of a table are separated: --separator would undo it.
     """
     known = {form(label) for label in images}
-    for label in images:
-        for sign in _SIGNS:
-            if _labels_among(known, form, label, sign) > 0:
-                what = f"give --separator {sign!r} if it is"
-                if separator is not None:
-                    what = f"write {separator} in place of {sign} if it is"
-                findings.warning(f"the label {label!r} looks like several; {what}")
-    if separator is None:
-        return
     for label, count in images.items():
-        if count <= _FEW and any(_labels_among(known, form, label, sign) > 0.5 for sign in (" ", *INSIDE_LABELS)):
+        if sign := next((sign for sign in _SIGNS if _labels_among(known, form, label, sign) > 0), None):
+            what = f"give --separator {sign!r}" if separator is None else f"write {separator} in place of {sign}"
+            findings.warning(f"the label {label!r} looks like several; {what} if it is")
+        elif separator is not None and count <= _FEW and _is_list_of_labels(known, form, label):
             findings.warning(
                 f"the label {label!r} of {count} images looks like several, as most of its parts are labels; write "
                 f"{separator} between them if it is"
             )
+
+
+def _is_list_of_labels(known: set[str], form: Callable[[str], str], label: str) -> bool:
+    return any(_labels_among(known, form, label, sign) > 0.5 for sign in (" ", *INSIDE_LABELS))
 
 
 def _labels_among(known: set[str], form: Callable[[str], str], label: str, sign: str) -> float:

@@ -29,6 +29,7 @@ def test_letters_in_both_cases_are_labels_of_their_own(tmp_path: Path) -> None:
         "letters that stand in both cases are labels of their own; write them in one case if they are the same "
         "(A, a, B, b, C, …)"
     ) in messages(source)
+    assert "sign at their end" not in messages(source)
     assert read_objects(tmp_path, ["A", "b"], ["a", "B"], ["c"]).labels == ("A", "B", "c")
 
 

@@ -29,7 +29,7 @@ def test_where_a_separator_was_found_another_is_to_be_replaced(
     source = read(tmp_path, *(cell.replace(";", sign) for cell in ("cow/cat", "cat;dog", "dog;owl", "dog")), **options)
     assert labels_in_order(source) == [{"cow/cat"}, {"cat", "dog"}, {"dog", "owl"}, {"dog"}]
     assert f"the label 'cow/cat' looks like several; write {words} in place of / if it is" in messages(source)
-    assert "--separator '/'" not in messages(source)
+    assert messages(source).count("looks like several") == 1
 
 
 def test_where_no_separator_was_found_it_can_be_given(tmp_path: Path) -> None:

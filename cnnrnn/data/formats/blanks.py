@@ -10,7 +10,7 @@ from typing import NamedTuple
 from cnnrnn.data.split import DataError
 
 _JOINING = {"and", "or", "with", "und", "oder", "et", "y", "e"}  # words between two labels
-_ROWS_OF_EACH = 10  # rows per different text that are many
+_ROWS_OF_EACH = 4  # rows per different text that are many
 
 _Parts = Sequence[Sequence[str]]  # of the different texts that have more than one
 

@@ -59,13 +59,13 @@ def test_words_that_stand_with_different_ones_are_asked_for(tmp_path: Path, cell
 
 def test_few_texts_in_many_rows_are_labels(tmp_path: Path) -> None:
     labels = ("traffic light", "traffic sign", "stop sign", "stop", "old house")
-    source = read(tmp_path, *labels * 10)
+    source = read(tmp_path, *labels * 4)
     assert source.labels == tuple(sorted(labels))
     assert "'traffic light' and the like were read as one label each, as few different texts stand in many rows" in (
         messages(source)
     )
     with pytest.raises(DataError, match="is 'traffic light' one label or several"):
-        read(tmp_path, *labels * 9)
+        read(tmp_path, *labels * 3)
     with pytest.raises(DataError, match="is 'person tree' one label or several"):  # of two labels, one always there
         read(tmp_path, *["person tree", "person"] * 50)
 
