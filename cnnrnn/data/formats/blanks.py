@@ -31,8 +31,15 @@ def read_blanks(path: Path, texts: Counter[str]) -> Blanks:
     words = {word for parts in several for word in parts}
     if several and all(word.isdigit() for word in words):
         return Blanks(True)
-    if not several or _have_a_common_word(texts):
+    if not several:
         return Blanks(False)
+    doubt = (
+        f"{' '.join(several[0])!r} and the like were read as one label each, as %s; give --separator ' ' if blanks "
+        "separate labels"
+    )
+    if _have_a_common_word(texts):
+        counted = all(any(len(word) == 1 or word.isdigit() for word in parts) for parts in several)  # type A, grade 10
+        return Blanks(False, None if counted or len(texts) == 1 else doubt % "they share a word")
     alone = sum(any(word in texts for word in parts) for parts in several) / len(several)
     joined = [parts for parts in several if any(map(_joins, parts[1:-1]))]
     combined = len(several) >= 1.5 * len(words) and on_both_sides(several)
@@ -40,10 +47,6 @@ def read_blanks(path: Path, texts: Counter[str]) -> Blanks:
         return Blanks(True)
     if alone == 0 and _share_no_words(several):
         return Blanks(False)
-    doubt = (
-        f"{' '.join(several[0])!r} and the like were read as one label each, as %s; give --separator ' ' if blanks "
-        "separate labels"
-    )
     if alone == 0 and len(several) < len(texts) and _are_names(several):
         return Blanks(False, doubt % "their words never stand alone, as other labels do")
     if not joined and _few_texts(texts):

@@ -12,7 +12,7 @@ from typing import Any
 
 from cnnrnn.data.formats.bullets import without_bullets
 from cnnrnn.data.formats.denied_labels import without_denied
-from cnnrnn.data.formats.label_numbers import refuse_numbers
+from cnnrnn.data.formats.label_numbers import refuse_numbers, refuse_strings_of_bits
 from cnnrnn.data.formats.nested_labels import NestedLabels
 from cnnrnn.data.formats.no_labels import is_nothing, may_be_nothing
 from cnnrnn.data.formats.nothing_among_labels import Cell, without_nothing
@@ -83,8 +83,10 @@ class Cells:
 
     def labels(self, separator: Separator) -> list[tuple[str, ...]]:
         """The labels of every cell, as written."""
-        texts = [separator.split(value) for _, value in self.cells if isinstance(value, str)]
-        split = iter(without_bullets(texts, in_lines=separator.sign == "\n"))
+        texts = [(where, value) for where, value in self.cells if isinstance(value, str)]
+        if self.given is None:
+            refuse_strings_of_bits(self.path, texts)
+        split = iter(without_bullets([separator.split(value) for _, value in texts], in_lines=separator.sign == "\n"))
         cells = [
             Cell(where, next(split) if isinstance(value, str) else value, isinstance(value, list))
             for where, value in self.cells

@@ -47,13 +47,7 @@ def refuse_numbers(
 
 
 def _refuse_zeros_and_ones(path: Path, rows: Sequence[tuple[str, Sequence[str]]], given: bool) -> None:
-    """Where every row has as many entries, and all are 0 or 1, each entry is about another label. So are the signs of
-    0011, 1100 and 0101."""
-    if not given and _are_strings_of_bits({parts[0].strip() if len(parts) == 1 else "" for _, parts in rows}):
-        raise DataError(
-            f"{path}, {rows[0][0]}: {rows[0][1][0][:40]!r} seems to be 0 or 1 for each label, as in all rows; "
-            "write a column for each label, or the names of the labels; give --separator ';' if it is a name"
-        )
+    """Where every row has as many entries, and all are 0 or 1, each entry is about another label."""
     if len(rows[0][1]) < 2 or len({len(parts) for _, parts in rows}) > 1:
         return
     if not all(re.fullmatch(r"[01](\.0*)?", part.strip()) for _, parts in rows for part in parts):
@@ -68,5 +62,14 @@ def _refuse_zeros_and_ones(path: Path, rows: Sequence[tuple[str, Sequence[str]]]
     )
 
 
-def _are_strings_of_bits(texts: set[str]) -> bool:
-    return len(texts) > 1 and len({*map(len, texts)}) == 1 and all(re.fullmatch("[01]{3,}", text) for text in texts)
+def refuse_strings_of_bits(path: Path, texts: Sequence[tuple[str, str]]) -> None:
+    """Raises DataError for texts such as 0011 and 1100, each sign of which is about another label."""
+    different = {text.strip() for _, text in texts}
+    if len(different) < 2 or len({*map(len, different)}) > 1:
+        return
+    if all(re.fullmatch("[01]{3,}", text) for text in different):
+        where, text = texts[0]
+        raise DataError(
+            f"{path}, {where}: {text[:40]!r} seems to be 0 or 1 for each label, as in all rows; write a column for "
+            "each label, or the names of the labels; give --separator ';' if it is a name"
+        )

@@ -20,15 +20,22 @@ def hold_one_label(table: Table, image: str, columns: Sequence[str]) -> bool:
     """
     if len(columns) > 1:
         return all(map(is_singular, columns))
-    if any(words_of(name) & ANNOTATORS for name in table.columns):
-        return False
     rows = [
         (written_image(value), str(label)) for value, label in zip(*map(table.values, (image, *columns)), strict=True)
     ]
     if len(rows) < _ROWS_PER_IMAGE * len({name for name, _ in rows}):
         return False
+    if any(_is_of_annotators(table, image, name) for name in table.columns):
+        return False
     names = {key(name) for name in table.columns}
     return len({*rows}) == len(rows) or any(of_box <= names for of_box in _OF_BOXES)
+
+
+def _is_of_annotators(table: Table, image: str, name: str) -> bool:
+    """Whether a column tells who labelled an image, and nobody did so in two rows."""
+    if not words_of(name) & ANNOTATORS:
+        return False
+    return len({*zip(*(map(str, table.values(column)) for column in (image, name)), strict=True)}) == len(table.records)
 
 
 def is_singular(name: str) -> bool:

@@ -44,6 +44,13 @@ def test_words_that_never_stand_alone_are_read_with_a_warning(tmp_path: Path) ->
     )  # fmt: skip
 
 
+def test_a_word_of_all_labels_is_told_unless_they_are_counted(tmp_path: Path) -> None:
+    what = "were read as one label each, as they share a word; give --separator ' ' if blanks separate labels"
+    assert f"t.csv: 'animal cat' and the like {what}" in messages(read(tmp_path, "animal cat", "animal dog"))
+    for cells in (("type A", "type B"), ("grade 9", "grade 10"), ("traffic light", "traffic light")):
+        assert what not in messages(read(tmp_path, *cells))
+
+
 @pytest.mark.parametrize(
     "cells",
     [
@@ -87,11 +94,17 @@ def test_columns_of_one_label_each(tmp_path: Path, header: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("header", "behind"), [("image,label", ""), ("image,labels", ""), ("image,label,xmin,ymin,xmax,ymax", ",1,2,3,4")]
+    ("header", "behind"),
+    [
+        ("image,label", ""),
+        ("image,labels", ""),
+        ("image,label,user", ",ann"),
+        ("image,label,xmin,ymin,xmax,ymax", ",1,2,3,4"),
+    ],
 )
 def test_a_row_for_each_label(tmp_path: Path, header: str, behind: str) -> None:
     pairs = [(f"{number % 7}.jpg", label) for number, label in enumerate(_NAMES)]
-    if behind:
+    if "xmin" in header:
         pairs += pairs[:3]  # two boxes of one label
     rows = "".join(f"{image},{label}{behind}\n" for image, label in pairs)
     source = read_table(tmp_path, [f"{n}.jpg" for n in range(7)], f"{header}\n{rows}")

@@ -22,6 +22,7 @@ def read(folder: Path, *cells: str, **options: Any) -> Source:
 def test_strings_of_zeros_and_ones_are_refused(tmp_path: Path, cells: tuple[str, ...]) -> None:
     with pytest.raises(DataError, match=rf"line 2: '{cells[0]}' seems to be 0 or 1 for each label, as in all rows; wr"):
         read(tmp_path, *cells)
+    assert read(tmp_path, *(f"['{cell}']" for cell in cells if cell)).labels == tuple(sorted({*cells} - {""}))
     assert read(tmp_path, *cells, separator=";").labels == tuple(sorted({*cells} - {""}))
 
 
