@@ -37,7 +37,7 @@ def read_document(path: Path, findings: Findings) -> Any:
     except RecursionError:
         raise DataError(f"{path} is nested too deeply") from None
     except ValueError as error:
-        if named_lines and not re.search(r"^\s*[\[{]\s*$|,\s*$", lines[0]):  # a document goes on in the next line
+        if named_lines and not re.search(r"^\s*([\[{]\s*$|\[.*,\s*$)", lines[0]):  # a document goes on in the next line
             return _read_lines(path, text)
         raise DataError(f"{path} is no JSON ({error}); correct it there, or export it again") from None
 

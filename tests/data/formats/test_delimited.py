@@ -100,6 +100,8 @@ def test_objects_by_line_of_which_one_is_faulty(tmp_path: Path) -> None:
     lines = [*map(json.dumps, RECORDS), "[1]"]
     with pytest.raises(DataError, match=r"t\.jsonl, line 4: expected an object with image and labels, found"):
         read_table(tmp_path, IMAGES, "\n".join(lines), "t.jsonl")
+    with pytest.raises(DataError, match=r"t\.jsonl, line 1: expected an object with image and labels"):
+        read_table(tmp_path, IMAGES, ",\n".join(lines), "t.jsonl")
     with pytest.raises(DataError, match=r"is no JSON .* correct it there"):
         read_table(tmp_path, IMAGES, json.dumps(RECORDS, indent=1)[:-1], "t.jsonl")
 
