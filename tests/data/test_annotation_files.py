@@ -89,6 +89,14 @@ def test_blanks_mean_the_same_in_all_files(tmp_path: Path) -> None:
     assert labels_of(read_source(tmp_path, Options(separator=";")))["4.jpg"] == {"cat bus"}
 
 
+def test_blanks_mean_the_same_in_all_files_with_splits(tmp_path: Path) -> None:
+    words = "image,labels,split\n1.jpg,cat dog,train\n2.jpg,dog,train\n3.jpg,cat,train\n"
+    files = {"train.csv": words, "val.csv": "image,labels,split\n4.jpg,cat bus,val\n"}
+    folder_with(tmp_path, files, (*LABELS, "4.jpg"))
+    with pytest.raises(DataError, match=r"separate labels in train\.csv, but to stand inside them in val\.csv"):
+        read_source(tmp_path, Options())
+
+
 def test_the_instances_of_coco_beside_its_other_files(tmp_path: Path) -> None:
     names = ("instances_train2017", "person_keypoints_train2017", "image_info_val2017")
     source = read_source(folder_with(tmp_path, {f"annotations/{name}.json": COCO for name in names}), Options())

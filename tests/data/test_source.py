@@ -66,8 +66,8 @@ def test_a_table_with_splits(folder: Path) -> None:
         ("c, d.jpg", ("dog",)),
     ]
     assert train.warnings == (
-        "read as CSV, cells separated by commas; images in the column 'image', labels in 'labels', separated by "
-        "semicolons, splits in the column 'split'",
+        "read as CSV, cells separated by commas; images in the column 'image', splits in the column 'split', labels in "
+        "'labels', separated by semicolons",
         "1 of 5 images are missing and were left out; looked for " + str(folder / "gone.jpg") + " (line 4)",
         "1 labels have no image in train, so that no model learns them (images in val and test): yak (1)",
         "3 of the 7 images in the folders of the annotated images are in no row that was read, and not used: "

@@ -32,6 +32,12 @@ def test_where_a_separator_was_found_another_is_to_be_replaced(
     assert messages(source).count("looks like several") == 1
 
 
+def test_the_separator_is_named_beside_a_column_of_splits(tmp_path: Path) -> None:
+    text = "image,labels,split\n1.jpg,cow/cat,train\n2.jpg,cat;dog,train\n3.jpg,dog,val\n"
+    source = read_table(tmp_path, ["1.jpg", "2.jpg", "3.jpg"], text)
+    assert "the label 'cow/cat' looks like several; write semicolons in place of / if it is" in messages(source)
+
+
 def test_where_no_separator_was_found_it_can_be_given(tmp_path: Path) -> None:
     source = read_objects(tmp_path, ["cow/cat"], ["cat", "dog"])
     assert "the label 'cow/cat' looks like several; give --separator '/' if it is" in messages(source)

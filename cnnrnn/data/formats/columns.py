@@ -71,7 +71,7 @@ def rows_of(table: Table, names: ColumnNames, separator: str | None) -> tuple[st
     tell_if_all_have_all(table, image, labels, unused)
     told_of_splits, split_of = splits_of(table, splits)
     rows = _rows(table, image, labels, split_of)
-    return f"images in the column {image!r}, {kind}{told_of_splits}", _without_undecided(rows, undecided)
+    return f"images in the column {image!r}{told_of_splits}, {kind}", _without_undecided(rows, undecided)
 
 
 def describes_images(table: Table, names: ColumnNames) -> bool:

@@ -51,7 +51,7 @@ def test_valid_beside_invalid_is_a_label(tmp_path: Path) -> None:
 def test_flags(tmp_path: Path, name: str, split: str, values: str) -> None:
     source = read_columns(tmp_path, {"labels": CAT_DOG, name: values})
     assert splits_in_order(source) == ["train", "train", split, "train", split]
-    assert source.kind.endswith(f"labels in 'labels', one in a cell, {name!r} tells {split}")
+    assert source.kind.endswith(f"{name!r} tells {split}, labels in 'labels', one in a cell")
 
 
 def test_an_empty_flag_beside_yes_and_no_is_refused(tmp_path: Path) -> None:
@@ -68,7 +68,7 @@ def test_the_column_of_splits_is_told(tmp_path: Path, name: str) -> None:
     source = read_columns(tmp_path, {"labels": CAT_DOG, name: "train test train val train"})
     assert splits_in_order(source) == ["train", "test", "train", "val", "train"]
     assert source.kind.endswith(
-        f"images in the column 'image', labels in 'labels', one in a cell, splits in the column {name!r}"
+        f"images in the column 'image', splits in the column {name!r}, labels in 'labels', one in a cell"
     )
     assert "splits in" not in read_columns(tmp_path, {"labels": CAT_DOG}).kind
 
