@@ -59,7 +59,7 @@ def read_source(path: Path, options: Options) -> Source:
         name_numbers(reading, options.label_names)
     if options.separator is not None:
         split_as_given(reading, options.separator)
-    unite_spellings(reading, path)
+    unite_spellings(reading, path, named=options.label_names is not None)
     collected = Collected(reading, options)
     if reading.lists_images:
         images = [sample.image for samples in collected.samples.values() for sample in samples]

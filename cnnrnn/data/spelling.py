@@ -30,9 +30,9 @@ def split_as_given(reading: Reading, separator: str) -> None:
     ]
 
 
-def unite_spellings(reading: Reading, path: Path) -> None:
+def unite_spellings(reading: Reading, path: Path, named: bool) -> None:
     """Labels that differ by case, blanks or Unicode form get the most frequent spelling, with a warning; of single
-    letters not those that differ by case, if several do.
+    letters not those that differ by case, if several do. With --label-names, numbers were `named` already.
 
     Raises DataError, about `path`, for a label that can't be saved.
     """
@@ -49,14 +49,16 @@ def unite_spellings(reading: Reading, path: Path) -> None:
         forms[form_of(label)][_clean(label)] += counts[label]
     spelling = {form: _most_frequent(found, findings) for form, found in forms.items()}
     _point_out_garbled(path, list(spelling.values()), findings)
-    if counts and all(_NUMBER.fullmatch(label) for label in counts):
+    if counts and not named and all(_NUMBER.fullmatch(label) for label in counts):
         findings.warning("all labels are numbers; if they stand for names, give --label-names FILE")
     _point_out_ends(spelling.values(), findings)
     images = {spelling[form]: sum(found.values()) for form, found in forms.items()}
     point_out_unsplit(images, form_of, separated_by(reading.kind), findings)
 
+    chosen = {label: spelling[form_of(label)] for label in labels}
+
     def united(labels: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(spelling[form_of(label)] for label in labels))
+        return tuple(dict.fromkeys(chosen[label] for label in labels))
 
     if reading.labels:
         reading.labels = united(reading.labels)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from source_helpers import labels_by_image as labels_of
+from source_helpers import messages
 
 from cnnrnn.data import DataError, Options
 from cnnrnn.data.formats.names_file import read_label_names
@@ -24,6 +25,12 @@ def read(folder: Path, table: str, names: str, name: str = "t.csv") -> Source:
     for image in ("1.jpg", "2.jpg"):
         (folder / image).write_bytes(b"")
     return read_source(write(folder / name, table), Options(label_names=write(folder / "names.txt", names)))
+
+
+def test_names_that_are_numbers_are_not_asked_for_again(tmp_path: Path) -> None:
+    source = read(tmp_path, "image,label\n1.jpg,0\n2.jpg,1\n", "2019\n2020\n")
+    assert source.labels == ("2019", "2020")
+    assert "give --label-names" not in messages(source)
 
 
 @pytest.mark.parametrize(
