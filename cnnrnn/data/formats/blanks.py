@@ -47,7 +47,8 @@ def read_blanks(path: Path, texts: Counter[str]) -> Blanks:
         return Blanks(True)
     if alone == 0 and _share_no_words(several):
         return Blanks(False)
-    if alone == 0 and len(several) < len(texts) and _are_names(several):
+    recur = any(texts[text] > 1 for text in texts if len(text.split()) > 1)  # combined labels of few rows hardly do
+    if alone == 0 and recur and len(several) < len(texts) and _are_names(several):
         return Blanks(False, doubt % "their words never stand alone, as other labels do")
     if not joined and _few_texts(texts):
         return Blanks(False, doubt % "few different texts stand in many rows")
