@@ -26,7 +26,8 @@ def tell_of_unnamed(images: Iterable[Path], root: Path, findings: Findings) -> N
     for folder, names in used.items():
         with suppress(OSError):
             beside = (name for name in os.listdir(folder) if is_image_name(name) and not name.startswith("."))
-            unnamed += [os.path.relpath(folder / name, root) for name in beside if spelling_key(name) not in names]
+            inside = os.path.join(os.path.relpath(folder, root), "").removeprefix(os.path.join(os.curdir, ""))
+            unnamed += [inside + name for name in beside if spelling_key(name) not in names]
     if unnamed:
         count = len(unnamed) + sum(map(len, used.values()))
         findings.note(

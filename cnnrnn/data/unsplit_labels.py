@@ -36,5 +36,5 @@ def _is_list_of_labels(known: set[str], form: Callable[[str], str], label: str) 
 
 def _labels_among(known: set[str], form: Callable[[str], str], label: str, sign: str) -> float:
     """The share of the parts between a sign that are labels themselves."""
-    parts = [form(part) for part in label.split(sign)]
-    return sum(part in known for part in parts) / len(parts) if len(parts) > 1 else 0
+    parts = label.split(sign)
+    return sum(form(part) in known for part in parts) / len(parts) if len(parts) > 1 else 0

@@ -169,10 +169,11 @@ def _refuse_if_marks_say_more(table: Table, found: Sequence[str], marked: Sequen
     if len(marked) < 2:
         return
     cells = [{name for column in found for name in _names_in(record.values.get(column))} for record in table.records]
-    if sum(key(name) in set().union(*cells) for name in marked) < 2:
+    keys = {name: key(name) for name in marked}
+    if len(set().union(*cells) & {*keys.values()}) < 2:
         return
     for record, cell in zip(table.records, cells, strict=True):
-        if any(mark(record.values.get(name)) and key(name) not in cell for name in marked):
+        if any(mark(record.values.get(name)) and own not in cell for name, own in keys.items()):
             raise _unclear(table, found, marked)
 
 
