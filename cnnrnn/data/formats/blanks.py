@@ -33,13 +33,14 @@ def read_blanks(path: Path, texts: Counter[str]) -> Blanks:
         return Blanks(True)
     if not several:
         return Blanks(False)
-    doubt = (
-        f"{' '.join(several[0])!r} and the like were read as one label each, as %s; give --separator ' ' if blanks "
-        "separate labels"
-    )
+
+    def names(why: str) -> Blanks:
+        read = f"{' '.join(several[0])!r} and the like were read as one label each, as {why}"
+        return Blanks(False, f"{read}; give --separator ' ' if blanks separate labels")
+
     if _have_a_common_word(texts):
         counted = all(any(len(word) == 1 or word.isdigit() for word in parts) for parts in several)  # type A, grade 10
-        return Blanks(False, None if counted or len(texts) == 1 else doubt % "they share a word")
+        return Blanks(False) if counted or len(texts) == 1 else names("they share a word")
     alone = sum(any(word in texts for word in parts) for parts in several) / len(several)
     joined = [parts for parts in several if any(map(_joins, parts[1:-1]))]
     combined = len(several) >= 1.5 * len(words) and on_both_sides(several)
@@ -49,9 +50,9 @@ def read_blanks(path: Path, texts: Counter[str]) -> Blanks:
         return Blanks(False)
     recur = any(texts[text] > 1 for text in texts if len(text.split()) > 1)  # combined labels of few rows hardly do
     if alone == 0 and recur and len(several) < len(texts) and _are_names(several):
-        return Blanks(False, doubt % "their words never stand alone, as other labels do")
+        return names("their words never stand alone, as other labels do")
     if not joined and _few_texts(texts):
-        return Blanks(False, doubt % "few different texts stand in many rows")
+        return names("few different texts stand in many rows")
     raise _unclear(path, joined[0] if joined else several[0])
 
 

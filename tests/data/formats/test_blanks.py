@@ -47,6 +47,7 @@ def test_words_that_never_stand_alone_are_read_with_a_warning(tmp_path: Path) ->
 def test_a_word_of_all_labels_is_told_unless_they_are_counted(tmp_path: Path) -> None:
     what = "were read as one label each, as they share a word; give --separator ' ' if blanks separate labels"
     assert f"t.csv: 'animal cat' and the like {what}" in messages(read(tmp_path, "animal cat", "animal dog"))
+    assert f"t.csv: '100 % wool' and the like {what}" in messages(read(tmp_path, "100 % wool", "new wool"))
     for cells in (("type A", "type B"), ("grade 9", "grade 10"), ("traffic light", "traffic light")):
         assert what not in messages(read(tmp_path, *cells))
 
