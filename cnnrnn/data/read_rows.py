@@ -32,7 +32,7 @@ def read_rows(path: Path, options: Options) -> Reading:
         raise DataError(f"{path} is not there; give the file of the table, or the folder of the data set")
     if path.suffix.lower() in SETTINGS:
         refuse_records(path)
-        return yolo.read(path, findings)
+        return yolo.read(path, findings, _names(options).numbers)
     reading = _read_files([read_document(path, findings)], path.parent, options, findings)
     split_lists.point_out(reading, path)
     return reading
@@ -48,7 +48,7 @@ def _read_folder(folder: Path, options: Options, findings: Findings) -> Reading:
         return voc_xml.read(voc, folder, findings)
     search = Search(_names(options), findings)
     try:
-        reading = _read_documents(folder, search, options) or _read_files_of_images(folder, search)
+        reading = _read_documents(folder, search, options) or _read_files_of_images(folder, search, options)
     except folders.NoLabelsError as error:
         raise search.nothing_found(folder, str(error)) from None
     if reading is None:
@@ -71,11 +71,11 @@ def _read_documents(folder: Path, search: Search, options: Options) -> Reading |
     return _read_files(documents, folder, options, search.findings) if documents else None
 
 
-def _read_files_of_images(folder: Path, search: Search) -> Reading | None:
+def _read_files_of_images(folder: Path, search: Search, options: Options) -> Reading | None:
     """Files for single images, or folders of labels."""
     findings = search.findings
     if yolo.is_data_set(folder):
-        return _folders_below_settings(folder, findings) or yolo.read(folder, findings)
+        return _folders_below_settings(folder, findings) or yolo.read(folder, findings, _names(options).numbers)
     if image_json.is_data_set(folder):
         return image_json.read(folder, findings)
     return None if search.exports else folders.read(folder, findings)

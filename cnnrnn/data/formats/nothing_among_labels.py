@@ -40,8 +40,8 @@ def without_nothing(path: Path, cells: Sequence[Cell], findings: Findings) -> li
             "stands for no label, leave it out",
             places,
         )
-    _tell("cells have {} among their labels; it was left out", left_out[True], findings)
-    _tell("cells with {} were taken for no labels", left_out[False], findings)
+    _tell(f"cells of {path.name} have", "among their labels; it was left out", left_out[True], findings)
+    _tell(f"cells of {path.name} with", "were taken for no labels", left_out[False], findings)
     return result
 
 
@@ -69,12 +69,12 @@ def _names(cells: Sequence[Cell]) -> set[str]:
     return {word for word in names if labelled < _MANY or in_lists[word] + in_texts[word] + alone[word] < labelled}
 
 
-def _tell(what: str, places: dict[str, list[str]], findings: Findings) -> None:
+def _tell(before: str, behind: str, places: dict[str, list[str]], findings: Findings) -> None:
     """About words with the places of each; how to keep those that may be a label."""
     if not places:
         return
     cells = list(dict.fromkeys(where for found in places.values() for where in found))
-    message = f"{len(cells)} {what.format(listed(map(repr, places)))}"
+    message = f"{len(cells)} {before} {listed(map(repr, places))} {behind}"
     if name := next(filter(may_be_name, places), None):
         message += f"; if it is a label, write it in quotes of its own: {quoted(name)}"
     findings.warning(message, cells)

@@ -75,8 +75,9 @@ def _files_of_images(folder: Path) -> Iterator[Path]:
         yield from (path for path in others if path.stem in stems)
 
 
-def read(path: Path, findings: Findings) -> Reading:
+def read(path: Path, findings: Findings, named: bool) -> Reading:
     """The rows of all images of a folder, or of those that its settings name; `path` may be the file of the settings.
+    The numbers of classes are `named` by --label-names, or should be by a file.
 
     Raises DataError for a faulty line, and for a folder with several files of settings.
     """
@@ -87,7 +88,9 @@ def read(path: Path, findings: Findings) -> Reading:
     if settings.names:
         warn_of_other_names(settings, found[0], findings)
     else:
-        settings = replace(settings, names=names_beside(settings.folder, findings))
+        settings = replace(settings, names=names_beside(settings.folder))
+    if not settings.names and not named:
+        findings.warning("no file names the classes, such as data.yaml or classes.txt; give --label-names FILE")
     images = images_below(settings.folder)
     listed = listed_images(settings, findings)
     if listed and (left_out := [path.name for path in images if path not in listed]):

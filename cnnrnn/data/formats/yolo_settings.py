@@ -91,7 +91,7 @@ def _content(path: Path) -> dict[str, Any]:
     return content if isinstance(content, dict) else {}
 
 
-def names_beside(folder: Path, findings: Findings) -> dict[str, str]:
+def names_beside(folder: Path) -> dict[str, str]:
     """The names of the classes, where the settings have none: labelImg writes a file of them into every folder.
 
     Raises DataError for two that name one class differently.
@@ -106,8 +106,6 @@ def names_beside(folder: Path, findings: Findings) -> dict[str, str]:
                     "classes alike in all folders, remove the file that is wrong, or give one of the folders"
                 )
             first.setdefault(number, path)
-    if not names:
-        findings.warning("no file names the classes, such as data.yaml or classes.txt; give --label-names FILE")
     return names
 
 

@@ -195,7 +195,7 @@ def test_quotes_with_backslashes_are_refused(tmp_path: Path) -> None:
 def test_words_of_programs_for_nothing(tmp_path: Path, word: str) -> None:
     source = read(tmp_path, "cat;dog", word, "dog")
     assert labels_of(source) == [{"cat", "dog"}, set(), {"dog"}]
-    assert f"1 cells with {word!r} were taken for no labels (line 3)" in messages(source)
+    assert f"1 cells of t.csv with {word!r} were taken for no labels (line 3)" in messages(source)
 
 
 @pytest.mark.parametrize(

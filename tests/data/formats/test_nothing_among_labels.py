@@ -28,14 +28,16 @@ def read(folder: Path, *cells: str, **options: Any) -> Source:
 def test_words_beside_labels_are_left_out_by_name(tmp_path: Path, cell: str, words: str, how: str) -> None:
     source = read(tmp_path, cell, "dog;cat;owl")
     assert labels_in_order(source) == [{"cat"}, {"dog", "cat", "owl"}]
-    assert f"1 cells have {words} among their labels; it was left out{how}" in messages(source)
+    assert f"1 cells of t.csv have {words} among their labels; it was left out{how}" in messages(source)
 
 
 def test_words_alone_are_no_labels_and_named(tmp_path: Path) -> None:
     source = read(tmp_path, "cat;dog", "none", "None", "-", "")
     assert labels_in_order(source) == [{"cat", "dog"}, set(), set(), set(), set()]
-    what = "3 cells with 'none', 'None', '-' were taken for no labels; if it is a label, write it in quotes of its own"
-    assert f"{what}: 'none' (line 3, line 4, line 5)" in messages(source)
+    assert (
+        "3 cells of t.csv with 'none', 'None', '-' were taken for no labels; if it is a label, write it in quotes of "
+        "its own: 'none' (line 3, line 4, line 5)"
+    ) in messages(source)
 
 
 @pytest.mark.parametrize("word", ["NA", "Na", "None", "null", "n/a"])
@@ -61,7 +63,7 @@ def test_a_word_in_a_list_with_others_is_a_label(tmp_path: Path) -> None:
     source = read_objects(tmp_path, ["EU", "NA"], ["NA"], "NA", ["EU"], ["none"])
     assert labels_in_order(source) == [{"EU", "NA"}, {"NA"}, {"NA"}, {"EU"}, set()]
     assert "'NA' was read as a label of 3 cells of t.json, as it stands beside others" in messages(source)
-    assert "1 cells with 'none' were taken for no labels" in messages(source)
+    assert "1 cells of t.json with 'none' were taken for no labels" in messages(source)
     assert labels_in_order(read(tmp_path, "['cat', 'none']", "['dog']")) == [{"cat", "none"}, {"dog"}]
 
 

@@ -131,7 +131,9 @@ def test_numbers_without_names_can_be_named(tmp_path: Path) -> None:
     assert source.labels == ("0", "1")
     assert "no file names the classes, such as data.yaml or classes.txt; give --label-names FILE" in messages(source)
     names = make(tmp_path, {"my.yaml": "names:\n  0: cat\n  1: no\n"}) / "my.yaml"
-    assert read_source(tmp_path, Options(label_names=names)).labels == ("cat", "no")
+    named = read_source(tmp_path, Options(label_names=names))
+    assert named.labels == ("cat", "no")
+    assert "no file names the classes" not in messages(named)
 
 
 @pytest.mark.parametrize(
