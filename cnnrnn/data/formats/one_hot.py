@@ -69,11 +69,13 @@ def _no_labels(table: Table, columns: list[str], labels: list[str], others: list
 
 def _is_measured(table: Table, name: str) -> bool:
     """Whether a column such as score or group has numbers that are nearly 0 and 1, but are none of a label."""
+    if not is_measure(name):
+        return False
     values = [value for value in table.values(name) if plain(str(value)) not in BLANK]
     numbers = [read for value in values if (read := number(value)) is not None]
     odd = [n for n in numbers if n not in (0, 1, -1)]
     nearly = len(odd) < len(numbers) / 2 or all(0 <= n <= 1 for n in numbers)
-    return is_measure(name) and bool(odd) and len(numbers) == len(values) and nearly
+    return bool(odd) and len(numbers) == len(values) and nearly
 
 
 def _is_label(table: Table, name: str, given: bool) -> bool:
