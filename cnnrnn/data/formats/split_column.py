@@ -10,7 +10,7 @@ from typing import Any
 from cnnrnn.data.formats.column_names import LABELS, given_name, key, known, sounds_like_labels, without_number
 from cnnrnn.data.formats.records import MOSTLY, Table
 from cnnrnn.data.formats.split_values import UNASSIGNED, WORDS, split_of_flag
-from cnnrnn.data.formats.splits import TRAIN, split_name, splits_in
+from cnnrnn.data.formats.splits import TRAIN, split_in_name, split_name, splits_in
 from cnnrnn.data.formats.yes_no import is_mark
 
 _SPLIT = ("split", "splits", "set", "subset", "partition", "datasplit", "mluse")
@@ -93,16 +93,19 @@ def _tell_of_words(table: Table, columns: Sequence[str]) -> None:
     """About columns with words for splits that were not taken for splits: a warning where most of the words are such,
     and a split for evaluation would be trained on."""
     for name in columns:
-        words = sorted(text for text in table.texts(name) if split_name(text))
+        texts = sorted(table.texts(name))
+        words = [text for text in texts if split_name(text)]
         of_all, of_filled = _shares_of_splits(table, name)
         if not words or (of_all <= 0.5 and not re.fullmatch(_PERHAPS, key(name))):
             continue
         found = splits_in(words)
+        spoken = [text for text in texts if text not in words and split_in_name(text)]  # such as "held-out test"
         likely = found != {TRAIN} and (of_filled >= MOSTLY or (len(found) > 1 and TRAIN in found))
+        shown = " and ".join(map(repr, (words + spoken)[:3]))
         table.findings.add(
-            "warning" if likely else "note",
-            f"{' and '.join(map(repr, words[:3]))} in the column {name!r} of {table.path.name} were not taken for "
-            f"splits; if they are, give --split-column {name!r}",
+            "warning" if likely or spoken else "note",
+            f"the column {name!r} of {table.path.name} holds {shown}, but was not taken for the splits; if it has "
+            f"them, give --split-column {name!r}",
         )
 
 

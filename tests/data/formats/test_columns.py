@@ -214,7 +214,7 @@ def test_a_column_of_trains_is_one_of_vehicles(tmp_path: Path) -> None:
         "train",
     )
     source = read(tmp_path, table("vehicle,labels", "train train train train train", "a b a a b"))
-    assert "'train' in the column 'vehicle' of t.csv were not taken for splits; if they are, give --split-column" in (
+    assert "the column 'vehicle' of t.csv holds 'train', but was not taken for the splits; if it has them, give" in (
         messages(source)
     )
 

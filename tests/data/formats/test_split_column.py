@@ -92,22 +92,27 @@ def test_words_with_other_meanings_tell_no_split(tmp_path: Path, name: str, valu
     source = read_columns(tmp_path, {**labels, name: values})
     assert labels_in_order(source) == LABELS
     assert splits_in_order(source) == ALL_TRAIN
-    assert f"in the column {name!r} of t.csv were not taken for splits; if they are, give --split-column {name!r}" in (
-        messages(source)
-    )
+    assert f", but was not taken for the splits; if it has them, give --split-column {name!r}" in messages(source)
 
 
 def test_words_that_would_all_be_for_evaluation_are_warned_of(tmp_path: Path) -> None:
     source = read_columns(tmp_path, {"labels": CAT_DOG, "environment": "dev test dev dev test"})
     message = (
-        "'dev' and 'test' in the column 'environment' of t.csv were not taken for splits; if they are, give "
-        "--split-column 'environment'"
+        "the column 'environment' of t.csv holds 'dev' and 'test', but was not taken for the splits; if it has them, "
+        "give --split-column 'environment'"
     )
     assert [found.level for found in source.findings if found.message == message] == ["warning"]
     given = read_columns(
         tmp_path, {"labels": CAT_DOG, "environment": "dev test dev dev test"}, split_column="environment"
     )
     assert splits_in_order(given) == ["val", "test", "val", "val", "test"]
+
+
+def test_images_held_out_in_words_of_ones_own_are_warned_of(tmp_path: Path) -> None:
+    source = read_columns(tmp_path, {"labels": CAT_DOG, "purpose": ["training"] * 4 + ["held-out test"]})
+    (warning,) = [found.message for found in source.findings if "--split-column 'purpose'" in found.message]
+    assert "holds 'training' and 'held-out test', but was not taken for the splits" in warning
+    assert [found.level for found in source.findings if found.message == warning] == ["warning"]
 
 
 def test_a_slip_among_many_splits_is_refused_whatever_the_column_is_called(tmp_path: Path) -> None:
