@@ -55,7 +55,8 @@ def keep(key: str, options: Collection[Any], default: Any = None, *, name: str =
     session, name = st.session_state, name or key
     kept = session.setdefault("kept", {})  # key -> (choice, scope)
     linked = None
-    if key in kept and kept[key][1] != scope:
+    ended = key in kept and kept[key][1] != scope
+    if ended:
         texts = _texts(default)
     elif key in session:
         texts = _texts(session[key])
@@ -71,7 +72,8 @@ def keep(key: str, options: Collection[Any], default: Any = None, *, name: str =
         if linked is not None:
             text = f"The link has {markdown(name)} = {markdown(', '.join(linked))}, which is not possible here."
             st.toast(text, icon=":material/link_off:", duration="infinite")
-    if key not in session.drawn or key not in session or _texts(session[key]) != _texts(choice):
+    # In another scope the same option has another name, and a browser shows the old one until the choice is set.
+    if ended or key not in session.drawn or key not in session or _texts(session[key]) != _texts(choice):
         session[key] = choice
     session.drawn.add(key)
     kept[key] = (choice, scope)

@@ -277,7 +277,7 @@ def _part(checkpoint: Checkpoint) -> tuple[list[int], str]:
         return {"all": "all labels", "group": f"group: {groups[index] if groups else ''}", "label": labels[index]}[kind]
 
     start = options.index(("label", 0)) if not everything else 0
-    key = address.keep("compared_labels", options, options[start])
+    key = address.keep("compared_labels", options, options[start], scope=labels)
     kind, index = st.selectbox("Compare", options, key=key, format_func=name)
     if kind == "all":
         return list(range(len(labels))), ""

@@ -74,6 +74,8 @@ def test_later_uploads_are_decoded(page: Page) -> None:
         expect(page.get_by_alt_text(f"The image {number}.jpg")).to_be_visible()
         expect(page.locator(".stMarkdownBadge")).to_have_text(labels)
         print(f"\nthe next upload's labels: {time.perf_counter() - started:.2f} s")
+        # The same option as for the image before, the first one, but another path.
+        expect(page.get_by_role("combobox", name="Path")).to_have_value(re.compile(" → ".join([*labels, "END"])))
 
 
 def test_arrow_keys_change_the_step_and_another_target_changes_the_maps(page: Page, server: Server) -> None:
