@@ -65,3 +65,9 @@ def percent(probability: float) -> str:
     if 0 < probability < 0.001:
         return "<0.1%"
     return f"{probability:.0%}" if probability >= 0.0995 else f"{probability:.1%}"
+
+
+def points(change: float) -> str:
+    """A change of a probability, such as "+12 points"; "unchanged" below half a point."""
+    rounded = round(100 * change)
+    return f"{rounded:+d} points" if rounded else "unchanged"

@@ -23,7 +23,7 @@ from cnnrnn.decoding.beam_search import sequence_log_probs
 from cnnrnn.decoding.constraints import NO_CONSTRAINTS, Constraints
 from cnnrnn.decoding.trace import Trace
 from cnnrnn.utils.errors import UserError
-from cnnrnn.utils.style import percent
+from cnnrnn.utils.style import percent, points
 from views import marginal_diff
 from views.style import CHART, markdown
 
@@ -218,7 +218,15 @@ def _occlusion(checkpoint: Checkpoint, image: image_files.InputImage, before: Tr
     with right:
         token = path.tokens[step]
         old, new = float(before.marginals[token]), float(after.marginals[token])
-        st.metric(f"Probability of {markdown(names[step])}", percent(new), f"{100 * (new - old):+.0f} points")
+        change = points(new - old)
+        changed = change[0] in "+-"
+        st.metric(
+            f"Probability of {markdown(names[step])}",
+            percent(new),
+            change,
+            delta_color="normal" if changed else "off",
+            delta_arrow="auto" if changed else "off",
+        )
         st.markdown(
             "The label is no longer predicted: it depends on the occluded evidence."
             if new < 0.5 <= old

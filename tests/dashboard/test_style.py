@@ -6,8 +6,9 @@ import io
 
 import pandas as pd
 import plotly.graph_objects as go
+import pytest
 
-from cnnrnn.utils.style import DARK, LIGHT, palette, percent, plain, shorten, text_columns
+from cnnrnn.utils.style import DARK, LIGHT, palette, percent, plain, points, shorten, text_columns
 from views.style import badge, markdown, name_rows, spreadsheet
 
 
@@ -74,3 +75,11 @@ def test_row_names_start_at_the_top_and_have_room() -> None:
     name_rows(figure, ["<b>" + "x" * 40 + "end"], dark=True, columns=12)
     assert list(figure.layout.yaxis.ticktext) == ["&lt;b&gt;xxx…xxend"]
     assert axis.fixedrange is True  # a hand that slips does not zoom
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [(0.124, "+12 points"), (-0.006, "-1 points"), (-0.0049, "unchanged"), (0.0049, "unchanged"), (0.0, "unchanged")],
+)
+def test_a_change_of_less_than_half_a_point_is_none(change: float, text: str) -> None:
+    assert points(change) == text

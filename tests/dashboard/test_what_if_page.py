@@ -24,7 +24,7 @@ from cnnrnn.decoding import tree
 from cnnrnn.decoding.constraints import Constraints
 from cnnrnn.decoding.trace import Trace
 from cnnrnn.inference.predictor import decode_image, encode_image
-from cnnrnn.utils.style import percent
+from cnnrnn.utils.style import percent, points
 from views.marginal_diff import compare_marginals, cooccurring_labels, describe, figure, grey_out
 
 Images = Callable[[AppTest], list[tuple[str, bytes]]]
@@ -197,7 +197,7 @@ def test_the_evidence_of_a_step_is_occluded_and_the_image_decoded_again(
     old, new = (float(trace.marginals[path.tokens[1]]) for trace in (plain, after))
     metric = page.metric[-1]
     assert (metric.label, metric.value, metric.delta) == (
-        f"Probability of {label}", percent(new), f"{100 * (new - old):+.0f} points",
+        f"Probability of {label}", percent(new), points(new - old),
     )  # fmt: skip
     lost = any("no longer predicted" in block.value for block in page.markdown)
     assert lost == (new < 0.5 <= old)
