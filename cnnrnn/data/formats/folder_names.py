@@ -10,13 +10,8 @@ from cnnrnn.data.formats.splits import denies
 from cnnrnn.data.reading import listed
 
 IMAGES = {"images", "image", "imgs", "img", "jpegimages"}
-PARTS = IMAGES | {
-    "masks",
-    "mask",
-    "annotations",
-    "labels",
-    "thumbnails",
-}  # which a data set has beside or in its splits
+# Folders that a data set has beside or in its splits.
+PARTS = IMAGES | {"masks", "mask", "annotations", "labels", "thumbnails"}
 _DERIVED = re.compile(r"[_-]?(mask|label|labels|seg|segmentation|annotated|annotation|thumb|thumbnail)s?$")
 # 100CANON, 100_0612, 202401__: from 100 on, and five characters that don't count. Eight digits may be any number.
 _CAMERA = re.compile(r"[1-9]\d\d(?!\d{5})[0-9A-Z_]{5}")

@@ -75,11 +75,7 @@ def _naming(table: Table) -> list[str]:
     """The columns whose filled cells name files. A few may be empty, which is an error that names their rows."""
     first = replace(table, records=table.records[:1000])
     some = [name for name in table.columns if first.share(name, _names_file)]
-    return [name for name in some if table.share(name, _names_file) >= max(0.5, MOSTLY * table.share(name, _is_filled))]
-
-
-def _is_filled(value: object) -> bool:
-    return value is not None and str(value).strip() != ""
+    return [name for name in some if table.share(name, _names_file) >= max(0.5, MOSTLY * table.filled(name))]
 
 
 def _names_file(value: object) -> bool:

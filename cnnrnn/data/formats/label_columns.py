@@ -16,11 +16,11 @@ from cnnrnn.data.formats.column_names import (
     without_number,
     words_of,
 )
-from cnnrnn.data.formats.numbers import number
+from cnnrnn.data.formats.numbers import all_numbers, number
 from cnnrnn.data.formats.records import Table
-from cnnrnn.data.formats.recurring import BLANK, recurring_labels
+from cnnrnn.data.formats.recurring import recurring_labels
 from cnnrnn.data.formats.review_columns import is_about_person, is_about_review, is_about_rows, is_fold
-from cnnrnn.data.formats.yes_no import are_marks, is_mark, mark, plain
+from cnnrnn.data.formats.yes_no import BLANK, are_marks, filled, is_mark, mark, plain
 from cnnrnn.data.reading import Labels
 from cnnrnn.data.split import DataError
 
@@ -120,14 +120,13 @@ def _names_of_numbers(table: Table, found: list[str], columns: Sequence[str]) ->
 
 
 def _are_numbers(texts: set[str]) -> bool:
-    filled = [text for text in texts if plain(text) not in BLANK]
-    return bool(filled) and all(number(text) is not None for text in filled)
+    return bool(all_numbers(filled(texts)))
 
 
 def _are_words(texts: set[str]) -> bool:
-    filled = [text for text in texts if plain(text) not in BLANK]
-    letters = all(re.search(r"[^\W\d_]", text) for text in filled)
-    return bool(filled) and letters and not all(map(is_mark, filled))
+    words = filled(texts)
+    letters = all(re.search(r"[^\W\d_]", word) for word in words)
+    return bool(words) and letters and not all(map(is_mark, words))
 
 
 def _likely_labels(table: Table, marked: Sequence[str]) -> list[str]:
@@ -194,13 +193,13 @@ def _with_other_names(table: Table, columns: Sequence[str], marked: Sequence[str
         )
         return series
     others = [name for name in columns if name not in marked]
-    filled = [name for name in others if any(plain(text) not in BLANK for text in table.texts(name))]
-    if likely or len(filled) != 1 or words_of(filled[0]) & _ABOUT_IMAGE:
+    used = [name for name in others if filled(table.texts(name))]
+    if likely or len(used) != 1 or words_of(used[0]) & _ABOUT_IMAGE:
         return []
-    if not recurring_labels(table.values(filled[0])):
+    if not recurring_labels(table.values(used[0])):
         return []
-    table.findings.note(f"the labels of {file} were taken from {filled[0]!r}, the only column beside the images")
-    return filled
+    table.findings.note(f"the labels of {file} were taken from {used[0]!r}, the only column beside the images")
+    return used
 
 
 def _series_of_words(table: Table, columns: Sequence[str]) -> list[str]:

@@ -86,9 +86,8 @@ def _speaking(table: Table, columns: Sequence[str]) -> list[str]:
 
 def _names_labels(table: Table, name: str, images: Sequence[str], speaking: bool) -> bool:
     """Whether a column has a label for each row: no image has one twice, and most stand with several images."""
-    written = table.values(name)
-    values = ["" if value is None else str(value).strip() for value in written]
-    if not all(values) or any(isinstance(value, (list, dict)) for value in written):
+    values = table.written(name)
+    if not all(values) or any(isinstance(value, (list, dict)) for value in table.values(name)):
         return False
     if not 2 <= len({*values}) <= len(values) / 2 or len({*zip(images, values, strict=True)}) < len(values):
         return False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 
 def number(value: object) -> float | None:
@@ -14,6 +15,12 @@ def number(value: object) -> float | None:
         return float(text[:-1]) / 100 if text.endswith("%") else float(text)
     except ValueError:
         return None
+
+
+def all_numbers(values: Iterable[object]) -> list[float] | None:
+    """The numbers; None if one of the values is none."""
+    found = list(map(number, values))
+    return [one for one in found if one is not None] if None not in found else None
 
 
 def whole_number(text: str) -> str:

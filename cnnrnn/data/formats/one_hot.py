@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from cnnrnn.data.formats.column_names import LABELS, shown, sounds_like_labels, without_number
-from cnnrnn.data.formats.numbers import number
+from cnnrnn.data.formats.numbers import all_numbers
 from cnnrnn.data.formats.records import MOSTLY, Table
-from cnnrnn.data.formats.recurring import BLANK, recurring_words
+from cnnrnn.data.formats.recurring import recurring_words
 from cnnrnn.data.formats.review_columns import (
     is_about_person,
     is_about_review,
@@ -16,7 +16,7 @@ from cnnrnn.data.formats.review_columns import (
     is_measure,
     may_number_rows,
 )
-from cnnrnn.data.formats.yes_no import applies_to_label, is_mark, mark, plain, two_signs_for_yes
+from cnnrnn.data.formats.yes_no import BLANK, applies_to_label, filled, is_mark, mark, plain, two_signs_for_yes
 from cnnrnn.data.reading import Labels
 from cnnrnn.data.split import DataError
 
@@ -71,11 +71,9 @@ def _is_measured(table: Table, name: str) -> bool:
     """Whether a column such as score or group has numbers that are nearly 0 and 1, but are none of a label."""
     if not is_measure(name):
         return False
-    values = [value for value in table.values(name) if plain(str(value)) not in BLANK]
-    numbers = [read for value in values if (read := number(value)) is not None]
+    numbers = all_numbers(filled(table.values(name))) or []
     odd = [n for n in numbers if n not in (0, 1, -1)]
-    nearly = len(odd) < len(numbers) / 2 or all(0 <= n <= 1 for n in numbers)
-    return bool(odd) and len(numbers) == len(values) and nearly
+    return bool(odd) and (len(odd) < len(numbers) / 2 or all(0 <= n <= 1 for n in numbers))
 
 
 def _is_label(table: Table, name: str, given: bool) -> bool:
@@ -144,9 +142,8 @@ def _warn_of_doubtful(table: Table, labels: list[str], others: Sequence[str]) ->
 
 def hold_scores(values: Sequence[object]) -> bool:
     """Whether a column has numbers between 0 and 1, and nothing else."""
-    numbers = [number(value) for value in values if plain(str(value)) not in BLANK]
-    known = [found for found in numbers if found is not None]
-    return len(known) == len(numbers) and all(0 <= n <= 1 for n in known) and any(0 < n < 1 for n in known)
+    numbers = all_numbers(filled(values)) or []
+    return all(0 <= n <= 1 for n in numbers) and any(0 < n < 1 for n in numbers)
 
 
 def refuse_unknown_marks(table: Table, columns: Sequence[str]) -> None:
@@ -155,9 +152,9 @@ def refuse_unknown_marks(table: Table, columns: Sequence[str]) -> None:
     if any(without_number(name) in LABELS or sounds_like_labels(name) for name in columns):
         return
     rows = [[plain(str(record.values.get(name))) for name in columns] for record in table.records]
-    filled = [[value for value in row if value not in BLANK] for row in rows]
-    found = sorted({value for row in filled for value in row})
-    several = [row for row in filled if len(row) > 1]
+    words = [[value for value in row if value not in BLANK] for row in rows]
+    found = sorted({value for row in words for value in row})
+    several = [row for row in words if len(row) > 1]
     twice = sum(len({*row}) < len(row) for row in several) > len(several) / 2
     if len(columns) > 1 and (len(found) == 1 or (twice and len(found) <= max(2, len(columns) - 1))):
         raise table.error(
@@ -168,18 +165,17 @@ def refuse_unknown_marks(table: Table, columns: Sequence[str]) -> None:
 
 def _meant_for_a_label(name: str, values: Sequence[object], odd: int) -> bool:
     """Whether a column is likely meant for a label, though it has counts, percents or 1 and 2, or signs of doubt."""
-    filled = [value for value in values if plain(str(value)) not in BLANK]
-    numbers = [read for value in filled if (read := number(value)) is not None]
-    if len(numbers) == len(filled):
+    cells = filled(values)
+    if (numbers := all_numbers(cells)) is not None:
         if odd < len(values) / 2 or all(0 <= n <= 1 for n in numbers):
             return True
         codes = {*numbers}
         counted = 0 in codes and all(0 <= n <= 100 and n.is_integer() for n in codes)
         numbered = codes == {*range(len(values))}  # the rows
         return (counted or codes == {1, 2}) and not numbered and not is_measure(name)
-    words = {plain(str(value)) for value in filled}
-    marks = [found for value in filled if (found := mark(value)) is not None]
-    return any(marks) and (len(marks) >= len(filled) / 2 or (len(words) <= 4 and False in marks))
+    words = {plain(str(value)) for value in cells}
+    marks = [found for value in cells if (found := mark(value)) is not None]
+    return any(marks) and (len(marks) >= len(cells) / 2 or (len(words) <= 4 and False in marks))
 
 
 def labels_of_rows(table: Table, columns: Sequence[str]) -> Labels:

@@ -31,6 +31,10 @@ class Table:
         """The value of every row; None where it lacks the column."""
         return [record.values.get(column) for record in self.records]
 
+    def written(self, column: str) -> list[str]:
+        """The text of every row without blanks around it; empty where there is none."""
+        return ["" if value is None else str(value).strip() for value in self.values(column)]
+
     def texts(self, column: str) -> set[str]:
         """The different values. Of millions of cells, few differ."""
         return {str(record.values.get(column)) for record in self.records}
@@ -38,6 +42,10 @@ class Table:
     def share(self, column: str, test: Callable[[Any], object]) -> float:
         """The share of the rows whose value passes a test."""
         return sum(bool(test(value)) for value in self.values(column)) / max(1, len(self.records))
+
+    def filled(self, column: str) -> float:
+        """The share of the rows that have a value."""
+        return sum(map(bool, self.written(column))) / max(1, len(self.records))
 
     def error(self, message: str) -> DataError:
         return DataError(f"{self.path}: {message}")

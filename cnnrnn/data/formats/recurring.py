@@ -6,9 +6,8 @@ import re
 from collections.abc import Sequence
 
 from cnnrnn.data.formats.numbers import number
-from cnnrnn.data.formats.yes_no import mark, plain
+from cnnrnn.data.formats.yes_no import BLANK, filled, mark, plain
 
-BLANK = {"", "none", "nan", "na", "n/a", "#n/a", "<na>"}
 _LONGEST = 60  # characters of a label
 
 
@@ -21,7 +20,7 @@ def recurring_words(values: Sequence[object]) -> bool:
 
 def recurring_labels(values: Sequence[object]) -> bool:
     """Whether all cells hold words, or several with a sign between, of which many stand in more than one row."""
-    cells = [value for value in values if plain(str(value)) not in BLANK]
+    cells = filled(values)
     parts = [plain(part) for value in cells for part in re.split(r"[;,|\n]", str(value)) if part.strip()]
     words = {*parts}
     if not all(isinstance(value, str) for value in cells) or all(mark(word) is not None for word in words):

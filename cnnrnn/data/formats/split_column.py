@@ -84,8 +84,7 @@ def _has_splits(table: Table, column: str) -> bool:
 
 def _shares_of_splits(table: Table, column: str) -> tuple[float, float]:
     """The share of all rows, and of those with a value, in which a column has a word for a split."""
-    share = table.share(column, split_name)
-    filled = table.share(column, lambda value: value is not None and str(value).strip())
+    share, filled = table.share(column, split_name), table.filled(column)
     return share, share / filled if filled else 0
 
 
@@ -93,13 +92,15 @@ def _tell_of_words(table: Table, columns: Sequence[str]) -> None:
     """About columns with words for splits that were not taken for splits: a warning where most of the words are such,
     and a split for evaluation would be trained on."""
     for name in columns:
-        texts = sorted(table.texts(name))
-        words = [text for text in texts if split_name(text)]
+        texts = table.texts(name)
+        words = sorted(filter(split_name, texts))
+        if not words:
+            continue
         of_all, of_filled = _shares_of_splits(table, name)
-        if not words or (of_all <= 0.5 and not re.fullmatch(_PERHAPS, key(name))):
+        if of_all <= 0.5 and not re.fullmatch(_PERHAPS, key(name)):
             continue
         found = splits_in(words)
-        spoken = [text for text in texts if text not in words and split_in_name(text)]  # such as "held-out test"
+        spoken = sorted(text for text in texts.difference(words) if split_in_name(text))  # such as "held-out test"
         likely = found != {TRAIN} and (of_filled >= MOSTLY or (len(found) > 1 and TRAIN in found))
         shown = " and ".join(map(repr, (words + spoken)[:3]))
         table.findings.add(

@@ -19,8 +19,7 @@ _NOT_AFTER_IN = {"valid", "development", "evaluation"}
 
 def splits_of(table: Table, column: str | None) -> tuple[str, list[str | None]]:
     """What the column tells, for people, and the split of every row. A column that is empty throughout is none."""
-    values = _texts(table, column)
-    if column is None or not any(values):
+    if column is None or not any(values := table.written(column)):
         return "", [None] * len(table.records)
     meant = split_of_flag(column)
     flags = _flags(values)
@@ -28,12 +27,6 @@ def splits_of(table: Table, column: str | None) -> tuple[str, list[str | None]]:
         _refuse_unknown(table, column, values, flags, "true or false")
         return f", {column!r} tells {meant}", _splits_of_flags(table, [bool(value) for value in flags], column, meant)
     return f", splits in the column {column!r}", _splits_of_words(table, column, values)
-
-
-def _texts(table: Table, column: str | None) -> list[str]:
-    if column is None:
-        return []
-    return ["" if value is None else str(value).strip() for value in table.values(column)]
 
 
 def _flags(values: Sequence[str]) -> list[bool | None]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
+from typing import Any
 
 from cnnrnn.data.formats.column_names import key
 
@@ -35,6 +36,7 @@ _REJECTED = {"reject", "rejected", "deleted", "removed", "absent", "negative", "
 _UNDECIDED = {"ignore", "ignored", "skip", "skipped", "unsure", "uncertain", "undecided"}
 _UNLIKELY = {"very_unlikely", "unlikely", "very unlikely"}  # Google's words in place of scores
 
+BLANK = {"", "none", "nan", "na", "n/a", "#n/a", "<na>"}  # what an empty cell is, or has
 _TICKS = {"✓", "✔", "☑", "✅", "🗹"}
 # Besides what `flag` knows. Spreadsheets write true and false in the language of their user.
 _YES = _TICKS | {
@@ -70,6 +72,11 @@ def mark(value: object, words: bool = False) -> bool | None:
 def plain(text: str) -> str:
     """The text without case, blanks around, and the sign that makes an emoji of a tick."""
     return unicodedata.normalize("NFC", text.replace("\ufe0f", "").strip().casefold())
+
+
+def filled(values: Iterable[Any]) -> list[Any]:
+    """The values of the cells that are not empty."""
+    return [value for value in values if plain(str(value)) not in BLANK]
 
 
 @lru_cache(maxsize=10_000)
