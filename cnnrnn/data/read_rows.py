@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -11,9 +12,9 @@ from cnnrnn.data.annotation_files import Document, Search, of_one_data_set, read
 from cnnrnn.data.folder_column import with_folders
 from cnnrnn.data.formats import coco_json, folders, image_json, json_records, tools, voc_xml, yolo
 from cnnrnn.data.formats.column_names import ColumnNames
-from cnnrnn.data.formats.columns import rows_of
+from cnnrnn.data.formats.columns import Rows, rows_of
 from cnnrnn.data.formats.records import Table
-from cnnrnn.data.formats.separator import BLANKS, SEVERAL_WORDS
+from cnnrnn.data.formats.separator import BLANKS, SEVERAL_WORDS, Separator
 from cnnrnn.data.formats.splits import split_in_name, split_name
 from cnnrnn.data.formats.unread_exports import find_unread
 from cnnrnn.data.formats.yolo_settings import SETTINGS, refuse_records, settings_files
@@ -138,21 +139,24 @@ def _read_files(documents: list[Document], folder: Path, options: Options, findi
             )
         root = folder.parent if folder.name == "annotations" and not several else folder
         return replace(coco_json.read(coco, root, findings), lists_images=True)
-    rows: list[Row] = []
-    kinds: list[str] = []
-    for document in documents:
-        kind, found = _file_rows(document, folder, options, findings)
-        kinds.append(kind)
-        rows += _placed(found, document.path, folder, several)
-    _refuse_two_readings_of_blanks([document.path.name for document in documents], kinds)
-    places = tuple({document.path.parent for document in documents})
-    return Reading("; ".join(dict.fromkeys(kinds)), rows, folder, findings, places, lists_images=True)
+    files = {document.path: _file_rows(document, folder, options, findings) for document in documents}
+    separators = [(path.name, file.separator) for path, file in files.items() if file.separator]
+    _refuse_two_readings_of_blanks(separators)
+    return Reading(
+        "; ".join(dict.fromkeys(file.kind for file in files.values())),
+        [row for path, file in files.items() for row in _placed(file.rows, path, folder, several)],
+        folder,
+        findings,
+        tuple({path.parent for path in files}),
+        separator=next((name for _, separator in reversed(separators) if (name := separator.name)), None),
+        lists_images=True,
+    )
 
 
-def _refuse_two_readings_of_blanks(files: list[str], kinds: list[str]) -> None:
+def _refuse_two_readings_of_blanks(separators: Sequence[tuple[str, Separator]]) -> None:
     """Each file is read by itself: a split with few images may not show what blanks mean."""
-    separated = [file for file, kind in zip(files, kinds, strict=True) if kind.endswith(BLANKS)]
-    whole = [file for file, kind in zip(files, kinds, strict=True) if kind.endswith(SEVERAL_WORDS)]
+    separated = [file for file, separator in separators if separator.description == BLANKS]
+    whole = [file for file, separator in separators if separator.description == SEVERAL_WORDS]
     if separated and whole:
         raise DataError(
             f"blanks seem to separate labels in {separated[0]}, but to stand inside them in {whole[0]}; give "
@@ -160,14 +164,14 @@ def _refuse_two_readings_of_blanks(files: list[str], kinds: list[str]) -> None:
         )
 
 
-def _file_rows(document: Document, folder: Path, options: Options, findings: Findings) -> tuple[str, list[Row]]:
+def _file_rows(document: Document, folder: Path, options: Options, findings: Findings) -> Rows:
     path, content = document.path, document.content
     if path.suffix.lower() == ".xml":
-        return "CVAT's XML", tools.cvat_rows(path, findings)
+        return Rows("CVAT's XML", tools.cvat_rows(path, findings))
     if content is None:
         kind, records = document.table(findings, options.image_column)
     elif tool := tools.find_tool(content):
-        return tool[0], _tool_rows(*tool, document, findings)
+        return Rows(tool[0], _tool_rows(*tool, document, findings))
     else:
         if what := find_unread(content):
             raise DataError(f"{path} is {what}")
@@ -182,8 +186,8 @@ def _file_rows(document: Document, folder: Path, options: Options, findings: Fin
     if not records:
         raise DataError(f"{path} has no rows")
     table = with_folders(Table(path, records, findings), _names(options), options.images or folder)
-    what, rows = rows_of(table, _names(options), options.separator)
-    return f"{kind}; {what}", rows
+    found = rows_of(table, _names(options), options.separator)
+    return found._replace(kind=f"{kind}; {found.kind}")
 
 
 def _tool_rows(tool: str, read: tools.Read, document: Document, findings: Findings) -> list[Row]:

@@ -93,6 +93,7 @@ class Reading:
     labels: tuple[str, ...] | None = None  # in the source's own order; None: those of the rows, sorted
     groups: Mapping[str, str] | None = None
     boxes: Callable[[str], Boxes] | None = None  # of an image, by the name that its row has
+    separator: str | None = None  # of labels in the cells of a table, such as semicolons
     lists_images: bool = False  # in one file, as a table does, which may lack some that lie beside the others
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from cnnrnn.data.formats.separator import Separator, separated_by
+from cnnrnn.data.formats.separator import Separator
 from cnnrnn.data.reading import Findings, Reading
 from cnnrnn.data.split import DataError
 from cnnrnn.data.unsplit_labels import point_out_unsplit
@@ -53,7 +53,7 @@ def unite_spellings(reading: Reading, path: Path, named: bool) -> None:
         findings.warning("all labels are numbers; if they stand for names, give --label-names FILE")
     _point_out_ends(spelling.values(), findings)
     images = {spelling[form]: sum(found.values()) for form, found in forms.items()}
-    point_out_unsplit(images, form_of, separated_by(reading.kind), findings)
+    point_out_unsplit(images, form_of, reading.separator, findings)
 
     chosen = {label: spelling[form_of(label)] for label in labels}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 from cnnrnn.data.formats import prodigy
 from cnnrnn.data.formats.cells import Cells
@@ -27,6 +28,7 @@ from cnnrnn.data.formats.one_hot import (
 )
 from cnnrnn.data.formats.one_per_cell import hold_one_label, point_out_split
 from cnnrnn.data.formats.records import Table
+from cnnrnn.data.formats.separator import Separator
 from cnnrnn.data.formats.split_column import refuse_columns_of_splits, split_column, with_split_of_vertex
 from cnnrnn.data.formats.split_values import splits_of
 from cnnrnn.data.formats.text import TABLES
@@ -35,8 +37,16 @@ from cnnrnn.data.reading import Labels, Row
 from cnnrnn.data.split import DataError
 
 
-def rows_of(table: Table, names: ColumnNames, separator: str | None) -> tuple[str, list[Row]]:
-    """What the labels' columns are, for people, and the rows. Raises DataError where the columns are not clear."""
+class Rows(NamedTuple):
+    """The rows of a file, what it was taken for, for people, and what separates the labels in its cells."""
+
+    kind: str
+    rows: list[Row]
+    separator: Separator | None = None
+
+
+def rows_of(table: Table, names: ColumnNames, given: str | None) -> Rows:
+    """What the columns of a table hold, with the separator that was `given`. Raises DataError where it isn't clear."""
     table = with_split_of_vertex(table)
     image = image_column(table, names.image)
     named = _named(table.columns, names.label)
@@ -49,6 +59,7 @@ def rows_of(table: Table, names: ColumnNames, separator: str | None) -> tuple[st
     if splits is None:
         refuse_columns_of_splits(table, [n for n in remaining if n not in chosen], one_hot=not chosen)
     undecided: set[int] = set()
+    separator: Separator | None = None
     told: list[str]  # columns of which a warning tells: about the review, or deciding which labels apply
     if not chosen or (named and not long and _are_one_hot(table, chosen, names.numbers)):
         chosen, told = one_hot_columns(table, chosen or remaining, bool(named))
@@ -57,7 +68,8 @@ def rows_of(table: Table, names: ColumnNames, separator: str | None) -> tuple[st
     else:
         if named and not names.numbers:
             refuse_unknown_marks(table, chosen)
-        kind, found = _from_cells(table, image, chosen, names, separator)
+        separator, found = _from_cells(table, image, chosen, names, given)
+        kind = f"labels in {' and '.join(map(repr, chosen))}, {separator.description}"
         others = [name for name in remaining if name not in chosen]
         if not named:
             warn_of_further_labels(table, others, chosen)
@@ -71,7 +83,8 @@ def rows_of(table: Table, names: ColumnNames, separator: str | None) -> tuple[st
     tell_if_all_have_all(table, image, labels, unused)
     told_of_splits, split_of = splits_of(table, splits)
     rows = _rows(table, image, labels, split_of)
-    return f"images in the column {image!r}{told_of_splits}, {kind}", _without_undecided(rows, undecided)
+    kind = f"images in the column {image!r}{told_of_splits}, {kind}"
+    return Rows(kind, _without_undecided(rows, undecided), separator)
 
 
 def describes_images(table: Table, names: ColumnNames) -> bool:
@@ -128,21 +141,21 @@ def _are_one_hot(table: Table, columns: Sequence[str], numbers: bool) -> bool:
 
 
 def _from_cells(
-    table: Table, image: str, columns: list[str], names: ColumnNames, separator: str | None
-) -> tuple[str, list[tuple[str, ...]]]:
-    """What the columns are, for people, and the labels of every row."""
+    table: Table, image: str, columns: list[str], names: ColumnNames, given: str | None
+) -> tuple[Separator, list[tuple[str, ...]]]:
+    """What separates the labels in the cells, and the labels of every row."""
     path, findings = table.path, table.findings
     if lacking := [record.where for record in table.records if not any(name in record.values for name in columns)]:
         findings.warning(f"{len(lacking)} objects of {path.name} have no {columns[0]!r}; taken for no labels", lacking)
     values = [(record.where, record.values.get(name)) for record in table.records for name in columns]
     cells = Cells(path, values, findings, names.numbers, any_score=names.label is not None)
     one_label = hold_one_label(table, image, columns)
-    used = cells.separator(separator, one_label)
-    if separator is None:
+    used = cells.separator(given, one_label)
+    if given is None:
         point_out_split(table, columns, used, one_label)
     flat = cells.labels(used)
     labels = [
         tuple(label for part in flat[start : start + len(columns)] for label in part)
         for start in range(0, len(flat), len(columns))
     ]
-    return f"labels in {' and '.join(map(repr, columns))}, {used.description}", labels
+    return used, labels

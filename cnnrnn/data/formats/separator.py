@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -33,16 +32,15 @@ class Separator:
     description: str
     doubt: str | None = None  # what a person should know if it isn't certain
 
+    @property
+    def name(self) -> str | None:
+        """What separates the labels, such as semicolons."""
+        return self.sign and self.description.removeprefix("separated by ").removesuffix(" as given")
+
     def split(self, text: str) -> list[str]:
         if self.sign is None:
             return [text]
         return text.split() if self.sign == " " else text.split(self.sign)
-
-
-def separated_by(kind: str) -> str | None:
-    """What separates the labels of a table, such as semicolons: its kind ends with the description of a `Separator`."""
-    found = re.search(r"labels in .*, separated by (.+?)(?: as given)?$", kind)
-    return found[1] if found else None
 
 
 def find_separator(path: Path, cells: Texts, one_label: bool = False) -> Separator:
