@@ -202,7 +202,8 @@ def _others(image: image_files.InputImage) -> list[image_files.InputImage]:
     kinds = ["your images", "samples"]
     with st.popover("Place images", icon=":material/add_photo_alternate:"):
         key = address.keep("placed", [None, *kinds])
-        kind = st.segmented_control("Thumbnails of", kinds, key=key, help=f"At most {_MAX_IMAGES}.")
+        placed = st.session_state[key]  # the default as well: the widget is made when the popover is opened
+        kind = st.segmented_control("Thumbnails of", kinds, default=placed, key=key, help=f"At most {_MAX_IMAGES}.")
     if kind is None:
         return []
     found = tray.images() if kind == kinds[0] else [image_files.open_sample(title) for title in image_files.samples()]

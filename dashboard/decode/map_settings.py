@@ -1,9 +1,14 @@
-"""The popover "Maps": how the maps of a path's steps are computed and drawn."""
+"""The popover "Maps": how the maps of a path's steps are computed and drawn.
+
+A browser makes the widgets of a popover when it is opened, which may be several runs after they were first drawn. They
+then have their default, not the choice that an earlier run has sent, so each has its choice as its default.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import streamlit as st
 
@@ -63,56 +68,64 @@ def choose(checkpoint: Checkpoint, choices: Sequence[str], step: int, scope: obj
 
 def _evidence(checkpoint: Checkpoint) -> tuple[str, str | int, str]:
     """The method, the target, and what the maps then show."""
-    method = st.selectbox(
+    method = _select(
         "Map method",
         list(METHODS),
-        key=address.keep("method", list(METHODS), DEFAULT_METHOD),
+        address.keep("method", list(METHODS), DEFAULT_METHOD),
         format_func=lambda name: _METHOD_NAMES.get(name, name),
         help="The method that attributes a step's choice to locations of the image.",
     )
     targets = [*TARGETS, _CONTRAST]
-    target = st.selectbox(
+    target = _select(
         "Map target",
         targets,
-        key=address.keep("target", targets, targets[0]),
+        address.keep("target", targets, targets[0]),
         help="A contrast shows the evidence for the step's choice against another label.",
     )
     if target != _CONTRAST:
         address.write("rival", [])
         return method, target, _TARGET_MEANINGS[target]
     names = [*checkpoint.vocabulary.labels, END_NAME]
-    rival = st.selectbox("Contrast with", names, key=address.keep("rival", names, names[0]))
+    rival = _select("Contrast with", names, address.keep("rival", names, names[0]))
     return method, names.index(rival), f"evidence for the step's choice and against {rival}"
 
 
 def _drawing(method: str, target: str | int) -> state.MapSettings:
     """The settings that change only how a map is drawn, and with them all."""
-    colormap = st.selectbox(
+    colormap = _select(
         "Colors",
         COLORMAPS,
-        key=address.keep("colormap", COLORMAPS, COLORMAPS[0]),
+        address.keep("colormap", COLORMAPS, COLORMAPS[0]),
         help="All three grow lighter with the evidence; cividis looks nearly the same to color-blind people.",
     )
-    opacity = st.slider(
-        "Opacity of the maps", 0.1, 1.0, step=_STEP, key=address.keep("opacity", _fractions(0.1, 1.0), OPACITY)
-    )
+    key = address.keep("opacity", _fractions(0.1, 1.0), OPACITY)
+    opacity = st.slider("Opacity of the maps", 0.1, 1.0, st.session_state[key], _STEP, key=key)
+    key = address.keep("floor", _fractions(0.0, 0.9), 0.0)
     floor = st.slider(
         "Hide evidence below",
         0.0,
         0.9,
-        step=_STEP,
-        key=address.keep("floor", _fractions(0.0, 0.9), 0.0),
+        st.session_state[key],
+        _STEP,
+        key=key,
         format="percent",
         help="Fraction of a map's scale.",
     )
-    contour = st.toggle("Contour at half of the scale", key=address.keep("contour", (False, True), True))
+    key = address.keep("contour", (False, True), True)
+    contour = st.toggle("Contour at half of the scale", st.session_state[key], key=key)
+    key = address.keep("common_scale", (False, True), False)
     common_scale = st.toggle(
         "One scale for all steps",
-        key=address.keep("common_scale", (False, True), False),
+        st.session_state[key],
+        key=key,
         help="Compares the steps' evidence. Without it each map fills its own scale, so that weak evidence can be seen "
         "as well; the bar under each small map says how strong it is.",
     )
     return state.MapSettings(method, target, opacity, floor, common_scale, str(colormap), contour)
+
+
+def _select(label: str, options: Sequence[Any], key: str, **settings: Any) -> Any:
+    return st.selectbox(label, options, options.index(st.session_state[key]), key=key, **settings)
 
 
 def _fractions(low: float, high: float) -> list[float]:
@@ -131,10 +144,10 @@ def _subtracted(choices: Sequence[str], step: int, scope: object) -> int | None:
         address.write("subtract", [])
         return None
     others = [None, *(number for number in range(1, len(choices) + 1) if number != step)]
-    return st.selectbox(
+    return _select(
         "Subtract the map of step",
         others,
-        key=address.keep(f"subtract_{step}", others, name="subtract", scope=scope),
+        address.keep(f"subtract_{step}", others, name="subtract", scope=scope),
         format_func=lambda number: f"{number} · {choices[number - 1]}" if number else "none",
         help="Shows where this step has more evidence than the other one, in orange, and less, in blue.",
     )

@@ -11,6 +11,8 @@ from browser_server import CAT, DOG, Server, answered_in, best_path, idle, settl
 from PIL import Image
 from playwright.sync_api import Page, expect
 
+from cnnrnn.attribution.overlay import OPACITY
+
 
 def steps(page: Page) -> list[str]:
     """The headings above the distributions."""
@@ -107,6 +109,26 @@ def test_arrow_keys_change_the_step_and_another_target_changes_the_maps(page: Pa
         settle(page)
     expect(page.get_by_text("whatever the logits of the other labels are")).to_be_visible()
     assert maps(page) != before
+
+
+def test_the_settings_of_maps_are_what_was_chosen_also_when_they_are_opened_later(page: Page) -> None:
+    settle(page)
+    page.locator("h1").click()
+    page.keyboard.press("ArrowRight")
+    expect(page.get_by_alt_text("with the evidence of step 2")).to_be_visible()
+    settle(page)
+    page.locator("[data-testid=stPopover] button").filter(has_text="Maps").click()
+    expect(page.get_by_role("slider", name="Opacity of the maps")).to_have_value(str(OPACITY))
+    expect(page.get_by_role("switch", name="Contour at half of the scale")).to_be_checked()
+    page.keyboard.press("Escape")
+    before = maps(page)
+    page.locator("h1").click()
+    page.keyboard.press("ArrowLeft")
+    expect(page.get_by_alt_text("with the evidence of step 1")).to_be_visible()
+    settle(page)
+    assert "opacity" not in page.url
+    assert "contour" not in page.url
+    assert maps(page) == before
 
 
 _PASTE = """(bytes) => {
