@@ -107,7 +107,7 @@ def _predicted(name: str, other: str, beam: int, source: str) -> Compared | None
 
 def _metrics(paired: Paired, name: str, other: str, dark: bool) -> None:
     found = evaluations.differences(paired)
-    st.subheader(f"From {markdown(name)} to {markdown(other)}")
+    st.header(f"From {markdown(name)} to {markdown(other)}")
     st.plotly_chart(
         differences.figure(found, dark),
         config=CHART,
@@ -135,7 +135,7 @@ def _metrics(paired: Paired, name: str, other: str, dark: bool) -> None:
 
 
 def _changes(compared: Compared, name: str, other: str) -> None:
-    st.subheader("Images")
+    st.header("Images")
     paired = compared.paired
     gain = paired.errors[0] - paired.errors[1]  # (image,) how many fewer labels are wrong
     kinds = {"changed": paired.changed, "better": gain > 0, "worse": gain < 0, "all": np.ones(len(gain), dtype=bool)}

@@ -89,7 +89,7 @@ def _other_model(name: str) -> str | None:
 def _labels(left: Side, right: Side) -> None:
     for column, side, other in zip(st.columns(2, gap="large"), (left, right), (right, left), strict=True):
         with column:
-            st.subheader(markdown(side.name))
+            st.header(markdown(side.name))
             widgets.picture(side.image.pixels, f"The image {side.image.name}")
             with st.container(horizontal=True):
                 for label in side.predicted_labels:
@@ -111,7 +111,7 @@ def _labels(left: Side, right: Side) -> None:
 
 
 def _probabilities(left: Side, right: Side) -> None:
-    st.subheader("Marginal probabilities")
+    st.header("Marginal probabilities")
     found = marginal_diff.compare_marginals(left.trace, right.trace)
     if not found:
         st.info("The two models have no label in common.", icon=":material/compare_arrows:")
@@ -153,7 +153,7 @@ def _unshared_labels(side: Side, other: Side, key: str) -> None:
 
 
 def _beam_searches(left: Side, right: Side) -> None:
-    st.subheader("Beam searches")
+    st.header("Beam searches")
     with st.container(key="trees"):  # side by side where there is room for two
         columns = st.columns(2, gap="large")
     for position, (column, side) in enumerate(zip(columns, (left, right), strict=True)):
@@ -171,7 +171,7 @@ def _beam_searches(left: Side, right: Side) -> None:
 
 
 def _evidence(left: Side, right: Side) -> None:
-    st.subheader("Evidence for each step")
+    st.header("Evidence for each step")
     maps = controls.chosen_maps()
     for column, side in zip(st.columns(2, gap="large"), (left, right), strict=True):
         with column:

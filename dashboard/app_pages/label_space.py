@@ -213,7 +213,7 @@ def _others(image: image_files.InputImage) -> list[image_files.InputImage]:
 
 
 def _neighbors(name: str, checkpoint: Checkpoint) -> None:
-    st.subheader("Nearest neighbors")
+    st.header("Nearest neighbors")
     if agreement := state.results(name)["label_space"]:
         st.markdown(
             f"**{agreement['labels']:.0f} %** of the {agreement['k']} nearest labels by angle belong to the label's "
@@ -239,7 +239,7 @@ def _neighbors(name: str, checkpoint: Checkpoint) -> None:
 
 @st.fragment
 def _similarity(checkpoint: Checkpoint) -> None:
-    st.subheader("Label similarity")
+    st.header("Label similarity")
     vectors, vocabulary = checkpoint.rnn.label_vectors(), checkpoint.vocabulary
     part, description = _part(checkpoint)
     labels = [vocabulary.labels[index] for index in part]

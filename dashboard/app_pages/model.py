@@ -48,7 +48,7 @@ def _average_precisions(checkpoint: Checkpoint, report: dict[str, Any], dark: bo
     counts = dict(zip(checkpoint.vocabulary.labels, checkpoint.vocabulary.counts, strict=True))
     left, right = st.columns([3, 2], gap="large")
     with left:
-        st.subheader("Average precision by label")
+        st.header("Average precision by label")
         st.plotly_chart(
             training.average_precisions(report, counts, dark),
             config=CHART,
@@ -56,7 +56,7 @@ def _average_precisions(checkpoint: Checkpoint, report: dict[str, Any], dark: bo
             alt="Points: average precision and training images of every label; the table below has the numbers",
         )
     with right:
-        st.subheader("Calibration")
+        st.header("Calibration")
         if "calibration" in report:
             calibration = report["calibration"]
             st.plotly_chart(
@@ -103,7 +103,7 @@ def _labels_table(checkpoint: Checkpoint, report: dict[str, Any]) -> None:
 
 
 def _map_quality(reports: dict[str, Any]) -> None:
-    st.subheader("Localization by the maps")
+    st.header("Localization by the maps")
     if not reports:
         st.caption(
             "The maps were not evaluated. Run `cnnrnn evaluate-maps --checkpoint … --record` on a data set with boxes."
@@ -149,7 +149,7 @@ def _formatted(value: float | None, pattern: str = "{:.1f} %") -> str:
 
 
 def _training(checkpoint: Checkpoint, history: list[dict[str, Any]], dark: bool) -> None:
-    st.subheader("Training")
+    st.header("Training")
     recorded = checkpoint.training
     st.code(recorded.get("command", "unknown"), language=None, wrap_lines=True)
     left, right = st.columns([3, 2], gap="large")
@@ -176,7 +176,7 @@ def _training(checkpoint: Checkpoint, history: list[dict[str, Any]], dark: bool)
 
 
 def _files(name: str, checkpoint: Checkpoint) -> None:
-    st.subheader("Files")
+    st.header("Files")
     st.dataframe(pd.DataFrame(state.files(name)), hide_index=True)
     versions = checkpoint.training.get("versions", {})
     st.caption(

@@ -127,7 +127,7 @@ def _curves(shown: list[RunProgress]) -> None:
 
 
 def _settings(shown: list[RunProgress]) -> None:
-    st.subheader("Settings")
+    st.header("Settings")
     if without := [run.name for run in shown if not run.settings]:
         st.caption(f"There is no readable record of the settings of {markdown(', '.join(without))}.")
     shown = [run for run in shown if run.settings]

@@ -46,7 +46,7 @@ def page() -> None:
 
 @st.fragment
 def _constrained_decoding(checkpoint: Checkpoint, image: image_files.InputImage, before: Trace, beam: int) -> None:
-    st.subheader("Constrained decoding")
+    st.header("Constrained decoding")
     left, right = st.columns([2, 3], gap="large")
     with left:
         widgets.picture(image.pixels, f"The image {image.name}")
@@ -143,7 +143,7 @@ def _sequence(trace: Trace) -> str:
 
 @st.fragment
 def _label_order(checkpoint: Checkpoint, image: image_files.InputImage, trace: Trace) -> None:
-    st.subheader("Label order")
+    st.header("Label order")
     best = trace.names(trace.paths[0].tokens)
     default = best[:_MAX_ORDERED] if len(best) > 1 else _most_probable(trace)
     chosen = st.multiselect(
@@ -185,7 +185,7 @@ def _most_probable(trace: Trace) -> list[str]:
 
 @st.fragment
 def _occlusion(checkpoint: Checkpoint, image: image_files.InputImage, before: Trace, beam: int) -> None:
-    st.subheader("Occlusion of the evidence")
+    st.header("Occlusion of the evidence")
     path = before.paths[0]
     if not path.tokens:
         st.info("The best path has no label whose evidence could be occluded.", icon=":material/visibility_off:")
@@ -243,7 +243,7 @@ def _occlusion(checkpoint: Checkpoint, image: image_files.InputImage, before: Tr
 
 @st.fragment
 def _cooccurrence(name: str, trace: Trace) -> None:
-    st.subheader("Co-occurrence")
+    st.header("Co-occurrence")
     table = state.results(name)["cooccurrence"]
     if not table:
         st.info("This checkpoint has no co-occurrence table. Train it again to record one.", icon=":material/group:")

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 def show(trace: Trace, path: Path, contributions: Sequence[float], dark: bool) -> None:
     """The distribution of every step, with the `contributions` of the labels before it."""
-    st.subheader("Decoding steps")
+    st.header("Decoding steps")
     names = trace.choices(path)
     per_row = min(max(len(names), 3), 4)
     for start in range(0, len(names), per_row):

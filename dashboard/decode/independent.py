@@ -37,7 +37,7 @@ def show(checkpoint: Checkpoint, image: image_files.InputImage) -> None:
             alt="Bars: the most probable labels of the image",
         )
     if overlays := state.label_overlays(checkpoint, image, path.tokens, maps):
-        st.subheader("Class activation maps")
+        st.header("Class activation maps")
         widgets.maps(overlays, names, [f"Evidence for {name}, over the image" for name in names], 2 * strip.SIDE)
     st.caption(
         "This checkpoint is the sigmoid baseline: it predicts every label on its own, so there is no beam search, no "

@@ -60,7 +60,7 @@ def badges(heading: str, trace: Trace, path: Path) -> DeltaGenerator:
     """A heading, and beside it the labels of a path; returns their container."""
     container = st.container(horizontal=True, vertical_alignment="center", gap="small")
     with container:
-        st.subheader(heading, width="content")
+        st.header(heading, width="content")
         for name in trace.names(path.tokens):
             st.badge(badge(name), color="orange", width="content")
     return container

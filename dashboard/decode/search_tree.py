@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def show(trace: Trace, chosen: int, dark: bool) -> None:
     """The tree, and its table; `chosen` is the index of the path that is highlighted."""
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.subheader("Beam search", width="content")
+        st.header("Beam search", width="content")
         everything = st.toggle(
             "Unfold all branches",
             key=address.keep("rare", (False, True), False),

@@ -17,7 +17,7 @@ def show(evaluation: Evaluation, dark: bool) -> None:
     rows = error_analysis.errors_by_label(evaluation)
     left, right = st.columns(2, gap="large")
     with left:
-        st.subheader("Average precision and errors")
+        st.header("Average precision and errors")
         st.markdown(_summary(rows))
         st.dataframe(
             pd.DataFrame(rows),
@@ -28,7 +28,7 @@ def show(evaluation: Evaluation, dark: bool) -> None:
             },
         )
     with right:
-        st.subheader("Confusions")
+        st.header("Confusions")
         st.plotly_chart(
             error_analysis.confusion_matrix(evaluation, dark),
             config=CHART,

@@ -24,7 +24,7 @@ def show(evaluation: Evaluation, dark: bool) -> None:
         for name, value in error_analysis.metrics_at_threshold(evaluation, only, threshold).items():
             st.metric(name, f"{value:.1f} %")
     with two:
-        st.subheader("Precision and recall")
+        st.header("Precision and recall")
         st.plotly_chart(
             error_analysis.precision_recall(evaluation, only, threshold, dark),
             config=CHART,
@@ -32,7 +32,7 @@ def show(evaluation: Evaluation, dark: bool) -> None:
             alt="Curve of precision against recall; the metrics at the chosen threshold are beside it",
         )
     with three:
-        st.subheader("Calibration")
+        st.header("Calibration")
         calibration = evaluation.metrics["calibration"]
         st.plotly_chart(
             training.reliability(calibration, dark),

@@ -14,7 +14,7 @@ from cnnrnn.evaluation.evaluate import Evaluation
 def show(evaluation: Evaluation) -> None:
     left, right = st.columns(2, gap="large")
     with left:
-        st.subheader("By the number of labels in an image")
+        st.header("By the number of labels in an image")
         rows = [
             {
                 "labels in the truth": f"{count}{' or more' if count == MOST_LABELS else ''}",
@@ -33,7 +33,7 @@ def show(evaluation: Evaluation) -> None:
 
 def _by_frequency(evaluation: Evaluation) -> None:
     counts, where = _training_counts(evaluation)
-    st.subheader("By the frequency of the labels")
+    st.header("By the frequency of the labels")
     rows = [
         {
             "labels": name,
@@ -57,7 +57,7 @@ def _training_counts(evaluation: Evaluation) -> tuple[dict[str, int] | None, str
 
 
 def _by_size(evaluation: Evaluation) -> None:
-    st.subheader("By the size of the objects")
+    st.header("By the size of the objects")
     found = by_size(evaluation)
     if not found:
         st.caption(
