@@ -18,12 +18,14 @@ from cnnrnn.training.initialize import new_checkpoint
 from cnnrnn.training.loop import train
 from cnnrnn.training.state import Run
 
-# 41 images in batches of 8: at the end of an epoch one image is left, and the second of two processes has none.
+# 41 images in batches of 8: at the end of an epoch one image is left, and the second of two processes has none. It is
+# trained on, unless batch norm learns its statistics.
 CASES: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {  # head, of the model, of TrainConfig
     "cached": ("cnn-rnn", {}, {"views": 3}),
     "maps": ("cnn-rnn", {"spatial": True}, {"backbone_lr": 1e-3, "trained_layers": 2, "mixup": 0.4}),
     "free order": ("cnn-rnn", {"spatial": True, "order": "free"}, {"mixup": 0.4}),
     "end to end": ("cnn-rnn", {"auxiliary": True}, {"backbone_lr": 1e-3, "auxiliary": 1.0, "mixup": 0.4}),
+    "pretrained": ("cnn-rnn", {}, {"backbone_lr": 1e-3}),
     "bfloat16": ("cnn-rnn", {}, {"backbone_lr": 1e-3, "precision": "bfloat16"}),
     "sigmoid": ("sigmoid", {}, {"backbone_lr": 1e-3}),
     "asymmetric": ("sigmoid", {"spatial": True}, {"loss": "asymmetric"}),
@@ -44,6 +46,7 @@ def train_case(
     size = {"embedding_dim": 8, "hidden_dim": 8} if head == "cnn-rnn" else {}
     device = torch.device("cpu")
     checkpoint = new_checkpoint(split, "test_byobnet", 64, False, 0, device, head, dropout=0.3, **size, **settings)
+    checkpoint.training["pretrained"] = case == "pretrained"  # batch norm keeps its statistics
     config = {"epochs": 3, "batch_size": 8, "lr": 3e-3, **config}
     run = train(checkpoint, split, val, TrainConfig(**config), out, out / "features", watcher, resume, processes)
     return run, checkpoint

@@ -72,6 +72,9 @@ def train(
     model = checkpoint.model
     # First of all: hours of encoding must not pass before a person hears that there is nothing to resume.
     identity = run_identity(checkpoint, train_split, val_split, config)
+    # Batch norm that came with ImageNet's statistics keeps them: batches here are too small for better.
+    learns_statistics = bool(config.backbone_lr and not checkpoint.training["pretrained"] and _batch_norms(model))
+    images = _images_per_epoch(len(train_split.samples), config.batch_size, learns_statistics)
     for folder in (out, feature_cache):
         remove_stale(folder)
     saved = read_state_for_all(out, identity, resume, processes)
@@ -85,7 +88,7 @@ def train(
         processes,
     )
     optimizer = make_optimizer(model, config)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, warm_up_and_cosine(config, len(train_split.samples)))
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, warm_up_and_cosine(config, images))
     state = TrainingState(model, optimizer, schedule)
     if saved is not None:
         state.restore(saved)
@@ -100,9 +103,9 @@ def train(
                 started = time.perf_counter()
                 # All draw the same, but for a backbone that has dropout of its own.
                 torch.set_rng_state(processes.broadcast(torch.get_rng_state()))
-                watcher.start(f"epoch {epoch}/{config.epochs}", len(train_split.samples))
-                _set_training(model, keep_statistics=checkpoint.training["pretrained"] or not config.backbone_lr)
-                loss = _train_one_epoch(state, source, batch_loss, watcher, interrupt, processes)
+                watcher.start(f"epoch {epoch}/{config.epochs}", images)
+                _set_training(model, learns_statistics)
+                loss = _train_one_epoch(state, source, images, batch_loss, watcher, interrupt, processes)
                 metrics, by_model = _validate(checkpoint, val_split, source.validation(), config.beam, processes)
                 run.history.append(_epoch_record(epoch, loss, time.perf_counter() - started, metrics))
                 checkpoint.training["epochs_done"] = epoch
@@ -136,17 +139,36 @@ def _feature_source(
     return Cached(model, splits, config, feature_cache, watcher, processes)
 
 
+def _images_per_epoch(images: int, batch_size: int, learns_statistics: bool) -> int:
+    """How many of the images an epoch trains on: all, but for one that would be a batch by itself.
+
+    Batch norm can't learn a variance from a single value per channel, such as a 1 × 1 map of one image has. Every epoch
+    has an order of its own, so each leaves out another image. Raises TrainingError if all batches are single images.
+    """
+    if not learns_statistics:
+        return images
+    if min(images, batch_size) == 1:
+        raise TrainingError(
+            "batch norm that is trained from scratch needs two images in a batch: give a larger --batch-size, and more "
+            "than one training image"
+        )
+    return images - (images % batch_size == 1)
+
+
 def _train_one_epoch(
     state: TrainingState,
     source: FeatureSource,
+    images: int,
     batch_loss: BatchLoss,
     watcher: TrainingWatcher,
     interrupt: Interrupt,
     processes: ProcessGroup,
 ) -> float:
-    """One pass over the images; returns their mean loss."""
-    total, images = 0.0, 0
+    """One pass over so many of the images; returns their mean loss."""
+    total, done = 0.0, 0
     for indices, inputs in source.training():
+        if done == images:  # a single one is left
+            break
         shard_loss = batch_loss(indices, inputs)
         loss, interrupted = processes.all_reduce_sum(np.array([shard_loss.item(), interrupt.requested])).tolist()
         if not math.isfinite(loss):
@@ -158,19 +180,22 @@ def _train_one_epoch(
             raise TrainingError("the gradients are no longer finite; lower the learning rate (--lr, --backbone-lr)")
         state.optimizer.step()
         state.schedule.step()
-        total, images = total + loss * len(indices), images + len(indices)
-        watcher.advance(len(indices), total / images)
+        total, done = total + loss * len(indices), done + len(indices)
+        watcher.advance(len(indices), total / done)
         if interrupted:
             raise KeyboardInterrupt
     return total / images
 
 
-def _set_training(model: CNNRNN | SigmoidClassifier, keep_statistics: bool) -> None:
-    """Train mode. Batch norm that came with ImageNet's statistics keeps them: batches here are too small for better."""
+def _batch_norms(model: CNNRNN | SigmoidClassifier) -> list[nn.Module]:
+    return [module for module in model.backbone.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
+
+
+def _set_training(model: CNNRNN | SigmoidClassifier, learns_statistics: bool) -> None:
+    """Train mode, but for batch norm that keeps its statistics."""
     model.train()
-    for module in model.backbone.modules():
-        if keep_statistics and isinstance(module, nn.modules.batchnorm._BatchNorm):
-            module.eval()
+    for norm in _batch_norms(model):
+        norm.train(learns_statistics)
 
 
 def _validate(

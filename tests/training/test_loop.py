@@ -289,6 +289,34 @@ def test_batch_norm_learns_its_statistics_only_from_scratch_and_where_layers_are
         assert same == ((False, False) if name in trained else (True, True)), name
 
 
+@pytest.mark.parametrize("trained_layers", [None, 2])
+def test_batch_norm_is_not_trained_on_a_single_image_that_is_left(
+    trained_layers: int | None, small_split: Split, recorders: list[RecordingOptimizer], fit: Fit
+) -> None:
+    """The feature map is 1 × 1: one image has a single value per channel, of which torch takes no variance."""
+
+    def run(images: int, pretrained: bool = False, **settings: Any) -> RecordingWatcher:
+        split = small(small_split, images)
+        checkpoint = new_checkpoint(
+            split, "test_byobnet", 32, False, 0, torch.device("cpu"), embedding_dim=8, hidden_dim=8
+        )  # fmt: skip
+        checkpoint.training["pretrained"] = pretrained
+        scratch = {"backbone_lr": 1e-3, "trained_layers": trained_layers}
+        return fit(checkpoint, split, epochs=2, **scratch | settings)[1]
+
+    watcher = run(17)
+    assert [images for images, _ in watcher.advanced] == [8, 8] * 2
+    assert ("epoch 2/2", 16) in watcher.started
+    assert len(recorders[-1].lrs) == 4
+    assert recorders[-1].lrs[-1] == pytest.approx([lr / 2 for lr in (1e-3, 1e-3)])  # the last of two after the warm-up
+    assert [images for images, _ in run(18).advanced] == [8, 8, 2] * 2
+    for settings in ({"pretrained": True}, {"backbone_lr": 0.0}):  # where it keeps its statistics, all are trained on
+        assert [images for images, _ in run(17, **settings).advanced] == [8, 8, 1] * 2
+    for images, batch_size in ((17, 1), (1, 8)):
+        with pytest.raises(TrainingError, match="needs two images in a batch: give a larger --batch-size"):
+            run(images, batch_size=batch_size)
+
+
 def test_dropout_is_on_in_training_and_off_in_validation(
     small_split: Split, recorders: list[RecordingOptimizer], fit: Fit
 ) -> None:
