@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from cnnrnn.attribution.explain import contributions_to_score
-from cnnrnn.attribution.smoothing import smooth
+from cnnrnn.attribution.smoothing import smoothed_contributions
 from cnnrnn.attribution.targets import log_odds
 from cnnrnn.decoding.prefix_cache import unroll
 from cnnrnn.decoding.trace import StepEvidence
@@ -57,10 +57,10 @@ def _evidence(model: CNNRNN, feature: Tensor, paths: Sequence[Sequence[int]]) ->
     raised_by = _strongest_label_before(odds(_after_one_label(model, inputs, image).unsqueeze(1)) - without, inputs)
     strength = torch.full_like(prefix, torch.nan)
     if model.config.spatial:
-        rows = (contributions.flatten(0, 1), emitted.flatten(0, 1), choices.reshape(-1, 1))
         side = math.isqrt(feature.shape[1])  # images are stretched to a square, and so is the grid
-        maps = contributions_to_score(*rows, log_odds).view(*inputs.shape, side, side)
-        peaks = smooth(maps).clamp(min=0).amax(dim=(2, 3))  # (batch, step), as in `Explanation.peaks`
+        smoothed = smoothed_contributions(model.spatial_pool, location_logits, (side, side)) / model.config.temperature
+        maps = contributions_to_score(smoothed.flatten(0, 1), emitted.flatten(0, 1), choices.reshape(-1, 1), log_odds)
+        peaks = maps.clamp(min=0).amax(dim=1).view(inputs.shape)  # (batch, step), as in `Explanation.peaks`
         own = torch.arange(inputs.shape[1], device=inputs.device) <= _lengths(paths, inputs.device)  # END's as well
         highest = peaks.where(own, 0).amax(dim=1, keepdim=True)
         strength = peaks / highest.where(highest > 0, 1)

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from cnnrnn.attribution.methods import DEFAULT_METHOD, METHODS, PIXEL_METHODS, Pixels, Steps, StepScores
-from cnnrnn.attribution.smoothing import smooth
+from cnnrnn.attribution.smoothing import smooth, smoothed_contributions
 from cnnrnn.attribution.targets import Target, log_odds
 from cnnrnn.decoding.prefix_cache import unroll
 from cnnrnn.models.cnnrnn import CNNRNN, emitted_before
@@ -77,17 +77,18 @@ def _map_to_explain(
 
 
 def class_activation_map(
-    model: CNNRNN, feature_map: Tensor, tokens: Sequence[int], target: Target = log_odds
+    model: CNNRNN, feature_map: Tensor, tokens: Sequence[int], target: Target = log_odds, smoothed: bool = False
 ) -> Tensor:
     """Each location's contribution to each step's score, of a model that scores labels at every location (`spatial`):
     feature map (channel, height, width) -> (step, height, width), in the unit of the score.
 
     A logit is the sum of its contributions from the locations. Those to all logits, weighted by the score's gradient
     with respect to the logits, are the contributions to the score, to first order. For a label's own logit they are
-    exact: the class activation map (Zhou et al., CVPR 2016), through equations 3 and 4.
+    exact: the class activation map (Zhou et al., CVPR 2016), through equations 3 and 4. `smoothed` maps are those of
+    smoothed logits, with the same sums.
     """
     recurrent, emitted, choices = _path_steps(model, tokens)
-    contributions = _contributions(model, feature_map, recurrent)
+    contributions = _contributions(model, feature_map, recurrent, smoothed)
     return contributions_to_score(contributions, emitted, choices, target).unflatten(1, feature_map.shape[-2:])
 
 
@@ -109,11 +110,14 @@ def location_contributions(model: CNNRNN, feature_map: Tensor, tokens: Sequence[
 
 
 @torch.no_grad()
-def _contributions(model: CNNRNN, feature_map: Tensor, recurrent: Tensor) -> Tensor:
+def _contributions(model: CNNRNN, feature_map: Tensor, recurrent: Tensor, smoothed: bool = False) -> Tensor:
     """As `location_contributions`, for U_o o(t) of the steps (step, embedding)."""
     image = model.project_image(model.image_feature(feature_map.unsqueeze(0)))
     location_logits = model.location_logits(recurrent.unsqueeze(0), image)[0]  # (step, location, L+1)
-    return model.spatial_pool.weights(location_logits) * location_logits / model.config.temperature
+    pool = model.spatial_pool
+    if smoothed:
+        return smoothed_contributions(pool, location_logits, feature_map.shape[-2:]) / model.config.temperature
+    return pool.weights(location_logits) * location_logits / model.config.temperature
 
 
 @torch.no_grad()
@@ -124,10 +128,13 @@ def label_maps(model: SigmoidClassifier, feature_map: Tensor, tokens: Sequence[i
     """
     if not model.config.spatial:
         return None
-    location_logits = model.classifier(model.image_feature(feature_map.unsqueeze(0)))[0]  # (location, label)
-    contributions = (model.spatial_pool.weights(location_logits) * location_logits)[:, list(tokens)]
-    maps = contributions.T.unflatten(1, feature_map.shape[-2:])  # (label, height, width)
-    return Explanation(tuple(tokens), maps, contributions.sum(dim=0), DEFAULT_METHOD)
+    location_logits = model.classifier(model.image_feature(feature_map.unsqueeze(0)))[0][:, list(tokens)]
+    pool, grid = model.spatial_pool, feature_map.shape[-2:]
+    contributions = pool.weights(location_logits) * location_logits  # (location, label)
+    maps, smoothed = (
+        values.T.unflatten(1, grid) for values in (contributions, smoothed_contributions(pool, location_logits, grid))
+    )
+    return Explanation(tuple(tokens), maps, smoothed, contributions.sum(dim=0), DEFAULT_METHOD)
 
 
 @torch.no_grad()
@@ -153,14 +160,10 @@ class Explanation:
 
     tokens: tuple[int, ...]  # the path's labels; the last map is END's
     maps: Tensor  # (step, height, width) on the feature map's grid or of pixels, signed: > 0 speaks for the choice;
-    # what each location itself adds, before they are smoothed
+    # what each location itself adds
+    smoothed: Tensor  # the maps as they are drawn and evaluated, of the same shape and sums
     scores: Tensor  # (step,) what is explained: the target's value
     method: str
-
-    @cached_property
-    def smoothed(self) -> Tensor:
-        """The maps as they are drawn and evaluated, of the same shape and sums. Those of pixels are fine already."""
-        return self.maps if self.method in PIXEL_METHODS else smooth(self.maps)
 
     @cached_property
     def peaks(self) -> list[float]:
@@ -209,4 +212,10 @@ def explain(
     pixels = None if image is None else Pixels(image, model.backbone, step_scores(model, tokens, target))
     with torch.enable_grad():
         attributions = METHODS[method](Steps(scores, maps, contributions, pixels))
-    return Explanation(tuple(tokens), attributions, step_values, method)
+    if method in PIXEL_METHODS:
+        smoothed = attributions  # fine already
+    elif method == "cam" and contributions is not None:
+        smoothed = contributions(smoothed=True)
+    else:
+        smoothed = smooth(attributions)
+    return Explanation(tuple(tokens), attributions, smoothed, step_values, method)

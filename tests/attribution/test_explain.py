@@ -264,25 +264,35 @@ def test_concurrent_explanations_equal_sequential_ones(method: str, model: CNNRN
 
 def test_each_step_has_its_own_scale_or_all_have_that_of_the_strongest() -> None:
     maps = torch.tensor([[[0.5, -9.0]], [[2.5, 1.0]], [[-3.0, 0.0]]])
-    explanation = Explanation((1, 0), maps, torch.zeros(3), "input-x-gradient")  # whose maps are not smoothed
+    explanation = Explanation((1, 0), torch.zeros(3, 1, 2), maps, torch.zeros(3), "cam")
     assert explanation.peaks == explanation.scales() == [0.5, 2.5, 0.0]
     assert explanation.scales(common=True) == [2.5, 2.5, 2.5]
     assert explanation.strengths == pytest.approx([0.2, 1.0, 0.0])
 
 
-def test_scales_are_those_of_the_maps_as_they_are_drawn() -> None:
-    """A location alone is weaker than two side by side, though what it adds is more."""
-    maps = torch.zeros(2, 7, 7)
-    maps[0, 3, 3] = 5
-    maps[1, 3, 3:5] = 4
-    explanation = Explanation((0,), maps, torch.zeros(2), "cam")
-    assert explanation.scales() == pytest.approx(smooth(maps).amax(dim=(1, 2)).tolist())
-    assert explanation.peaks[0] < explanation.peaks[1] < 4
-    assert explanation.smoothed.sum(dim=(1, 2)).tolist() == pytest.approx([5, 8])
+@pytest.mark.parametrize("method", METHODS)
+def test_smoothed_maps_have_the_sums_of_the_maps(method: str, model: CNNRNN, images: Tensor) -> None:
+    feature_map = encode(model, images[:1])[0][0]
+    found = explain(model, feature_map, [2, 0, 3], method, image=images[0])
+    assert found.smoothed.shape == found.maps.shape
+    torch.testing.assert_close(found.smoothed.sum(dim=(1, 2)), found.maps.sum(dim=(1, 2)), rtol=1e-4, atol=1e-4)
+    assert torch.equal(found.smoothed, found.maps) == (method in PIXEL_METHODS)
+
+
+def test_class_activation_maps_are_smoothed_before_the_locations_are_pooled(model: CNNRNN, images: Tensor) -> None:
+    if not model.config.spatial:
+        return  # its maps are those of HiResCAM
+    feature_map, tokens = encode(model, images[:1])[0][0], [2, 0, 3]
+    found = explain(model, feature_map, tokens, target=TARGETS["logit"])
+    image = model.project_image(model.image_feature(feature_map.unsqueeze(0)))
+    recurrent = unroll(model, torch.tensor([[model.start, *tokens]]))
+    for step, token in enumerate([*tokens, model.end]):
+        logits = model.location_logits(recurrent, image)[0, step, :, token].unflatten(0, feature_map.shape[-2:])
+        assert found.smoothed[step].argmax() == smooth(logits).argmax()
 
 
 def test_without_positive_evidence_every_scale_and_strength_is_0() -> None:
-    explanation = Explanation((1,), -torch.ones(2, 3, 3), torch.zeros(2), "cam")
+    explanation = Explanation((1,), torch.ones(2, 3, 3), -torch.ones(2, 3, 3), torch.zeros(2), "cam")
     assert explanation.scales() == explanation.scales(common=True) == explanation.strengths == [0.0, 0.0]
 
 

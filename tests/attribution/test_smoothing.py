@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from scipy.ndimage import gaussian_filter
 
-from cnnrnn.attribution.smoothing import SIGMA, smooth
+from cnnrnn.attribution.smoothing import SIGMA, smooth, smoothed_contributions
+from cnnrnn.models.pooling import SpatialAttentionPool
 
 
 @pytest.mark.parametrize("shape", [(14, 14), (3, 2, 5, 9), (1, 1), (1, 4)])
@@ -29,3 +31,32 @@ def test_two_neighbors_outweigh_one_stronger_location() -> None:
 
 def test_an_even_map_stays_even() -> None:
     torch.testing.assert_close(smooth(torch.full((4, 6), 0.3)), torch.full((4, 6), 0.3))
+
+
+@torch.no_grad()
+def test_contributions_are_those_of_smoothed_logits_and_add_up_to_the_logits_of_the_model() -> None:
+    logits = torch.randn(2, 5 * 6, 3, generator=torch.Generator().manual_seed(1)) * 3  # (step, location, label)
+    pool = SpatialAttentionPool()
+    pool.peak.fill_(0.7)
+    pool.sharpness.fill_(1.5)
+    found = smoothed_contributions(pool, logits, (5, 6))
+    torch.testing.assert_close(found.sum(dim=1), pool(logits), rtol=1e-4, atol=1e-5)
+    for step, label in np.ndindex(2, 3):
+        smoothed = gaussian_filter(logits[step, :, label].view(5, 6).double().numpy(), SIGMA, mode="reflect")
+        attention = np.exp(1.5 * smoothed) / np.exp(1.5 * smoothed).sum()
+        weights = 1 / 30 + 0.7 * attention
+        missing = float(pool(logits)[step, label]) - (weights * smoothed).sum()
+        expected = weights * smoothed + missing * weights / weights.sum()
+        np.testing.assert_allclose(found[step, :, label].view(5, 6), expected, rtol=1e-4, atol=1e-5)
+
+
+@torch.no_grad()
+def test_a_single_location_does_not_outweigh_its_neighbors_by_the_pooling() -> None:
+    logits = torch.zeros(9, 9)
+    logits[1, 1], logits[6, 5], logits[6, 6] = 4.0, 3.5, 3.5
+    pool = SpatialAttentionPool()
+    column = logits.flatten().unsqueeze(1)  # (location, label)
+    afterwards = smooth((pool.weights(column) * column).view(9, 9))
+    before = smoothed_contributions(pool, column, (9, 9)).view(9, 9)
+    assert int(before.argmax()) in (6 * 9 + 5, 6 * 9 + 6)
+    assert float(afterwards.max() / afterwards[1, 1]) < float(before.max() / before[1, 1])

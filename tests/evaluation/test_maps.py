@@ -376,7 +376,7 @@ def explained_by(by_tokens: dict[tuple[int, ...], Maps]) -> Callable[..., Explan
         assert isinstance(model, CNNRNN)
         assert torch.equal(feature_map, torch.zeros(1))  # that of `decoded`
         maps = torch.from_numpy(np.stack([*by_tokens[tuple(tokens)], np.full(SIZE[::-1], 9.0)]))
-        return Explanation(tuple(tokens), maps, torch.zeros(len(maps)), "input-x-gradient")  # which is not smoothed
+        return Explanation(tuple(tokens), maps, maps, torch.zeros(len(maps)), "cam")
 
     return explain
 
