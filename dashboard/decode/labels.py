@@ -20,8 +20,13 @@ _PROBABLE = 0.3  # a label's probability from which on an empty sequence is a su
 
 
 def predicted_labels(image: image_files.InputImage, trace: Trace, path: Path) -> DeltaGenerator:
-    """What was predicted, how sure that is, and the most probable labels; returns the container of the heading."""
-    heading = badges("Predicted labels" if path is trace.paths[0] else "Labels of the chosen path", trace, path)
+    """What was predicted, how sure that is, and the most probable labels; returns a container beside the heading.
+
+    What is put there stays together: beside the heading and its labels, or below them where there is no room.
+    """
+    with st.container(horizontal=True, gap="small", key="predicted_labels"):
+        badges("Predicted labels" if path is trace.paths[0] else "Labels of the chosen path", trace, path)
+        beside = st.container(horizontal=True, width="content", gap="small")
     if not path.tokens:
         st.markdown("*No label: END is predicted first.*" + _probable_all_the_same(trace, path))
     facts = [
@@ -40,7 +45,7 @@ def predicted_labels(image: image_files.InputImage, trace: Trace, path: Path) ->
         key="probabilities",
         alt="Bars: the most probable labels of the image; the table below has the numbers",
     )
-    return heading
+    return beside
 
 
 def _probable_all_the_same(trace: Trace, path: Path) -> str:
@@ -56,11 +61,9 @@ def _probable_all_the_same(trace: Trace, path: Path) -> str:
     )
 
 
-def badges(heading: str, trace: Trace, path: Path) -> DeltaGenerator:
-    """A heading, and beside it the labels of a path; returns their container."""
-    container = st.container(horizontal=True, vertical_alignment="center", gap="small")
-    with container:
+def badges(heading: str, trace: Trace, path: Path) -> None:
+    """A heading, and beside it the labels of a path."""
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.header(heading, width="content")
         for name in trace.names(path.tokens):
             st.badge(badge(name), color="orange", width="content")
-    return container

@@ -47,9 +47,8 @@ def show(checkpoint: Checkpoint, image: image_files.InputImage, trace: Trace, ch
     step = st.session_state[address.keep("step", range(len(choices) + 1), first, scope=search(trace))]
     left, right = st.columns([2, 3], gap="medium")
     with right:
-        heading = labels.predicted_labels(image, trace, path)
-    with heading:
-        st.space("stretch")
+        beside_labels = labels.predicted_labels(image, trace, path)
+    with beside_labels:
         settings = map_settings.choose(checkpoint, choices, step, scope=(search(trace), path.tokens))
     with left.container(key="picture", gap="small"):
         width, picture, caption = _picture(image)
@@ -63,7 +62,7 @@ def show(checkpoint: Checkpoint, image: image_files.InputImage, trace: Trace, ch
         _image(view, step, settings.subtracted, asking, width, picture, caption)
     with right:
         _strip(view, step)
-    with heading:
+    with beside_labels:
         export.show(view, chosen, settings.explained)
 
 

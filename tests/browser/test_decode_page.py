@@ -7,6 +7,7 @@ import re
 import time
 from pathlib import Path
 
+import pytest
 from browser_server import CAT, DOG, Server, answered_in, best_path, idle, settle
 from PIL import Image
 from playwright.sync_api import Page, expect
@@ -225,3 +226,28 @@ def test_the_tree_is_downloaded_as_a_drawing(page: Page, server: Server, tmp_pat
         page.get_by_role("button", name="Tree (SVG)").click()
     download.value.save_as(tmp_path / "tree.svg")
     assert "END: path" in (tmp_path / "tree.svg").read_text()
+
+
+def test_the_buttons_beside_the_labels_stay_together(page: Page, server: Server) -> None:
+    """With two, three and four labels: at the heading's height where there is room for both, else below all labels."""
+    for sample, labels in (("cat and parakeet", 2), ("street", 3), ("pizza", 4)):
+        page.goto(f"{server.address}/?sample={sample}")
+        expect(page.locator(".stMarkdownBadge")).to_have_count(labels)
+        for width in (1440, 1300, 1000, 390):
+            page.set_viewport_size({"width": width, "height": 2600})
+            idle(page)
+            beside = page.locator(".st-key-predicted_labels")
+            heading, row = (found.bounding_box() for found in (beside.get_by_role("heading"), beside))
+            maps, export = (beside.get_by_role("button", name=name).bounding_box() for name in ("Maps", "Export"))
+            badges = [badge.bounding_box() for badge in beside.locator(".stMarkdownBadge").all()]
+            assert heading
+            assert row
+            assert maps
+            assert export
+            assert maps["y"] == export["y"], (sample, width)
+            if width >= 1300:
+                assert maps["y"] <= heading["y"] <= heading["y"] + heading["height"] <= maps["y"] + maps["height"]
+                assert export["x"] + export["width"] == pytest.approx(row["x"] + row["width"], abs=1)
+                assert all(badge and badge["x"] + badge["width"] < maps["x"] for badge in badges)
+            else:
+                assert all(badge and badge["y"] + badge["height"] <= maps["y"] for badge in badges)
