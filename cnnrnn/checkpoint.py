@@ -30,6 +30,7 @@ from cnnrnn.models.sigmoid import SigmoidClassifier, SigmoidConfig
 from cnnrnn.models.vocabulary import Vocabulary
 from cnnrnn.utils.errors import UserError, summarize_error
 from cnnrnn.utils.files import is_macos_metadata, json_text, replacing
+from cnnrnn.utils.style import first_few, on_one_line
 
 FORMAT = "cnnrnn-checkpoint"
 VERSION = 2
@@ -59,6 +60,16 @@ class Checkpoint:
     vocabulary: Vocabulary
     training: dict[str, Any]  # data set, split, command, versions, seed of the training
     weights_hash: str  # SHA-256 of model.safetensors
+
+    def __repr__(self) -> str:
+        return f"<Checkpoint of {self.in_short()}>"
+
+    def in_short(self) -> str:
+        """Such as "CNN-RNN with 80 labels (person, chair, car, …) on tf_efficientnet_lite2, 448 px"."""
+        head = "CNN-RNN" if isinstance(self.model, CNNRNN) else "sigmoid baseline"
+        labels, backbone = self.vocabulary.labels, self.model.backbone.config
+        network = f"{on_one_line(backbone.name)}, {backbone.image_size} px"
+        return f"{head} with {len(labels)} labels ({first_few(labels)}) on {network}"
 
     @property
     def rnn(self) -> CNNRNN:

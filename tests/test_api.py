@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -14,7 +15,9 @@ from PIL import Image
 import cnnrnn
 from cnnrnn.data import load_split
 from cnnrnn.data.images import ImageError
+from cnnrnn.decoding.trace import Path as LabelSequence
 from cnnrnn.utils.errors import UserError
+from cnnrnn.utils.style import percent
 
 
 @pytest.fixture(scope="module")
@@ -97,6 +100,40 @@ def test_an_explanation_has_an_overlay_for_every_step(
     second = predictor.explain(result, path=1, method="grad-cam", target="logit")
     assert second.steps == [*result.paths[1].labels, "END"]
     assert second.explanation.method == "grad-cam"
+
+
+def test_what_a_notebook_shows_is_one_short_line(
+    predictor: cnnrnn.Predictor, images: list[Path], scenes_root: Path
+) -> None:
+    """The results hold arrays, the checkpoint a network, a split thousands of samples."""
+    result = predictor(images[0])
+    explanation = predictor.explain(result)
+    (label, probability), *_ = result.probabilities.items()
+    path = " → ".join([*result.labels, "END"])
+    for shown, expected in (
+        (result, f"<Prediction of {images[0]}: {label} {percent(probability)}, "),
+        (result, f"; best path {path} ({percent(result.paths[0].probability)})>"),
+        (result.trace, f"<Trace: best path {path} ("),
+        (explanation, f"strongest evidence {result.labels[0]} "),
+        (explanation.explanation, f"<Explanation of {len(explanation.steps)} steps by "),
+        (predictor.label_space(), f"<LabelSpace of {len(predictor.labels)} labels ({predictor.labels[0]}, "),
+        (predictor, f"<Predictor of CNN-RNN with {len(predictor.labels)} labels ({predictor.labels[0]}, "),
+        (predictor, "beam 4, torch in float32 on cpu>"),
+        (predictor.checkpoint, "on test_byobnet, 64 px>"),
+        (predictor.checkpoint.vocabulary, f"<Vocabulary of {len(predictor.labels)} labels ("),
+        (load_split("scenes", scenes_root, "test"), "<Split scenes test: 128 images, "),
+    ):
+        assert expected in repr(shown)
+        assert len(repr(shown).replace(str(images[0]), "")) < 200, shown
+
+
+def test_the_baselines_result_is_a_label_set_and_names_stay_on_their_line(images: list[Path]) -> None:
+    baseline = cnnrnn.load("coco-sigmoid", device="cpu")
+    assert repr(baseline).startswith("<Predictor of sigmoid baseline with 80 labels (person, car, chair, …) on ")
+    trace = baseline(images[0]).trace
+    assert f"predicted {', '.join(trace.names(trace.paths[0].tokens)) or 'no label'} (" in repr(trace)
+    hostile = dataclasses.replace(trace, labels=("a\n\x1b[31mb",) * 80, paths=(LabelSequence((0,), -1.0, ()),))
+    assert repr(hostile).isprintable()
 
 
 def test_label_space_lists_the_nearest_labels(predictor: cnnrnn.Predictor) -> None:

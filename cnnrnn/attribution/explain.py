@@ -165,6 +165,10 @@ class Explanation:
     scores: Tensor  # (step,) what is explained: the target's value
     method: str
 
+    def __repr__(self) -> str:
+        steps, height, width = self.maps.shape
+        return f"<Explanation of {steps} steps by {self.method}, maps of {height} × {width}>"
+
     @cached_property
     def peaks(self) -> list[float]:
         """The strongest positive evidence of every step in its smoothed map, in the unit of the score; 0 where there

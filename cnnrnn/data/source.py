@@ -14,6 +14,7 @@ from cnnrnn.data.reading import Finding
 from cnnrnn.data.spelling import split_as_given, unite_spellings
 from cnnrnn.data.split import Boxes, DataError, Options, Sample, Split
 from cnnrnn.data.unnamed_images import tell_of_unnamed
+from cnnrnn.utils.style import first_few, on_one_line
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,10 @@ class Source:
     findings: tuple[Finding, ...]
     boxes: Callable[[Sample], Boxes] | None = None
     groups: Mapping[str, str] | None = None
+
+    def __repr__(self) -> str:
+        splits = ", ".join(f"{len(samples)} {name}" for name, samples in self.samples.items()) or "no images"
+        return f"<Source {on_one_line(self.name)}: {splits}; {len(self.labels)} labels ({first_few(self.labels)})>"
 
     @property
     def errors(self) -> list[str]:

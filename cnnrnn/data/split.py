@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from cnnrnn.utils.errors import UserError
+from cnnrnn.utils.style import first_few, on_one_line
 
 
 class DataError(UserError):
@@ -48,6 +49,10 @@ class Split:
         None  # bounding boxes of an image's objects, if annotated; raises DataError
     )
     groups: Mapping[str, str] | None = None  # the group of every label, if the data set has any
+
+    def __repr__(self) -> str:
+        images, labels = len(self.samples), len(self.labels)
+        return f"<Split {on_one_line(self.name)}: {images} images, {labels} labels ({first_few(self.labels)})>"
 
     def hold_out(self, fraction: float) -> tuple[Split, Split]:
         """Split off a fraction of the images, always the same; see the function `hold_out`."""

@@ -11,6 +11,7 @@ import numpy as np
 
 from cnnrnn.decoding.constraints import NO_CONSTRAINTS, Constraints
 from cnnrnn.models.vocabulary import END_NAME
+from cnnrnn.utils.style import on_one_line, percent
 
 ROOT = -1  # parent of the empty prefix
 
@@ -81,6 +82,20 @@ class Trace:
     auxiliary: np.ndarray | None = None  # (L,) P(label | image) by the auxiliary head, if the model has one
     calibrated: np.ndarray | None = None  # (L,) see `probabilities`
     evidence: StepEvidence | None = None  # of the best path, where it was asked for
+
+    def __repr__(self) -> str:
+        """The result and how the search went; the arrays would fill pages."""
+        search = f"{len(self.paths)} paths of a beam of {self.beam} in {len(self.steps)} steps, " if self.steps else ""
+        return f"<Trace: {self.in_short()}; {search}coverage {percent(self.coverage)}, {len(self.labels)} labels>"
+
+    def in_short(self) -> str:
+        """The result in a line: "best path person → dog → END (34%)"; of the sigmoid baseline, which decodes no
+        sequences, "predicted person, dog (34%)"."""
+        best = self.paths[0]
+        names = [on_one_line(name) for name in self.names(best.tokens)]
+        if self.steps:
+            return f"best path {' → '.join([*names, END_NAME])} ({percent(best.prob)})"
+        return f"predicted {', '.join(names) or 'no label'} ({percent(best.prob)})"
 
     @property
     def probabilities(self) -> np.ndarray:

@@ -28,6 +28,7 @@ from cnnrnn.evaluation.metrics import (
 from cnnrnn.evaluation.reports import EvaluationReport, ImageRecord, PrecisionRecallF1, RankingMetrics, ThresholdMetrics
 from cnnrnn.inference.predictor import Predictor
 from cnnrnn.utils.errors import UserError
+from cnnrnn.utils.style import on_one_line
 
 
 class Predictions:
@@ -102,6 +103,10 @@ class Evaluation:
     steps: Steps | None = None  # where the evidence was asked for, of a model with a recurrence
     sizes: np.ndarray | None = None  # (image, label) share of the image in the label's largest box; NaN where unknown
     digests: tuple[str, ...] | None = None  # beginnings of the images' SHA-256, where they are recorded
+
+    def __repr__(self) -> str:
+        found = f"mAP {self.metrics['mAP']:.1f}, O-F1 {self.metrics['OF1']:.1f}"
+        return f"<Evaluation on {on_one_line(self.split.name)}: {len(self.split.samples)} images, {found}>"
 
 
 def evaluate(

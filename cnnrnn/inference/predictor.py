@@ -71,6 +71,10 @@ class Predictor:
             self.checkpoint = engines.load_checkpoint(Path(checkpoint or embedded_checkpoint()), device, engine)
         self.engine, self.forward = self._backbone()
 
+    def __repr__(self) -> str:
+        settings = f"beam {self.config.beam}, {self.engine} in {self.config.precision} on {self.model.device}"
+        return f"<Predictor of {self.checkpoint.in_short()}; {settings}>"
+
     def _backbone(self) -> tuple[str, engines.Forward]:
         """The engine's name, and the backbone's forward pass by it."""
         config, backbone = self.config, self.checkpoint.model.backbone

@@ -14,6 +14,7 @@ from cnnrnn.attribution.explain import Explanation
 from cnnrnn.attribution.overlay import COLORMAPS, overlay
 from cnnrnn.decoding.trace import Trace
 from cnnrnn.utils.errors import UserError
+from cnnrnn.utils.style import first_few, on_one_line, percent
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -39,6 +40,11 @@ class Prediction:
     trace: Trace  # everything that the search did
     feature_map: Tensor  # (channel, height, width), kept so that explaining needs no backbone pass
     feature: Tensor  # I (location, feature)
+
+    def __repr__(self) -> str:
+        probable = [f"{label} {percent(p)}" for label, p in self.probabilities.items() if p >= 0.01]
+        name = "" if self.name is None else f" of {on_one_line(self.name)}"
+        return f"<Prediction{name}: {first_few(probable, 5) or 'no label'}; {self.trace.in_short()}>"
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -75,6 +81,12 @@ class PathExplanation:
     result: Prediction
     path: int  # index into result.paths
     explanation: Explanation
+
+    def __repr__(self) -> str:
+        steps = zip(self.steps, self.strengths, strict=True)
+        shown = " → ".join(f"{on_one_line(name)} {strength:.0%}" for name, strength in steps)
+        name = "" if self.result.name is None else f" of {on_one_line(self.result.name)}"
+        return f"<PathExplanation{name}: strongest evidence {shown}; {self.explanation.method}>"
 
     @property
     def maps(self) -> np.ndarray:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from cnnrnn.label_space.neighbors import nearest, similarities
 from cnnrnn.utils.errors import UserError
+from cnnrnn.utils.style import first_few
 
 
 @dataclass(frozen=True)
@@ -17,6 +18,10 @@ class LabelSpace:
 
     labels: tuple[str, ...]
     vectors: Tensor  # (label, embedding)
+
+    def __repr__(self) -> str:
+        labels = f"{len(self.labels)} labels ({first_few(self.labels)})"
+        return f"<LabelSpace of {labels} in {self.vectors.shape[1]} dimensions>"
 
     def neighbors(self, label: str, k: int = 5, measure: str = "cosine") -> list[tuple[str, float]]:
         """The k nearest other labels, nearest first, with their similarity. Raises UserError for an unknown label.

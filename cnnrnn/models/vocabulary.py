@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from cnnrnn.utils.errors import UserError, summarize_error
+from cnnrnn.utils.style import first_few
 
 START_NAME = "START"
 END_NAME = "END"
@@ -74,6 +75,9 @@ class Vocabulary:
             tuple(counts[label] for label in ordered),
             tuple(groups[label] for label in ordered) if groups else (),
         )
+
+    def __repr__(self) -> str:
+        return f"<Vocabulary of {len(self)} labels ({first_few(self.labels)})>"
 
     def __len__(self) -> int:
         return len(self.labels)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 
@@ -58,6 +59,17 @@ def shorten(text: str, columns: int) -> str:
 def short(label: str, most: int = 24) -> str:
     """The beginning of a label, of at most that many characters."""
     return label if len(label) <= most else label[: most - 1].rstrip() + "…"
+
+
+def on_one_line(name: str) -> str:
+    """A name as it is or, with line breaks or a terminal's control characters in it, as Python writes it."""
+    return name if name.isprintable() else repr(name)
+
+
+def first_few(names: Sequence[str], most: int = 3) -> str:
+    """Such as "person, car, chair, …"."""
+    shown = [on_one_line(name) for name in names[:most]]
+    return ", ".join([*shown, "…"] if len(names) > most else shown)
 
 
 def percent(probability: float) -> str:
