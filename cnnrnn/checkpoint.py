@@ -28,8 +28,9 @@ from cnnrnn.models.cnnrnn import CNNRNN, ModelConfig
 from cnnrnn.models.deferred import DeferredBackbone
 from cnnrnn.models.sigmoid import SigmoidClassifier, SigmoidConfig
 from cnnrnn.models.vocabulary import Vocabulary
-from cnnrnn.utils.errors import UserError, summarize_error
+from cnnrnn.utils.errors import UserError, did_you_mean, summarize_error
 from cnnrnn.utils.files import is_macos_metadata, json_text, replacing
+from cnnrnn.utils.resources import DEFAULT_CHECKPOINT, checkpoints_folder
 from cnnrnn.utils.style import first_few, on_one_line
 
 FORMAT = "cnnrnn-checkpoint"
@@ -88,8 +89,8 @@ class Checkpoint:
         device: torch.device | str = "cpu",
         defer: Callable[[str, BackboneConfig], bool] = lambda weights_hash, backbone: False,
     ) -> Checkpoint:
-        """Load the model in eval mode from a folder, a run's folder (its best/), or a zip of a folder. Never opens a
-        pickle. Raises CheckpointError.
+        """Load the model in eval mode from a folder, a run's folder (its best/), a zip of a folder, or an embedded one
+        by its name. Never opens a pickle. Raises CheckpointError.
 
         `defer` is asked with the hash of the weights whether the network of a spatial model may be built later: if it
         was built of the same weights before, and nothing but its translation will be needed, on the CPU.
@@ -155,9 +156,28 @@ class Checkpoint:
                 (new / name).write_text(text, encoding="utf-8", errors="backslashreplace")  # as `write_text`
 
 
+def embedded_checkpoints() -> list[str]:
+    """Names of the checkpoints that come with the package, the default first."""
+    names = sorted(path.parent.name for path in checkpoints_folder().glob(f"*/{CONFIG}"))
+    return sorted(names, key=lambda name: name != DEFAULT_CHECKPOINT)
+
+
 def checkpoint_folder(path: Path) -> Path:
-    """The checkpoint itself: of the folder of a training run, its best/."""
+    """The checkpoint itself: of the folder of a training run, its best/; of an embedded one's name, where there is no
+    such file or folder, the package's."""
+    if _is_name(path) and not path.exists():
+        return checkpoints_folder() / path
     return path / BEST if (path / BEST / CONFIG).is_file() and not (path / CONFIG).is_file() else path
+
+
+def shown_name(path: Path) -> str:
+    """How people know a checkpoint: "coco (embedded)", or its path."""
+    folder = checkpoint_folder(path)
+    return f"{folder.name} (embedded)" if folder.parent == checkpoints_folder() else str(folder)
+
+
+def _is_name(path: Path) -> bool:
+    return len(path.parts) == 1 and path.name in embedded_checkpoints()
 
 
 def recordable_folder(path: Path) -> Path:
@@ -210,7 +230,12 @@ def chosen_threshold(folder: Path) -> float:
 def read_config(folder: Path) -> dict[str, Any]:
     """The checked config.json of a checkpoint. Raises CheckpointError; reads no weights."""
     if not folder.is_dir():
-        raise CheckpointError(f"{folder} is not there; name a folder with {WEIGHTS} and {CONFIG}")
+        names = embedded_checkpoints()
+        meant = did_you_mean(str(folder), names)
+        raise CheckpointError(
+            f"{folder} is not there; {meant}name a folder with {WEIGHTS} and {CONFIG}, a zip of one, or an embedded "
+            f"checkpoint: {', '.join(names)}"
+        )
     inside = [path.name for path in sorted(folder.glob("*")) if (checkpoint_folder(path) / CONFIG).is_file()]
     if inside and not (folder / CONFIG).is_file():
         raise CheckpointError(f"{folder} is a folder of checkpoints; name one of them, such as {folder / inside[0]}")
@@ -224,6 +249,7 @@ def read_config(folder: Path) -> dict[str, Any]:
         raise CheckpointError(
             f"{folder} is incomplete: {' and '.join(missing)} missing; name a folder that `cnnrnn train` wrote, "
             "such as runs/mine/best"
+            + (f"; the folder {folder} here comes before the embedded checkpoint" if _is_name(folder) else "")
         )
     if (size := (folder / CONFIG).stat().st_size) > _MAX_CONFIG_BYTES:
         raise CheckpointError(f"{folder / CONFIG} has {size:,} bytes; a checkpoint's has a few thousand")

@@ -17,15 +17,16 @@ from cnnrnn.cli.options import (
     OUTPUT,
     BatchSizeOption,
     BeamOption,
-    CheckpointOption,
     DeviceOption,
     ExactEngineOption,
     JsonOption,
     PredictionPrecisionOption,
+    RecordedCheckpointOption,
 )
 from cnnrnn.cli.output import (
     STDOUT,
     Unwritten,
+    chosen_checkpoint,
     command_line,
     console,
     load_and_describe,
@@ -46,8 +47,8 @@ SET_METRICS = ("OP", "OR", "OF1", "CP", "CR", "CF1")
 
 @reads_data
 def evaluate(
-    checkpoint: CheckpointOption,
     data: DataSource,
+    checkpoint: RecordedCheckpointOption = None,
     split: Annotated[str, typer.Option("--split", help="train, val, trainval or test.")] = "test",
     beam: BeamOption = 8,
     batch_size: BatchSizeOption = 32,
@@ -109,7 +110,7 @@ def evaluate(
 ) -> None:
     """Decode a split of a data set and compare with its labels."""
     with user_errors():
-        from cnnrnn.checkpoint import chosen_threshold, recordable_folder
+        from cnnrnn.checkpoint import chosen_threshold, shown_name
         from cnnrnn.evaluation.breakdown import object_sizes
         from cnnrnn.evaluation.evaluate import evaluate as run_evaluation
         from cnnrnn.evaluation.evaluate import image_record
@@ -124,16 +125,15 @@ def evaluate(
             raise UserError(
                 f"the figures of a checkpoint are those in float32, not in {precision}; leave --record away"
             )
-        if record:
-            recordable_folder(checkpoint)
+        folder = chosen_checkpoint(checkpoint, record)
         predictor = Predictor(
-            checkpoint, beam=beam, batch_size=batch_size, engine=engine, precision=precision, device=device,
+            folder, beam=beam, batch_size=batch_size, engine=engine, precision=precision, device=device,
             recurrence=recurrence,
         )  # fmt: skip
         images = load_and_describe(data.without_boxes(), split)
         kept = record or per_image is not None
         sizes = object_sizes(data.split(split) if data.options.boxes else images) if kept else {}
-        threshold = chosen_threshold(checkpoint) if threshold is None else threshold
+        threshold = chosen_threshold(folder) if threshold is None else threshold
         lines: list[str] = []
         with image_progress() as bar:
             task = bar.add_task(escape(images.name), total=len(images.samples), remark="")
@@ -145,7 +145,7 @@ def evaluate(
 
             evaluation = run_evaluation(predictor, images, min_positives, threshold, on_image, kept, sizes)
         report = evaluation.metrics
-        report["command"] = command_line()
+        report["command"], report["checkpoint"] = command_line(), shown_name(folder)
         unwritten = Unwritten()
         with unwritten.collected():
             write_output(json_file, report)
@@ -157,8 +157,8 @@ def evaluate(
                 write_text(html, render_html(evaluation))
         if record:
             with unwritten.collected():
-                record_evaluation(checkpoint, images.name, report)
-                save_predictions(checkpoint, evaluation, predictor.checkpoint.weights_hash)
+                record_evaluation(folder, images.name, report)
+                save_predictions(folder, evaluation, predictor.checkpoint.weights_hash)
         if json_file != STDOUT:
             _print_report(images.name, report)
         unwritten.report()
@@ -173,6 +173,7 @@ def _print_report(name: str, report: Mapping[str, Any]) -> None:
     heads = {"marginals": "marginals", "auxiliary": "auxiliary head", "mix": "mean of both"}
     heads = {key: head for key, head in heads.items() if key in report}
     quoted = QUOTED.get(name, {})
+    console.print(f"checkpoint: {escape(report['checkpoint'])}", highlight=False, soft_wrap=True)
     console.print(_label_set_table(name, report, heads, quoted))
     console.print(_summary(report))
     if heads:

@@ -12,13 +12,14 @@ from cnnrnn.cli.options import (
     BACKBONE,
     OUTPUT,
     BeamOption,
-    CheckpointOption,
     DeviceOption,
     JsonOption,
+    RecordedCheckpointOption,
 )
 from cnnrnn.cli.output import (
     STDOUT,
     Unwritten,
+    chosen_checkpoint,
     command_line,
     console,
     load_and_describe,
@@ -38,8 +39,8 @@ if TYPE_CHECKING:
 
 @reads_data
 def evaluate_maps(
-    checkpoint: CheckpointOption,
     data: DataSource,
+    checkpoint: RecordedCheckpointOption = None,
     split: Annotated[str, typer.Option("--split", help="train, val, trainval or test.")] = "test",
     methods: Annotated[str, typer.Option("--methods", help="Names with commas between them, or all.")] = "all",
     max_perturbation_images: Annotated[
@@ -74,26 +75,27 @@ def evaluate_maps(
     """Evaluate the attribution maps: every method's maps against the boxes of a data set's objects."""
     with user_errors():
         from cnnrnn.attribution.methods import METHODS
-        from cnnrnn.checkpoint import Checkpoint
+        from cnnrnn.checkpoint import Checkpoint, shown_name
         from cnnrnn.evaluation.maps import evaluate_maps as run_evaluation
         from cnnrnn.evaluation.record import record_maps
 
         if record and (image_size or output_stride):
             raise UserError("figures at another resolution are not the model's; leave --record away")
-        loaded = Checkpoint.load(checkpoint, resolve_device(device))
+        folder = chosen_checkpoint(checkpoint, record)
+        loaded = Checkpoint.load(folder, resolve_device(device))
         loaded.model.backbone = loaded.model.backbone.at(image_size, output_stride)
         images = load_and_describe(data, split)
         names = list(METHODS) if methods == "all" else [name.strip() for name in methods.split(",")]
         with image_progress() as bar:
             task = bar.add_task(escape(images.name), total=len(images.samples), remark="")
             report = run_evaluation(loaded, images, names, beam, max_perturbation_images, lambda: bar.advance(task))
-        report["command"] = command_line()
+        report["command"], report["checkpoint"] = command_line(), shown_name(folder)
         unwritten = Unwritten()
         with unwritten.collected():
             write_output(json_file, report)
         if record:
             with unwritten.collected():
-                record_maps(checkpoint, images.name, report)
+                record_maps(folder, images.name, report)
         if json_file != STDOUT:
             _print_report(report)
         unwritten.report()
@@ -103,6 +105,7 @@ def evaluate_maps(
 def _print_report(report: MapsReport) -> None:
     from cnnrnn.evaluation.map_report import LEGEND, prefix_sentence, table
 
+    console.print(f"checkpoint: {escape(report['checkpoint'])}\n", highlight=False, soft_wrap=True)
     write_stdout(markdown_table(*table(report)))  # too wide for a terminal's frames
     exact = "" if report["exact_set"] is None else f"exact match {report['exact_set']:.1f} %; "  # None: no image
     console.print(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
-from cnnrnn.utils.resources import embedded_checkpoint
+from cnnrnn.utils.progress import notes
+from cnnrnn.utils.resources import DEFAULT_CHECKPOINT, checkpoints_folder, embedded_checkpoint
 
 # The options that people need first stand in the panel without a name of its own, "Options".
 DATA = "Data"
@@ -21,10 +23,28 @@ RAY = "Millions of images, with Ray"
 
 EMBEDDED = embedded_checkpoint()
 
-CheckpointOption = Annotated[Path, typer.Option("--checkpoint", help="Folder or zip of a trained model.")]
-EmbeddedCheckpointOption = Annotated[
-    Path, typer.Option("--checkpoint", help="Folder or zip of a trained model.", show_default="the embedded one")
-]
+
+def _tell_of_shadowed(value: Path | None) -> Path | None:
+    """Say that a file or folder is taken where an embedded checkpoint has its name: a data set's may be "coco"."""
+    if value is not None and len(value.parts) == 1 and value.exists():
+        embedded = checkpoints_folder() / value
+        if embedded.is_dir() and not value.samefile(embedded):
+            words = f"--checkpoint {value}: what is called so here is taken, not the embedded checkpoint of that name"
+            notes.print(words, markup=False, highlight=False, soft_wrap=True)
+    return value
+
+
+_Checkpoint = functools.partial(
+    typer.Option,
+    "--checkpoint",
+    callback=_tell_of_shadowed,
+    help="Folder or zip of a trained model, or an embedded one's name: coco, coco-sigmoid, voc. A folder here comes "
+    "before a name.",
+)
+CheckpointOption = Annotated[Path, _Checkpoint()]
+EmbeddedCheckpointOption = Annotated[Path, _Checkpoint(show_default=DEFAULT_CHECKPOINT)]
+# None where none is named: nothing is recorded in the embedded one by mistake.
+RecordedCheckpointOption = Annotated[Path | None, _Checkpoint(show_default=DEFAULT_CHECKPOINT)]
 BatchSizeOption = Annotated[
     int, typer.Option("--batch-size", min=1, help="Images per pass of the backbone.", rich_help_panel=HARDWARE)
 ]

@@ -17,6 +17,7 @@ from rich.markup import escape
 from cnnrnn.utils.errors import UserError
 from cnnrnn.utils.files import json_text, write_text
 from cnnrnn.utils.progress import notes
+from cnnrnn.utils.resources import embedded_checkpoint
 from cnnrnn.utils.streams import is_unicode, write_stdout
 
 if TYPE_CHECKING:
@@ -70,6 +71,20 @@ def load_and_describe(data: DataSource, name: str) -> Split:
     split = data.split(name)
     print_split_warnings(split)
     return split
+
+
+def chosen_checkpoint(named: Path | None, record: bool) -> Path:
+    """The checkpoint to evaluate: the embedded one where none was named.
+
+    Raises UserError if something is to be recorded and none was named, or a zip.
+    """
+    if record and named is None:
+        raise UserError("--record writes into the checkpoint: name it by --checkpoint")
+    if record and named is not None:
+        from cnnrnn.checkpoint import recordable_folder
+
+        recordable_folder(named)
+    return named or embedded_checkpoint()
 
 
 def command_line() -> str:

@@ -26,10 +26,9 @@ from cnnrnn.cli.recipes import DEFAULT, chosen_settings, read_recipe, run_toml, 
 from cnnrnn.training.config import RUN_FILE, TrainConfig
 from cnnrnn.utils.cache import cache_folder, kept
 from cnnrnn.utils.device import resolve_device
-from cnnrnn.utils.errors import UserError
+from cnnrnn.utils.errors import UserError, did_you_mean
 from cnnrnn.utils.files import write_text
 from cnnrnn.utils.progress import TrainingProgress, image_progress, notes
-from cnnrnn.utils.resources import checkpoints_folder
 
 if TYPE_CHECKING:
     import torch
@@ -65,19 +64,17 @@ def _existing_weights(value: Path | None) -> Path | None:
     if value is None or value.is_file():
         return value
     with user_errors():
-        if value.is_dir():
-            from cnnrnn.checkpoint import checkpoint_folder, read_config
+        from cnnrnn.checkpoint import checkpoint_folder, embedded_checkpoints, read_config
 
-            read_config(checkpoint_folder(value))
-            return value
-        from cnnrnn.api import list_checkpoints
-
-        names = list_checkpoints()
-        if str(value) not in names:
+        folder = checkpoint_folder(value)
+        if not folder.is_dir():
+            names = embedded_checkpoints()
             raise UserError(
-                f"--weights: there is no {value}; name a file, a trained model's folder, or {', '.join(names)}"
+                f"--weights: there is no {value}; {did_you_mean(str(value), names)}name a file, a trained model's "
+                f"folder, or {', '.join(names)}"
             )
-    return checkpoints_folder() / value
+        read_config(folder)
+    return value if value.is_dir() else folder
 
 
 @reads_data

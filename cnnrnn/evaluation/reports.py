@@ -69,6 +69,7 @@ class EvaluationReport(PrecisionRecallF1, RankingMetrics):
     errors: NotRequired[dict[str, str]]  # image -> why it could not be read
     seconds: NotRequired[float]
     command: NotRequired[str]  # the command line that made the report
+    checkpoint: NotRequired[str]  # as `checkpoint.shown_name` names it
 
 
 class ImageRecord(TypedDict):
@@ -159,3 +160,4 @@ class MapsReport(TypedDict):
     present: NotRequired[PresentReport]  # reports of version 1 lack it
     errors: dict[str, str]  # image -> why it could not be read
     command: NotRequired[str]
+    checkpoint: NotRequired[str]

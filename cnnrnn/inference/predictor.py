@@ -54,7 +54,8 @@ class Predictor:
         config: InferenceConfig | None = None,
         **settings: Any,
     ) -> None:
-        """`checkpoint` is a folder, a zip of one, or loaded already; `settings` are fields of InferenceConfig.
+        """`checkpoint` is a folder, a zip of one, the name of an embedded one, or loaded already; `settings` are fields
+        of InferenceConfig.
 
         Raises CheckpointError for a checkpoint that can't be used, UserError for a device, an engine or a precision
         that can't be had, and TypeError for an unknown setting.

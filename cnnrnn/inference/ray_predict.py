@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy as np
 
+from cnnrnn.checkpoint import checkpoint_folder
 from cnnrnn.inference.config import InferenceConfig
 from cnnrnn.inference.predictor import Predictor
 from cnnrnn.inference.shards import Settings, begin, predict_part, remove_stale
@@ -137,7 +138,9 @@ def prepare(
     workers = max(1, min(workers or gpus or cores, cores, len(parts)))
     smallest = min(int(node["Resources"].get("CPU", cores)) for node in ray.nodes() if node["Alive"])
     cores_each = max(1, min(cores // workers, smallest))
-    run = Run(folder, checkpoint.absolute(), settings, replace(config, threads=cores_each), cores_each)
+    run = Run(
+        folder, checkpoint_folder(checkpoint).absolute(), settings, replace(config, threads=cores_each), cores_each
+    )
     return Plan(run, parts, workers, 1 if gpus else 0)
 
 
