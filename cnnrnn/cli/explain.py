@@ -11,17 +11,20 @@ from rich.table import Column, Table
 
 from cnnrnn.cli.options import (
     EMBEDDED,
+    OUTPUT,
     BeamOption,
     DeviceOption,
     EmbeddedCheckpointOption,
 )
-from cnnrnn.cli.output import Unwritten, console, user_errors, write_output
+from cnnrnn.cli.output import Unwritten, console, user_errors
 from cnnrnn.utils.errors import UserError
 
 
 def explain(
     path: Annotated[Path, typer.Argument(metavar="IMAGE", show_default=False, help="An image file.")],
-    out: Annotated[Path, typer.Option("--out", file_okay=False, help="Folder for one PNG per step and trace.json.")],
+    out: Annotated[
+        Path, typer.Option("--out", file_okay=False, help="Folder of this image, for one PNG per step and trace.json.")
+    ],
     checkpoint: EmbeddedCheckpointOption = EMBEDDED,
     method: Annotated[
         str | None,
@@ -39,6 +42,9 @@ def explain(
         str, typer.Option("--colormap", help="plasma, viridis or cividis, which color-blind people see as others do.")
     ] = "plasma",
     path_number: Annotated[int, typer.Option("--path", min=1, help="Which path: 1 is the best.")] = 1,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace another image's maps in --out.", rich_help_panel=OUTPUT)
+    ] = False,
     beam: BeamOption = 8,
     device: DeviceOption = None,
 ) -> None:
@@ -59,9 +65,7 @@ def explain(
         trace, chosen = result.trace, result.trace.paths[path_number - 1]
         files, unwritten = [], Unwritten()
         with unwritten.collected():
-            files = explanation.save(out, common_scale, colormap)
-            method = explanation.explanation.method
-            write_output(out / "trace.json", {"image": str(path), "method": method, **trace.to_json()})
+            files = explanation.save(out, common_scale, colormap, overwrite)
         table = Table(
             "step",
             "label",

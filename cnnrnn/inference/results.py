@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,11 +16,13 @@ from cnnrnn.attribution.explain import Explanation
 from cnnrnn.attribution.overlay import COLORMAPS, overlay
 from cnnrnn.decoding.trace import Trace
 from cnnrnn.utils.errors import UserError
+from cnnrnn.utils.files import json_text, write_text
 from cnnrnn.utils.style import first_few, on_one_line, percent
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
+TRACE = "trace.json"  # beside the saved maps
 _SIDE = 320  # pixels of one map in a figure
 
 
@@ -115,15 +119,36 @@ class PathExplanation:
             for values, scale in zip(self.explanation.smoothed.cpu().numpy(), scales, strict=True)
         ]
 
-    def save(self, folder: Path | str, common_scale: bool = False, colormap: str = COLORMAPS[0]) -> list[Path]:
-        """One PNG per step, such as 01-dog.png, in a folder that is made if needed. Returns their paths."""
+    def save(
+        self,
+        folder: Path | str,
+        common_scale: bool = False,
+        colormap: str = COLORMAPS[0],
+        overwrite: bool = False,
+    ) -> list[Path]:
+        """One PNG per step, such as 01-dog.png, and trace.json, in a folder that is made if needed. Returns the PNGs'
+        paths.
+
+        What was saved there for the same image is replaced. Raises UserError for a folder with another image's, unless
+        `overwrite`, and where nothing can be written.
+        """
         overlays = self.overlays(common_scale, colormap)
         folder = Path(folder)
+        digest = hashlib.sha256(self.result.image.tobytes()).hexdigest()
+        _remove_saved(folder, digest, overwrite)
         folder.mkdir(parents=True, exist_ok=True)
         files = []
         for step, (name, image) in enumerate(zip(self.steps, overlays, strict=True), start=1):
             files.append(folder / f"{step:02d}-{safe_name(name)}.png")
             image.save(files[-1])
+        saved = {
+            "image": self.result.name,
+            "pixels_sha256": digest,
+            "method": self.explanation.method,
+            "files": [file.name for file in files],
+            **self.result.trace.to_json(),
+        }
+        write_text(folder / TRACE, json_text(saved))
         return files
 
     def figure(self, common_scale: bool = False) -> go.Figure:
@@ -151,6 +176,26 @@ class PathExplanation:
 
 
 _PLAIN = str.maketrans({"<": "&lt;", ">": "&gt;", "&": "&amp;"})  # a label inside a plotly text, which reads HTML
+
+
+def _remove_saved(folder: Path, digest: str, overwrite: bool) -> None:
+    """Remove what `PathExplanation.save` wrote into a folder, and nothing else: another path's or method's steps would
+    stay among the new ones. Raises UserError for another image's, unless it is to be overwritten."""
+    try:
+        saved = json.loads((folder / TRACE).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return
+    except (OSError, ValueError):
+        saved = None
+    if not isinstance(saved, dict):
+        saved = {}
+    if saved.get("pixels_sha256") != digest and not overwrite:
+        other = f"the maps of {saved['image']}" if saved.get("image") else f"a {TRACE} of something else"
+        raise UserError(f"{folder} has {other}; name another folder, or replace them (--overwrite, overwrite=True)")
+    files = saved.get("files")
+    for name in files if isinstance(files, list) else []:
+        if isinstance(name, str) and Path(name).name == name and name.endswith(".png"):  # the file may be a stranger's
+            (folder / name).unlink(missing_ok=True)
 
 
 def safe_name(label: str) -> str:

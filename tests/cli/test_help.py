@@ -18,7 +18,7 @@ HARDWARE = "Hardware and speed"
 PANELS = {  # in the order in which --help shows them
     "dashboard": ["Arguments", "Options"],
     "predict": ["Arguments", "Options", HARDWARE, "Output", "Millions of images, with Ray"],
-    "explain": ["Arguments", "Options", HARDWARE],
+    "explain": ["Arguments", "Options", "Output", HARDWARE],
     "serve": ["Options", HARDWARE],
     "quantize": ["Arguments", "Options", HARDWARE, "Data"],
     "train": ["Arguments", "Options", "Data", "Model", "Optimization", "Backbone", HARDWARE, "Output"],
