@@ -6,7 +6,7 @@ images are predicted once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,13 +19,16 @@ import image_files
 import state
 import tray
 import widgets
+from cnnrnn.checkpoint import chosen_threshold, read_config
 from cnnrnn.evaluation.evaluate import Evaluation, Predictions
 from cnnrnn.evaluation.paired import METRICS, RESAMPLES, Paired, pair_evaluations, pair_predictions
 from cnnrnn.utils.files import escape_surrogates
+from cnnrnn.utils.style import percent
 from views import differences
 from views.style import CHART, markdown, spreadsheet
 
 _SAMPLES, _OWN = "the sample photographs", "your images"
+_PATH, _THRESHOLD = "best path", "threshold"  # rules by which labels are predicted
 _MOST_ROWS = 100  # of the table, in which every row has an image
 
 
@@ -47,34 +50,73 @@ def choose_images(name: str, other: str) -> str:
     return st.selectbox("on the images of", sources, key=address.keep("many_source", sources, sources[0]))
 
 
-def show(name: str, other: str, source: str, beam: int, dark: bool) -> None:
-    """`name` and `other` are folders of checkpoints, `source` is what `choose_images` returned."""
+def choose_rule(name: str, other: str) -> str:
+    """How the labels of both models are predicted from their probabilities. A sigmoid has no path: beside it, both
+    are compared by their thresholds unless a person chooses otherwise."""
+    default = _THRESHOLD if _is_sigmoid(name) or _is_sigmoid(other) else _PATH
+    rules = [_PATH, _THRESHOLD]
+    return str(
+        st.segmented_control(
+            "Labels are predicted by",
+            rules,
+            required=True,
+            key=address.keep("many_rule", rules, default, scope=default),
+            help="The best path of the beam search, or all labels whose probability reaches the threshold that had the "
+            "best O-F1 on the validation images, each model's own.",
+        )
+    )
+
+
+def _is_sigmoid(name: str) -> bool:
+    return read_config(state.checkpoint_folder(name)).get("head") == "sigmoid"
+
+
+def show(name: str, other: str, source: str, rule: str, beam: int, dark: bool) -> None:
+    """`name` and `other` are folders of checkpoints, `source` and `rule` what was chosen above."""
+    one, two = (chosen_threshold(state.checkpoint_folder(folder)) for folder in (name, other))
+    thresholds = (one, two) if rule == _THRESHOLD else None
     if source in (_SAMPLES, _OWN):
-        compared = _predicted(name, other, beam, source)
+        compared = _predicted(name, other, beam, source, thresholds)
     else:
         split = source.removesuffix(", recorded")
-        compared = _recorded(
-            evaluations.recorded_evaluation(name, split), evaluations.recorded_evaluation(other, split)
-        )
+        left, right = (evaluations.recorded_evaluation(folder, split) for folder in (name, other))
+        compared = _recorded(left, right, thresholds)
     if compared is None:
         return
+    st.caption(_rule_meaning(rule, {name: one, other: two}))
     if compared.known:
         _metrics(compared.paired, name, other, dark)
     _changes(compared, name, other)
 
 
-def _recorded(one: Evaluation, other: Evaluation) -> Compared:
+def _rule_meaning(rule: str, thresholds: Mapping[str, float]) -> str:
+    """In a sentence; `thresholds` are those of the two models by name."""
+    parts = [
+        f"{markdown(name)} predicts "
+        + (
+            f"the labels of at least {percent(threshold)}, its threshold chosen on the validation images"
+            if rule == _THRESHOLD or _is_sigmoid(name)
+            else "the labels of its best path"
+        )
+        for name, threshold in thresholds.items()
+    ]
+    return f"{'; '.join(parts)}."
+
+
+def _recorded(one: Evaluation, other: Evaluation, thresholds: tuple[float, float] | None) -> Compared:
     """Raises UserError for evaluations of different images."""
     return Compared(
         [escape_surrogates(sample.image.name) for sample in one.split.samples],
-        pair_evaluations(one, other),
+        pair_evaluations(one, other, thresholds),
         True,
         lambda row: evaluations.evaluated_image(one, row),
         lambda row: evaluations.evaluated_thumbnail(one, row),
     )
 
 
-def _predicted(name: str, other: str, beam: int, source: str) -> Compared | None:
+def _predicted(
+    name: str, other: str, beam: int, source: str, thresholds: tuple[float, float] | None
+) -> Compared | None:
     """None until a person asks for it: predicting takes a while the first time."""
     if source == _SAMPLES:
         images = [image_files.open_data_image(sample) for sample in image_files.sample_split().samples]
@@ -96,7 +138,7 @@ def _predicted(name: str, other: str, beam: int, source: str) -> Compared | None
         st.markdown("")
     truth = [image.truth or () if source == _SAMPLES else () for image in images]
     labels = (checkpoints[0].vocabulary.labels, checkpoints[1].vocabulary.labels)
-    paired = pair_predictions(labels, (one, two), truth, [()] * len(images))
+    paired = pair_predictions(labels, (one, two), truth, [()] * len(images), thresholds)
     # The samples have labels of COCO: a model of other labels can't be judged by them.
     known = source == _SAMPLES and {name for names in truth for name in names} <= set(paired.labels)
     return Compared(

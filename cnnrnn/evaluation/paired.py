@@ -32,7 +32,7 @@ class Paired:
     labels: tuple[str, ...]
     truth: np.ndarray  # bool
     ignored: np.ndarray  # bool
-    predicted: tuple[np.ndarray, np.ndarray]  # bool, the label sets of the best paths
+    predicted: tuple[np.ndarray, np.ndarray]  # bool, the label sets
     probabilities: tuple[np.ndarray, np.ndarray]
 
     @property
@@ -60,9 +60,11 @@ def pair_predictions(
     predictions: tuple[Predictions, Predictions],
     truth: Sequence[Sequence[str]],
     ignored: Sequence[Sequence[str]],
+    thresholds: tuple[float, float] | None = None,
 ) -> Paired:
     """Predictions for the same images in the same order, with the labels in each model's own order. `truth` and
-    `ignored` are each image's labels. Raises UserError if the models have no label in common."""
+    `ignored` are each image's labels. The label sets are those of the best paths or, with `thresholds`, the labels
+    whose probability reaches that of the model. Raises UserError if the models have no label in common."""
     shared = [label for label in labels[0] if label in set(labels[1])]
     if not shared:
         raise UserError("the two models have no label in common")
@@ -72,16 +74,17 @@ def pair_predictions(
     for array, by_image in zip(arrays, (truth, ignored), strict=True):
         for row, names in enumerate(by_image):
             array[row, [rank[name] for name in names if name in rank]] = True
-    one, other = predictions
-    return Paired(
-        tuple(shared), arrays[0], arrays[1],
-        (one.best_path[:, columns[0]], other.best_path[:, columns[1]]),
-        (one.probabilities[:, columns[0]], other.probabilities[:, columns[1]]),
-    )  # fmt: skip
+    one, other = (found.probabilities[:, shown] for found, shown in zip(predictions, columns, strict=True))
+    if thresholds is None:
+        label_sets = predictions[0].best_path[:, columns[0]], predictions[1].best_path[:, columns[1]]
+    else:
+        label_sets = one >= thresholds[0], other >= thresholds[1]
+    return Paired(tuple(shared), arrays[0], arrays[1], label_sets, (one, other))
 
 
-def pair_evaluations(one: Evaluation, other: Evaluation) -> Paired:
-    """Raises UserError unless both are of the same images, in the same order and with the same truth."""
+def pair_evaluations(one: Evaluation, other: Evaluation, thresholds: tuple[float, float] | None = None) -> Paired:
+    """As `pair_predictions`. Raises UserError unless both are of the same images, in the same order and with the same
+    truth."""
     samples = [evaluation.split.samples for evaluation in (one, other)]
     same = [sample.image for sample in samples[0]] == [sample.image for sample in samples[1]]
     if not same or (one.digests and other.digests and one.digests != other.digests):
@@ -90,7 +93,7 @@ def pair_evaluations(one: Evaluation, other: Evaluation) -> Paired:
         )
     return pair_predictions(
         (one.labels, other.labels), (one.predictions, other.predictions),
-        [tuple(sample.labels) for sample in samples[0]], [tuple(sample.ignored) for sample in samples[0]],
+        [tuple(sample.labels) for sample in samples[0]], [tuple(sample.ignored) for sample in samples[0]], thresholds,
     )  # fmt: skip
 
 

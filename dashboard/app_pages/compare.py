@@ -48,13 +48,15 @@ def page() -> None:
     kinds = [_MODELS, _MANY, _IMAGES]
     what = st.segmented_control("Compare", kinds, required=True, key=address.keep("compare", kinds, _MODELS))
     if what == _MANY:  # recorded predictions need no model
-        for_model, for_images = st.columns(2)
+        for_model, for_images, for_rule = st.columns([2, 2, 1], vertical_alignment="bottom")
         with for_model:
             other_name = _other_model(st.session_state.checkpoint)
         if other_name is not None:
             with for_images:
                 source = compare_many.choose_images(st.session_state.checkpoint, other_name)
-            compare_many.show(st.session_state.checkpoint, other_name, source, beam, controls.dark())
+            with for_rule:
+                rule = compare_many.choose_rule(st.session_state.checkpoint, other_name)
+            compare_many.show(st.session_state.checkpoint, other_name, source, rule, beam, controls.dark())
         return
     name, checkpoint = controls.chosen_checkpoint()
     if what == _MODELS:
@@ -111,8 +113,9 @@ def _labels(left: Side, right: Side) -> None:
 
 
 def _probabilities(left: Side, right: Side) -> None:
-    st.header("Marginal probabilities")
-    found = marginal_diff.compare_marginals(left.trace, right.trace)
+    quantity, meaning = _quantity(left, right)
+    st.header(quantity.capitalize())
+    found = marginal_diff.compare_probabilities(left.trace, right.trace)
     if not found:
         st.info("The two models have no label in common.", icon=":material/compare_arrows:")
         return
@@ -123,11 +126,12 @@ def _probabilities(left: Side, right: Side) -> None:
         + "."
     )
     st.plotly_chart(
-        marginal_diff.figure(found, controls.dark(), names=(left.name, right.name)),
+        marginal_diff.figure(found, controls.dark(), names=(left.name, right.name), quantity=quantity),
         config=CHART,
         key="compared",
         alt="Chart: probabilities of the labels that differ most, on both sides; the table below has the numbers",
     )
+    st.caption(meaning)
     for number, (side, other) in enumerate(((left, right), (right, left))):
         _unshared_labels(side, other, f"unshared_{number}")
 
@@ -136,6 +140,22 @@ def _probabilities(left: Side, right: Side) -> None:
         return pd.DataFrame(cells).style.format("{:.3f}", subset=["left", "right", "difference"])
 
     widgets.table("Table of the probabilities", "compared_table", rows)
+
+
+def _quantity(left: Side, right: Side) -> tuple[str, str]:
+    """What is compared of a label, and how to read it."""
+    if not all(marginal_diff.has_probabilities(side.trace) for side in (left, right)):
+        return "marginal probability", (
+            "The probability that a label is anywhere in the sequence, by beam search: a lower bound, which lacks the "
+            "paths that the search did not finish. Independent sigmoids have no search; theirs is their output."
+        )
+    uncalibrated = [markdown(side.name) for side in (left, right) if side.trace.calibrated is None]
+    if not uncalibrated:
+        return "probability", "The probability that a label is in the image, calibrated on validation images."
+    return "probability", (
+        f"The probability that a label is in the image. That of {' and '.join(uncalibrated)} is a sigmoid's output as "
+        "it is; it was not calibrated."
+    )
 
 
 def _unshared_labels(side: Side, other: Side, key: str) -> None:

@@ -1,4 +1,4 @@
-"""How the marginal probabilities of two predictions differ: as rows for a table, as sentences, and as a chart."""
+"""How the probabilities of two predictions differ: as rows for a table, as sentences, and as a chart."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from views.style import name_rows
 
 _BAR = 26  # pixels
 _LEGEND_LINE = 24  # pixels
+_TITLE = 24  # pixels, of the axis
 _LEGEND_COLUMNS = 30  # of one line of the legend on a phone
 _MIN_DELTA = 0.02  # smaller changes of probability are not described
 
@@ -30,7 +31,27 @@ class MarginalChange:
 
 def compare_marginals(before: Trace, after: Trace) -> list[MarginalChange]:
     """The marginals of every label that both vocabularies contain, the largest change first."""
-    old, new = (dict(zip(trace.labels, trace.marginals.tolist(), strict=True)) for trace in (before, after))
+    return _compare(before, after, before.marginals, after.marginals)
+
+
+def compare_probabilities(before: Trace, after: Trace) -> list[MarginalChange]:
+    """As `compare_marginals`, but of the labels' probabilities where both traces have them."""
+    if not (has_probabilities(before) and has_probabilities(after)):
+        return compare_marginals(before, after)
+    return _compare(before, after, before.probabilities, after.probabilities)
+
+
+def has_probabilities(trace: Trace) -> bool:
+    """Whether the labels have a calibrated probability or, without a search, that of a sigmoid. Others have marginals
+    only, of which a beam search finds lower bounds."""
+    return trace.calibrated is not None or not trace.steps
+
+
+def _compare(before: Trace, after: Trace, *values: np.ndarray) -> list[MarginalChange]:
+    old, new = (
+        dict(zip(trace.labels, probs.tolist(), strict=True))
+        for trace, probs in zip((before, after), values, strict=True)
+    )
     found = [MarginalChange(label, old[label], new[label]) for label in before.labels if label in new]
     return sorted(found, key=lambda change: -abs(change.delta))
 
@@ -51,9 +72,14 @@ def describe(found: list[MarginalChange], constrained: set[str], most: int = 3) 
 
 
 def figure(
-    found: list[MarginalChange], dark: bool, names: tuple[str, str] = ("before", "after"), most: int = 8
+    found: list[MarginalChange],
+    dark: bool,
+    names: tuple[str, str] = ("before", "after"),
+    most: int = 8,
+    quantity: str | None = None,
 ) -> go.Figure:
-    """Before (ring) and after (dot) for the labels that changed most; `names` are their names in the legend."""
+    """Before (ring) and after (dot) for the labels that changed most; `names` are their names in the legend, and the
+    axis is called by the `quantity`."""
     colours, largest = palette(dark), found[:most]
     rows = list(range(len(largest)))
     text = {"color": colours.text}
@@ -86,6 +112,9 @@ def figure(
         },
     )  # fmt: skip
     fig.update_xaxes(range=[-0.02, 1.02], tickformat=".0%", fixedrange=True, tickfont=text)
+    if quantity is not None:
+        fig.update_xaxes(title=quantity)
+        fig.update_layout(height=fig.layout.height + _TITLE)
     name_rows(fig, [c.label for c in largest], dark)
     return fig
 

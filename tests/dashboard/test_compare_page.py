@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -85,6 +86,19 @@ def test_a_sequence_model_is_compared_with_the_baseline(app: AppTest, scenes_roo
     page = opened(app)
     assert len(table(page)) == len(split.labels)
     assert any("predict no sequence" in caption.value for caption in page.caption)
+    assert "Marginal probability" in [header.value for header in page.header]  # the sequence model is not calibrated
+    assert any("a lower bound" in caption.value for caption in page.caption)
+    calibrated = Checkpoint.load(state.CHECKPOINTS / "coco")
+    config = replace(calibrated.model.config, calibration=(1.0, 1.0, -1.0))
+    calibrated.model.config = config
+    calibrated.save(state.CHECKPOINTS / "coco", {}, card="")
+    page.run()
+    assert "Probability" in [header.value for header in page.header]
+    assert any("That of sigmoid is a sigmoid's output" in caption.value for caption in page.caption)
+    trace = state.predict(calibrated, image_files.open_sample(next(iter(image_files.samples()))), 8)
+    shown = {label: left for label, (left, _) in table(page).items()}
+    assert shown == pytest.approx(dict(zip(trace.labels, trace.calibrated.tolist(), strict=True)), abs=1e-6)
+    assert trace.calibrated.tolist() != pytest.approx(trace.marginals.tolist(), abs=1e-3)
 
 
 def test_two_images_are_compared_with_one_model(app: AppTest) -> None:
@@ -206,6 +220,50 @@ def test_two_models_are_compared_on_the_images_that_both_have_recorded(
     page.button(key="many_open").click().run()
     assert page.title[0].value == "Decode"
     assert page.session_state.last_image.name == worse["name"][0]
+
+
+def test_labels_of_many_images_are_predicted_by_path_or_by_threshold(
+    app: AppTest, scenes_root: Path, chart_data: Chart, figure_data: Data
+) -> None:
+    shutil.copytree(state.CHECKPOINTS / "coco", state.CHECKPOINTS / "other")
+    split = load_split("scenes", scenes_root, "val")
+    one, other = recorded("coco", split, [2, 5]), recorded("other", split, [5, 8, 9])
+    for name, threshold in (("coco", 0.25), ("other", 0.625)):
+        file = state.CHECKPOINTS / name / "metrics.json"
+        results = json.loads(file.read_text())
+        file.write_text(json.dumps({**results, "val": {**results["val"], "best_threshold": threshold}}))
+    page = opened(app)
+    page.segmented_control(key="compare").set_value(MANY).run()
+    captions = [caption.value for caption in page.caption]
+    assert "coco predicts the labels of its best path; other predicts the labels of its best path." in captions
+    page.segmented_control(key="many_rule").set_value("threshold").run()
+    assert not page.exception
+    paired = pair_evaluations(one, other, (0.25, 0.625))
+    assert chart_data(page, "differences") == figure_data(differences_chart.figure(differences(paired), False))
+    names = {split.samples[row].image.name for row in np.flatnonzero(paired.changed)}
+    assert set(page.dataframe[0].value["name"]) == names != {split.samples[row].image.name for row in (2, 8, 9)}
+    caption = next(caption.value for caption in page.caption if "threshold" in caption.value)
+    assert "coco predicts the labels of at least 25%" in caption
+    assert "other predicts the labels of at least 62%" in caption
+
+
+def test_beside_a_sigmoid_labels_are_predicted_by_threshold_unless_a_path_is_chosen(
+    app: AppTest, scenes_root: Path
+) -> None:
+    split = load_split("scenes", scenes_root, "train")
+    baseline = new_checkpoint(split, "test_byobnet", 64, False, 1, torch.device("cpu"), head="sigmoid")
+    baseline.model.eval()
+    baseline.save(state.CHECKPOINTS / "sigmoid", {}, card="")
+    recorded("coco", load_split("scenes", scenes_root, "val"), [])
+    recorded("sigmoid", load_split("scenes", scenes_root, "val"), [])
+    page = opened(app)
+    page.segmented_control(key="compare").set_value(MANY).run()
+    assert page.segmented_control(key="many_rule").value == "threshold"
+    page.segmented_control(key="many_rule").set_value("best path").run()
+    assert any(
+        "coco predicts the labels of its best path; sigmoid predicts the labels of at least 50%" in caption.value
+        for caption in page.caption
+    )
 
 
 def test_own_images_are_compared_without_truth(app: AppTest, scenes_root: Path, encoded: Callable[..., bytes]) -> None:

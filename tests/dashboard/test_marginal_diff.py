@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from cnnrnn.decoding.trace import Trace
+from cnnrnn.decoding.trace import Trace, TraceStep
 from cnnrnn.utils.style import DARK, LIGHT
 from views import marginal_diff
 from views.marginal_diff import MarginalChange
@@ -24,6 +26,23 @@ def test_marginals_are_matched_by_label_and_sorted_by_change() -> None:
     found = marginal_diff.compare_marginals(before, after)
     assert found == [MarginalChange("cat", 0.9, 0.1), MarginalChange("dog", 0.5, 0.25), MarginalChange("bee", 0.2, 0.3)]
     assert [change.delta for change in found] == pytest.approx([-0.8, -0.25, 0.1])
+
+
+def test_probabilities_are_compared_where_both_have_them_and_marginals_otherwise() -> None:
+    searched = replace(trace(ant=0.1, bee=0.2), steps=(TraceStep(*[np.zeros(1)] * 4),))
+    calibrated = replace(searched, calibrated=np.array([0.4, 0.3]))
+    sigmoid = trace(bee=0.9, ant=0.5)
+    found = marginal_diff.compare_probabilities(calibrated, sigmoid)
+    assert found == [MarginalChange("bee", 0.3, 0.9), MarginalChange("ant", 0.4, 0.5)]
+    assert marginal_diff.compare_probabilities(calibrated, calibrated)[0] == MarginalChange("ant", 0.4, 0.4)
+    found = marginal_diff.compare_probabilities(calibrated, searched)  # not a probability with a lower bound
+    assert found == [MarginalChange("ant", 0.1, 0.1), MarginalChange("bee", 0.2, 0.2)]
+
+
+def test_the_axis_is_called_by_the_quantity() -> None:
+    named = marginal_diff.figure(FOUND, dark=False, quantity="probability")
+    assert named.layout.xaxis.title.text == "probability"
+    assert named.layout.height > marginal_diff.figure(FOUND, dark=False).layout.height  # the rows keep theirs
 
 
 def test_cooccurring_labels_are_sorted_by_the_larger_probability() -> None:

@@ -92,6 +92,20 @@ def test_changes_and_errors_are_counted_per_image() -> None:
         ]
 
 
+def test_the_label_sets_are_those_of_each_models_threshold_if_there_are_thresholds() -> None:
+    thresholds = (0.7, 0.3)
+    both = pair_evaluations(ONE, OTHER, thresholds)
+    for found, evaluation, threshold in zip(both.predicted, (ONE, OTHER), thresholds, strict=True):
+        order = [evaluation.labels.index(label) for label in both.labels]
+        np.testing.assert_array_equal(found, evaluation.predictions.probabilities[:, order] >= threshold)
+    at_threshold = report(ONE.truth, ONE.ignored, ONE.predictions, LABELS, threshold=0.7)["above_threshold"]
+    found = differences(both)
+    assert [found[key].one for key in ("OF1", "CF1", "exact_match")] == pytest.approx(
+        [at_threshold[key] for key in ("OF1", "CF1", "exact_match")], abs=1e-3
+    )
+    assert found["mAP"] == differences(pair_evaluations(ONE, OTHER))["mAP"]  # it has no threshold
+
+
 def test_only_shared_labels_and_only_the_same_images_are_compared() -> None:
     fewer = replace(OTHER, labels=("x", "b", "c", "y", "z", "w"))
     assert pair_evaluations(ONE, fewer).labels == ("b", "c")
