@@ -49,7 +49,7 @@ WHY, WHAT_IF, SPACE, MODEL, COMPARE = (
 
 
 def test_a_link_of_decode_holds_on_other_pages_and_after_coming_back(page: Page, server: Server) -> None:
-    link = "sample=cat+and+parakeet&beam=3&path=1&step=2&target=contrast&rival=dog&colormap=cividis&opacity=0.5"
+    link = "sample=dog+at+a+laptop&beam=3&path=1&step=2&target=contrast&rival=dog&colormap=cividis&opacity=0.5"
     opened(page, server, f"?{link}&common_scale=true", WHY)
     expected = {**parse_qs(link), "common_scale": ["true"]}
 
@@ -65,7 +65,7 @@ def test_a_link_of_decode_holds_on_other_pages_and_after_coming_back(page: Page,
     check()
     go(page, "What if?", WHAT_IF)
     shows(page, "Beam width", "3")
-    expect_address(page, {"sample": ["cat and parakeet"], "beam": ["3"]})
+    expect_address(page, {"sample": ["dog at a laptop"], "beam": ["3"]})
     go(page, "Model", MODEL)
     go(page, "Decode", WHY)
     check()
@@ -113,7 +113,7 @@ def test_choices_of_the_label_space_and_of_compare_are_in_the_link(page: Page, s
 
 
 def test_one_press_of_back_leads_to_the_page_before(page: Page, server: Server) -> None:
-    opened(page, server, "decode?sample=cat+and+parakeet", WHY)
+    opened(page, server, "decode?sample=dog+at+a+laptop", WHY)
     for step in (2, 3):
         page.get_by_role("button", name=re.compile("^Next")).click()
         expect(page.get_by_alt_text(f"with the evidence of step {step}")).to_be_visible()
@@ -126,7 +126,7 @@ def test_one_press_of_back_leads_to_the_page_before(page: Page, server: Server) 
     page.go_back()
     expect(page.get_by_alt_text("with the evidence of step 3")).to_be_visible()
     settle(page)
-    expect_address(page, {"sample": ["cat and parakeet"], "step": ["3"]})
+    expect_address(page, {"sample": ["dog at a laptop"], "step": ["3"]})
     page.go_back()
     expect(page).to_have_url(f"{server.address}/")  # where the test began
 

@@ -13,9 +13,11 @@ import pytest
 from PIL import Image
 
 import image_files
+from cnnrnn.attribution.overlay import resize_map
 from cnnrnn.checkpoint import Checkpoint
 from cnnrnn.data import Sample, load_split
 from cnnrnn.data.images import ImageError
+from cnnrnn.inference.predictor import Predictor
 from cnnrnn.utils.resources import embedded_checkpoint
 
 
@@ -48,6 +50,21 @@ def test_samples_with_a_title_are_offered_in_the_tables_order(
     assert image_files.may_be_shown(split.samples[1])
     image_files.samples.clear()
     image_files.sample_split.clear()
+
+
+def test_the_first_sample_is_one_that_the_model_gets_right() -> None:
+    """A visitor sees it first: no label is wrong, and the first step's map lies on the cat."""
+    sample = image_files.open_sample(next(iter(image_files.samples())))
+    predictor = Predictor()
+    result = predictor(sample.pixels)
+    assert sample.truth is not None
+    assert set(result.labels) <= set(sample.truth)
+    assert result.labels[0] == "cat"
+    values = resize_map(predictor.explain(result).explanation.smoothed[0].numpy(), sample.pixels.size)
+    y, x = np.unravel_index(values.argmax(), values.shape)
+    left, top, right, bottom = 0, 90, 275, 430  # the cat in the photograph of 640 × 480 pixels
+    assert left <= x < right
+    assert top <= y < bottom
 
 
 def test_the_shipped_samples_are_complete_and_known_to_the_shipped_model() -> None:
