@@ -9,6 +9,8 @@ from typing import Annotated
 
 import typer
 
+from cnnrnn.cli.output import user_errors
+from cnnrnn.utils.ports import bind, close
 from cnnrnn.utils.resources import dashboard_folder
 
 
@@ -21,16 +23,20 @@ def dashboard(
     streamlit_options: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[-- STREAMLIT_OPTION...]",
+            metavar="[STREAMLIT_OPTION...]",
             show_default=False,
-            help="Options of `streamlit run`, such as --theme.base=dark.",
+            help="Any options of `streamlit run`, such as --server.address 0.0.0.0 or --theme.base dark.",
         ),
     ] = None,
 ) -> None:
     """Start the dashboard, which shows how images are decoded. Ctrl-C ends it."""
+    options = streamlit_options or []
+    if not any(option.startswith(("--server.port", "--server.address")) for option in options):
+        with user_errors():
+            close(bind(host, port))  # streamlit says that a port is in use, but not what to do
     command = [sys.executable, "-m", "streamlit", "run", str(dashboard_folder() / "app.py")]
     command += [f"--server.port={port}", f"--server.address={host}", f"--server.headless={not browser}".lower()]
-    raise typer.Exit(_run_until_it_ends(command + (streamlit_options or [])))
+    raise typer.Exit(_run_until_it_ends(command + options))
 
 
 def _run_until_it_ends(command: list[str]) -> int:

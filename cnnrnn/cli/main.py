@@ -50,7 +50,8 @@ for command, panel in (
     (project, INSPECT),
     (bench, INSPECT),
 ):
-    app.command(rich_help_panel=panel)(command)
+    # What `dashboard` doesn't know is for streamlit, which refuses what it doesn't know either.
+    app.command(rich_help_panel=panel, context_settings={"ignore_unknown_options": command is dashboard})(command)
 app.add_typer(data, name="data", rich_help_panel=TRAIN)
 
 

@@ -16,6 +16,7 @@ from cnnrnn.cli.options import (
     PredictionPrecisionOption,
 )
 from cnnrnn.cli.output import user_errors
+from cnnrnn.utils.ports import bind
 from cnnrnn.utils.progress import notes
 
 
@@ -33,6 +34,7 @@ def serve(
 ) -> None:
     """Label images over HTTP: `curl -F image=@photo.jpg localhost:8000/predict`; also /health and /metrics."""
     with user_errors():
+        sockets = bind(host, port)  # before the model is read: a port may be in use
         from cnnrnn.inference.predictor import Predictor
         from cnnrnn.inference.server import serve as run_server
 
@@ -40,4 +42,4 @@ def serve(
             checkpoint, beam=beam, batch_size=batch_size, engine=engine, precision=precision, device=device
         )
         notes.print(f"http://{host}:{port}/predict takes images; Ctrl-C ends it", highlight=False)
-        run_server(predictor, host, port)
+        run_server(predictor, sockets)

@@ -12,10 +12,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import torch
@@ -220,6 +221,7 @@ async def _body(request: Request) -> bytes:
     return bytes(data)
 
 
-def serve(predictor: Predictor, host: str, port: int) -> None:
-    """Serve until Ctrl-C."""
-    uvicorn.run(application(predictor), host=host, port=port, log_level="warning")
+def serve(predictor: Predictor, sockets: list[socket.socket]) -> None:
+    """Serve on sockets that are bound (`utils.ports.bind`) until Ctrl-C."""
+    with suppress(KeyboardInterrupt):  # uvicorn raises it again once it has ended
+        uvicorn.Server(uvicorn.Config(application(predictor), log_level="warning")).run(sockets)

@@ -13,6 +13,12 @@ from contextlib import contextmanager
 
 import pytest
 from helpers import is_healthy
+from typer.testing import CliRunner
+
+from cnnrnn.cli import dashboard
+from cnnrnn.cli.main import app
+from cnnrnn.utils.errors import UserError
+from cnnrnn.utils.ports import bind, close
 
 
 @contextmanager
@@ -51,10 +57,57 @@ def test_the_server_is_healthy_and_ends_with_the_command(
 
 
 def test_streamlits_own_options_and_exit_code_are_passed_on() -> None:
-    with started("--", "--server.baseUrlPath=") as (process, _):
+    """As they are written for streamlit, with or without the dashes before them."""
+    with started("--theme.base", "dark", "--server.baseUrlPath=") as (process, _):
         assert process.poll() is None
-    refused = subprocess.run(
-        [sys.executable, "-m", "cnnrnn", "dashboard", "--", "--no.such.option=1"], capture_output=True, text=True
-    )
-    assert refused.returncode == 2
-    assert "--no.such.option" in refused.stderr
+    for separator in ([], ["--"]):
+        refused = subprocess.run(
+            [sys.executable, "-m", "cnnrnn", "dashboard", "--server.port", "8900", *separator, "--no.such.option=1"],
+            capture_output=True,
+            text=True,
+        )
+        assert refused.returncode == 2
+        assert "--no.such.option" in refused.stderr
+
+
+def test_the_address_is_set_as_for_streamlit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """README names --server.address for both commands; what comes last counts."""
+    commands: list[list[str]] = []
+    monkeypatch.setattr(dashboard, "_run_until_it_ends", lambda command: commands.append(command) or 0)
+    for arguments in (
+        ["--server.address", "0.0.0.0"],
+        ["--server.address=0.0.0.0"],
+        ["--", "--server.address=0.0.0.0"],
+    ):
+        done = CliRunner().invoke(app, ["dashboard", *arguments])
+        assert done.exit_code == 0, done.output
+        assert commands[-1][-1].endswith("0.0.0.0")
+        assert any(option.startswith("--server.address=localhost") for option in commands[-1][:-1])
+
+
+def test_a_port_in_use_is_one_line_that_says_what_to_do() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        for command in ("dashboard", "serve"):
+            done = CliRunner().invoke(app, [command, "--host", "127.0.0.1", "--port", str(port)])
+            assert done.exit_code == 2
+            assert done.stdout == ""
+            assert " ".join(done.stderr.split()) == (
+                f"cnnrnn: port {port} is in use: end the program that listens there, or choose another one, such as "
+                f"--port {port + 1}"
+            )
+
+
+def test_a_host_that_is_another_machine_is_refused() -> None:
+    with pytest.raises(UserError, match=r"--host 192\.0\.2\.1 is no address of this machine"):
+        bind("192.0.2.1", 8000)  # an address for documentation
+
+
+def test_a_host_with_two_addresses_gets_both(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An address that can't be had, as that of IPv6 where there is none, is left out."""
+    kind = (socket.AF_INET, socket.SOCK_STREAM, 0, "")
+    found = [(*kind, ("127.0.0.1", 0)), (*kind, ("127.0.0.2", 0)), (*kind, ("192.0.2.1", 0))]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *arguments, **named: found)
+    sockets = bind("somewhere", 0)
+    assert [one.getsockname()[0] for one in sockets] == ["127.0.0.1", "127.0.0.2"]
+    close(sockets)
