@@ -17,7 +17,7 @@ from cnnrnn.cli.options import (
 )
 from cnnrnn.cli.output import STDOUT, Unwritten, user_errors, write_output
 from cnnrnn.utils.device import resolve_device
-from cnnrnn.utils.errors import UserError
+from cnnrnn.utils.errors import UserError, did_you_mean
 from cnnrnn.utils.files import markdown_table
 from cnnrnn.utils.progress import notes
 from cnnrnn.utils.streams import write_stdout
@@ -50,7 +50,8 @@ def bench(
 
         parts = PARTS if only == "all" else [part.strip() for part in only.split(",")]
         if unknown := set(parts) - set(PARTS):
-            raise UserError(f"no part '{min(unknown)}'; choose from {', '.join(PARTS)}")
+            meant = did_you_mean(min(unknown), PARTS)
+            raise UserError(f"no part '{min(unknown)}'; {meant}choose from {', '.join(PARTS)}")
         paths = find_images([images])[0][:count] if images is not None else []
         lines = []
         for line in run(parts, Checkpoint.load(checkpoint, resolve_device(device)), paths, engine, precision):

@@ -6,9 +6,11 @@ Heavy modules are imported by the command that uses them, so that --help is inst
 from __future__ import annotations
 
 import warnings
+from typing import Annotated
 
 import typer
 
+from cnnrnn import __version__
 from cnnrnn.cli.bench import bench
 from cnnrnn.cli.breakdown import breakdown
 from cnnrnn.cli.calibrate import calibrate
@@ -33,6 +35,23 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"cnnrnn {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _cnnrnn(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Options of the program itself."""
+
+
 USE, TRAIN, INSPECT = "Use a model", "Train and evaluate", "Look inside"
 for command, panel in (
     (dashboard, USE),

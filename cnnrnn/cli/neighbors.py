@@ -14,9 +14,13 @@ from cnnrnn.cli.options import (
     JsonOption,
 )
 from cnnrnn.cli.output import STDOUT, Unwritten, console, user_errors, write_output
+from cnnrnn.utils.errors import UserError
 
 
 def neighbors(
+    labels: Annotated[
+        list[str] | None, typer.Argument(metavar="[LABEL]...", show_default=False, help="Only of these labels.")
+    ] = None,
     checkpoint: EmbeddedCheckpointOption = EMBEDDED,
     k: Annotated[int, typer.Option("-k", min=1, help="Neighbors of each label.")] = 3,
     measure: Annotated[Literal["cosine", "inner"], typer.Option(help="Cosine or inner product.")] = "cosine",
@@ -26,9 +30,15 @@ def neighbors(
     with user_errors():
         from cnnrnn.checkpoint import Checkpoint
         from cnnrnn.label_space.neighbors import nearest
+        from cnnrnn.models.vocabulary import no_label
 
         loaded = Checkpoint.load(checkpoint)
-        found = nearest(loaded.rnn.label_vectors(), loaded.vocabulary.labels, k, measure)
+        known = loaded.vocabulary.labels
+        for label in labels or ():
+            if label not in known:
+                raise UserError(no_label(label, known))
+        found = nearest(loaded.rnn.label_vectors(), known, k, measure)
+        found = {label: found[label] for label in labels or known}
         unwritten = Unwritten()
         with unwritten.collected():
             write_output(json_file, {label: dict(near) for label, near in found.items()})

@@ -7,7 +7,6 @@ images is not exceeded changes the settings above it.
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import json
 import math
@@ -23,7 +22,7 @@ import typer
 
 from cnnrnn.cli.options import BACKBONE, MODEL, OPTIMIZATION
 from cnnrnn.training.config import RUN_FILE
-from cnnrnn.utils.errors import UserError
+from cnnrnn.utils.errors import UserError, did_you_mean
 
 DEFAULT = "best"
 _FOLDER = files("cnnrnn.training") / "recipes"
@@ -113,7 +112,8 @@ def read_recipe(context: typer.Context, source: str | Path) -> Recipe:
     """A shipped recipe by its name, or a recipe's file by its path. Raises UserError."""
     if isinstance(source, str):
         if source not in (names := shipped()):
-            raise UserError(f"no recipe '{source}'; choose one of {', '.join(names)}, or give --config FILE")
+            meant = did_you_mean(source, names)
+            raise UserError(f"no recipe '{source}'; {meant}choose one of {', '.join(names)}, or give --config FILE")
         return _parse(context, source, (_FOLDER / f"{source}.toml").read_text(encoding="utf-8"))
     path = source / RUN_FILE if source.is_dir() else source
     try:
@@ -140,7 +140,8 @@ def _parse(context: typer.Context, name: str, text: str) -> Recipe:
     parent = Recipe(name, "", {}, ())
     if base is not None:
         if base not in shipped():
-            raise UserError(f"{name}: base = {base!r} is no recipe; allowed are {', '.join(shipped())}")
+            meant = did_you_mean(str(base), shipped())
+            raise UserError(f"{name}: base = {base!r} is no recipe; {meant}allowed are {', '.join(shipped())}")
         parent = read_recipe(context, base)
     known = settings_of(context)
     own = {key: _checked(known, name, key, value) for key, value in content.items()}
@@ -174,8 +175,7 @@ def _sizes(known: Mapping[str, Setting], name: str, tables: Any) -> tuple[tuple[
 def _checked(known: Mapping[str, Setting], name: str, key: str, value: Any) -> Any:
     """Raises UserError for a key that is no setting, and for a value that its option would not take."""
     if key not in known:
-        near = difflib.get_close_matches(key.replace("_", "-"), known, n=1, cutoff=0.7)
-        meant = f"did you mean '{near[0]}'? " if near else ""
+        meant = did_you_mean(key.replace("_", "-"), known)
         raise UserError(f"{name}: there is no setting '{key}'; {meant}allowed are {', '.join(known)}")
     try:
         return known[key].checked(value)

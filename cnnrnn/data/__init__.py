@@ -23,6 +23,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from cnnrnn.data.split import Box, Boxes, DataError, Options, Sample, Split
+from cnnrnn.utils.errors import did_you_mean
 
 __all__ = ["DATASETS", "OWN", "Box", "Boxes", "DataError", "Options", "Sample", "Split", "is_own", "load_split"]
 
@@ -43,7 +44,9 @@ def load_split(dataset: str, root: Path, split: str, options: Options = _NO_OPTI
     """Read one split of a data set by name; no image is opened. Raises DataError."""
     dataset = OWN if is_own(dataset) else dataset
     if dataset not in DATASETS:
-        raise DataError(f"no data set '{dataset}'; choose one of {', '.join(DATASETS)}")
+        raise DataError(
+            f"no data set '{dataset}'; {did_you_mean(dataset, DATASETS)}choose one of {', '.join(DATASETS)}"
+        )
     if dataset != OWN and (options.groups or options.boxes):
         raise DataError(f"files of groups and boxes are for the data set 'table'; {dataset} has its own layout")
     loaded = _load(dataset, root, split, options)

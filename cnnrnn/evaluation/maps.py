@@ -44,7 +44,7 @@ from cnnrnn.evaluation.reports import (
 )
 from cnnrnn.inference.predictor import decode_image, encode
 from cnnrnn.models.cnnrnn import CNNRNN
-from cnnrnn.utils.errors import UserError
+from cnnrnn.utils.errors import UserError, did_you_mean
 
 DIFFICULT = 0.25  # a step is difficult if its label's boxes cover less than this fraction of the image
 RANDOM_MODELS = 3  # the sanity check compares with these in turn
@@ -137,7 +137,8 @@ def evaluate_maps(
     if split.boxes is None:
         raise DataError(f"{split.name} has no boxes; use voc2007, voc2012, voc0712 or coco")
     if unknown := set(methods) - METHODS.keys():
-        raise UserError(f"no method '{min(unknown)}'; choose from {', '.join(METHODS)}, or all")
+        meant = did_you_mean(min(unknown), [*METHODS, "all"])
+        raise UserError(f"no method '{min(unknown)}'; {meant}choose from {', '.join(METHODS)}, or all")
     evaluator = _SplitEvaluator(checkpoint, methods, beam)
     count = min(max_perturbation_images, len(split.samples))
     perturbed = {index * len(split.samples) // count for index in range(count)}  # rows, evenly spread

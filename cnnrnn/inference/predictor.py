@@ -17,7 +17,7 @@ from torch import Tensor
 
 from cnnrnn.attribution.evidence import path_evidence
 from cnnrnn.attribution.explain import explain
-from cnnrnn.attribution.methods import DEFAULT_METHOD
+from cnnrnn.attribution.methods import DEFAULT_METHOD, METHODS
 from cnnrnn.attribution.targets import DEFAULT_TARGET, TARGETS
 from cnnrnn.checkpoint import Checkpoint
 from cnnrnn.data.images import MAX_SIDE, SUFFIXES, ImageError, images_in, open_image
@@ -33,7 +33,7 @@ from cnnrnn.label_space.space import LabelSpace
 from cnnrnn.models.cnnrnn import CNNRNN
 from cnnrnn.models.sigmoid import SigmoidClassifier
 from cnnrnn.utils.device import resolve_device
-from cnnrnn.utils.errors import UserError, summarize_error
+from cnnrnn.utils.errors import UserError, did_you_mean, summarize_error
 from cnnrnn.utils.resources import embedded_checkpoint
 
 if TYPE_CHECKING:
@@ -161,8 +161,9 @@ class Predictor:
         model = self.checkpoint.rnn
         if not 0 <= path < len(result.trace.paths):
             raise UserError(f"the search kept {len(result.trace.paths)} paths; path {path} is not among them")
-        if target not in TARGETS:
-            raise UserError(f"no target '{target}'; choose one of {', '.join(TARGETS)}")
+        for kind, name, known in (("method", method, METHODS), ("target", target, TARGETS)):
+            if name not in known:
+                raise UserError(f"no {kind} '{name}'; {did_you_mean(name, known)}choose one of {', '.join(known)}")
         tokens = result.trace.paths[path].tokens
         pixels = model.backbone.preprocess(result.image).to(model.device)  # (3, size, size)
         explanation = explain(model, result.feature_map, tokens, method, TARGETS[target], pixels)

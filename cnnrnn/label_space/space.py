@@ -8,6 +8,7 @@ import numpy as np
 from torch import Tensor
 
 from cnnrnn.label_space.neighbors import nearest, similarities
+from cnnrnn.models.vocabulary import no_label
 from cnnrnn.utils.errors import UserError
 from cnnrnn.utils.style import first_few
 
@@ -29,7 +30,7 @@ class LabelSpace:
         `measure` is "cosine" or "inner" (product).
         """
         if label not in self.labels:
-            raise UserError(f"the vocabulary has no label '{label}'; its {len(self.labels)} labels are in .labels")
+            raise UserError(no_label(label, self.labels))
         return nearest(self.vectors, self.labels, k, measure)[label]
 
     def similarity(self, measure: str = "cosine") -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import difflib
 import itertools
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -76,7 +77,8 @@ def _check_name(name: str) -> None:
     import timm
 
     if not timm.is_model(name):
-        near = ", ".join(timm.list_models(f"*{name.split('_')[-1]}*")[:5])
+        close = difflib.get_close_matches(name, timm.list_models(), n=5, cutoff=0.8)
+        near = ", ".join(close or timm.list_models(f"*{name.split('_')[-1]}*")[:5])
         raise BackboneError(f"timm knows no model '{name}'" + (f"; did you mean {near}?" if near else ""))
 
 

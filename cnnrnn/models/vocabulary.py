@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from cnnrnn.utils.errors import UserError, summarize_error
+from cnnrnn.utils.errors import UserError, did_you_mean, summarize_error
 from cnnrnn.utils.style import first_few
 
 START_NAME = "START"
@@ -121,6 +121,13 @@ class Vocabulary:
             inputs[row, 1 : 1 + len(sequence)] = torch.tensor(sequence, dtype=torch.long)
             targets[row, : 1 + len(sequence)] = torch.tensor([*sequence, self.end])
         return inputs, targets
+
+
+def no_label(name: str, labels: Sequence[str]) -> str:
+    """The message for a name that is none of the labels, with the one that may be meant, or some that there are."""
+    return (
+        f"there is no label '{name}'; {did_you_mean(name, labels)}the {len(labels)} labels are {first_few(labels, 20)}"
+    )
 
 
 def _read_order(path: Path, labels: Sequence[str]) -> list[str]:

@@ -12,6 +12,7 @@ from helpers import run_command
 from typer.main import get_command
 from typer.testing import CliRunner
 
+from cnnrnn import __version__
 from cnnrnn.cli.main import app
 
 HARDWARE = "Hardware and speed"
@@ -27,7 +28,7 @@ PANELS = {  # in the order in which --help shows them
     "evaluate-maps": ["Arguments", "Options", "Backbone", "Output", HARDWARE, "Data"],
     "compare": ["Arguments", "Options"],
     "breakdown": ["Arguments", "Options"],
-    "neighbors": ["Options", "Output"],
+    "neighbors": ["Arguments", "Options", "Output"],
     "project": ["Options"],
     "bench": ["Options", HARDWARE, "Output"],
 }
@@ -79,6 +80,11 @@ def test_help_imports_no_heavy_library() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_the_version_is_printed_without_a_command() -> None:
+    done = CliRunner().invoke(app, ["--version"])
+    assert (done.exit_code, done.stdout) == (0, f"cnnrnn {__version__}\n")
 
 
 def test_the_command_and_the_module_start_alike() -> None:

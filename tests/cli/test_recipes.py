@@ -184,7 +184,7 @@ def test_other_files_are_refused_in_one_line(tmp_path: Path) -> None:
         assert (code, error in output, output.count("\n")) == (2, True, 1)
     code, output = invoke("--recipe", "bets", *needed)
     assert (code, output.count("\n")) == (2, 1)
-    assert output.startswith("cnnrnn: no recipe 'bets'; choose one of best, finetune, paper, ")
+    assert output.startswith("cnnrnn: no recipe 'bets'; did you mean 'best'? choose one of best, finetune, paper, ")
     for order in (("--recipe", "best", "--config", "x"), ("--config", "x", "--recipe", "best")):
         code, output = invoke(*needed, *order)
         assert code == 2

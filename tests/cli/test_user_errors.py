@@ -10,6 +10,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from cnnrnn.cli.main import app
+from cnnrnn.utils.errors import did_you_mean
 
 
 def test_bad_input_is_reported_without_a_traceback(tmp_path: Path, scenes_checkpoint: Path) -> None:
@@ -63,3 +64,26 @@ def test_an_output_that_can_not_be_a_file_is_refused_before_anything_is_computed
         assert done.exit_code == 2, arguments
         assert isinstance(done.exception, SystemExit), arguments
         assert message in " ".join(done.stderr.replace("│", " ").split()), (arguments, done.stderr)
+
+
+def test_a_mistyped_name_is_told_which_one_may_be_meant(tmp_path: Path, scenes_root: Path) -> None:
+    image = tmp_path / "a.png"
+    Image.new("RGB", (8, 8)).save(image)
+    out, scenes = ["--out", tmp_path / "o"], ["--dataset", "scenes", "--root", scenes_root]
+    for arguments, meant in (
+        (["train", "x.csv", *out, "--recipe", "quik"], "'quick'"),
+        (["train", *scenes, *out, "--backbone", "resnet5O", "--no-pretrained"], "resnet50"),
+        (["train", "--dataset", "coc2014", "--root", tmp_path, *out], "'coco2014'"),
+        (["explain", image, *out, "--method", "Grad_CAM"], "'grad-cam'"),
+        (["evaluate-maps", *scenes, "--methods", "grad-cam,ocllusion"], "'occlusion'"),
+        (["bench", "--only", "serch"], "'search'"),
+        (["predict", image, "--checkpoint", "coco_sigmoid"], "'coco-sigmoid'"),
+    ):
+        done = CliRunner().invoke(app, list(map(str, arguments)))
+        assert done.exit_code == 2, arguments
+        assert f"did you mean {meant}" in done.stderr.replace("\n", " "), (arguments, done.stderr)
+
+
+def test_nothing_is_suggested_for_what_is_like_no_name() -> None:
+    assert did_you_mean("unicorn", ["dog", "cat"]) == ""
+    assert did_you_mean("DOG", ["dog", "cat"]) == "did you mean 'dog'? "
