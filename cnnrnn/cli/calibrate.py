@@ -65,5 +65,6 @@ def calibrate(
         unwritten.report()
         console.print(
             f"The checkpoint's temperature is now {choice.temperature:g}, the highest whose mean of O-F1 and exact "
-            f"match is within {TOLERANCE} points of the best. Its labels' probabilities are now calibrated."
+            f"match is within {TOLERANCE} points of the best. Its labels' probabilities are now calibrated.",
+            soft_wrap=True,
         )

@@ -77,9 +77,9 @@ def _print(report: Report) -> None:
     source = report.source
     sizes = ", ".join(f"{len(samples)} {name}" for name, samples in source.samples.items()) or "none"
     console.print(f"{escape(source.name)}: {escape(source.kind)}", soft_wrap=True)
-    console.print(f"images: {sizes}; labels: {len(source.labels)}")
+    console.print(f"images: {sizes}; labels: {len(source.labels)}", soft_wrap=True)
     per_image = ", ".join(f"{count}: {images}" for count, images in report.labels_per_image().items())
-    console.print(f"images by number of labels: {per_image}")
+    console.print(f"images by number of labels: {per_image}", soft_wrap=True)
     counts = report.label_counts()
     order = sorted(counts, key=lambda label: -sum(counts[label].values()))
     table = Table("label", *source.samples)

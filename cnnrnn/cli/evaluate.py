@@ -175,11 +175,13 @@ def _print_report(name: str, report: Mapping[str, Any]) -> None:
     quoted = QUOTED.get(name, {})
     console.print(f"checkpoint: {escape(report['checkpoint'])}", highlight=False, soft_wrap=True)
     console.print(_label_set_table(name, report, heads, quoted))
-    console.print(_summary(report))
+    console.print(_summary(report), soft_wrap=True)
     if heads:
-        console.print("mAP of " + ", of ".join(f"the {head} {report[key]['mAP']:.1f}" for key, head in heads.items()))
+        by_head = ", of ".join(f"the {head} {report[key]['mAP']:.1f}" for key, head in heads.items())
+        console.print(f"mAP of {by_head}", soft_wrap=True)
     if other := {key: value for key, value in quoted.items() if key not in SET_METRICS}:
-        console.print(f"paper, quoted ({MEASURED}): " + ", ".join(f"{key} {value:.1f}" for key, value in other.items()))
+        figures = ", ".join(f"{key} {value:.1f}" for key, value in other.items())
+        console.print(f"paper, quoted ({MEASURED}): {figures}", soft_wrap=True)
     console.print(Columns([escape(f"{label} {value:.1f}") for label, value in report["AP"].items()], title="AP"))
 
 

@@ -114,4 +114,5 @@ def _print_report(report: MapsReport) -> None:
         LEGEND,
         prefix_sentence(report),
         sep="\n",
+        soft_wrap=True,
     )

@@ -59,7 +59,7 @@ def print_split_warnings(*splits: Split) -> None:
     """The size of each split, and what looks odd in it, each once, before training or evaluation begins."""
     printed: set[str] = set()
     for split in splits:
-        notes.print(f"{escape(split.name)}: {len(split.samples)} images, {len(split.labels)} labels")
+        notes.print(f"{escape(split.name)}: {len(split.samples)} images, {len(split.labels)} labels", soft_wrap=True)
         for warning in split.warnings:
             if warning not in printed:
                 notes.print(f"  [yellow]{escape(warning)}[/]", soft_wrap=True)

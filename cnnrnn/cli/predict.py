@@ -136,7 +136,7 @@ def _predict_with_ray(
         for done, unread in ray_predict.predict(plan):
             failed += unread
             bar.update(task, advance=done, remark=f"{failed} errors" if failed else "")
-    console.print(f"The parts are in {escape(out)}")
+    console.print(f"The parts are in {escape(out)}", soft_wrap=True)
     if failed:
         notes.print(f"{failed} of {left} images could not be read; the column error says why")
         raise typer.Exit(1)

@@ -21,7 +21,7 @@ def project(
 ) -> None:
     """Compute the maps of the label space that the dashboard draws, and put them into the checkpoint's folder."""
     with user_errors():
-        console.print(f"The maps are in {escape(str(write_projection(checkpoint, seed)))}")
+        console.print(f"The maps are in {escape(str(write_projection(checkpoint, seed)))}", soft_wrap=True)
 
 
 def write_projection(folder: Path, seed: int) -> Path:

@@ -66,7 +66,8 @@ def quantize(
                 f"those to predict, or take --precision float32"
             )
         int8.keep(predictor.checkpoint, file)
-        console.print(f"Kept for `--precision int8`, calibrated on {len(paths)} images of {escape(calibrating.name)}.")
+        kept = f"Kept for `--precision int8`, calibrated on {len(paths)} images of {escape(calibrating.name)}."
+        console.print(kept, soft_wrap=True)
 
 
 def _evaluated(predictor: Predictor, labeled: Split, name: str) -> EvaluationReport:

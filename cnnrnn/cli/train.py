@@ -360,7 +360,9 @@ def _run(
     from cnnrnn.training.state import STATE, remove_run
 
     if resume and processes.by_torchrun and not (out / STATE).exists():
-        notes.print(f"{escape(str(out))} holds no finished epoch to go on from: this is the first start")
+        notes.print(
+            f"{escape(str(out))} holds no finished epoch to go on from: this is the first start", soft_wrap=True
+        )
     features, record = cache_folder("features"), run_toml(settings, command_line())
     config = _train_config(settings)
     if overwrite and processes.is_writer and not processes.restarted:

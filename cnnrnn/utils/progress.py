@@ -46,6 +46,7 @@ class TrainingProgress:
     def __init__(self) -> None:
         self.bar = image_progress()
         self.task: TaskID | None = None
+        self.epochs = 0  # that were shown
 
     def __enter__(self) -> TrainingProgress:
         self.bar.start()
@@ -66,10 +67,14 @@ class TrainingProgress:
         self.bar.update(self.task, advance=images, remark="" if loss is None else f"loss {loss:.3f}")
 
     def epoch_done(self, record: dict[str, Any]) -> None:
+        """A line of at most 80 columns, and once before the first of them over how many labels the mAP is."""
         scored, labels = record["val_labels_scored"], record["val_labels"]
-        of_labels = "" if scored == labels else f" over {scored} of {labels} labels"
+        if not self.epochs and scored != labels:
+            notes.print(f"the mAP on val is over {scored} of {labels} labels: val has too few images of the others")
+        self.epochs += 1
         self.bar.console.print(
-            f"epoch {record['epoch']:3d}  loss {record['loss']:.3f}  val mAP {record['val_mAP']:5.1f}{of_labels}  "
-            f"O-F1 {record['val_OF1']:5.1f}  C-F1 {record['val_CF1']:5.1f}  "
-            f"exact {record['val_exact_match']:5.1f}  {record['seconds']:.1f} s"
+            f"epoch {record['epoch']:3d}  loss {record['loss']:.3f}  val mAP {record['val_mAP']:4.1f}  "
+            f"O-F1 {record['val_OF1']:4.1f}  C-F1 {record['val_CF1']:4.1f}  exact {record['val_exact_match']:4.1f}  "
+            f"{record['seconds']:.1f} s",
+            soft_wrap=True,
         )
