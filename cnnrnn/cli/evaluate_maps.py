@@ -76,16 +76,18 @@ def evaluate_maps(
     with user_errors():
         from cnnrnn.attribution.methods import METHODS
         from cnnrnn.checkpoint import Checkpoint, shown_name
+        from cnnrnn.evaluation.maps import check_methods
         from cnnrnn.evaluation.maps import evaluate_maps as run_evaluation
         from cnnrnn.evaluation.record import record_maps
 
         if record and (image_size or output_stride):
             raise UserError("figures at another resolution are not the model's; leave --record away")
         folder = chosen_checkpoint(checkpoint, record)
+        names = list(METHODS) if methods == "all" else [name.strip() for name in methods.split(",")]
+        check_methods(names)
         loaded = Checkpoint.load(folder, resolve_device(device))
         loaded.model.backbone = loaded.model.backbone.at(image_size, output_stride)
         images = load_and_describe(data, split)
-        names = list(METHODS) if methods == "all" else [name.strip() for name in methods.split(",")]
         with image_progress() as bar:
             task = bar.add_task(escape(images.name), total=len(images.samples), remark="")
             report = run_evaluation(loaded, images, names, beam, max_perturbation_images, lambda: bar.advance(task))

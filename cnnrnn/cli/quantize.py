@@ -45,6 +45,7 @@ def quantize(
         from cnnrnn.inference.predictor import Predictor
         from cnnrnn.utils.cache import temporary_folder
 
+        int8.check_installed(*int8.PACKAGES)
         predictor = Predictor(checkpoint, beam=beam, batch_size=batch_size, engine=int8.ENGINE, device="cpu")
         labeled = load_and_describe(data, split)
         calibrating = data.split(calibration_split)

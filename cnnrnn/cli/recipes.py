@@ -10,6 +10,7 @@ from __future__ import annotations
 import inspect
 import json
 import math
+import sys
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -225,6 +226,13 @@ def chosen_settings(
     if trained := {key: value for key, value in typed.items() if key not in ("dataset", "root", "source")}:
         words += f"\n  typed: {_line(trained)}"
     return values | changes, words
+
+
+def possible_settings(context: typer.Context, network_of: Callable[[Path], str | None]) -> list[dict[str, Any]]:
+    """What `chosen_settings` may choose, while the number of training images is not known."""
+    recipe: Recipe = context.obj
+    sizes = [up_to for up_to, _ in recipe.sizes] + [sys.maxsize]
+    return [chosen_settings(context, images, network_of)[0] for images in sizes]
 
 
 def run_toml(settings: Mapping[str, Any], command: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields, replace
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -22,7 +23,7 @@ from cnnrnn.cli.options import (
 )
 from cnnrnn.cli.output import command_line, console, print_split_warnings, user_errors
 from cnnrnn.cli.project import write_projection
-from cnnrnn.cli.recipes import DEFAULT, chosen_settings, read_recipe, run_toml, use_recipe
+from cnnrnn.cli.recipes import DEFAULT, chosen_settings, possible_settings, read_recipe, run_toml, use_recipe
 from cnnrnn.training.config import RUN_FILE, TrainConfig
 from cnnrnn.utils.cache import cache_folder, kept
 from cnnrnn.utils.device import resolve_device
@@ -258,24 +259,26 @@ def train(
     from cnnrnn.training import distributed
 
     with user_errors(), distributed.started() as processes:
-        from cnnrnn.training.state import check_out
+        from cnnrnn.training.state import check_out, check_resumable
 
         console.quiet = notes.quiet = not processes.is_writer
         if processes.is_writer and not processes.restarted:
             check_out(out, resume, overwrite)
+            if resume and not processes.by_torchrun:
+                check_resumable(out)
+        # All that can be refused without the images is refused before they are read and checked, which takes minutes.
+        if tensorboard and processes.is_writer:
+            from cnnrnn.training.tensorboard import summary_writer
+
+            summary_writer()
+        hardware = resolve_device(device, processes.local_rank if processes.count > 1 else None)
+        _refuse_impossible(possible_settings(ctx, _network_of))
         with processes.one_per_machine_first():
             splits = _load_splits(data, train_split_name, strict)
         settings, words = chosen_settings(ctx, len(splits[0].samples), _network_of)
         notes.print(escape(words), soft_wrap=True)
-        if settings["weights"] and not settings["pretrained"]:
-            raise UserError("--weights are pretrained ones; leave --no-pretrained away")
-        if not settings["backbone-lr"] and (settings["trained-layers"] or settings["compile"]):
-            raise UserError("--trained-layers and --compile are for a backbone that is trained: give --backbone-lr")
-        checkpoint = _new_checkpoint(
-            settings,
-            splits[0],
-            resolve_device(device, processes.local_rank if processes.count > 1 else None),
-        )
+        _check_settings(settings)
+        checkpoint = _new_checkpoint(settings, splits[0], hardware)
         _run(checkpoint, splits, settings, out, resume, overwrite, tensorboard, processes)
         if settings["head"] == "cnn-rnn" and processes.is_writer:
             write_projection(out / "best", settings["seed"])
@@ -284,6 +287,35 @@ def train(
         )
 
 
+def _refuse_impossible(candidates: list[dict[str, Any]]) -> None:
+    """Raises UserError if none of the settings that may be chosen is possible."""
+    for settings in candidates:
+        try:
+            _check_settings(settings)
+        except UserError as error:
+            refused = error
+        else:
+            return
+    raise refused
+
+
+def _check_settings(settings: dict[str, Any]) -> None:
+    """Raises UserError for settings that contradict each other, or name what there is not."""
+    from cnnrnn.models.backbone import check_name
+    from cnnrnn.models.vocabulary import read_order
+    from cnnrnn.training.initialize import check_network
+
+    if settings["weights"] and not settings["pretrained"]:
+        raise UserError("--weights are pretrained ones; leave --no-pretrained away")
+    if not settings["backbone-lr"] and (settings["trained-layers"] or settings["compile"]):
+        raise UserError("--trained-layers and --compile are for a backbone that is trained: give --backbone-lr")
+    read_order(settings["order"])
+    check_name(settings["backbone"])
+    if settings["weights"] and (network := _network_of(settings["weights"])):
+        check_network(settings["weights"], network, settings["backbone"])
+
+
+@cache
 def _network_of(weights: Path) -> str | None:
     """The backbone's name, if `weights` is a trained model."""
     from cnnrnn.checkpoint import Checkpoint

@@ -136,9 +136,7 @@ def evaluate_maps(
     """
     if split.boxes is None:
         raise DataError(f"{split.name} has no boxes; use voc2007, voc2012, voc0712 or coco")
-    if unknown := set(methods) - METHODS.keys():
-        meant = did_you_mean(min(unknown), [*METHODS, "all"])
-        raise UserError(f"no method '{min(unknown)}'; {meant}choose from {', '.join(METHODS)}, or all")
+    check_methods(methods)
     evaluator = _SplitEvaluator(checkpoint, methods, beam)
     count = min(max_perturbation_images, len(split.samples))
     perturbed = {index * len(split.samples) // count for index in range(count)}  # rows, evenly spread
@@ -168,6 +166,13 @@ def evaluate_maps(
         "present": evaluator.present.report(),
         "errors": errors,
     }
+
+
+def check_methods(names: Sequence[str]) -> None:
+    """Raises UserError for an unknown method."""
+    if unknown := set(names) - METHODS.keys():
+        meant = did_you_mean(min(unknown), [*METHODS, "all"])
+        raise UserError(f"no method '{min(unknown)}'; {meant}choose from {', '.join(METHODS)}, or all")
 
 
 class _SplitEvaluator:

@@ -24,11 +24,12 @@ from cnnrnn.utils.files import replacing
 
 ENGINE = "openvino"
 CALIBRATION_IMAGES = 128  # of which the ranges of the activations are taken; more gained nothing
+PACKAGES = ("openvino", "nncf")  # that quantize; to predict takes the first one
 
 
 def load(checkpoint: Checkpoint, threads: int | None = None) -> engines.Forward:
     """The forward pass of the checkpoint's quantized backbone. Raises UserError if there is none."""
-    _require(checkpoint, "openvino")
+    _require(checkpoint, ENGINE)
     file = kept_file(checkpoint)
     if not file.exists():
         raise UserError(
@@ -56,7 +57,7 @@ def quantize(
 
     Raises UserError where a package is missing or no image can be read.
     """
-    _require(checkpoint, "openvino", "nncf")
+    _require(checkpoint, *PACKAGES)
     inputs: list[np.ndarray] = []  # each (1, 3, size, size)
     for _, pixels, failed in batches(images, checkpoint.model.backbone.pixels, 16):
         inputs += [image[None].numpy() for image in pixels]
@@ -84,7 +85,12 @@ def keep(checkpoint: Checkpoint, file: Path) -> None:
 
 
 def _require(checkpoint: Checkpoint, *packages: str) -> None:
-    if missing := [name for name in packages if importlib.util.find_spec(name) is None]:
-        raise UserError(f"int8 needs {' and '.join(missing)}; run `pip install 'cnnrnn[int8]'`")
+    check_installed(*packages)
     if checkpoint.model.backbone.device.type != "cpu":
         raise UserError("int8 runs on the processor; take --device cpu")
+
+
+def check_installed(*packages: str) -> None:
+    """Raises UserError for packages that are missing."""
+    if missing := [name for name in packages if importlib.util.find_spec(name) is None]:
+        raise UserError(f"int8 needs {' and '.join(missing)}; run `pip install 'cnnrnn[int8]'`")

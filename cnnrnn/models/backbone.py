@@ -49,7 +49,7 @@ class BackboneConfig:
         import timm  # heavy, here and below: an image can be decoded without it, see `DeferredBackbone`
         from timm.data import resolve_model_data_config
 
-        _check_name(name)
+        check_name(name)
         pretrained = timm.get_pretrained_cfg(name)
         data = resolve_model_data_config(None, pretrained_cfg=pretrained.to_dict() if pretrained else {})
         return cls(
@@ -73,7 +73,8 @@ class BackboneConfig:
         return cls(**{**values, "mean": tuple(values["mean"]), "std": tuple(values["std"])})
 
 
-def _check_name(name: str) -> None:
+def check_name(name: str) -> None:
+    """Raises BackboneError for a name that is not timm's."""
     import timm
 
     if not timm.is_model(name):
@@ -168,9 +169,7 @@ class Backbone(nn.Module):
     def __init__(self, config: BackboneConfig) -> None:
         """Build the network without weights. Raises BackboneError for an unknown name or an impossible stride."""
         super().__init__()
-        _check_name(
-            config.name
-        )  # a name such as "hf-hub:…" in an untrusted checkpoint would make timm open a connection
+        check_name(config.name)  # one such as "hf-hub:…" in an untrusted checkpoint would make timm open a connection
         self.config = config
         self.net = _create_network(config)
         try:

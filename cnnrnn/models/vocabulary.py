@@ -14,6 +14,9 @@ from torch import Tensor
 from cnnrnn.utils.errors import UserError, did_you_mean, summarize_error
 from cnnrnn.utils.style import first_few
 
+ORDERS = ("frequent", "rare", "random", "free")
+_FILE = "fixed:"  # begins an order that a file has
+
 START_NAME = "START"
 END_NAME = "END"
 
@@ -58,6 +61,7 @@ class Vocabulary:
         `groups` has the group of every label. Raises UserError for an unknown order or a file that doesn't name each
         label once.
         """
+        given = read_order(order)
         counts = Counter(label for label_set in label_sets for label in set(label_set))
         if unknown := counts.keys() - set(labels):
             raise ValueError(f"labels that are not in the data set's list: {sorted(unknown)}")
@@ -66,10 +70,9 @@ class Vocabulary:
             ordered.reverse()
         elif order == "random":
             random.Random(seed).shuffle(ordered)
-        elif order.startswith("fixed:"):
-            ordered = _read_order(Path(order.removeprefix("fixed:")), labels)
-        elif order not in ("frequent", "free"):
-            raise UserError(f"no label order '{order}'; choose frequent, rare, random, free or fixed:FILE")
+        elif given is not None:
+            _check_order(order.removeprefix(_FILE), given, labels)
+            ordered = given
         return cls(
             tuple(ordered),
             tuple(counts[label] for label in ordered),
@@ -130,12 +133,23 @@ def no_label(name: str, labels: Sequence[str]) -> str:
     )
 
 
-def _read_order(path: Path, labels: Sequence[str]) -> list[str]:
+def read_order(order: str) -> list[str] | None:
+    """The labels in the file of an order "fixed:FILE"; None for the other orders.
+
+    Raises UserError for an unknown order and for a file that can't be read.
+    """
+    if order in ORDERS:
+        return None
+    if not order.startswith(_FILE):
+        raise UserError(f"no label order '{order}'; choose {', '.join(ORDERS)} or fixed:FILE")
+    path = Path(order.removeprefix(_FILE))
     try:
-        ordered = [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+        return [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"the label order {path} can't be read: {summarize_error(error)}") from None
+
+
+def _check_order(path: str, ordered: Sequence[str], labels: Sequence[str]) -> None:
     if sorted(ordered) != sorted(labels):
         wrong = sorted(set(ordered) ^ set(labels)) or [label for label, n in Counter(ordered).items() if n > 1]
         raise UserError(f"{path} must name each of the {len(labels)} labels once; look at {', '.join(wrong[:5])}")
-    return ordered

@@ -57,8 +57,11 @@ def is_trained(weights: Path) -> bool:
 def _trained_backbone(checkpoint: Path, name: str, image_size: int | None) -> Backbone:
     """The backbone of a trained model, for images of another size unless that is None."""
     trained = Checkpoint.load(checkpoint).model.backbone
-    if trained.config.name != name:
-        raise BackboneError(
-            f"the backbone of {checkpoint} is {trained.config.name}: take --backbone {trained.config.name}"
-        )
+    check_network(checkpoint, trained.config.name, name)
     return trained.at(image_size)
+
+
+def check_network(checkpoint: Path, network: str, wanted: str) -> None:
+    """Raises BackboneError if the backbone `network` of a trained model is another one than is wanted."""
+    if network != wanted:
+        raise BackboneError(f"the backbone of {checkpoint} is {network}: take --backbone {network}")

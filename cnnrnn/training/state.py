@@ -37,6 +37,12 @@ def check_out(out: Path, resume: bool, overwrite: bool) -> None:
         )
 
 
+def check_resumable(out: Path) -> None:
+    """Raises TrainingError for a folder in which no epoch was finished."""
+    if not (out / STATE).exists():
+        raise TrainingError(f"{out} holds no finished epoch to go on from; start without --resume")
+
+
 def remove_run(out: Path) -> None:
     """Remove the run in a folder, and nothing else that is there."""
     for path in _parts(out):
@@ -122,10 +128,9 @@ def read_state_for_all(
 
 
 def _read_state(out: Path, identity: dict[str, Any]) -> dict[str, Any]:
+    check_resumable(out)
     try:
         state = torch.load(out / STATE, map_location="cpu", weights_only=True)  # our own file, and no pickled code
-    except FileNotFoundError:
-        raise TrainingError(f"{out} holds no finished epoch to go on from; start without --resume") from None
     except Exception as error:  # torch raises many kinds for a damaged file
         raise TrainingError(f"{out / STATE} is damaged ({type(error).__name__}); start without --resume") from error
     before = state["run"]

@@ -11,18 +11,20 @@ if TYPE_CHECKING:
     from cnnrnn.training.loop import TrainingWatcher
 
 
-class TensorBoard:
-    """A TrainingWatcher that passes everything on to another one and writes every epoch's record to `folder`.
+def summary_writer() -> Any:
+    """torch's class. Raises UserError where the package tensorboard is not installed."""
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError as error:
+        raise UserError("--tensorboard needs the package tensorboard: pip install 'cnnrnn[track]'") from error
+    return SummaryWriter
 
-    Raises UserError where the package tensorboard is not installed.
-    """
+
+class TensorBoard:
+    """A TrainingWatcher that passes everything on to another one and writes every epoch's record to `folder`."""
 
     def __init__(self, watcher: TrainingWatcher, folder: Path) -> None:
-        try:
-            from torch.utils.tensorboard import SummaryWriter
-        except ImportError as error:
-            raise UserError("--tensorboard needs the package tensorboard: pip install 'cnnrnn[track]'") from error
-        self.watcher, self.writer = watcher, SummaryWriter(str(folder))
+        self.watcher, self.writer = watcher, summary_writer()(str(folder))
 
     def start(self, what: str, images: int) -> None:
         self.watcher.start(what, images)

@@ -230,6 +230,19 @@ def test_the_size_of_the_data_decides_and_what_is_typed_wins(table: Path, tmp_pa
     assert Checkpoint.load(tmp_path / "third" / "last").training["config"]["epochs"] == 2
 
 
+@pytest.mark.parametrize(("up_to", "refused"), [(99, False), (9, True)])
+def test_what_is_impossible_for_some_sizes_only_is_refused_where_it_is_chosen(
+    up_to: int, refused: bool, table: Path, tmp_path: Path
+) -> None:
+    write(
+        tmp_path / "mine.toml", f"epochs = 1\ntrained-layers = 2\n[[size]]\nup-to = {up_to}\nbackbone-lr = 0.001\n"
+    )  # fmt: skip
+    small = ["--backbone", "test_byobnet", "--no-pretrained", "--image-size", "64", "--hidden", "4"]
+    code, output = invoke(table, "--config", tmp_path / "mine.toml", *small, "--out", tmp_path / "run")
+    assert code == (2 if refused else 0), output
+    assert ("are for a backbone that is trained: give --backbone-lr" in output) == refused
+
+
 @pytest.mark.parametrize(
     ("recipe", "kept"), [('backbone = "resnet18"\nimage-size = 96', None), ("image-size = 96", 96)]
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+import sys
 from pathlib import Path
 
 import pytest
@@ -87,3 +89,36 @@ def test_a_mistyped_name_is_told_which_one_may_be_meant(tmp_path: Path, scenes_r
 def test_nothing_is_suggested_for_what_is_like_no_name() -> None:
     assert did_you_mean("unicorn", ["dog", "cat"]) == ""
     assert did_you_mean("DOG", ["dog", "cat"]) == "did you mean 'dog'? "
+
+
+def test_options_that_are_impossible_are_refused_before_the_data_is_read(
+    tmp_path: Path, scenes_checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The data set is missing: a check that came after it was read would not be reached."""
+    (tmp_path / "model.zip").write_bytes(b"")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)  # as if it were not installed
+    find_spec = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "nncf" else find_spec(name))
+    data = ["--dataset", "voc2007", "--root", "none"]
+    train, maps = ["train", *data, "--out", "o"], ["evaluate-maps", *data]
+    for arguments, message in (
+        ([*train], "VOCdevkit"),
+        ([*train, "--weights", "coco", "--no-pretrained"], "leave --no-pretrained away"),
+        ([*train, "--weights", "coco", "--backbone", "vgg16"], "take --backbone tf_efficientnet_lite2"),
+        ([*train, "--backbone", "no"], "timm knows no model 'no'"),
+        ([*train, "--trained-layers", "2"], "give --backbone-lr"),
+        ([*train, "--compile"], "give --backbone-lr"),
+        ([*train, "--order", "alphabetical"], "no label order 'alphabetical'; choose "),
+        ([*train, "--order", "fixed:none"], "the label order none can't be read"),
+        ([*train, "--device", "quantum"], "device 'quantum' can't be used"),
+        ([*train, "--tensorboard"], "pip install 'cnnrnn[track]'"),
+        ([*train, "--resume"], "o holds no finished epoch to go on from; start without --resume"),
+        ([*maps, "--checkpoint", str(scenes_checkpoint), "--methods", "magic"], "no method 'magic'; choose from "),
+        ([*maps, "--checkpoint", "model.zip", "--record"], "unpack it"),
+        (["quantize", *data], "int8 needs nncf"),
+    ):
+        done = CliRunner().invoke(app, arguments)
+        assert done.exit_code == 2, arguments
+        assert isinstance(done.exception, SystemExit), arguments
+        assert message in " ".join(done.stderr.split()), (arguments, done.stderr)
