@@ -15,6 +15,10 @@ from cnnrnn.evaluation.evaluate import Evaluation, read_records
 from cnnrnn.evaluation.paired import Difference, Paired
 from cnnrnn.evaluation.paired import differences as compute_differences
 from cnnrnn.evaluation.recorded import predictions_file, read_predictions
+from cnnrnn.evaluation.report import worst_mistakes
+from cnnrnn.utils.files import escape_surrogates
+
+_LOOKED_FOR = 12  # images; all are there, as a rule, or none is
 
 
 def recorded_splits(name: str) -> list[str]:
@@ -62,12 +66,17 @@ def evaluated_image(evaluation: Evaluation, row: int) -> image_files.InputImage 
     return None
 
 
+def has_images(evaluation: Evaluation) -> bool:
+    """Whether one of the images that the page would begin with can be shown."""
+    wrong = worst_mistakes(evaluation, _LOOKED_FOR)
+    return not wrong or any(evaluated_thumbnail(evaluation, row) is not None for row in wrong)
+
+
 def evaluated_thumbnail(evaluation: Evaluation, row: int) -> bytes | None:
     """A small copy of `evaluated_image`."""
     digest = "" if evaluation.digests is None else evaluation.digests[row]
-    return _evaluated_thumbnail(
-        str(evaluation.split.samples[row].image), digest, str(image_files.data_root()), evaluation, row
-    )
+    path = escape_surrogates(str(evaluation.split.samples[row].image))  # streamlit can't hash them
+    return _evaluated_thumbnail(path, digest, str(image_files.data_root()), evaluation, row)
 
 
 @st.cache_data(max_entries=1024, show_spinner=False)

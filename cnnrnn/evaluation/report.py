@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from sklearn.metrics import precision_recall_curve
@@ -16,6 +16,7 @@ from cnnrnn.data.images import ImageError, open_image
 from cnnrnn.evaluation.evaluate import Evaluation
 from cnnrnn.evaluation.paper import MEASURED, QUOTED
 from cnnrnn.utils import webpage
+from cnnrnn.utils.style import LIGHT, percent
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 _MAX_ERRORS = 24  # images
 _THUMBNAIL_SIZE = 220  # pixels
 _MAX_LABELS = 80  # of the co-occurrence matrices
+_COLORS = {"right": LIGHT.finished, "wrong": LIGHT.chosen, "missed": "#5c6066"}
 _COLUMNS = ("CP", "CR", "CF1", "OP", "OR", "OF1")
 
 
@@ -138,26 +140,53 @@ def conditional(label_sets: np.ndarray) -> np.ndarray:
 
 
 def worst_mistakes(evaluation: Evaluation, most: int = _MAX_ERRORS) -> list[int]:
-    """Indices of the images whose best path is wrong, the most confidently wrong first."""
+    """Indices of the images whose best path is wrong, the most confidently wrong first: that with the label of which
+    the model was surest, and in error."""
     wrong = (evaluation.truth != evaluation.predictions.best_path) & ~evaluation.ignored
     distance = np.abs(evaluation.truth - evaluation.predictions.probabilities) * wrong
-    order = np.argsort(-distance.sum(axis=1), kind="stable")
+    order = np.argsort(-distance.max(axis=1), kind="stable")
     return [int(row) for row in order[:most] if wrong[row].any()]
+
+
+SIGNS = {"right": "✓", "wrong": "✗", "missed": "○"}  # verdict on a label -> its mark
+
+
+class JudgedLabel(NamedTuple):
+    """A label of an image's best path or of its truth."""
+
+    label: str
+    verdict: str  # a key of SIGNS
+    probability: float  # 0 to 1
+
+    def __str__(self) -> str:
+        return f"{SIGNS[self.verdict]} {self.label} {percent(self.probability)}"
+
+
+def judged_labels(evaluation: Evaluation, row: int) -> list[JudgedLabel]:
+    """Which labels of an image are predicted rightly, which wrongly and which are missed, each group the most probable
+    first. Labels that are ignored there are left out."""
+    truth, predicted = evaluation.truth[row], evaluation.predictions.best_path[row]
+    probs = evaluation.predictions.probabilities[row]
+    groups = {"right": truth & predicted, "wrong": ~truth & predicted, "missed": truth & ~predicted}
+    return [
+        JudgedLabel(evaluation.labels[label], verdict, float(probs[label]))
+        for verdict, members in groups.items()
+        for label in sorted(np.flatnonzero(members & ~evaluation.ignored[row]), key=lambda label: -probs[label])
+    ]
 
 
 def _worst_errors(evaluation: Evaluation) -> str:
     figures = []
     for row in worst_mistakes(evaluation):
-        sample = evaluation.split.samples[row]
-        best_path = evaluation.predictions.best_path[row]
-        predicted = [label for label, present in zip(evaluation.labels, best_path, strict=True) if present]
-        caption = (
-            f"{html.escape(sample.image.name)}<br>predicted <b>{html.escape(', '.join(predicted) or 'nothing')}</b><br>"
-            f"truth <b>{html.escape(', '.join(sorted(sample.labels)) or 'nothing')}</b>"
-        )
+        judged = [
+            f'<span style="color:{_COLORS[label.verdict]}">{html.escape(str(label))}</span>'
+            for label in judged_labels(evaluation, row)
+        ]
+        caption = "<br>".join([html.escape(evaluation.split.samples[row].image.name), *judged])
         figures.append(f"<figure>{_thumbnail(evaluation, row)}<figcaption>{caption}</figcaption></figure>")
+    legend = ", ".join(f"{sign} {verdict}" for verdict, sign in SIGNS.items())
     return (
-        f'<div class="images">{"".join(figures)}</div>'
+        f'<p>{legend}, each with its probability.</p><div class="images">{"".join(figures)}</div>'
         if figures
         else "<p>There are none: every label set is right.</p>"
     )

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import streamlit as st
 
 import controls
+import evaluations
 import widgets
 from cnnrnn.evaluation.evaluate import Evaluation
 from evaluate_tabs import choice, cooccurrence, label_errors, labels, mistakes, probabilities, slices
@@ -22,6 +23,12 @@ def page() -> None:
         )
         return
     _metrics(evaluation)
+    pictured = evaluations.has_images(evaluation)
+    if not pictured:
+        st.caption(
+            "These images can't be shown: they are not in the folder `CNNRNN_DATA`. Set that variable before the "
+            "dashboard is started, or evaluate the sample photographs."
+        )
     dark = controls.dark()
     parts: dict[str, Callable[[], None]] = {
         "Mistakes": lambda: mistakes.show(evaluation),
@@ -31,7 +38,9 @@ def page() -> None:
         "Co-occurrence": lambda: cooccurrence.show(evaluation),
         "Label errors": lambda: label_errors.show(evaluation),
     }
-    for tab, part in zip(st.tabs(list(parts), key="tab", bind="query-params"), parts.values(), strict=True):
+    first = "Mistakes" if pictured else "Labels"  # which says most without the images
+    tabs = st.tabs(list(parts), default=first, key="tab", bind="query-params")
+    for tab, part in zip(tabs, parts.values(), strict=True):
         if tab.open:
             with tab:
                 part()

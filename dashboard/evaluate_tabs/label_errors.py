@@ -41,4 +41,4 @@ def show(evaluation: Evaluation) -> None:
     if chosen := event["selection"]["rows"]:
         with right.container(border=True):
             if not card(evaluation, found[chosen[0]].row, "label_error"):
-                st.caption("This image can't be shown: it is not in the folder `CNNRNN_DATA`.")
+                st.caption("This image can't be shown.")

@@ -26,7 +26,7 @@ from cnnrnn.evaluation.evaluate import Evaluation, evaluate, image_record, read_
 from cnnrnn.evaluation.label_errors import likely_label_errors
 from cnnrnn.evaluation.record import record_evaluation
 from cnnrnn.evaluation.recorded import predictions_file, save_predictions
-from cnnrnn.evaluation.report import worst_mistakes
+from cnnrnn.evaluation.report import judged_labels, worst_mistakes
 from cnnrnn.inference.predictor import Predictor
 from views import error_analysis, training
 
@@ -196,12 +196,16 @@ def test_the_page_opens_with_the_evaluation_that_the_checkpoint_has_of_itself(
     worst = worst_mistakes(done, 12)
     names = [split.samples[row].image.name for row in worst]
     assert len(worst) >= 3
+    assert page.session_state["tab"] == "Labels"  # what can be seen without the images
+    assert any("can't be shown" in caption.value for caption in page.caption)
+    tab(page, "Mistakes")
     texts = [block.value.replace("\\", "") for block in page.markdown]
-    assert [text.split("  \n")[0] for text in texts if "predicted: " in text] == names
+    assert [text.split("  \n")[0] for text in texts if "-badge[" in text] == names
     assert not displayed_images(page)
 
     monkeypatch.setenv("CNNRNN_DATA", str(scenes_root))  # now the images are found, by name and content
     page.run()
+    assert not any("can't be shown" in caption.value for caption in page.caption)
     assert [alt for alt, _ in displayed_images(page)] == [f"The image {name}" for name in names]
     page.button(key=f"open_{worst[0]}").click().run()
     assert page.session_state.last_image.name == names[0]
@@ -330,11 +334,9 @@ def test_charts_tables_and_images_are_those_of_the_evaluation(
         sample = evaluation.split.samples[row]
         image = open_image(sample.image, MAX_SIDE)
         assert np.abs(pixels(displayed[f"The image {sample.image.name}"]) - np.asarray(image)).mean() < 4
-        predicted = [evaluation.labels[column] for column in np.flatnonzero(evaluation.predictions.best_path[row])]
-        assert (
-            f"{sample.image.name}  \npredicted: **{', '.join(predicted) or 'no label'}**  \n"
-            f"truth: **{', '.join(sorted(sample.labels)) or 'no label'}**"
-        ) in texts
+        colors = {"right": "green", "wrong": "orange", "missed": "gray"}
+        badges = [f":{colors[judged.verdict]}-badge[{judged}]" for judged in judged_labels(evaluation, row)]
+        assert f"{sample.image.name}  \n{' '.join(badges)}" in texts
 
 
 def test_a_file_name_that_is_not_utf8_is_displayed_escaped(page: AppTest, lines: list[str]) -> None:
@@ -343,5 +345,5 @@ def test_a_file_name_that_is_not_utf8_is_displayed_escaped(page: AppTest, lines:
     for record in records[:3]:
         record["image"] = "/x/\udcff.png"
     page.file_uploader(key="jsonl").upload("val.jsonl", "\n".join(map(json.dumps, records)).encode()).run()
-    assert not page.exception
+    tab(page, "Mistakes")
     assert any("udcff" in text.value for text in page.markdown)

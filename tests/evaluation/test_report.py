@@ -11,7 +11,7 @@ from PIL import Image
 
 from cnnrnn.data import Sample, Split
 from cnnrnn.evaluation.evaluate import Evaluation, Predictions, report
-from cnnrnn.evaluation.report import conditional, render_html, worst_mistakes
+from cnnrnn.evaluation.report import conditional, judged_labels, render_html, worst_mistakes
 
 EVIL = "<script>alert(1)</script>"
 LABELS = ("cat", "dog", EVIL)
@@ -39,6 +39,22 @@ def evaluation(tmp_path: Path) -> Evaluation:
 
 def test_the_most_confident_mistake_comes_first(evaluation: Evaluation) -> None:
     assert worst_mistakes(evaluation) == [1, 2]
+    evaluation.predictions.best_path[2] = [True, False, False]  # more labels are wrong, none of them as confidently
+    evaluation.predictions.probabilities[2] = [0.6, 0.45, 0.45]
+    assert worst_mistakes(evaluation) == [1, 2]
+
+
+def test_labels_are_right_wrong_or_missed_with_their_probabilities(evaluation: Evaluation) -> None:
+    assert [str(judged) for judged in judged_labels(evaluation, 1)] == ["✓ cat 90%", "○ dog 5.0%"]
+    evaluation.predictions.best_path[2] = [True, False, False]
+    evaluation.predictions.probabilities[2] = [0.6, 0.3, 0.45]
+    assert [str(judged) for judged in judged_labels(evaluation, 2)] == ["✗ cat 60%", f"○ {EVIL} 45%", "○ dog 30%"]
+    evaluation.ignored[2, 0] = True
+    assert [judged.label for judged in judged_labels(evaluation, 2)] == [EVIL, "dog"]
+    page = render_html(evaluation)
+    assert "○ dog 5.0%" in page
+    assert "○ &lt;script&gt;alert(1)&lt;/script&gt; 45%" in page
+    assert "✓ right, ✗ wrong, ○ missed" in page
 
 
 def test_conditional_probabilities_of_labels() -> None:
