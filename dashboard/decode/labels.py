@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 import streamlit as st
 
 import controls
 import image_files
+import state
+from cnnrnn.checkpoint import chosen_threshold
 from cnnrnn.decoding.trace import Path, Trace
 from cnnrnn.utils.style import percent
 from views import bars
@@ -15,8 +18,6 @@ from views.style import CHART, badge, markdown
 
 if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
-
-_PROBABLE = 0.3  # a label's probability from which on an empty sequence is a surprise
 
 
 def predicted_labels(image: image_files.InputImage, trace: Trace, path: Path) -> DeltaGenerator:
@@ -28,16 +29,18 @@ def predicted_labels(image: image_files.InputImage, trace: Trace, path: Path) ->
         badges("Predicted labels" if path is trace.paths[0] else "Labels of the chosen path", trace, path)
         beside = st.container(horizontal=True, width="content", gap="small")
     if not path.tokens:
-        st.markdown("*No label: END is predicted first.*" + _probable_all_the_same(trace, path))
+        st.markdown("*No label: END is predicted first.*")
+    threshold = chosen_threshold(state.checkpoint_folder(st.session_state.checkpoint))
     facts = [
         f"this sequence **{markdown(percent(path.prob))}**",
         f"search coverage **{markdown(percent(trace.coverage))}**",
         *([] if image.truth is None else [f"ground truth **{markdown(', '.join(image.truth) or 'no label')}**"]),
     ]
     st.markdown(
-        " · ".join(facts),
+        " · ".join(facts) + _also_probable(trace, path, threshold),
         help="The probability of this label sequence followed by END, and the total probability of all sequences that "
-        "the search finished.",
+        f"the search finished. Also probable are labels that it lacks, of at least {percent(threshold)}, the threshold "
+        "with the best O-F1 on the validation images: a label's probability counts every sequence that contains it.",
     )
     st.plotly_chart(
         bars.label_probabilities(trace, path, controls.dark()),
@@ -48,17 +51,14 @@ def predicted_labels(image: image_files.InputImage, trace: Trace, path: Path) ->
     return beside
 
 
-def _probable_all_the_same(trace: Trace, path: Path) -> str:
-    """Why the best path has no label though one is probable."""
-    best = int(trace.probabilities.argmax())
-    probability = float(trace.probabilities[best])
-    if path is not trace.paths[0] or probability < _PROBABLE:
+def _also_probable(trace: Trace, path: Path, threshold: float) -> str:
+    """A second line that names the labels which reach the threshold but are not on the path, if there are any."""
+    ranked = np.argsort(-trace.probabilities, kind="stable")
+    others = [label for label in ranked if trace.probabilities[label] >= threshold and label not in path.tokens]
+    if not others:
         return ""
-    head = "" if trace.auxiliary is None or trace.calibrated is None else ", and the auxiliary head's estimate,"
-    return (
-        f" **{markdown(trace.labels[best])}** has {markdown(percent(probability))} all the same: its probability "
-        f"counts all sequences with it{head} and each of them alone is less probable than the empty one."
-    )
+    named = [f"{markdown(trace.labels[label])} {markdown(percent(trace.probabilities[label]))}" for label in others]
+    return f"  \nalso probable **{', '.join(named)}**"
 
 
 def badges(heading: str, trace: Trace, path: Path) -> None:

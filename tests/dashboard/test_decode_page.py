@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -75,6 +76,28 @@ def test_an_upload_is_decoded_and_another_path_can_be_chosen(app: AppTest, scene
     app.slider(key="beam").set_value(2).run()
     assert app.selectbox(key="path").value == 0  # a new search starts at its best path
     assert len(app.selectbox(key="path").options) == 2
+
+
+def test_labels_above_the_threshold_that_the_path_lacks_are_named(app: AppTest) -> None:
+    metrics = state.CHECKPOINTS / "coco" / "metrics.json"
+    recorded = json.loads(metrics.read_text())
+    app.run()
+    image = image_files.open_sample(next(iter(image_files.samples())))
+    trace = state.trace(Checkpoint.load(state.CHECKPOINTS / "coco"), image, 8)
+    ranked = np.argsort(-trace.probabilities)
+    for path, index in ((trace.paths[0], 2), (trace.paths[1], 3)):
+        recorded["val"]["best_threshold"] = threshold = float(trace.probabilities[ranked[index]])
+        metrics.write_text(json.dumps(recorded))
+        app.selectbox(key="path").set_value(trace.paths.index(path)).run()
+        assert not app.exception
+        others = [label for label in ranked if trace.probabilities[label] >= threshold and label not in path.tokens]
+        assert others
+        named = ", ".join(f"{trace.labels[label]} {percent(trace.probabilities[label])}" for label in others)
+        assert f"also probable **{named}**" in texts(app).replace("\\", "")
+    recorded["val"]["best_threshold"] = 1.0
+    metrics.write_text(json.dumps(recorded))
+    app.run()
+    assert "also probable" not in texts(app)
 
 
 def test_a_link_reopens_a_path_and_a_step(app: AppTest) -> None:
