@@ -29,11 +29,17 @@ def show(evaluation: Evaluation, dark: bool) -> None:
         )
     with right:
         st.header("Confusions")
-        st.plotly_chart(
-            error_analysis.confusion_matrix(evaluation, dark),
-            config=CHART,
-            key="confusions",
-            alt="Matrix: in how many images a label was missed while another was predicted wrongly; a table is below",
+        with st.container(key="confusions_box"):  # scrolls sideways on a narrow screen
+            st.plotly_chart(
+                error_analysis.confusion_matrix(evaluation, dark),
+                config=CHART,
+                key="confusions",
+                alt="Matrix: in how many images a label was missed while another was predicted wrongly; a table is "
+                "below",
+            )
+        st.caption(
+            "The number of images in which a label was missed while another was predicted wrongly, of the labels with "
+            "the most errors; in the last column, no label was predicted wrongly."
         )
         widgets.table(
             "Table of the confusions",

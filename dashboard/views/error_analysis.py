@@ -10,10 +10,11 @@ from sklearn.metrics import precision_recall_curve
 
 from cnnrnn.evaluation.evaluate import Evaluation
 from cnnrnn.evaluation.metrics import precision_recall_f1
-from cnnrnn.utils.style import palette, plain
+from cnnrnn.utils.style import Palette, palette, plain
 
 _HEIGHT = 380
-_MAX_LABELS = 25  # of the matrix: those with the most errors
+_MAX_LABELS = 20  # of the matrix: those with the most errors
+_CELL = 24  # pixels of a row of it
 _POINTS = 400  # of a curve; more can't be distinguished
 
 
@@ -90,29 +91,29 @@ def count_confusions(evaluation: Evaluation) -> np.ndarray:
 
 
 def confusion_matrix(evaluation: Evaluation, dark: bool) -> go.Figure:
-    """`count_confusions` of the labels with the most errors; the last column counts misses without a false positive."""
+    """`count_confusions` of the labels with the most errors. A column apart, with a scale of its own, counts misses
+    without a false positive."""
     counts = count_confusions(evaluation)
     missed, wrong = _false_negatives(evaluation), _false_positives(evaluation)
     order = np.argsort(-(missed.sum(axis=0) + wrong.sum(axis=0)), kind="stable")[:_MAX_LABELS]
     alone = (missed & ~wrong.any(axis=1, keepdims=True)).sum(axis=0)  # missed, and no label is wrong in that image
-    values = np.concatenate([counts[np.ix_(order, order)], alone[order, None]], axis=1)
-    names = [plain(evaluation.labels[label]) for label in order]
-    columns = [*names, "nothing"]
-    text = {"color": palette(dark).text}
+    names, colours = [plain(evaluation.labels[label]) for label in order], palette(dark)
+    apart = len(names) + 0.5  # where the last column is
     fig = go.Figure(
-        go.Heatmap(
-            z=values, zmin=0, zmax=max(1, counts.max()),  # the last column is larger than the rest
-            text=[[str(value or "") for value in row] for row in values], texttemplate="%{text}",
-            colorscale="Cividis", colorbar={"thickness": 10, "tickfont": text},
-            customdata=[[f"{row} missed, {column} predicted wrongly" for column in columns] for row in names],
-            hovertemplate="%{customdata}: %{z} images<extra></extra>",
-        )
-    )  # fmt: skip
-    fig.update_layout(height=140 + 20 * len(names), margin={"l": 0, "r": 0, "t": 8, "b": 0}, font=text, dragmode=False)
-    ticks = {"fixedrange": True, "showgrid": False, "tickfont": text}
-    fig.update_xaxes(
-        tickvals=list(range(len(columns))), ticktext=columns, tickangle=-60, title="predicted wrongly", **ticks
+        [
+            _cells(counts[np.ix_(order, order)], list(range(len(names))), names, names, colours, colours.chosen),
+            _cells(alone[order, None], [apart], names, ["nothing"], colours, colours.kept),  # most misses: larger
+        ]
     )
+    text = {"color": colours.text}
+    fig.update_layout(
+        height=140 + _CELL * len(names), margin={"l": 0, "r": 0, "t": 8, "b": 0}, font=text, dragmode=False
+    )
+    ticks = {"fixedrange": True, "showgrid": False, "zeroline": False, "tickfont": text}
+    fig.update_xaxes(
+        tickvals=[*range(len(names)), apart], ticktext=[*names, "nothing"], tickangle=-60, title="predicted wrongly",
+        **ticks,
+    )  # fmt: skip
     fig.update_yaxes(
         tickvals=list(range(len(names))),
         ticktext=names,
@@ -122,6 +123,25 @@ def confusion_matrix(evaluation: Evaluation, dark: bool) -> go.Figure:
         **ticks,
     )
     return fig
+
+
+def _cells(
+    values: np.ndarray, at: list[float], rows: list[str], columns: list[str], colours: Palette, color: str
+) -> go.Heatmap:
+    """Counts (row, column) at positions on the x-axis, darker or lighter by their own largest, with their numbers."""
+    return go.Heatmap(
+        x=at, z=values, zmin=0, zmax=max(1, values.max(initial=0)), showscale=False,
+        colorscale=[[0, colours.background], [1, _mixed(color, colours.background)]],
+        text=[[str(value or "") for value in row] for row in values], texttemplate="%{text}",
+        textfont={"color": colours.text},
+        customdata=[[f"{row} missed, {column} predicted wrongly" for column in columns] for row in rows],
+        hovertemplate="%{customdata}: %{z} images<extra></extra>",
+    )  # fmt: skip
+
+
+def _mixed(one: str, other: str) -> str:
+    """The color between two, on which a text can be read that can be read on `other`."""
+    return "#" + "".join(f"{(int(one[i : i + 2], 16) + int(other[i : i + 2], 16)) // 2:02x}" for i in (1, 3, 5))
 
 
 def _false_negatives(evaluation: Evaluation) -> np.ndarray:

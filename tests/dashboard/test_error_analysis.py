@@ -132,25 +132,42 @@ def test_confusions_have_missed_labels_as_rows_and_false_positives_as_columns(ev
 
 def test_the_confusion_matrix_has_rows_and_columns_in_the_order_of_their_names(evaluation: Evaluation) -> None:
     figure = error_analysis.confusion_matrix(evaluation, dark=True)
-    matrix = figure.data[0]
+    matrix, alone = figure.data
     # In the order of errors_by_label: ant, cat, bee; the last column counts misses without a false positive.
-    assert np.array(matrix.z).tolist() == [[0, 1, 1, 1], [1, 0, 0, 0], [0, 0, 0, 0]]
-    assert [list(row) for row in matrix.text] == [["", "1", "1", "1"], ["1", "", "", ""], ["", "", "", ""]]
+    assert np.array(matrix.z).tolist() == [[0, 1, 1], [1, 0, 0], [0, 0, 0]]
+    assert [list(row) for row in matrix.text] == [["", "1", "1"], ["1", "", ""], ["", "", ""]]
+    assert np.array(alone.z).tolist() == [[1], [0], [0]]
+    assert [list(row) for row in alone.text] == [["1"], [""], [""]]
     assert list(figure.layout.yaxis.ticktext) == ["ant", "&lt;i&gt;cat", "bee"]
     assert list(figure.layout.xaxis.ticktext) == ["ant", "&lt;i&gt;cat", "bee", "nothing"]
-    assert list(figure.layout.yaxis.tickvals) == [0, 1, 2]
-    assert list(figure.layout.xaxis.tickvals) == [0, 1, 2, 3]
+    assert list(figure.layout.yaxis.tickvals) == list(matrix.x) == [0, 1, 2]
+    assert list(figure.layout.xaxis.tickvals) == [*matrix.x, *alone.x]
+    assert alone.x[0] > 3  # apart
     assert figure.layout.yaxis.autorange == "reversed"
     assert (figure.layout.yaxis.title.text, figure.layout.xaxis.title.text) == ("missed", "predicted wrongly")
     assert matrix.customdata[0][1] == "ant missed, &lt;i&gt;cat predicted wrongly"
-    assert matrix.customdata[1][3] == "&lt;i&gt;cat missed, nothing predicted wrongly"
-    assert (matrix.zmin, matrix.zmax) == (0, 1)
+    assert alone.customdata[1][0] == "&lt;i&gt;cat missed, nothing predicted wrongly"
+    for cells in (matrix, alone):
+        assert (cells.zmin, cells.zmax) == (0, 1)
+        assert cells.colorscale[0] == (0, DARK.background)  # an empty cell is that
+        assert cells.showscale is False  # the numbers are in the cells
+        assert cells.textfont.color == DARK.text
+    assert matrix.colorscale[1] == (1, "#89583c")  # between the theme's orange and its background
     for axis in (figure.layout.xaxis, figure.layout.yaxis):
         assert axis.fixedrange is True  # a hand that slips does not zoom
         assert axis.tickfont.color == DARK.text
     assert figure.layout.dragmode is False
     assert figure.layout.yaxis.automargin is True  # long names are not cut off
-    assert figure.layout.font.color == matrix.colorbar.tickfont.color == DARK.text
+    assert figure.layout.font.color == DARK.text
+
+
+def test_many_misses_without_a_false_positive_have_a_scale_of_their_own() -> None:
+    truth = np.array([[1, 0]] * 45 + [[0, 1]] * 3, dtype=bool)
+    predicted = np.array([[0, 0]] * 45 + [[1, 0]] * 3, dtype=bool)
+    figure = error_analysis.confusion_matrix(
+        made(truth, predicted, np.zeros_like(truth), predicted.astype(np.float32), ("ant", "bee")), dark=False
+    )
+    assert [cells.zmax for cells in figure.data] == [3, 45]
 
 
 def test_the_confusion_matrix_is_limited_to_the_labels_with_the_most_errors() -> None:
@@ -164,11 +181,11 @@ def test_the_confusion_matrix_is_limited_to_the_labels_with_the_most_errors() ->
     figure = error_analysis.confusion_matrix(
         made(truth, predicted, np.zeros_like(truth), predicted.astype(np.float32), labels), dark=False
     )
-    names = ["label 0", *(f"label {i}" for i in range(29, 5, -1))]
+    names = ["label 0", *(f"label {i}" for i in range(29, 10, -1))]
     assert list(figure.layout.yaxis.ticktext) == names
     values = np.array(figure.data[0].z)
-    assert values.shape == (25, 26)
-    assert values[:, 0].tolist() == [0, *range(29, 5, -1)]
+    assert values.shape == (20, 20)
+    assert values[:, 0].tolist() == [0, *range(29, 10, -1)]
     assert not values[:, 1:].any()
     assert figure.data[0].zmax == 29
     flawless = made(truth, truth, np.zeros_like(truth), predicted.astype(np.float32), labels)
