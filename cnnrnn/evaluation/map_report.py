@@ -3,57 +3,120 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from cnnrnn.evaluation.reports import MapsReport
 
-# key of MethodMetrics -> heading, format
+FEWEST = 30  # images from which on a metric is shown
+
+
+class Column(NamedTuple):
+    """A metric of the table."""
+
+    heading: str
+    pattern: str
+    meaning: str
+    of_few: bool = False  # measured on `MapsReport.few` images at most: it takes long
+
+
+# By the key of MethodMetrics.
 _COLUMNS = {
-    "pointing": ("pointing", "{:.1f}"),
-    "pointing_difficult": ("difficult", "{:.1f}"),
-    "energy": ("energy", "{:.1f}"),
-    "swap_pointing": ("swapped", "{:.1f}"),
-    "swap_pointing_difficult": ("swapped, difficult", "{:.1f}"),
-    "step_shift": ("step-shift", "{:.1f}"),
-    "mosaic": ("mosaics", "{:.1f}"),
-    "deletion": ("deletion ↓", "{:.1f}"),
-    "insertion": ("insertion ↑", "{:.1f}"),
-    "sanity_head": ("random head", "{:.2f}"),
-    "sanity_all": ("all random", "{:.2f}"),
-    "seconds_per_image": ("s/image", "{:.3f}"),
+    "pointing": Column(
+        "pointing",
+        "{:.1f}",
+        "how often the maximum of the map lies in a box of the step's label, as a mean over the labels",
+    ),
+    "pointing_difficult": Column(
+        "difficult",
+        "{:.1f}",
+        "pointing for steps whose label's boxes cover less than a quarter of an image that has other labels, too",
+    ),
+    "energy": Column("energy", "{:.1f}", "the fraction of the positive evidence inside the boxes"),
+    "swap_pointing": Column(
+        "swapped", "{:.1f}", "pointing with the map of another step of the path, where a low value is better"
+    ),
+    "swap_pointing_difficult": Column("swapped, difficult", "{:.1f}", "swapped, for the difficult steps"),
+    "step_shift": Column(
+        "step-shift",
+        "{:.1f}",
+        "how often the map has more evidence in its own label's boxes than in those of the previous label",
+    ),
+    "mosaic": Column("mosaics", "{:.1f}", "pointing on 2 × 2 grids of images", of_few=True),
+    "deletion": Column(
+        "deletion ↓",
+        "{:.1f}",
+        "the area under the step's probability while the pixels with the most evidence are removed",
+        of_few=True,
+    ),
+    "insertion": Column("insertion ↑", "{:.1f}", "the same while they are added", of_few=True),
+    "sanity_head": Column(
+        "random head",
+        "{:.2f}",
+        "the rank correlation with the maps of a model whose head is random",
+        of_few=True,
+    ),
+    "sanity_all": Column("all random", "{:.2f}", "the same, where all weights are random", of_few=True),
+    "seconds_per_image": Column("s/image", "{:.3f}", "the seconds that the maps of an image take"),
 }
 
-LEGEND = (
+STEPS = (
     "All metrics are of the steps of the best path whose label is correct, but for the rows of every present label, "
-    "predicted or not, whose map is that of the label as the first step. Pointing: how often the maximum of the map "
-    "lies in a box of the step's label, as a mean over the labels. Difficult: the same for steps whose label's boxes "
-    "cover less than a quarter of an image that has other labels, too. Swapped: the same with the map of another step "
-    "of the path, where a low value is better. Energy: the fraction of the positive evidence inside the boxes. "
-    "Step-shift: how often the map has more evidence in its own label's boxes than in those of the previous label. "
-    "Mosaics: pointing on 2 × 2 grids of images. Deletion and insertion: the area under the step's probability while "
-    "the pixels with the most evidence are removed or added. Random head, all random: the rank correlation with the "
-    "maps of a model whose head, or all of whose weights, are random."
+    "predicted or not, whose map is that of the label as the first step."
 )
 
 
+def few_images(report: MapsReport) -> int:
+    """How many images mosaics, deletion, insertion and the random models were measured on."""
+    return min(report["few"], report["images"])
+
+
+def columns(report: MapsReport) -> dict[str, Column]:
+    """Those of the metrics that were measured, and on images enough."""
+    measured = {key for metrics in report["methods"].values() for key, value in metrics.items() if value is not None}
+    measured |= {"pointing", "pointing_difficult"}  # of the baselines as well
+    enough = few_images(report) >= FEWEST
+    return {key: column for key, column in _COLUMNS.items() if key in measured and (enough or not column.of_few)}
+
+
+def legend(report: MapsReport) -> str:
+    """What the columns of the table mean."""
+    return " ".join(
+        [STEPS, *(f"{column.heading.capitalize()}: {column.meaning}." for column in columns(report).values())]
+    )
+
+
 def table(report: MapsReport) -> tuple[list[str], list[list[str]]]:
-    """Headings, and rows: the baseline (the image's centre), every method, every target of the default method, and both
-    for every present label."""
-    rows = [["image centre", *_cells(report["baselines"]["centre"])]]
-    rows += [[name, *_cells(metrics)] for name, metrics in report["methods"].items()]
-    rows += [[f"{report['default']}, {name}", *_cells(metrics)] for name, metrics in report["targets"].items()]
+    """Headings, and rows: the baseline (the image's centre), every method, every target of the default method with
+    other maps, and both for every present label."""
+    shown = columns(report)
+
+    def cells(metrics: Mapping[str, Any]) -> list[str]:
+        """One cell per column, empty where a metric is missing."""
+        values = [(column.pattern, metrics.get(key)) for key, column in shown.items()]
+        return ["" if value is None else pattern.format(value) for pattern, value in values]
+
+    default: Mapping[str, Any] = report["methods"].get(report["default"]) or {}
+    rows = [["image centre", *cells(report["baselines"]["centre"])]]
+    rows += [[name, *cells(metrics)] for name, metrics in report["methods"].items()]
+    rows += [
+        [f"{report['default']}, {name}", *cells(metrics)]
+        for name, metrics in report["targets"].items()
+        if any(default.get(key) != value for key, value in metrics.items())
+    ]
     if "present" in report:
         present = report["present"]
-        rows.append(["every present label, image centre", *_cells(present["centre"])])
-        rows.append([f"every present label, {report['default']}", *_cells(present)])
-    return ["method", *(heading for heading, _ in _COLUMNS.values())], rows
+        rows.append(["every present label, image centre", *cells(present["centre"])])
+        rows.append([f"every present label, {report['default']}", *cells(present)])
+    return ["method", *(column.heading for column in shown.values())], rows
 
 
-def _cells(metrics: Mapping[str, Any]) -> list[str]:
-    """One cell per column, empty where a metric is missing."""
-    return [
-        pattern.format(metrics[key]) if metrics.get(key) is not None else "" for key, (_, pattern) in _COLUMNS.items()
-    ]
+def few_sentence(report: MapsReport) -> str:
+    """What the costly metrics were measured on, or why they are not shown; empty if they were not measured."""
+    few, costly = few_images(report), "Mosaics, deletion, insertion and the random models"
+    if few < FEWEST:
+        images = f"{few} image{'' if few == 1 else 's'}"
+        return f"{costly} are not shown: of {images} they mean little, and {FEWEST} are needed." if few else ""
+    return f"{costly}: {few} images."
 
 
 def prefix_sentence(report: MapsReport) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from cnnrnn.evaluation.map_report import LEGEND, prefix_sentence, table
+from cnnrnn.evaluation.map_report import few_sentence, legend, prefix_sentence, table
 from cnnrnn.models.cnnrnn import ModelConfig
 from cnnrnn.models.sigmoid import SigmoidConfig
 from cnnrnn.utils.files import markdown_table
@@ -156,7 +156,8 @@ def _maps(results: Mapping[str, Any]) -> list[str]:
         columns, rows = table(report)
         lines += [
             "## Attribution maps\n",
-            f"{report['steps']} label steps on {name}, {report['steps_difficult']} of them difficult. {LEGEND}\n",
+            f"{report['steps']} label steps in {report['images']} images of {name}, {report['steps_difficult']} of "
+            f"them difficult. {few_sentence(report)} {legend(report)}\n",
             markdown_table(columns, rows),
             f"{prefix_sentence(report)} Decoding an image took {report['seconds_to_decode']:.3f} s.\n",
             f"Measured by `{report['command']}`.\n",

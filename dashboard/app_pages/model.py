@@ -12,7 +12,7 @@ import controls
 import state
 import widgets
 from cnnrnn.checkpoint import Checkpoint
-from cnnrnn.evaluation.map_report import LEGEND, prefix_sentence, table
+from cnnrnn.evaluation.map_report import FEWEST, STEPS, columns, few_images, few_sentence, prefix_sentence, table
 from views import training
 from views.style import CHART, markdown
 
@@ -112,7 +112,7 @@ def _map_quality(reports: dict[str, Any]) -> None:
     name, report = list(reports.items())[-1]
     default = report["methods"].get(report["default"])
     if default is not None:
-        centre = report["baselines"]["centre"]
+        centre, few = report["baselines"]["centre"], few_images(report)
         shown = [
             (
                 "pointing game",
@@ -126,21 +126,35 @@ def _map_quality(reports: dict[str, Any]) -> None:
                 f"{_formatted(centre['pointing_difficult'])}.",
             ),
             ("another step's map, difficult", _formatted(default["swap_pointing_difficult"]), None),
-            (
-                "correlation with random weights",
-                _formatted(default["sanity_all"], "{:.2f}"),
-                "Rank correlation of the maps with those of a model with random weights.",
-            ),
         ]
+        if few >= FEWEST:
+            shown.append(
+                (
+                    "correlation with random weights",
+                    _formatted(default["sanity_all"], "{:.2f}"),
+                    f"Rank correlation of the maps with those of a model with random weights, on {few} images.",
+                )
+            )
         for column, (heading, value, explanation) in zip(st.columns(len(shown)), shown, strict=True):
             column.metric(heading, value, help=explanation)
     headings, rows = table(report)
-    st.dataframe(pd.DataFrame(rows, columns=headings), hide_index=True)
+    st.dataframe(
+        pd.DataFrame(rows, columns=headings),
+        hide_index=True,
+        column_config={
+            column.heading: st.column_config.TextColumn(help=_sentence(column.meaning))
+            for column in columns(report).values()
+        },
+    )
     st.caption(
-        f"{report['steps']} steps on {markdown(name)}, {report['steps_difficult']} of them difficult. {LEGEND} "
-        f"{prefix_sentence(report)}"
+        f"{report['steps']} steps in {report['images']} images of {markdown(name)}, {report['steps_difficult']} of "
+        f"them difficult. {few_sentence(report)} {STEPS} {prefix_sentence(report)}"
     )
     st.code(report["command"], language=None, wrap_lines=True)
+
+
+def _sentence(text: str) -> str:
+    return f"{text[0].upper()}{text[1:]}."
 
 
 def _formatted(value: float | None, pattern: str = "{:.1f} %") -> str:

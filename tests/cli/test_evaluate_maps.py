@@ -66,6 +66,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
         calls.append((split.name, list(methods), beam, images, backbone.image_size, backbone.output_stride))
         figures = {"pointing": 12.5}
         return {
+            "images": 4, "few": images,
             "steps": 3, "steps_difficult": 1, "exact_set": 25.0, "seconds_to_decode": 0.5, "default": "cam",
             "methods": dict.fromkeys(methods, figures), "baselines": {"centre": figures}, "targets": {},
             "prefix": {"steps": 0}, "errors": {},
@@ -108,6 +109,7 @@ def test_the_commands_options_reach_the_evaluation(
         assert asked[0][5] == Checkpoint.load(saved).model.backbone.config.output_stride
         assert "12.5" in done.output
         assert "3 steps, 1 of them difficult; exact match 25.0 %; 0.500 s to decode an image." in done.output
+        assert "of 4 images they mean little" in " ".join(done.output.split())
         assert "No path had two correct labels." in done.output
 
 

@@ -75,7 +75,7 @@ def test_charts_and_tables_are_those_of_the_recorded_report(app: AppTest, chart_
     assert history["val_mAP"].tolist() == [record["val_mAP"] for record in results["history"]]
 
 
-def record_maps(metrics: dict[str, float | None], centre: dict[str, float | None]) -> None:
+def record_maps(metrics: dict[str, float | None], centre: dict[str, float | None], few: int = 30) -> None:
     """Write the report of an evaluation of the maps to the checkpoint, as `evaluate-maps --record` does."""
     file = state.CHECKPOINTS / "coco" / "metrics.json"
     report = {
@@ -84,6 +84,8 @@ def record_maps(metrics: dict[str, float | None], centre: dict[str, float | None
         "targets": {},
         "baselines": {"centre": centre},
         "prefix": {"steps": 0},
+        "images": 40,
+        "few": few,
         "steps": 7,
         "steps_difficult": 5,
         "command": "cnnrnn evaluate-maps",
@@ -114,7 +116,20 @@ def test_every_metric_of_the_maps_has_its_value(app: AppTest) -> None:
     assert displayed["correlation with random weights"][0] == "0.34"
     methods = next(frame.value for frame in app.dataframe if "pointing" in frame.value).set_index("method")
     assert methods["pointing"].to_dict() == {"image centre": "31.0", "occlusion": "11.0", "cam": "61.0"}
-    assert any("7 steps on scenes test, 5 of them difficult" in caption.value for caption in app.caption)
+    text = "7 steps in 40 images of scenes test, 5 of them difficult. Mosaics, deletion, insertion and the random"
+    assert any(text in caption.value for caption in app.caption)
+    assert displayed["correlation with random weights"][1].endswith("on 30 images.")
+
+
+def test_what_was_measured_on_few_images_is_not_shown(app: AppTest) -> None:
+    record_maps({**MAP_METRICS, "deletion": 73.1}, {"pointing": 31.0, "pointing_difficult": 22.0}, few=1)
+    app.run()
+    app.switch_page(PAGE).run()
+    assert not app.exception
+    assert "correlation with random weights" not in [metric.label for metric in app.metric]
+    methods = next(frame.value for frame in app.dataframe if "pointing" in frame.value)
+    assert not {"deletion ↓", "all random"} & set(methods)
+    assert any("of 1 image they mean little" in caption.value for caption in app.caption)
 
 
 def test_metrics_of_the_maps_that_were_not_measured_are_said_to_be(app: AppTest) -> None:

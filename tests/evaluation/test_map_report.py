@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from cnnrnn.evaluation.map_report import LEGEND, prefix_sentence, table
+from cnnrnn.evaluation.map_report import few_sentence, legend, prefix_sentence, table
 
 METHOD: dict[str, Any] = {
     "pointing": 91.26,
@@ -29,6 +29,8 @@ def report(**changes: Any) -> Any:
         "methods": {"cam": METHOD, "occlusion": {**METHOD, "mosaic": None, "pointing": 50.0}},
         "targets": {"logit": {"pointing": 12.0, "pointing_difficult": None}},
         "baselines": {"centre": {"pointing": 61.0, "pointing_difficult": 40.96}},
+        "images": 200,
+        "few": 30,
         **changes,
     }
 
@@ -58,9 +60,36 @@ def test_the_table_ends_with_every_present_label_if_they_were_evaluated() -> Non
     ]
 
 
+def test_what_few_images_measured_is_not_shown() -> None:
+    costly = ["mosaics", "deletion ↓", "insertion ↑", "random head", "all random"]
+    for few, images in ((29, 200), (100, 29)):  # fewer images than were asked for
+        found = report(few=few, images=images)
+        headings, rows = table(found)
+        assert headings == [
+            "method", "pointing", "difficult", "energy", "swapped", "swapped, difficult", "step-shift", "s/image",
+        ]  # fmt: skip
+        assert rows[1] == ["cam", "91.3", "80.0", "70.0", "30.6", "20.5", "96.0", "0.013"]
+        assert not [heading for heading in costly if f"{heading.capitalize()}:" in legend(found)]
+        assert "of 29 images they mean little, and 30 are needed" in few_sentence(found)
+    assert few_sentence(report()) == "Mosaics, deletion, insertion and the random models: 30 images."
+    assert few_sentence(report(images=0)) == ""
+
+
+def test_a_metric_that_no_method_has_is_no_column() -> None:
+    headings, _ = table(report(methods={"cam": {**METHOD, "mosaic": None, "sanity_head": None}}))
+    assert not {"mosaics", "random head"} & set(headings)
+    assert "deletion ↓" in headings
+
+
+def test_a_target_with_the_maps_of_the_default_method_is_no_row_of_its_own() -> None:
+    same = {"pointing": METHOD["pointing"], "energy": METHOD["energy"]}
+    _, rows = table(report(targets={"log-odds": same, "logit": {**same, "energy": 70.05}}))
+    assert [row[0] for row in rows] == ["image centre", "cam", "occlusion", "cam, logit"]
+
+
 def test_the_legend_explains_the_table() -> None:
-    for term in ("Pointing", "Difficult", "Swapped", "Energy", "Step-shift", "Mosaics", "Deletion", "Random head"):
-        assert term in LEGEND
+    for heading in table(report())[0][1:]:
+        assert f" {heading.capitalize()}: " in legend(report())
 
 
 def test_the_prefix_effect_is_reported_in_a_sentence() -> None:

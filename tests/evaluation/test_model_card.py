@@ -138,3 +138,18 @@ def test_labels_with_fewer_than_sixty_training_images_are_limitations(card: Call
     assert section(card({}), "Limitations")[1] == f"{few}dog (59)."
     assert section(card({}, counts=(60, 60)), "Limitations")[1] == f"{few}none."
     assert section(card({}), "Labels in the order of emission (rare)") == ["cat (60), dog (59)"]
+
+
+def test_maps_metrics_of_few_images_are_left_out(card: Callable[..., str]) -> None:
+    report = {
+        "images": 400, "few": 1, "steps": 842, "steps_difficult": 557, "default": "cam", "targets": {},
+        "methods": {"cam": {"pointing": 77.2, "deletion": 73.1, "sanity_all": -0.01}},
+        "baselines": {"centre": {"pointing": 43.9}}, "prefix": {"steps": 0}, "seconds_to_decode": 0.1, "command": "x",
+    }  # fmt: skip
+    found = card({"maps": {"moon test": report}})
+    assert "842 label steps in 400 images of moon test, 557 of them difficult. Mosaics," in found
+    assert "of 1 image they mean little" in found
+    assert "73.1" not in found
+    enough = card({"maps": {"moon test": {**report, "few": 50}}})
+    assert "| cam | 77.2 |  | 73.1 | -0.01 |" in enough
+    assert "random models: 50 images." in enough
