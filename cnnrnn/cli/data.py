@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from cnnrnn.cli.data_source import DataSource, reads_data
-from cnnrnn.cli.options import OUTPUT, JsonOption
+from cnnrnn.cli.options import JsonOption, OutputFile
 from cnnrnn.cli.output import STDOUT, console, user_errors, write_output
 from cnnrnn.utils.errors import UserError
 from cnnrnn.utils.files import write_text
@@ -35,16 +35,11 @@ def check(
     data: DataSource,
     html: Annotated[
         Path | None,
-        typer.Option("--html", dir_okay=False, help="A page of thumbnails with their labels.", rich_help_panel=OUTPUT),
+        OutputFile("--html", help="A page of thumbnails with their labels."),
     ] = None,
     write: Annotated[
         Path | None,
-        typer.Option(
-            "--write",
-            dir_okay=False,
-            help="A plain CSV: image, labels, split; every image once.",
-            rich_help_panel=OUTPUT,
-        ),
+        OutputFile("--write", help="A plain CSV: image, labels, split; every image once."),
     ] = None,
     json_file: JsonOption = None,
 ) -> None:

@@ -20,6 +20,7 @@ from cnnrnn.cli.options import (
     DeviceOption,
     ExactEngineOption,
     JsonOption,
+    OutputFile,
     PredictionPrecisionOption,
     RecordedCheckpointOption,
 )
@@ -71,21 +72,11 @@ def evaluate(
     json_file: JsonOption = None,
     per_image: Annotated[
         Path | None,
-        typer.Option(
-            "--per-image",
-            dir_okay=False,
-            help="JSONL with every image's truth, paths and probabilities.",
-            rich_help_panel=OUTPUT,
-        ),
+        OutputFile("--per-image", help="JSONL with every image's truth, paths and probabilities."),
     ] = None,
     html: Annotated[
         Path | None,
-        typer.Option(
-            "--html",
-            dir_okay=False,
-            help="A report with plots and the worst mistakes, in one file.",
-            rich_help_panel=OUTPUT,
-        ),
+        OutputFile("--html", help="A report with plots and the worst mistakes, in one file."),
     ] = None,
     recurrence: Annotated[
         bool,

@@ -49,15 +49,21 @@ BatchSizeOption = Annotated[
     int, typer.Option("--batch-size", min=1, help="Images per pass of the backbone.", rich_help_panel=HARDWARE)
 ]
 BeamOption = Annotated[int, typer.Option("--beam", min=1, max=256, help="Paths kept at every step.")]
+
+
+def _in_a_folder_that_is_there(value: Path | None) -> Path | None:
+    """A folder that is missing is more often a mistake than meant; the commands' folders (--out) are made."""
+    if value is not None and not value.parent.is_dir():
+        raise typer.BadParameter(f"there is no folder {value.parent}; make it first, or correct its name")
+    return value
+
+
+# A file to write. What can't be one is refused before anything is computed.
+OutputFile = functools.partial(
+    typer.Option, dir_okay=False, callback=_in_a_folder_that_is_there, rich_help_panel=OUTPUT
+)
 JsonOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--json",
-        help="Write JSON to this file; - for standard output.",
-        dir_okay=False,  # refused before anything is computed
-        allow_dash=True,
-        rich_help_panel=OUTPUT,
-    ),
+    Path | None, OutputFile("--json", help="Write JSON to this file; - for standard output.", allow_dash=True)
 ]
 DeviceOption = Annotated[
     str | None,

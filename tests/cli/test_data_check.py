@@ -32,6 +32,7 @@ def table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_the_report_and_what_it_writes(table: Path, tmp_path: Path) -> None:
     written = tmp_path / "out"
+    written.mkdir()
     done = run_command(
         "data", "check", table, "--html", written / "page.html", "--write", written / "plain.csv", "--json",
         written / "report.json",

@@ -64,11 +64,11 @@ def test_the_figures_are_printed_although_files_can_not_be_written(
     shutil.copytree(scenes_checkpoint, tmp_path / "model")
     (tmp_path / "model" / "README.md").unlink()
     (tmp_path / "model" / "README.md").mkdir()  # so the model card can't be written
-    blocked = tmp_path / "file"
-    blocked.write_text("no folder")
+    long = "x" * 240  # a name that a file can have, but not the one under which it is written first
     done = run_command(
         "evaluate", "--checkpoint", tmp_path / "model", "--dataset", "scenes", "--root", scenes_root,
-        "--record", "--json", blocked / "x.json", "--per-image", tmp_path / "x.jsonl", "--html", blocked / "x.html",
+        "--record", "--json", tmp_path / f"{long}.json", "--per-image", tmp_path / "x.jsonl",
+        "--html", tmp_path / f"{long}.html",
     )  # fmt: skip
     assert done.returncode == 2
     assert "mAP" in done.stdout

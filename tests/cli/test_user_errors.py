@@ -51,6 +51,13 @@ def test_an_output_that_can_not_be_a_file_is_refused_before_anything_is_computed
         (["evaluate", *data, *nothing, "--html", "a folder"], "'a folder' is a directory"),
         (["data", "check", "none.csv", "--write", "a folder"], "'a folder' is a directory"),
         (["data", "check", "none.csv", "--html", "a folder"], "'a folder' is a directory"),
+        (["predict", "x.jpg", *nothing, "--json", "none/x.json"], "there is no folder none; make it first"),
+        (["neighbors", *nothing, "--json", "none/x.json"], "there is no folder none; make it first"),
+        (["bench", "--json", "none/x.json"], "there is no folder none; make it first"),
+        (["evaluate", *data, *nothing, "--per-image", "none/x.jsonl"], "there is no folder none; make it first"),
+        (["evaluate", *data, *nothing, "--html", "none/x.html"], "there is no folder none; make it first"),
+        (["data", "check", "none.csv", "--write", "none/x.csv"], "there is no folder none; make it first"),
+        (["data", "check", "none.csv", "--html", "none/x.html"], "there is no folder none; make it first"),
         (["explain", "x.jpg", *nothing, "--out", "a file"], "'a file' is a file"),
         (["train", *data, "--out", "o", "--weights", "a folder"], "a folder is incomplete: "),
         (
@@ -66,6 +73,7 @@ def test_an_output_that_can_not_be_a_file_is_refused_before_anything_is_computed
         assert done.exit_code == 2, arguments
         assert isinstance(done.exception, SystemExit), arguments
         assert message in " ".join(done.stderr.replace("│", " ").split()), (arguments, done.stderr)
+    assert not (tmp_path / "none").exists()
 
 
 def test_a_mistyped_name_is_told_which_one_may_be_meant(tmp_path: Path, scenes_root: Path) -> None:
