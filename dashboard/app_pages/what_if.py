@@ -31,6 +31,12 @@ if TYPE_CHECKING:
     from pandas.io.formats.style import Styler
 
 _MAX_ORDERED = 5  # labels, whose 120 orders are all scored
+_MARGINAL = "marginal probability"
+_MARGINAL_MEANING = (
+    "The marginal probability of a label is that of all label sequences with it, among those that the beam search "
+    "finished: a lower bound. *Decode* shows calibrated probabilities; for a search with constraints there is no "
+    "calibration."
+)
 
 
 def page() -> None:
@@ -46,7 +52,7 @@ def page() -> None:
 
 @st.fragment
 def _constrained_decoding(checkpoint: Checkpoint, image: image_files.InputImage, before: Trace, beam: int) -> None:
-    st.header("Constrained decoding")
+    st.header("Constrained decoding", help=_MARGINAL_MEANING)
     left, right = st.columns([2, 3], gap="large")
     with left:
         widgets.picture(image.pixels, f"The image {image.name}")
@@ -61,10 +67,10 @@ def _constrained_decoding(checkpoint: Checkpoint, image: image_files.InputImage,
         _summary(before, after, found, constraints)
         if constraints != NO_CONSTRAINTS:
             st.plotly_chart(
-                marginal_diff.figure(found, dark),
+                marginal_diff.figure(found, dark, quantity=_MARGINAL),
                 config=CHART,
                 key="marginal_diff",
-                alt="Chart: the largest changes of probability, before and after; the table below has the numbers",
+                alt="Chart: the largest changes of marginal probability; the table below has the numbers",
             )
     widgets.beam_tree(
         after,
@@ -78,7 +84,7 @@ def _constrained_decoding(checkpoint: Checkpoint, image: image_files.InputImage,
         cells = [{"label": c.label, "before": c.before, "after": c.after, "Δ": c.delta} for c in found]
         return pd.DataFrame(cells).style.format("{:.3f}", subset=["before", "after", "Δ"])
 
-    widgets.table("Table of the probabilities", "constrained_table", rows)
+    widgets.table("Table of the marginal probabilities", "constrained_table", rows)
 
 
 def _choose_constraints(trace: Trace) -> Constraints | None:
@@ -132,7 +138,8 @@ def _summary(before: Trace, after: Trace, found: list[marginal_diff.MarginalChan
         return
     constrained = {before.labels[label] for label in [*(label for _, label in constraints.forced), *constraints.banned]}
     described = [f"**{markdown(label)}** {text}" for label, text in marginal_diff.describe(found, constrained)]
-    st.markdown(("; ".join(described) + ".") if described else "No other label changes by more than 2 points.")
+    changes = "; ".join(described) or "no other label changes by more than 2 points"
+    st.markdown(f"Marginal probability: {changes}.")
     st.markdown(f"Best path before: {_sequence(before)}  \nBest path after: {_sequence(after)}")
 
 
@@ -217,11 +224,12 @@ def _occlusion(checkpoint: Checkpoint, image: image_files.InputImage, before: Tr
         widgets.picture(occluded.pixels, f"The image with the evidence for {names[step]} in grey")
     with right:
         token = path.tokens[step]
-        old, new = float(before.marginals[token]), float(after.marginals[token])
+        old, new = float(before.probabilities[token]), float(after.probabilities[token])
+        quantity = "probability" if marginal_diff.has_probabilities(before) else _MARGINAL
         change = points(new - old)
         changed = change[0] in "+-"
         st.metric(
-            f"Probability of {markdown(names[step])}",
+            f"{quantity.capitalize()} of {markdown(names[step])}",
             percent(new),
             change,
             delta_color="normal" if changed else "off",
@@ -234,7 +242,9 @@ def _occlusion(checkpoint: Checkpoint, image: image_files.InputImage, before: Tr
         )
         st.markdown(f"Best path after: {_sequence(after)}")
         st.plotly_chart(
-            marginal_diff.figure(marginal_diff.compare_marginals(before, after), controls.dark()),
+            marginal_diff.figure(
+                marginal_diff.compare_probabilities(before, after), controls.dark(), quantity=quantity
+            ),
             config=CHART,
             key="occlusion_diff",
             alt="Chart: probabilities of the labels that change most when the evidence is occluded",

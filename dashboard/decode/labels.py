@@ -14,10 +14,13 @@ from cnnrnn.checkpoint import chosen_threshold
 from cnnrnn.decoding.trace import Path, Trace
 from cnnrnn.utils.style import percent
 from views import bars
+from views.marginal_diff import has_probabilities
 from views.style import CHART, badge, markdown
 
 if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
+
+_MARGINAL = "marginal probability, that of all sequences with it that the search finished: a lower bound"
 
 
 def predicted_labels(image: image_files.InputImage, trace: Trace, path: Path) -> DeltaGenerator:
@@ -36,11 +39,12 @@ def predicted_labels(image: image_files.InputImage, trace: Trace, path: Path) ->
         f"search coverage **{markdown(percent(trace.coverage))}**",
         *([] if image.truth is None else [f"ground truth **{markdown(', '.join(image.truth) or 'no label')}**"]),
     ]
+    probability = "probability, calibrated on validation images" if has_probabilities(trace) else _MARGINAL
     st.markdown(
         " · ".join(facts) + _also_probable(trace, path, threshold),
         help="The probability of this label sequence followed by END, and the total probability of all sequences that "
-        f"the search finished. Also probable are labels that it lacks, of at least {percent(threshold)}, the threshold "
-        "with the best O-F1 on the validation images: a label's probability counts every sequence that contains it.",
+        f"the search finished. The bars show each label's {probability}. Also probable are labels that the sequence "
+        f"lacks, of at least {percent(threshold)}, the threshold with the best O-F1 on the validation images.",
     )
     st.plotly_chart(
         bars.label_probabilities(trace, path, controls.dark()),

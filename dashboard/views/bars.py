@@ -7,21 +7,31 @@ import plotly.graph_objects as go
 
 from cnnrnn.decoding.trace import Path, Trace
 from cnnrnn.utils.style import palette, percent, plain
+from views.marginal_diff import has_probabilities
 from views.style import name_rows
 
 _BAR = 22  # pixels
 
 
 def label_probabilities(trace: Trace, chosen: Path, dark: bool, most: int = 6) -> go.Figure:
-    """P(label | image) of the most probable labels; those on the chosen path are coloured and ticked."""
+    """P(label | image) of the most probable labels; those on the chosen path are coloured and ticked.
+
+    What kind of probability it is stands where the bars are shortest.
+    """
     order = np.argsort(-trace.probabilities, kind="stable")
     labels = [int(label) for rank, label in enumerate(order) if rank < most or int(label) in chosen.tokens]
-    return _bars(
+    fig = _bars(
         names=[trace.labels[label] for label in labels],
         probs=[float(trace.probabilities[label]) for label in labels],
         marked=[label in chosen.tokens for label in labels],
         dark=dark,
     )
+    fig.add_annotation(
+        text="probability" if has_probabilities(trace) else "marginal probability",
+        xref="paper", x=1, xanchor="right", yref="paper", y=0, yanchor="bottom",
+        showarrow=False, font={"color": palette(dark).text},
+    )  # fmt: skip
+    return fig
 
 
 def step_distribution(trace: Trace, path: Path, step: int, dark: bool, most: int = 6) -> go.Figure:

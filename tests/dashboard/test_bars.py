@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -42,6 +44,16 @@ def test_marginals_are_sorted_and_the_labels_of_the_path_are_marked() -> None:
     assert list(axis.ticktext) == ["✓ &lt;b&gt;bee", "dog", "✓ cat"]
     assert list(axis.tickvals) == [0, 1, 2]
     assert axis.autorange == "reversed"  # the first row is on top
+
+
+def test_the_kind_of_probability_is_named() -> None:
+    searched = trace()
+    for found, name in (
+        (searched, "marginal probability"),
+        (replace(searched, calibrated=searched.marginals), "probability"),
+        (replace(searched, steps=()), "probability"),  # of a sigmoid
+    ):
+        assert [note.text for note in bars.label_probabilities(found, PATH, dark=False).layout.annotations] == [name]
 
 
 def test_step_distribution_is_conditional_on_the_prefix() -> None:

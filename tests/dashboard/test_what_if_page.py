@@ -62,6 +62,12 @@ def table(page: AppTest, column: str) -> dict[str, float]:
     return dict(zip(found["label"], found[column], strict=True))
 
 
+def chart_title(page: AppTest, key: str) -> str:
+    """What the horizontal axis of a chart is called."""
+    spec = next(chart.proto.spec for chart in page.get("plotly_chart") if chart.proto.id.endswith(f"-{key}"))
+    return json.loads(spec)["layout"]["xaxis"]["title"]["text"]
+
+
 def test_constraints_are_decoded(page: AppTest, scene: Path) -> None:
     plain = decoded(scene, Constraints())
     assert table(page, "after") == pytest.approx(dict(zip(plain.labels, plain.marginals, strict=True)))
@@ -104,7 +110,7 @@ def test_every_label_order_is_scored(page: AppTest, scene: Path) -> None:
 
 def test_occluding_the_evidence_lowers_the_probability_of_the_label(page: AppTest) -> None:
     before = page.metric[-1]
-    assert before.label.startswith("Probability of")
+    assert before.label.startswith("Marginal probability of")  # this checkpoint is not calibrated
     page.slider(key="occluded_fraction").set_value(0.6).run()
     assert not page.exception
     assert page.metric[-1].delta.endswith("points")
@@ -128,6 +134,20 @@ def test_the_strongest_pixels_turn_grey() -> None:
     occluded = grey_out(image, strength, 0.25)
     assert (occluded[strength >= 15] == 128).all()
     assert (occluded[strength < 15] == 0).all()
+
+
+def test_occlusion_changes_the_calibrated_probability_that_decode_shows(chart_data: Chart) -> None:
+    """With the shipped checkpoint, which is calibrated."""
+    app = AppTest.from_file(str(Path(state.HERE) / "app.py"), default_timeout=60).run()
+    trace = state.trace(state.load_checkpoint("coco"), app.session_state.last_image, 8)
+    token = trace.paths[0].tokens[0]
+    app.switch_page(PAGE).run()
+    assert not app.exception
+    assert app.metric[-1].label == f"Probability of {trace.labels[token]}"
+    assert chart_title(app, "occlusion_diff") == "probability"
+    *_, ring, _ = chart_data(app, "occlusion_diff")
+    before = {text.partition(":")[0]: x for text, x in zip(ring["hovertext"], ring["x"], strict=True)}
+    assert before[trace.labels[token]] == pytest.approx(float(trace.probabilities[token]))
 
 
 def test_the_cooccurrence_table_has_training_and_model_probabilities(page: AppTest) -> None:
@@ -161,14 +181,14 @@ def test_charts_compare_the_unconstrained_and_the_constrained_search(
     constrained = decoded(scene, Constraints(((1, absent),), (other,)))
     found = compare_marginals(plain, constrained)
     assert chart_data(page, "marginal_diff") == figure_data(figure(found, False))
+    assert chart_title(page, "marginal_diff") == "marginal probability"  # of a search with constraints
     root, _ = tree.fold(tree.build(constrained, 0.01), constrained.paths[0], 0)
     assert chart_data(page, "constrained_tree") == figure_data(tree.figure(constrained, 0, False, 0.01, root))
     assert table(page, "before") == pytest.approx(dict(zip(plain.labels, plain.marginals, strict=True)))
     assert table(page, "Δ") == pytest.approx({change.label: change.delta for change in found})
     described = [f"**{label}** {text}" for label, text in describe(found, {plain.labels[absent], plain.labels[other]})]
-    expected = "; ".join(described) + "." if described else "No other label changes by more than 2 points."
     texts = [block.value for block in page.markdown]
-    assert expected in texts
+    assert f"Marginal probability: {'; '.join(described) or 'no other label changes by more than 2 points'}." in texts
     before, after = (
         f"{' → '.join(trace.choices(trace.paths[0]))} ({percent(trace.paths[0].prob)})"
         for trace in (plain, constrained)
@@ -197,7 +217,7 @@ def test_the_evidence_of_a_step_is_occluded_and_the_image_decoded_again(
     old, new = (float(trace.marginals[path.tokens[1]]) for trace in (plain, after))
     metric = page.metric[-1]
     assert (metric.label, metric.value, metric.delta) == (
-        f"Probability of {label}", percent(new), points(new - old),
+        f"Marginal probability of {label}", percent(new), points(new - old),
     )  # fmt: skip
     lost = any("no longer predicted" in block.value for block in page.markdown)
     assert lost == (new < 0.5 <= old)
