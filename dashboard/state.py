@@ -28,7 +28,7 @@ from cnnrnn.checkpoint import checkpoint_folder as folder_of_run
 from cnnrnn.decoding.constraints import NO_CONSTRAINTS, Constraints
 from cnnrnn.decoding.trace import Trace
 from cnnrnn.inference import engines
-from cnnrnn.inference.predictor import decode_batch, decode_image, encode_image
+from cnnrnn.inference.predictor import decode_batch, decode_image, encode, encode_image
 from cnnrnn.label_space.projection import Projection
 from cnnrnn.label_space.projection import compute as compute_projection
 from cnnrnn.label_space.projection import read as read_projection
@@ -203,6 +203,16 @@ def trace(checkpoint: Checkpoint, image: InputImage, beam: int, constraints: Con
     encoded = _encode(checkpoint, image)[1]
     with _threads(1):
         return decode_image(checkpoint, encoded, beam, constraints)
+
+
+@st.cache_resource(max_entries=64, show_spinner="Decoding …", hash_funcs=_HASH_FUNCS)
+def traces(checkpoint: Checkpoint, images: tuple[InputImage, ...], beam: int) -> list[Trace]:
+    """As `trace`, of several images that one pass of the backbone encodes."""
+    with _encoding, _threads(_CORES):
+        pixels = torch.stack([checkpoint.model.backbone.pixels(image.pixels) for image in images])
+        encoded = encode(checkpoint.model, pixels, _forward(checkpoint))[1]
+    with _threads(1):
+        return decode_batch(checkpoint.model, encoded, checkpoint.vocabulary.labels, beam)
 
 
 def predict(checkpoint: Checkpoint, image: InputImage, beam: int) -> Trace:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from pandas.io.formats.style import Styler
 
 _MAX_ORDERED = 5  # labels, whose 120 orders are all scored
+_MIN_DIFFERENCE = 0.02  # of probabilities; a smaller one shows nothing
 _MARGINAL = "marginal probability"
 _MARGINAL_MEANING = (
     "The marginal probability of a label is that of all label sequences with it, among those that the beam search "
@@ -216,39 +217,84 @@ def _occlusion(checkpoint: Checkpoint, image: image_files.InputImage, before: Tr
         format="percent",
     )
     values = state.explanation(checkpoint, image, path.tokens, state.MapSettings()).smoothed[step].cpu().numpy()
-    pixels = marginal_diff.grey_out(np.asarray(image.pixels), resize_map(values, image.pixels.size), fraction)
-    occluded = image_files.derived_image(image, f"{step} {fraction} occluded", Image.fromarray(pixels))
+    evidence = marginal_diff.strongest(resize_map(values, image.pixels.size), fraction)
+    occluded = _occluded(image, evidence, f"{step} {fraction} occluded")
     after = state.trace(checkpoint, occluded, beam)
     left, right = st.columns([2, 3], gap="large")
     with left:
         widgets.picture(occluded.pixels, f"The image with the evidence for {names[step]} in grey")
     with right:
+        one, two = st.columns(2)
         token = path.tokens[step]
-        old, new = float(before.probabilities[token]), float(after.probabilities[token])
         quantity = "probability" if marginal_diff.has_probabilities(before) else _MARGINAL
-        change = points(new - old)
-        changed = change[0] in "+-"
-        st.metric(
-            f"{quantity.capitalize()} of {markdown(names[step])}",
-            percent(new),
-            change,
-            delta_color="normal" if changed else "off",
-            delta_arrow="auto" if changed else "off",
+        with one:
+            _change(f"{quantity.capitalize()} of {markdown(names[step])}", before, [after], token)
+        others = state.traces(
+            checkpoint,
+            tuple(
+                _occluded(image, region, f"{step} {fraction} control {number}")
+                for number, region in enumerate(marginal_diff.elsewhere(evidence))
+            ),
+            beam,
         )
-        st.markdown(
-            "The label is no longer predicted: it depends on the occluded evidence."
-            if new < 0.5 <= old
-            else "The decision on the label does not change: it also depends on the rest of the image."
-        )
+        with two:
+            _change(
+                "Elsewhere occluded",
+                before,
+                others,
+                token,
+                help=f"A control: the mean over {len(others)} images in which a region of the same size and shape is "
+                "grey elsewhere.",
+            )
+        st.markdown(_finding(names[step], token, after, others))
         st.markdown(f"Best path after: {_sequence(after)}")
+        mean = dict(zip(before.labels, np.mean([trace.probabilities for trace in others], axis=0), strict=True))
         st.plotly_chart(
             marginal_diff.figure(
-                marginal_diff.compare_probabilities(before, after), controls.dark(), quantity=quantity
+                marginal_diff.compare_probabilities(before, after),
+                controls.dark(),
+                quantity=quantity,
+                control=("elsewhere", mean),
             ),
             config=CHART,
             key="occlusion_diff",
             alt="Chart: probabilities of the labels that change most when the evidence is occluded",
         )
+
+
+def _occluded(image: image_files.InputImage, region: np.ndarray, how: str) -> image_files.InputImage:
+    pixels = marginal_diff.grey_out(np.asarray(image.pixels), region)
+    return image_files.derived_image(image, how, Image.fromarray(pixels))
+
+
+def _change(name: str, before: Trace, after: list[Trace], token: int, help: str | None = None) -> None:
+    """The label's mean probability after an occlusion, and by how much it changed."""
+    new = float(np.mean([trace.probabilities[token] for trace in after]))
+    change = points(new - float(before.probabilities[token]))
+    changed = change[0] in "+-"
+    st.metric(
+        name,
+        percent(new),
+        change,
+        delta_color="normal" if changed else "off",
+        delta_arrow="auto" if changed else "off",
+        help=help,
+    )
+
+
+def _finding(name: str, token: int, after: Trace, others: list[Trace]) -> str:
+    """Whether the label is still in the best path, and whether that is because of what was occluded."""
+    predicted = [token in trace.paths[0].tokens for trace in (after, *others)]
+    lowest = min(float(trace.probabilities[token]) for trace in others)
+    if float(after.probabilities[token]) < lowest - _MIN_DIFFERENCE:
+        meaning = "Its probability falls further than with any region elsewhere: it depends on the occluded evidence."
+    else:
+        meaning = "Its probability does not fall further than with regions elsewhere, so that nothing shows that it "
+        meaning += "depends on the occluded evidence in particular."
+    return (
+        f"**{markdown(name)}** is {'still' if predicted[0] else 'no longer'} in the best path; with a region elsewhere "
+        f"occluded, it is in {sum(predicted[1:])} of {len(others)}. {meaning}"
+    )
 
 
 @st.fragment

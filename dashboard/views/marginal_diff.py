@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +16,7 @@ _BAR = 26  # pixels
 _LEGEND_LINE = 24  # pixels
 _TITLE = 24  # pixels, of the axis
 _LEGEND_COLUMNS = 30  # of one line of the legend on a phone
+_MOST = 8  # labels of a chart
 _MIN_DELTA = 0.02  # smaller changes of probability are not described
 
 
@@ -62,6 +64,15 @@ def cooccurring_labels(conditional: dict[str, tuple[float, float]]) -> list[Marg
     return sorted(found, key=lambda change: -max(change.before, change.after))
 
 
+def lifts(found: Sequence[MarginalChange], rates: Mapping[str, tuple[float, float]]) -> list[MarginalChange]:
+    """P(other | label) of `cooccurring_labels` divided by P(other), of `label_rates`: 1 if they are independent."""
+
+    def lift(probability: float, rate: float) -> float:
+        return probability / rate if rate else 0.0
+
+    return [MarginalChange(c.label, lift(c.before, rates[c.label][0]), lift(c.after, rates[c.label][1])) for c in found]
+
+
 def describe(found: list[MarginalChange], constrained: set[str], most: int = 3) -> list[tuple[str, str]]:
     """(label, "falls by 12 points, to 3%") for the labels that changed most, without the constrained ones."""
     described = [c for c in found if c.label not in constrained and abs(c.delta) >= _MIN_DELTA][:most]
@@ -75,11 +86,12 @@ def figure(
     found: list[MarginalChange],
     dark: bool,
     names: tuple[str, str] = ("before", "after"),
-    most: int = 8,
+    most: int = _MOST,
     quantity: str | None = None,
+    control: tuple[str, Mapping[str, float]] | None = None,
 ) -> go.Figure:
     """Before (ring) and after (dot) for the labels that changed most; `names` are their names in the legend, and the
-    axis is called by the `quantity`."""
+    axis is called by the `quantity`. A `control` is a line across at another value of each label, and its name."""
     colours, largest = palette(dark), found[:most]
     rows = list(range(len(largest)))
     text = {"color": colours.text}
@@ -100,6 +112,14 @@ def figure(
             x=values, y=rows, name=name, mode="markers", hovertext=hover, hoverinfo="text",
             marker={"symbol": symbol, "size": 11, "color": colours.kept, "line": {"width": 2}},
         )  # fmt: skip
+    if control is not None:
+        short.append(shorten(control[0], _LEGEND_COLUMNS))
+        values = [control[1][c.label] for c in largest]
+        fig.add_scatter(
+            x=values, y=rows, name=plain(short[-1]), mode="markers", hoverinfo="text",
+            hovertext=[f"{plain(c.label)}: {value:.3f}" for c, value in zip(largest, values, strict=True)],
+            marker={"symbol": "line-ns", "size": 16, "line": {"width": 2, "color": colours.text}},
+        )  # fmt: skip
     in_one_line = sum(map(text_columns, short)) <= _LEGEND_COLUMNS
     legend_height = _LEGEND_LINE if in_one_line else 2 * _LEGEND_LINE
     fig.update_layout(
@@ -119,7 +139,34 @@ def figure(
     return fig
 
 
-def grey_out(image: np.ndarray, strength: np.ndarray, fraction: float) -> np.ndarray:
-    """An image (height, width, 3) whose `fraction` of pixels with the highest `strength` (height, width) is grey."""
-    occluded = strength >= np.quantile(strength, 1 - fraction)
-    return np.where(occluded[..., None], np.uint8(128), image)
+def cooccurrence_figure(found: list[MarginalChange], dark: bool, are_lifts: bool) -> go.Figure:
+    """`cooccurring_labels` or, better, their `lifts`, on a scale as long as they need."""
+    quantity = "times as often as in all images" if are_lifts else "probability"
+    fig = figure(found, dark, ("in the training images", "by the model"), quantity=quantity)
+    top = max([1.0 if are_lifts else 0.01, *(value for c in found[:_MOST] for value in (c.before, c.after))])
+    fig.update_xaxes(range=[-0.02 * top, 1.04 * top])
+    if are_lifts:
+        fig.update_xaxes(tickformat="~g", ticksuffix="×")
+        fig.add_vline(x=1, line={"color": palette(dark).faint, "width": 1}, layer="below")
+        hover = [f"{plain(c.label)}: {c.before:.1f}× → {c.after:.1f}×" for c in found[:_MOST]]
+        fig.update_traces(hovertext=hover, selector={"mode": "markers"})
+    return fig
+
+
+def strongest(strength: np.ndarray, fraction: float) -> np.ndarray:
+    """The region of the `fraction` of pixels with the highest `strength`: bool (height, width)."""
+    return strength >= np.quantile(strength, 1 - fraction)
+
+
+def elsewhere(region: np.ndarray, count: int = 5) -> list[np.ndarray]:
+    """Regions of the same size and shape as a control, bool (height, width): the region moved by quarters of the image,
+    around its edges, to the `count` places where it overlaps itself least."""
+    height, width = region.shape
+    moves = [(height * down // 4, width * right // 4) for down in range(4) for right in range(4)][1:]
+    moved = [np.roll(region, move, axis=(0, 1)) for move in moves]
+    return sorted(moved, key=lambda other: int((other & region).sum()))[:count]
+
+
+def grey_out(image: np.ndarray, region: np.ndarray) -> np.ndarray:
+    """An image (height, width, 3) that is grey in a region (height, width)."""
+    return np.where(region[..., None], np.uint8(128), image)

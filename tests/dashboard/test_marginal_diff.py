@@ -50,6 +50,20 @@ def test_cooccurring_labels_are_sorted_by_the_larger_probability() -> None:
     assert found == [MarginalChange("bee", 0.0, 0.9), MarginalChange("cat", 0.5, 0.1), MarginalChange("ant", 0.1, 0.2)]
 
 
+def test_lifts_compare_with_how_often_a_label_occurs_at_all() -> None:
+    found = [MarginalChange("ant", 0.5, 0.25), MarginalChange("<i>bee", 0.1, 0.0)]
+    rates = {"ant": (0.25, 0.05), "<i>bee": (0.1, 0.0), "cat": (1.0, 1.0)}
+    lifts = marginal_diff.lifts(found, rates)
+    assert lifts == [MarginalChange("ant", 2.0, 5.0), MarginalChange("<i>bee", 1.0, 0.0)]
+    figure = marginal_diff.cooccurrence_figure(lifts, dark=False, are_lifts=True)
+    assert 5 < figure.layout.xaxis.range[1] < 6
+    assert [line.x0 for line in figure.layout.shapes] == [1]
+    assert figure.data[-1].hovertext == ("ant: 2.0× → 5.0×", "&lt;i&gt;bee: 1.0× → 0.0×")
+    plain = marginal_diff.cooccurrence_figure(found, dark=False, are_lifts=False)
+    assert 0.5 < plain.layout.xaxis.range[1] < 0.6
+    assert not plain.layout.shapes
+
+
 def test_descriptions_omit_constrained_labels_and_small_changes() -> None:
     found = [
         *FOUND,
@@ -114,9 +128,33 @@ def test_the_chart_covers_all_probabilities_and_at_most_eight_labels() -> None:
 def test_only_the_strongest_fraction_of_pixels_turns_grey() -> None:
     image = np.arange(60, dtype=np.uint8).reshape(4, 5, 3)
     strength = np.array([[9, 1, 8, 2, 7], [3, 6, 4, 5, 0], [19, 11, 18, 12, 17], [13, 16, 14, 15, 10]], dtype=float)
-    occluded = marginal_diff.grey_out(image, strength, 0.25)
+    occluded = marginal_diff.grey_out(image, marginal_diff.strongest(strength, 0.25))
     assert occluded.dtype == np.uint8
     grey = strength >= 15
     assert (occluded[grey] == 128).all()
     np.testing.assert_array_equal(occluded[~grey], image[~grey])
-    assert (marginal_diff.grey_out(image, strength, 1.0) == 128).all()
+    assert (marginal_diff.grey_out(image, marginal_diff.strongest(strength, 1.0)) == 128).all()
+
+
+def test_regions_elsewhere_have_the_same_size_and_overlap_the_region_least() -> None:
+    region = np.zeros((8, 12), dtype=bool)
+    region[1:4, 2:6] = True
+    found = marginal_diff.elsewhere(region, count=5)
+    assert len({other.tobytes() for other in found}) == 5
+    for other in found:
+        assert other.sum() == region.sum()
+        assert not (other & region).any()
+    large = np.ones((8, 12), dtype=bool)
+    large[0, :3] = False
+    assert all(other.sum() == large.sum() for other in marginal_diff.elsewhere(large))  # they can only overlap
+
+
+def test_a_control_is_a_line_across_at_its_value() -> None:
+    figure = marginal_diff.figure(
+        FOUND, dark=False, most=2, control=("<b>other", {"ant": 0.7, "<i>bee": 0.4, "cat": 0.0})
+    )
+    line = figure.data[-1]
+    assert (line.name, line.marker.symbol, list(line.x), list(line.y)) == (
+        "&lt;b&gt;other", "line-ns", [0.7, 0.4], [0, 1],
+    )  # fmt: skip
+    assert list(line.hovertext) == ["ant: 0.700", "&lt;i&gt;bee: 0.400"]

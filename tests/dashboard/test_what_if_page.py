@@ -25,7 +25,17 @@ from cnnrnn.decoding.constraints import Constraints
 from cnnrnn.decoding.trace import Trace
 from cnnrnn.inference.predictor import decode_image, encode_image
 from cnnrnn.utils.style import percent, points
-from views.marginal_diff import compare_marginals, cooccurring_labels, describe, figure, grey_out
+from views.marginal_diff import (
+    compare_marginals,
+    cooccurrence_figure,
+    cooccurring_labels,
+    describe,
+    elsewhere,
+    figure,
+    grey_out,
+    lifts,
+    strongest,
+)
 
 Images = Callable[[AppTest], list[tuple[str, bytes]]]
 Chart = Callable[[AppTest, str], list[dict[str, Any]]]
@@ -109,12 +119,12 @@ def test_every_label_order_is_scored(page: AppTest, scene: Path) -> None:
 
 
 def test_occluding_the_evidence_lowers_the_probability_of_the_label(page: AppTest) -> None:
-    before = page.metric[-1]
+    before = page.metric[-2]
     assert before.label.startswith("Marginal probability of")  # this checkpoint is not calibrated
     page.slider(key="occluded_fraction").set_value(0.6).run()
     assert not page.exception
-    assert page.metric[-1].delta.endswith("points")
-    assert int(page.metric[-1].delta.split()[0]) < 0
+    assert page.metric[-2].delta.endswith("points")
+    assert int(page.metric[-2].delta.split()[0]) < 0
 
 
 def test_changes_are_sorted_and_described(scene: Path, app: AppTest) -> None:
@@ -131,7 +141,7 @@ def test_changes_are_sorted_and_described(scene: Path, app: AppTest) -> None:
 def test_the_strongest_pixels_turn_grey() -> None:
     image = np.zeros((4, 5, 3), dtype=np.uint8)
     strength = np.arange(20).reshape(4, 5)
-    occluded = grey_out(image, strength, 0.25)
+    occluded = grey_out(image, strongest(strength, 0.25))
     assert (occluded[strength >= 15] == 128).all()
     assert (occluded[strength < 15] == 0).all()
 
@@ -143,9 +153,9 @@ def test_occlusion_changes_the_calibrated_probability_that_decode_shows(chart_da
     token = trace.paths[0].tokens[0]
     app.switch_page(PAGE).run()
     assert not app.exception
-    assert app.metric[-1].label == f"Probability of {trace.labels[token]}"
+    assert app.metric[-2].label == f"Probability of {trace.labels[token]}"
     assert chart_title(app, "occlusion_diff") == "probability"
-    *_, ring, _ = chart_data(app, "occlusion_diff")
+    *_, ring, _, _ = chart_data(app, "occlusion_diff")
     before = {text.partition(":")[0]: x for text, x in zip(ring["hovertext"], ring["x"], strict=True)}
     assert before[trace.labels[token]] == pytest.approx(float(trace.probabilities[token]))
 
@@ -206,21 +216,38 @@ def test_the_evidence_of_a_step_is_occluded_and_the_image_decoded_again(
     path = plain.paths[0]
     checkpoint, image = Checkpoint.load(state.CHECKPOINTS / "coco"), open_image(scene, MAX_SIDE)
     values = explain(checkpoint.rnn, encode_image(checkpoint, image)[0], path.tokens).smoothed[1].numpy()
-    occluded = grey_out(np.asarray(image), resize_map(values, image.size), 0.4)
+    evidence = strongest(resize_map(values, image.size), 0.4)
+    occluded = grey_out(np.asarray(image), evidence)
     displayed = dict(displayed_images(page))
     label = plain.labels[path.tokens[1]]
     grey = pixels(displayed[f"The image with the evidence for {label} in grey"])
     assert np.abs(grey - occluded).mean() < 4
     assert np.abs(pixels(displayed["The image scene.png"]) - np.asarray(image)).mean() < 4
     after = decode_image(checkpoint, encode_image(checkpoint, Image.fromarray(occluded))[1], 8, Constraints())
-    assert chart_data(page, "occlusion_diff") == figure_data(figure(compare_marginals(plain, after), False))
+    others = [
+        decode_image(checkpoint, encode_image(checkpoint, Image.fromarray(pixels))[1], 8, Constraints())
+        for pixels in (grey_out(np.asarray(image), region) for region in elsewhere(evidence))
+    ]
+    *drawn, line = chart_data(page, "occlusion_diff")
+    assert drawn == figure_data(figure(compare_marginals(plain, after), False))
+    mean = dict(zip(plain.labels, np.mean([trace.marginals for trace in others], axis=0), strict=True))
+    assert line["x"] == pytest.approx([mean[change.label] for change in compare_marginals(plain, after)][:8], abs=1e-4)
     old, new = (float(trace.marginals[path.tokens[1]]) for trace in (plain, after))
-    metric = page.metric[-1]
+    metric, control = page.metric[-2:]
     assert (metric.label, metric.value, metric.delta) == (
         f"Marginal probability of {label}", percent(new), points(new - old),
     )  # fmt: skip
-    lost = any("no longer predicted" in block.value for block in page.markdown)
-    assert lost == (new < 0.5 <= old)
+    assert (control.label, control.value, control.delta) == (
+        "Elsewhere occluded", percent(mean[label]), points(mean[label] - old),
+    )  # fmt: skip
+    found = next(block.value for block in page.markdown if "in the best path" in block.value)
+    is_now = "still" if path.tokens[1] in after.paths[0].tokens else "no longer"
+    held = sum(path.tokens[1] in trace.paths[0].tokens for trace in others)
+    assert found.startswith(f"**{label}** is {is_now} in the best path")
+    assert f"it is in {held} of 5." in found
+    further = new < min(float(trace.marginals[path.tokens[1]]) for trace in others) - 0.02
+    assert ("it depends on the occluded evidence." in found) == further
+    assert ("in particular" in found) != further
 
 
 def test_label_orders_are_sorted_and_summed(page: AppTest) -> None:
