@@ -193,6 +193,7 @@ class Results(TypedDict):
     val: dict[str, Any]  # the EvaluationReport of the validation split
     history: list[dict[str, Any]]  # one record per epoch
     cooccurrence: dict[str, Any]  # `evaluation.cooccurrence`; empty for the sigmoid baseline
+    label_rates: dict[str, Any]  # `evaluation.cooccurrence`; empty where they were not recorded
     label_space: dict[str, Any]  # `label_space.groups.GroupReport`; empty without groups
     evaluations: dict[str, dict[str, Any]]  # split -> EvaluationReport
     maps: dict[str, dict[str, Any]]  # split -> MapsReport
@@ -213,6 +214,7 @@ def read_results(folder: Path) -> Results:
         "val": content.get("val") or {},
         "history": content.get("history") or [],
         "cooccurrence": content.get("cooccurrence") or content.get("together") or {},  # "together" in version 1
+        "label_rates": content.get("label_rates") or {},
         "label_space": content.get("label_space") or {},
         "evaluations": content.get("evaluations") or {},
         "maps": content.get("maps") or {},

@@ -10,6 +10,8 @@ from cnnrnn.decoding.trace import Trace
 
 # label -> other label -> P(other | label) in the training set, and as the model predicts it
 Cooccurrence = dict[str, dict[str, tuple[float, float]]]
+# label -> P(label) in the training set, and as the model predicts it
+LabelRates = dict[str, tuple[float, float]]
 
 
 def count_pairs(truth: np.ndarray) -> np.ndarray:
@@ -50,6 +52,17 @@ def cooccurrence_table(
         }
         for row, label in enumerate(labels)
     }
+
+
+def label_rates(
+    labels: Sequence[str], in_training: np.ndarray, train_images: int, by_model: np.ndarray, images: int
+) -> LabelRates:
+    """How often each label occurs in the images, from the pair counts in training and by the model (label, label).
+
+    These are what P(other | label) is compared with: the model's label sequences have fewer labels than the images.
+    """
+    rates = zip(labels, in_training.diagonal() / train_images, by_model.diagonal() / images, strict=True)
+    return {label: (float(training), float(model)) for label, training, model in rates}
 
 
 def _conditional(pairs: np.ndarray) -> np.ndarray:

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 import cnnrnn
 from cnnrnn.checkpoint import Checkpoint
 from cnnrnn.data import Split
-from cnnrnn.evaluation.cooccurrence import cooccurrence_table, count_pairs, expected_pairs
+from cnnrnn.evaluation.cooccurrence import cooccurrence_table, count_pairs, expected_pairs, label_rates
 from cnnrnn.evaluation.evaluate import Predictions, report
 from cnnrnn.evaluation.metrics import choose_threshold
 from cnnrnn.evaluation.record import save_with_card
@@ -112,8 +112,11 @@ def train(
                 if processes.is_writer:
                     results: dict[str, Any] = {"val": metrics, "history": run.history}
                     if by_model is not None:
-                        table = cooccurrence_table(checkpoint.vocabulary.labels, in_training, by_model)
-                        results["cooccurrence"] = table
+                        names = checkpoint.vocabulary.labels
+                        results["cooccurrence"] = cooccurrence_table(names, in_training, by_model)
+                        results["label_rates"] = label_rates(
+                            names, in_training, len(train_split.samples), by_model, len(val_split.samples)
+                        )
                         if groups := checkpoint.vocabulary.groups:
                             results["label_space"] = group_report(checkpoint.rnn.label_vectors(), groups, train_truth)
                     _save(checkpoint, state, results, out, identity)

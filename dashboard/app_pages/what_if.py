@@ -38,6 +38,17 @@ _MARGINAL_MEANING = (
     "finished: a lower bound. *Decode* shows calibrated probabilities; for a search with constraints there is no "
     "calibration."
 )
+_MODEL_MEANING = "in the label sequences that the model finds for the validation images, weighted by their probability"
+_LIFTS_MEANING = (
+    "How many times as often a label occurs in images with this one as in all images: in the training images, and "
+    f"{_MODEL_MEANING}. At 1× the labels are independent. Each is compared with how often it occurs at all, since the "
+    "sequences have fewer labels than the images."
+)
+_CONDITIONAL_MEANING = (
+    f"The probability of another label given this one: in the training images, and {_MODEL_MEANING}. The sequences "
+    "have fewer labels than the images, so lower values of the model are no sign of a co-occurrence that it lacks; a "
+    "checkpoint trained now also records how often each label occurs."
+)
 
 
 def page() -> None:
@@ -300,7 +311,8 @@ def _finding(name: str, token: int, after: Trace, others: list[Trace]) -> str:
 @st.fragment
 def _cooccurrence(name: str, trace: Trace) -> None:
     st.header("Co-occurrence")
-    table = state.results(name)["cooccurrence"]
+    results = state.results(name)
+    table, rates = results["cooccurrence"], results["label_rates"]
     if not table:
         st.info("This checkpoint has no co-occurrence table. Train it again to record one.", icon=":material/group:")
         return
@@ -311,21 +323,22 @@ def _cooccurrence(name: str, trace: Trace) -> None:
         key=address.keep(f"cooccurrence_{most_probable}", trace.labels, most_probable, name="cooccurrence"),
     )
     found = marginal_diff.cooccurring_labels(table.get(label, {}))
+    lifts = marginal_diff.lifts(found, rates) if rates else []
     st.plotly_chart(
-        marginal_diff.figure(found, controls.dark(), ("in the training images", "by the model")),
+        marginal_diff.cooccurrence_figure(lifts or found, controls.dark(), bool(lifts)),
         config=CHART,
         key="cooccurrence",
         alt=f"Chart: how often other labels occur together with {label}; the table below has the numbers",
     )
-    st.caption(
-        "The probability of another label given this one: in the training images, and in the label sequences that the "
-        "model finds for the validation images, weighted by their probability. Where the two differ, the model has not "
-        "learned the co-occurrence of the training images."
-    )
+    st.caption(_LIFTS_MEANING if lifts else _CONDITIONAL_MEANING)
 
     def rows() -> Styler:
-        cells = [{"label": c.label, "in training": c.before, "by the model": c.after} for c in found]
-        return pd.DataFrame(cells).style.format({"in training": "{:.1%}", "by the model": "{:.1%}"})
+        cells = pd.DataFrame([{"label": c.label, "in training": c.before, "by the model": c.after} for c in found])
+        shares, ratios = ["in training", "by the model"], []
+        if lifts:
+            ratios = [f"times as often {where}" for where in shares]
+            cells[ratios] = [(c.before, c.after) for c in lifts]
+        return cells.style.format(percent, subset=shares).format("{:.1f}×", subset=ratios)
 
     widgets.table("Table of the co-occurrence", "cooccurrence_table", rows)
 

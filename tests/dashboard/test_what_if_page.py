@@ -275,6 +275,15 @@ def test_cooccurrence_starts_with_the_most_probable_label(
     plain = decoded(scene, Constraints())
     label = plain.labels[int(plain.marginals.argmax())]
     assert next(box for box in page.selectbox if box.label == "In images with").value == label
-    cooccurrence = json.loads((state.CHECKPOINTS / "coco" / "metrics.json").read_text())["cooccurrence"]
-    expected = figure(cooccurring_labels(cooccurrence[label]), False, ("in the training images", "by the model"))
+    metrics = state.CHECKPOINTS / "coco" / "metrics.json"
+    recorded = json.loads(metrics.read_text())
+    cooccurrence = recorded["cooccurrence"]
+    found = cooccurring_labels(cooccurrence[label])
+    expected = cooccurrence_figure(lifts(found, recorded["label_rates"]), False, are_lifts=True)
     assert chart_data(page, "cooccurrence") == figure_data(expected)
+    assert any("as often" in caption.value for caption in page.caption)
+    del recorded["label_rates"]  # as in a checkpoint of before
+    metrics.write_text(json.dumps(recorded))
+    page.run()
+    assert chart_data(page, "cooccurrence") == figure_data(cooccurrence_figure(found, False, are_lifts=False))
+    assert any("no sign" in caption.value for caption in page.caption)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from cnnrnn.decoding.trace import Path, Trace
-from cnnrnn.evaluation.cooccurrence import cooccurrence_table, count_pairs, expected_pairs
+from cnnrnn.evaluation.cooccurrence import cooccurrence_table, count_pairs, expected_pairs, label_rates
 
 
 def trace(*paths: tuple[tuple[int, ...], float]) -> Trace:
@@ -27,6 +27,11 @@ def test_the_strongest_cooccurrences_are_reported() -> None:
     assert table == {"cat": {"dog": (0.25, 1.0)}, "dog": {"cat": (1.0, 1.0)}, "sofa": {"cat": (0.5, 0.0)}}
     everybody = cooccurrence_table(("cat", "dog", "sofa"), in_training, by_model)
     assert next(iter(everybody["sofa"].values())) == pytest.approx((0.5, 0))
+
+
+def test_rates_are_shares_of_the_images_in_training_and_by_the_model() -> None:
+    in_training, by_model = np.array([[4.0, 1], [1, 2]]), np.array([[1.5, 1], [1, 0.0]])
+    assert label_rates(("cat", "dog"), in_training, 8, by_model, 3) == {"cat": (0.5, 0.5), "dog": (0.25, 0)}
 
 
 def test_pairs_are_those_of_a_loop_over_images() -> None:

@@ -570,7 +570,8 @@ def test_cooccurrence_is_reported_for_the_training_split_and_for_the_model(
     checkpoint = untrained(small_split)
     config = TrainConfig(epochs=1, optimizer="recorder", backbone_lr=1e-3, batch_size=8)  # several batches of val
     train(checkpoint, small_split, val, config, tmp_path / "run", tmp_path / "features", RecordingWatcher())
-    table = json.loads((tmp_path / "run" / "last" / "metrics.json").read_text())["cooccurrence"]
+    recorded = json.loads((tmp_path / "run" / "last" / "metrics.json").read_text())
+    table, rates = recorded["cooccurrence"], recorded["label_rates"]
     sets = [set(sample.labels) - set(sample.ignored) for sample in small_split.samples]
     labels = checkpoint.vocabulary.labels
     checkpoint.model.eval()
@@ -584,8 +585,10 @@ def test_cooccurrence_is_reported_for_the_training_split_and_for_the_model(
             sum(prob for found, prob in one if found >= set(wanted)) / sum(prob for _, prob in one) for one in paths
         )
 
-    assert list(table) == list(labels)
+    assert list(table) == list(rates) == list(labels)
     for label, others in table.items():
+        in_training = sum(label in one for one in sets) / len(sets)
+        assert rates[label] == pytest.approx([in_training, believed(label) / len(paths)], abs=1e-3)
         assert set(others) == set(labels) - {label}
         having = sum(label in one for one in sets)
         for other, (in_training, by_model) in others.items():
