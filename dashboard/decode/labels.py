@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Collection
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import streamlit as st
@@ -20,6 +21,11 @@ from views.style import CHART, badge, markdown
 if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
 
+_LOOKS: dict[str, tuple[str | None, Literal["orange", "green", "red"]]] = {  # of a badge, by `bars.verdict`
+    "": (None, "orange"),
+    "right": (":material/check:", "green"),
+    "wrong": (":material/close:", "red"),
+}
 _MARGINAL = "marginal probability, that of all sequences with it that the search finished: a lower bound"
 
 
@@ -28,8 +34,9 @@ def predicted_labels(image: image_files.InputImage, trace: Trace, path: Path) ->
 
     What is put there stays together: beside the heading and its labels, or below them where there is no room.
     """
+    title = "Predicted labels" if path is trace.paths[0] else "Labels of the chosen path"
     with st.container(horizontal=True, gap="small", key="predicted_labels"):
-        badges("Predicted labels" if path is trace.paths[0] else "Labels of the chosen path", trace, path)
+        badges(title, trace, path, image.truth)
         beside = st.container(horizontal=True, width="content", gap="small")
     if not path.tokens:
         st.markdown("*No label: END is predicted first.*")
@@ -47,7 +54,7 @@ def predicted_labels(image: image_files.InputImage, trace: Trace, path: Path) ->
         f"lacks, of at least {percent(threshold)}, the threshold with the best O-F1 on the validation images.",
     )
     st.plotly_chart(
-        bars.label_probabilities(trace, path, controls.dark()),
+        bars.label_probabilities(trace, path, controls.dark(), truth=image.truth),
         config=CHART,
         key="probabilities",
         alt="Bars: the most probable labels of the image; the table below has the numbers",
@@ -65,9 +72,10 @@ def _also_probable(trace: Trace, path: Path, threshold: float) -> str:
     return f"  \nalso probable **{', '.join(named)}**"
 
 
-def badges(heading: str, trace: Trace, path: Path) -> None:
-    """A heading, and beside it the labels of a path."""
+def badges(heading: str, trace: Trace, path: Path, truth: Collection[str] | None) -> None:
+    """A heading, and beside it the labels of a path, marked as right or wrong if the truth is known."""
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.header(heading, width="content")
         for name in trace.names(path.tokens):
-            st.badge(badge(name), color="orange", width="content")
+            icon, color = _LOOKS[bars.verdict(name, True, truth)]
+            st.badge(badge(name), icon=icon, color=color, width="content")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
+
 import numpy as np
 import plotly.graph_objects as go
 
@@ -13,10 +15,13 @@ from views.style import name_rows
 _BAR = 22  # pixels
 
 
-def label_probabilities(trace: Trace, chosen: Path, dark: bool, most: int = 6) -> go.Figure:
+def label_probabilities(
+    trace: Trace, chosen: Path, dark: bool, most: int = 6, truth: Collection[str] | None = None
+) -> go.Figure:
     """P(label | image) of the most probable labels; those on the chosen path are coloured and ticked.
 
-    What kind of probability it is stands where the bars are shortest.
+    What kind of probability it is stands where the bars are shortest. With the ground truth, `verdict` stands behind
+    each.
     """
     order = np.argsort(-trace.probabilities, kind="stable")
     labels = [int(label) for rank, label in enumerate(order) if rank < most or int(label) in chosen.tokens]
@@ -25,6 +30,7 @@ def label_probabilities(trace: Trace, chosen: Path, dark: bool, most: int = 6) -
         probs=[float(trace.probabilities[label]) for label in labels],
         marked=[label in chosen.tokens for label in labels],
         dark=dark,
+        remarks=[verdict(trace.labels[label], label in chosen.tokens, truth) for label in labels],
     )
     fig.add_annotation(
         text="probability" if has_probabilities(trace) else "marginal probability",
@@ -32,6 +38,14 @@ def label_probabilities(trace: Trace, chosen: Path, dark: bool, most: int = 6) -
         showarrow=False, font={"color": palette(dark).text},
     )  # fmt: skip
     return fig
+
+
+def verdict(label: str, predicted: bool, truth: Collection[str] | None) -> str:
+    """ "right", "wrong" or "missed" by the ground truth; nothing without one, and for what is neither there nor
+    predicted."""
+    if truth is None:
+        return ""
+    return ("right" if label in truth else "wrong") if predicted else ("missed" if label in truth else "")
 
 
 def step_distribution(trace: Trace, path: Path, step: int, dark: bool, most: int = 6) -> go.Figure:
@@ -48,8 +62,17 @@ def step_distribution(trace: Trace, path: Path, step: int, dark: bool, most: int
     )
 
 
-def _bars(names: list[str], probs: list[float], marked: list[bool], dark: bool, columns: int = 24) -> go.Figure:
+def _bars(
+    names: list[str],
+    probs: list[float],
+    marked: list[bool],
+    dark: bool,
+    columns: int = 24,
+    remarks: Sequence[str] | None = None,
+) -> go.Figure:
+    """`remarks` stand behind the percentages."""
     colours = palette(dark)
+    remarks = remarks or [""] * len(names)
     ticks = [("✓ " if mark else "") + name for name, mark in zip(names, marked, strict=True)]
     fig = go.Figure(
         go.Bar(
@@ -57,7 +80,7 @@ def _bars(names: list[str], probs: list[float], marked: list[bool], dark: bool, 
             y=list(range(len(names))),
             orientation="h",
             marker={"color": [colours.chosen if mark else colours.kept for mark in marked], "cornerradius": 3},
-            text=[percent(prob) for prob in probs],
+            text=[f"{percent(prob)}  {remark}".rstrip() for prob, remark in zip(probs, remarks, strict=True)],
             textposition="outside",
             textfont={"color": colours.text},
             cliponaxis=False,

@@ -56,6 +56,15 @@ def test_the_kind_of_probability_is_named() -> None:
         assert [note.text for note in bars.label_probabilities(found, PATH, dark=False).layout.annotations] == [name]
 
 
+def test_with_the_ground_truth_each_label_is_right_wrong_or_missed() -> None:
+    """bee and cat are predicted, bee and dog are there."""
+    figure = bars.label_probabilities(trace(), PATH, dark=False, truth=("<b>bee", "dog"))
+    assert list(figure.data[0].text) == ["70%  right", "60%  missed", "10%", "5.0%  wrong"]
+    assert list(bars.label_probabilities(trace(), PATH, False, truth=()).data[0].text) == [
+        "70%  wrong", "60%", "10%", "5.0%  wrong",
+    ]  # fmt: skip
+
+
 def test_step_distribution_is_conditional_on_the_prefix() -> None:
     figure = bars.step_distribution(trace(), PATH, 1, dark=True, most=3)
     bar = figure.data[0]

@@ -207,7 +207,7 @@ def test_a_link_to_an_image_of_ones_own_says_that_it_is_lost(app: AppTest, scene
 
 
 def test_a_data_set_image_has_its_ground_truth(
-    app: AppTest, scenes_root: Path, monkeypatch: pytest.MonkeyPatch
+    app: AppTest, scenes_root: Path, monkeypatch: pytest.MonkeyPatch, chart_data: Chart, figure_data: Data
 ) -> None:
     monkeypatch.setenv("CNNRNN_DATA", str(scenes_root))
     app.run()
@@ -217,6 +217,16 @@ def test_a_data_set_image_has_its_ground_truth(
     assert not app.exception
     labels = load_split("scenes", scenes_root, "val").samples[2].labels
     assert f"ground truth **{', '.join(sorted(labels))}**" in texts(app)
+    image = app.session_state.last_image
+    trace = state.trace(Checkpoint.load(state.CHECKPOINTS / "coco"), image, 8)
+    for path in trace.paths[:3]:
+        app.selectbox(key="path").set_value(trace.paths.index(path)).run()
+        for name in trace.names(path.tokens):
+            look = "green-badge[:material/check: " if name in labels else "red-badge[:material/close: "
+            assert f"{look}{name}]" in texts(app)
+        assert chart_data(app, "probabilities") == figure_data(
+            bars.label_probabilities(trace, path, False, truth=sorted(labels))
+        )
     app.selectbox(key="browse_dataset").set_value("voc2007")  # not there
     app.button(key="data_show").click().run()
     assert not app.exception
@@ -343,7 +353,8 @@ def test_charts_and_tables_are_those_of_the_chosen_path(app: AppTest, chart_data
     path = trace.paths[1]
     facts = next(block.value for block in app.markdown if "search coverage" in block.value).replace("\\", "")
     assert facts.startswith(f"this sequence **{percent(path.prob)}** · search coverage **{percent(trace.coverage)}**")
-    assert chart_data(app, "probabilities") == figure_data(bars.label_probabilities(trace, path, False))
+    expected = bars.label_probabilities(trace, path, False, truth=image.truth)
+    assert chart_data(app, "probabilities") == figure_data(expected)
     folded, share = tree.fold(tree.build(trace, 0.01), path, 1)
     assert chart_data(app, "tree") == figure_data(tree.figure(trace, 1, False, 0.01, folded))
     assert any(f"Branches below {percent(share)} are folded." in caption.value for caption in app.caption)
@@ -392,9 +403,10 @@ def test_the_sigmoid_baseline_has_probabilities_and_exact_maps(
     trace = state.predict(checkpoint, image, 1)
     path = trace.paths[0]
     assert path.tokens
-    assert chart_data(app, "probabilities") == figure_data(bars.label_probabilities(trace, path, False, most=10))
+    expected = bars.label_probabilities(trace, path, False, most=10, truth=image.truth)
+    assert chart_data(app, "probabilities") == figure_data(expected)
     for name in trace.names(path.tokens):
-        assert f"orange-badge[{name}]" in texts(app)
+        assert f" {name}]" in texts(app)  # a badge
     found = [data for alt, data in displayed_images(app) if alt.startswith("Evidence for")]
     assert found == state.label_overlays(checkpoint, image, path.tokens, state.MapSettings())
     assert len(set(found)) == len(path.tokens)
