@@ -32,13 +32,20 @@ def page() -> None:
 def _decoded_image(checkpoint: Checkpoint, image: image_files.InputImage, trace: Trace) -> None:
     """Everything that depends on the chosen path; choosing another reruns only this."""
     paths = range(len(trace.paths))
-    chosen = st.selectbox(
-        "Path",
-        paths,
-        key=address.keep("path", paths, 0, scope=step_view.search(trace)),
-        format_func=lambda index: _path_name(trace, trace.paths[index]),
-        label_visibility="collapsed",
-    )
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.markdown(
+            f"The {len(paths)} most probable sequences found" if len(paths) > 1 else "The only sequence found",
+            width="content",
+            help="The label sequences that the beam search finished, with their probabilities. Choose another one to "
+            "see its labels, maps and steps.",
+        )
+        chosen = st.selectbox(
+            "Path",
+            paths,
+            key=address.keep("path", paths, 0, scope=step_view.search(trace)),
+            format_func=lambda index: _path_name(trace, trace.paths[index]),
+            label_visibility="collapsed",
+        )
     step_view.show(checkpoint, image, trace, chosen)
     search_tree.show(trace, chosen, controls.dark())
     path = trace.paths[chosen]

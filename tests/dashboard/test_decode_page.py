@@ -76,6 +76,9 @@ def test_an_upload_is_decoded_and_another_path_can_be_chosen(app: AppTest, scene
     app.slider(key="beam").set_value(2).run()
     assert app.selectbox(key="path").value == 0  # a new search starts at its best path
     assert len(app.selectbox(key="path").options) == 2
+    assert "The 2 most probable sequences found" in texts(app)
+    app.slider(key="beam").set_value(1).run()
+    assert "The only sequence found" in texts(app)
 
 
 def test_labels_above_the_threshold_that_the_path_lacks_are_named(app: AppTest) -> None:
