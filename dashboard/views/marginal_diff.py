@@ -133,7 +133,7 @@ def figure(
     )  # fmt: skip
     fig.update_xaxes(range=[-0.02, 1.02], tickformat=".0%", fixedrange=True, tickfont=text)
     if quantity is not None:
-        fig.update_xaxes(title=quantity)
+        fig.update_xaxes(title={"text": quantity, "font": text})
         fig.update_layout(height=fig.layout.height + _TITLE)
     name_rows(fig, [c.label for c in largest], dark)
     return fig

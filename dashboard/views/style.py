@@ -23,6 +23,7 @@ def name_rows(fig: go.Figure, names: Sequence[str], dark: bool, columns: int = 2
         ticktext=[plain(shorten(name, columns)) for name in names],
         autorange="reversed",
         showgrid=False,
+        zeroline=False,  # a line across the first row
         fixedrange=True,
         automargin=True,
         tickfont={"color": palette(dark).text},
