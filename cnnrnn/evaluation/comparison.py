@@ -54,6 +54,7 @@ def read_run(folder: Path) -> Run:
             settings={
                 "head": config["head"],
                 "backbone": config["backbone"]["name"],
+                "weights": training.get("weights") or ("ImageNet" if training.get("pretrained", True) else "random"),
                 "image_size": config["backbone"]["image_size"],
                 **{key: value for key, value in _model_settings(config).items() if key != "num_labels"},
                 **{key: value for key, value in training["config"].items() if key not in ("seed", "beam")},

@@ -44,9 +44,9 @@ def new_checkpoint(
         network.fold_batch_norm()  # its statistics stay ImageNet's: batches here are too small for better
     torch.manual_seed(seed)  # the head's weights don't depend on how the backbone was made
     model = build_model(head, {"num_labels": len(vocabulary), **model_settings}, network)
-    return Checkpoint(
-        model.to(device), vocabulary, training={"pretrained": pretrained, "order": order}, weights_hash=""
-    )
+    start = None if weights is None else "/".join(weights.absolute().parts[-2:])  # of a path, what others may see
+    training = {"pretrained": pretrained, "weights": start, "order": order}
+    return Checkpoint(model.to(device), vocabulary, training=training, weights_hash="")
 
 
 def is_trained(weights: Path) -> bool:

@@ -48,6 +48,19 @@ def test_seeds_are_one_row_and_settings_that_differ_are_columns(
     assert compare([run / "best"])[1][0]["seeds"] == "0"  # a checkpoint alone will do
 
 
+def test_the_weights_that_a_backbone_started_from_are_a_setting(
+    trained: tuple[Path, list[dict]], tmp_path: Path
+) -> None:
+    runs = [edited(trained[0], tmp_path / name, 0, 80.0) for name in ("none", "imagenet", "coco")]
+    for run, start in zip(
+        runs[1:], ({"pretrained": True}, {"pretrained": True, "weights": "models/coco"}), strict=True
+    ):
+        config = json.loads((run / "best" / "config.json").read_text())
+        config["training"] |= start
+        (run / "best" / "config.json").write_text(json.dumps(config))
+    assert {row["weights"] for row in compare(runs)[1]} == {"random", "ImageNet", "models/coco"}
+
+
 def test_a_folder_without_results_is_named(trained: tuple[Path, list[dict]], tmp_path: Path) -> None:
     shutil.copytree(trained[0] / "best", tmp_path / "bare")
     (tmp_path / "bare" / "metrics.json").write_text("{}")
