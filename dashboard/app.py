@@ -57,8 +57,9 @@ PAGES = [
         "Label space",
         ":material/scatter_plot:",
         "Which labels are similar?",
-        "Labels, images and decoding steps share one embedding space: a step that is close to a label gives it a high "
-        "score. Labels near each other look similar to the model, or occur in the same images.",
+        "Labels, images and decoding steps are vectors of one space; a step chooses the label with the highest inner "
+        "product. The map shows which labels are neighbors: they look similar to the model, or occur in the same "
+        "images. Its distances are no scores.",
     ),
     Page(
         "compare",

@@ -8,7 +8,7 @@ import streamlit as st
 # It gets the mouse events that the browser makes of a tap, so that points can still be chosen.
 _JS = """
 export default function () {
-  const charts = ".js-plotly-plot :is(.nsewdrag, .gl-container)";
+  const charts = ".js-plotly-plot .nsewdrag";
   const keepFromPlotly = (event) => {
     if (event.touches.length === 1 && event.target.closest(charts)) event.stopPropagation();
   };

@@ -1,4 +1,4 @@
-"""Projections of the label space to 2 and 3 dimensions, computed once per checkpoint by PCA and UMAP.
+"""Projections of the label space to two dimensions, computed once per checkpoint by PCA and UMAP.
 
 Labels are compared by angle, so the points are unit vectors. UMAP is seeded and yet unsteady for so few points
 (another seed moves half of the nearest neighbors): trust the neighbors table, and the trustworthiness beside a map.
@@ -35,7 +35,7 @@ METHODS = ("PCA", "UMAP")
 class ProjectedMap(TypedDict):
     """One map of the labels."""
 
-    coordinates: list[list[float]]  # (label, 2 or 3)
+    coordinates: list[list[float]]  # (label, 2); older files have a third, or a map "UMAP 3-D" that is not used
     parameters: dict[str, Any]
     trustworthiness: NotRequired[float | None]  # 0 to 1; None for too few labels
     mean: NotRequired[list[float]]  # (embedding,), of PCA only
@@ -46,12 +46,12 @@ class Projection(TypedDict):
     """projection.json."""
 
     seed: int
-    maps: dict[str, ProjectedMap]  # by name: "PCA", "UMAP 2-D", "UMAP 3-D"
+    maps: dict[str, ProjectedMap]  # by name: "PCA", "UMAP 2-D"
     weights_sha256: NotRequired[str]  # of the checkpoint; only in the file
 
 
 def compute(points: Tensor, seed: int = 0, methods: Sequence[str] = METHODS) -> Projection:
-    """Labels (label, embedding) -> for every map its coordinates (label, 2 or 3), parameters and trustworthiness.
+    """Labels (label, embedding) -> for every map its coordinates (label, 2), parameters and trustworthiness.
 
     Trustworthiness (Venna and Kaski, 2001) is the share, 0 to 1, of a map's near neighbors that are near in the
     label space, too. UMAP is left out below `FEWEST` labels.
@@ -60,7 +60,7 @@ def compute(points: Tensor, seed: int = 0, methods: Sequence[str] = METHODS) -> 
 
     unit = directions(points)
     count, dim = unit.shape
-    pca = PCA(min(3, count, dim), random_state=seed).fit(unit)
+    pca = PCA(min(2, count, dim), random_state=seed).fit(unit)
     maps: dict[str, ProjectedMap] = {
         "PCA": {
             "coordinates": pca.transform(unit).tolist(),
@@ -70,13 +70,13 @@ def compute(points: Tensor, seed: int = 0, methods: Sequence[str] = METHODS) -> 
         }
     }
     if "UMAP" in methods and count >= FEWEST:
-        maps |= {f"UMAP {dims}-D": _umap(unit, dims, seed) for dims in (2, 3)}
+        maps["UMAP 2-D"] = _umap(unit, seed)
     for entry in maps.values():
         entry["trustworthiness"] = _trustworthiness(unit, np.array(entry["coordinates"]))
     return {"seed": seed, "maps": maps}
 
 
-def _umap(unit: np.ndarray, dims: int, seed: int) -> ProjectedMap:
+def _umap(unit: np.ndarray, seed: int) -> ProjectedMap:
     redirect_libraries()
     from umap import UMAP  # numba compiles for seconds
 
@@ -85,11 +85,11 @@ def _umap(unit: np.ndarray, dims: int, seed: int) -> ProjectedMap:
         "n_neighbors": min(15, count - 1),
         "min_dist": 0.1,
         "metric": "cosine",
-        "init": "spectral" if count > dims + 2 else "random",  # the spectral one needs more points than dimensions
+        "init": "spectral" if count > FEWEST else "random",  # the spectral one needs more points than dimensions
     }
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # umap's warnings on few points and on one thread
-        coordinates = UMAP(n_components=dims, random_state=seed, n_jobs=1, **parameters).fit_transform(unit)
+        coordinates = UMAP(n_components=2, random_state=seed, n_jobs=1, **parameters).fit_transform(unit)
     return {"coordinates": np.asarray(coordinates, dtype=float).tolist(), "parameters": parameters}
 
 
@@ -101,7 +101,7 @@ def _trustworthiness(unit: np.ndarray, coordinates: np.ndarray) -> float | None:
 
 
 def place(entry: ProjectedMap, labels: Tensor, points: Tensor) -> np.ndarray:
-    """Where other points of the label space, such as x_t, fall in a map: (n, embedding) -> (n, 2 or 3).
+    """Where other points of the label space, such as x_t, fall in a map: (n, embedding) -> (n, 2).
 
     PCA is linear, so it projects any point. UMAP has no such formula: a point's coordinates are the mean of those of
     its three nearest labels by angle, weighted by their inverse squared distance.

@@ -46,29 +46,28 @@ def page() -> None:
 def _map(name: str, checkpoint: Checkpoint, image: image_files.InputImage) -> None:
     projection = state.projection(name, checkpoint)
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        entry, dims, found = _choices(projection["maps"], checkpoint)
+        entry, found = _choices(projection["maps"], checkpoint)
         edges, lines = _edges(name, checkpoint)
-        others = _others(image) if dims == 2 else []
+        others = _others(image)
     vectors, vocabulary = checkpoint.rnn.label_vectors(), checkpoint.vocabulary
-    coordinates = np.array(entry["coordinates"])[:, :dims]
+    coordinates = np.array(entry["coordinates"])[:, :2]
     near = [] if found is None else _nearest_to(vectors, found)
     trace = state.trace(checkpoint, image, controls.BEAM)
     path, dark = trace.paths[0], controls.dark()
     choices = trace.choices(path)
+    start, steps, targets = (points[:, :2] for points in _walk(entry, checkpoint, image, path.tokens))
     fig = space.figure(
         coordinates, vocabulary.labels, vocabulary.counts, edges, dark, vocabulary.groups, found,
-        [index for index, _ in near], path.tokens,
+        [index for index, _ in near], path.tokens, np.concatenate([start, steps]),
     )  # fmt: skip
-    start, steps, targets = (points[:, :dims] for points in _walk(entry, checkpoint, image, path.tokens))
     space.add_walk(fig, start[0], steps, targets, choices, dark)
-    if dims == 2:
-        placed = [start[:1], *(_start(entry, checkpoint, other) for other in others)]
-        space.add_images(
-            fig,
-            np.concatenate(placed),
-            [one.pixels for one in (image, *others)],
-            [one.name for one in (image, *others)],
-        )
+    placed = [start[:1], *(_start(entry, checkpoint, other) for other in others)]
+    space.add_images(
+        fig,
+        np.concatenate(placed),
+        [one.pixels for one in (image, *others)],
+        [one.name for one in (image, *others)],
+    )
     left, right = st.columns([4, 1])
     with left.container(key="space_box"):  # scrolls sideways on a narrow screen
         st.plotly_chart(
@@ -96,9 +95,10 @@ def _map(name: str, checkpoint: Checkpoint, image: image_files.InputImage) -> No
     st.caption(
         f"Larger dots have more training images. Lines join each label with {lines}. The thumbnail is where the image "
         "alone is; the squares are x₁ … x_T of its best path"
-        + (". " if "components" in entry else ", each placed between its three nearest labels. ")
-        + "Press ▶ to see the decoding walk from one to the next, and at each step point at the label that it chooses. "
-        + f"Seed {projection['seed']}; "
+        + (", " if "components" in entry else ", each placed between its three nearest labels, ")
+        + "with a dotted line to the label that each chooses: the one with the highest score, an inner product of all "
+        f"{vectors.shape[1]} dimensions, which is often not the nearest in a map of two. ▶ plays the decoding. "
+        f"Seed {projection['seed']}; "
         + "; ".join(f"{markdown(key)} {_short(value)}" for key, value in entry["parameters"].items())
     )
     _coordinates_table(checkpoint, coordinates)
@@ -146,7 +146,7 @@ def _start(entry: ProjectedMap, checkpoint: Checkpoint, image: image_files.Input
 
 
 def _coordinates_table(checkpoint: Checkpoint, coordinates: np.ndarray) -> None:
-    table = pd.DataFrame(coordinates, columns=["x", "y", "z"][: coordinates.shape[1]])
+    table = pd.DataFrame(coordinates, columns=["x", "y"])
     table.insert(0, "label", checkpoint.vocabulary.labels)
     table.insert(1, "training images", checkpoint.vocabulary.counts)
     with st.expander("Table of the coordinates"):
@@ -154,19 +154,16 @@ def _coordinates_table(checkpoint: Checkpoint, coordinates: np.ndarray) -> None:
         st.download_button("Coordinates as CSV", spreadsheet(table), "coordinates.csv", "text/csv")
 
 
-def _choices(maps: dict[str, ProjectedMap], checkpoint: Checkpoint) -> tuple[ProjectedMap, int, int | None]:
-    """The map, its dimensions, and the label to highlight."""
+def _choices(maps: dict[str, ProjectedMap], checkpoint: Checkpoint) -> tuple[ProjectedMap, int | None]:
+    """The map, and the label to highlight."""
     methods = sorted({method.split()[0] for method in maps}, reverse=True)
     method = st.segmented_control("Map", methods, required=True, key=address.keep("map", methods, methods[0]))
-    sizes = ["2-D", "3-D"]
-    choice = st.segmented_control("Dimensions", sizes, required=True, key=address.keep("dims", sizes, sizes[0]))
-    dims = 3 if choice == "3-D" else 2
     labels = checkpoint.vocabulary.labels
     found = st.selectbox(
         "Find a label", labels, index=None, key=address.keep("found", labels), placeholder="any label", width=220
     )
-    entry = maps.get(str(method)) or maps[f"{method} {dims}-D"]
-    return entry, dims, None if found is None else labels.index(found)
+    entry = maps.get(str(method)) or maps[f"{method} 2-D"]
+    return entry, None if found is None else labels.index(found)
 
 
 def _edges(name: str, checkpoint: Checkpoint) -> tuple[list[tuple[int, int]], str]:
@@ -252,8 +249,8 @@ def _similarity(checkpoint: Checkpoint) -> None:
             alt="Matrix of the cosine similarities of the labels; the table below has the numbers",
         )
     st.caption(
-        f"Cosine similarity of every two labels{description}; similar labels are adjacent. A map in two dimensions "
-        "shows only part of this."
+        f"Cosine similarity of every two labels{description}; similar labels are adjacent. The colours end at the "
+        "largest cosine of two labels. A map in two dimensions shows only part of this."
     )
     widgets.table(
         "Table of the similarities",

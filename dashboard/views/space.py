@@ -17,14 +17,15 @@ from views import names
 
 _HEIGHT = 620
 _SIZE = (640, 460)  # pixels of the map on the narrowest screen, on which the names must fit
+_ROOM = 0.06  # of the map's extent, at each side: for the names, whose size plotly ignores
+_ABOVE = 16  # pixels from a dot to the middle of its name
 _THUMBNAIL = 72  # pixels
-_MAX_NAMES_3D = 100
 _ZOOM = 0.08  # of the map's extent, to each side of a label that is searched for
 _FRAMES = 6  # of each movement
 _ROW = 11  # pixels of a row of the matrix
 _HOVER_COLUMNS = 80  # of a name in the matrix, where every cell has two
-# Color and shape distinguish the groups: six colors (after Okabe and Ito, readable in both themes) and seven shapes,
-# which maps in two and in three dimensions have, give 42 pairs.
+# Color and shape distinguish the groups: six colors (after Okabe and Ito, readable in both themes) and seven shapes
+# give 42 pairs.
 _GROUP_COLORS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00")
 _GROUP_SYMBOLS = ("circle", "square", "diamond", "cross", "x", "circle-open", "square-open")
 
@@ -39,19 +40,20 @@ def figure(
     found: int | None = None,
     neighbors: Sequence[int] = (),
     path: Sequence[int] = (),
+    steps: np.ndarray | None = None,
 ) -> go.Figure:
-    """The labels at coordinates (label, 2 or 3), larger the more training images they have; edges join neighbors.
+    """The labels at coordinates (label, 2), larger the more training images they have; edges join neighbors.
 
     With the `groups` of the labels, each group has a color, a shape and an entry in the legend. If there is a label
     `found`, the map shows its surroundings and joins it with its `neighbors`. As many names are written as there is
-    room for: those of these labels and of an image's `path` first, then those of the most frequent labels; the others
-    appear on hovering.
+    room for beside the `steps` (step, 2) of an image: those of these labels and of its `path` first, then those of the
+    most frequent labels; the others appear on hovering.
     """
     emphasized = [*([] if found is None else [found]), *neighbors, *path]
     window = _window(coordinates, found, neighbors)
-    named = _named(coordinates, window, labels, counts, emphasized)
+    named = _named(coordinates, window, labels, counts, emphasized, np.zeros((0, 2)) if steps is None else steps)
     fig = go.Figure()
-    _add_edges(fig, coordinates, edges, color=palette(dark).faint, width=1, opacity=1 if found is None else 0.4)
+    _add_edges(fig, coordinates, edges, color=palette(dark).faint, width=1, opacity=0.6 if found is None else 0.4)
     for number, group in enumerate(dict.fromkeys(groups) or [""]):
         members = [index for index in range(len(labels)) if not groups or groups[index] == group]
         color = _GROUP_COLORS[number % len(_GROUP_COLORS)] if groups else palette(dark).kept
@@ -62,7 +64,7 @@ def figure(
             mode="markers+text",
             text=[plain(shorten(labels[index], names.COLUMNS)) if index in named else "" for index in members],
             textposition="top center",
-            textfont={"color": palette(dark).text},
+            textfont={"color": palette(dark).text, "size": 11},
             hovertext=[_hover(labels[index], group, counts[index]) for index in members],
             hoverinfo="text",
             customdata=members,
@@ -72,16 +74,17 @@ def figure(
     if found is not None:
         pairs = [(found, other) for other in neighbors]
         _add_edges(fig, coordinates, pairs, color=palette(dark).chosen, width=2, opacity=0.8)
-    _lay_out(fig, coordinates, window, bool(groups), found is not None, dark)
+    _lay_out(fig, window, bool(groups), dark)
     return fig
 
 
 def _window(coordinates: np.ndarray, found: int | None, neighbors: Sequence[int]) -> np.ndarray:
-    """The lowest and the highest coordinates (2, dimension) that the map shows: all labels, or `found` in the middle of
-    its neighbors."""
+    """The lowest and the highest coordinates (2, 2) that the map shows: all labels, or `found` in the middle of its
+    neighbors."""
     low, high = coordinates.min(axis=0), coordinates.max(axis=0)
     if found is None:
-        return np.stack([low, high])
+        room = _ROOM * np.maximum(high - low, 1e-9)
+        return np.stack([low - room, high + room])
     center = coordinates[found]
     farthest = np.abs(coordinates[list(neighbors)] - center).max(initial=0)
     half = max(_ZOOM * float((high - low).max()), 1.15 * farthest)
@@ -94,14 +97,17 @@ def _named(
     labels: Sequence[str],
     counts: Sequence[int],
     emphasized: Sequence[int],
+    steps: np.ndarray,
 ) -> set[int]:
-    """The labels whose names are written."""
-    if coordinates.shape[1] == 3:  # what overlaps depends on how it is turned
-        return set(range(len(labels)) if len(labels) <= _MAX_NAMES_3D else emphasized)
-    scale = min(np.array(_SIZE) / np.maximum(window[1] - window[0], 1e-9))
-    inside = np.flatnonzero((np.abs(coordinates - window.mean(axis=0)) * scale <= np.array(_SIZE) / 2).all(axis=1))
+    """The labels whose names are written; the squares of the steps have their places already."""
+    scale = np.array(_SIZE) / (window[1] - window[0])
+    inside = np.flatnonzero(((window[0] <= coordinates) & (coordinates <= window[1])).all(axis=1))
     by_frequency = sorted(inside.tolist(), key=lambda index: -counts[index])
-    return names.that_fit(coordinates * scale, labels, dict.fromkeys([*emphasized, *by_frequency]))
+    squares = steps * scale - (0, _ABOVE)  # a name is above its dot, a square is not
+    # The labels that matter come first, then the squares, which other names must not cover.
+    order = dict.fromkeys([*emphasized, *(len(labels) + step for step in range(len(steps))), *by_frequency])
+    placed = names.that_fit(np.concatenate([coordinates * scale, squares]), [*labels, *["   "] * len(steps)], order)
+    return {index for index in placed if index < len(labels)}
 
 
 def _hover(label: str, group: str, count: int) -> str:
@@ -128,49 +134,37 @@ def _add_edges(
     fig: go.Figure, coordinates: np.ndarray, pairs: Sequence[tuple[int, int]], color: str, width: int, opacity: float
 ) -> None:
     """Lines between pairs of labels, all in one trace with gaps."""
-    gap = np.full(coordinates.shape[1], np.nan)
+    gap = np.full(2, np.nan)
     if ends := [point for a, b in pairs for point in (coordinates[a], coordinates[b], gap)]:
         line = {"color": color, "width": width}
         _add(fig, np.array(ends), mode="lines", line=line, opacity=opacity, hoverinfo="skip", showlegend=False)
 
 
-def _lay_out(
-    fig: go.Figure, coordinates: np.ndarray, window: np.ndarray, legend: bool, zoomed: bool, dark: bool
-) -> None:
+def _lay_out(fig: go.Figure, window: np.ndarray, legend: bool, dark: bool) -> None:
+    """The map fills the page: its axes have no unit that would be lost."""
     fig.update_layout(
         height=_HEIGHT, margin={"l": 0, "r": 0, "t": 8, "b": 0}, showlegend=legend, font={"color": palette(dark).text},
-        legend={"orientation": "h", "y": 0, "yanchor": "top", "itemsizing": "constant"},
-        dragmode="orbit" if coordinates.shape[1] == 3 else "pan",
+        legend={"orientation": "h", "y": 0, "yanchor": "top", "itemsizing": "constant"}, dragmode="pan",
     )  # fmt: skip
-    hidden = {"visible": False, "showgrid": False, "zeroline": False}
-    (left, bottom, *_), (right, top, *_) = window
-    room = 0.15 * (right - left)  # for the names, whose width plotly ignores
-    if zoomed:
-        fig.update_layout(
-            xaxis={**hidden, "range": [left, right]}, yaxis={**hidden, "range": [bottom, top], "scaleanchor": "x"}
-        )
-    else:
-        fig.update_layout(
-            xaxis={**hidden, "autorangeoptions": {"include": [left - room, right + room]}},
-            yaxis={**hidden, "scaleanchor": "x"},
-        )
-    fig.update_scenes(xaxis=hidden, yaxis=hidden, zaxis=hidden)
-    if zoomed and coordinates.shape[1] == 3:
-        for axis, low, high in zip("xyz", *window, strict=True):
-            fig.update_scenes({f"{axis}axis": {"range": [low, high]}})
+    for axis, ends in zip(("xaxis", "yaxis"), window.T.tolist(), strict=True):
+        fig.update_layout({axis: {"visible": False, "showgrid": False, "zeroline": False, "range": ends}})
 
 
 def add_walk(
     fig: go.Figure, start: np.ndarray, steps: np.ndarray, targets: np.ndarray, choices: Sequence[str], dark: bool
 ) -> None:
-    """How an image is decoded: from `start`, the image alone (2 or 3), to its x_1 … x_T (step, 2 or 3).
+    """How an image is decoded: from `start`, the image alone (2,), to its x_1 … x_T (step, 2).
 
-    At each step a line grows to the choice, whose position is in `targets` (step, 2 or 3). The slider and the button
-    above the map play it; `choices` are the names of the choices.
+    A dotted line leads from each step to the label that it chooses, whose position is in `targets` (step, 2). The
+    slider and the button above the map play it; `choices` are the names of the choices, of which END is the last.
     """
     colours = palette(dark)
     numbers = [f"{number}" for number in range(1, len(steps) + 1)]
     hover = [f"x_{number}, from which {plain(name)} is chosen" for number, name in zip(numbers, choices, strict=True)]
+    chosen = {"color": colours.chosen, "width": 1.5, "dash": "dot"}
+    ends = [point for pair in zip(steps[:-1], targets[:-1], strict=True) for point in (*pair, np.full(2, np.nan))]
+    if ends:  # END is no label of the map
+        _add(fig, np.array(ends), mode="lines", line=chosen, opacity=0.7, hoverinfo="skip", showlegend=False)
     _add(
         fig,
         np.concatenate([start[None], steps]),
@@ -179,7 +173,7 @@ def add_walk(
         textposition="middle center",
         textfont={"color": colours.background, "size": 11},
         line={"color": colours.chosen, "width": 3},
-        marker={"size": 18, "color": colours.chosen, "symbol": "diamond" if steps.shape[1] == 3 else "square"},
+        marker={"size": 18, "color": colours.chosen, "symbol": "square"},
         hovertext=["the image before START", *hover],
         hoverinfo="text",
         showlegend=False,
@@ -192,18 +186,17 @@ def add_walk(
     _add(fig, np.stack([start, start]), **walker)
     titles = ["image", *(f"{number} · {shorten(name, 12)}" for number, name in zip(numbers, choices, strict=True))]
     fig.frames = _frames(len(fig.data) - 1, start, steps, targets, titles)
-    _add_player(fig, titles, steps.shape[1] == 3, dark)
+    _add_player(fig, titles, dark)
 
 
 def _frames(
     trace: int, start: np.ndarray, steps: np.ndarray, targets: np.ndarray, titles: Sequence[str]
 ) -> list[go.Frame]:
     """The walker, which is trace number `trace`, moves to each step and then points at the step's choice."""
-    kind = go.Scatter3d if len(start) == 3 else go.Scatter
 
     def frame(name: str, here: np.ndarray, end: np.ndarray) -> go.Frame:
-        points = dict(zip("xyz", np.stack([here, end]).T.round(4).tolist(), strict=False))
-        return go.Frame(name=name, data=[kind(**points)], traces=[trace])
+        points = dict(zip("xy", np.stack([here, end]).T.round(4).tolist(), strict=True))
+        return go.Frame(name=name, data=[go.Scatter(**points)], traces=[trace])
 
     frames = [frame(titles[0], start, start)]
     before = start
@@ -217,10 +210,10 @@ def _frames(
     return frames
 
 
-def _add_player(fig: go.Figure, titles: Sequence[str], redraw: bool, dark: bool) -> None:
+def _add_player(fig: go.Figure, titles: Sequence[str], dark: bool) -> None:
     """A button that plays the frames, and a slider over those whose names are `titles`."""
     colours = palette(dark)
-    timing = {"frame": {"duration": 70, "redraw": redraw}, "transition": {"duration": 0}}
+    timing = {"frame": {"duration": 70, "redraw": False}, "transition": {"duration": 0}}
     look = {
         "font": {"color": colours.text},
         "bordercolor": colours.faint,
@@ -252,12 +245,12 @@ def _add_player(fig: go.Figure, titles: Sequence[str], redraw: bool, dark: bool)
 
 def add_images(fig: go.Figure, positions: np.ndarray, images: Sequence[Image.Image], titles: Sequence[str]) -> None:
     """Thumbnails of images at positions (image, 2), with their names on hover."""
-    left, right = fig.layout.xaxis.range or fig.layout.xaxis.autorangeoptions.include
-    size = (right - left) / 18
+    (left, right), (bottom, top) = fig.layout.xaxis.range, fig.layout.yaxis.range
+    width, height = (right - left) / 18, (top - bottom) / 10
     for position, image in zip(positions, images, strict=True):
         fig.add_layout_image(
             source=data_uri(image, _THUMBNAIL), x=position[0], y=position[1], xref="x", yref="y", xanchor="center",
-            yanchor="middle", sizex=size, sizey=size, layer="above",
+            yanchor="middle", sizex=width, sizey=height, layer="above",
         )  # fmt: skip
     _add(
         fig, positions, mode="markers", marker={"size": 30, "opacity": 0}, hovertext=[plain(title) for title in titles],
@@ -266,18 +259,23 @@ def add_images(fig: go.Figure, positions: np.ndarray, images: Sequence[Image.Ima
 
 
 def similarity_matrix(similarities: np.ndarray, labels: Sequence[str], dark: bool) -> go.Figure:
-    """Cosines (label, label) as a matrix whose rows are ordered so that similar labels are adjacent."""
+    """Cosines (label, label) as a matrix whose rows are ordered so that similar labels are adjacent.
+
+    Its colours fit the cosines of different labels; that of a label with itself, 1, is left out.
+    """
     order = leaves_list(linkage(squareform(np.clip(1 - similarities, 0, None), checks=False), "average"))
     full = [plain(shorten(labels[index], _HOVER_COLUMNS)) for index in order]
     short = [plain(shorten(labels[index], names.COLUMNS)) for index in order]
     ranks = list(range(len(order)))
+    others = np.where(np.eye(len(order), dtype=bool), np.nan, similarities[np.ix_(order, order)])
+    limit = max(0.01, float(np.nanmax(np.abs(others))))
     text = {"color": palette(dark).text}
     ticks = {"tickvals": ranks, "ticktext": short, "tickfont": {**text, "size": 10}}
     fig = go.Figure(
         go.Heatmap(
-            z=similarities[np.ix_(order, order)].round(2).astype(np.float32),  # half the bytes of plotly's float64
-            zmin=-1,
-            zmax=1,
+            z=others.round(2).astype(np.float32),  # half the bytes of plotly's float64
+            zmin=-limit,
+            zmax=limit,
             colorscale="RdBu_r",
             customdata=[[f"{row} and {column}" for column in full] for row in full],
             hovertemplate="%{customdata}: %{z:.2f}<extra></extra>",
@@ -292,8 +290,5 @@ def similarity_matrix(similarities: np.ndarray, labels: Sequence[str], dark: boo
 
 
 def _add(fig: go.Figure, points: np.ndarray, **settings: Any) -> None:
-    """A scatter plot of points (n, 2 or 3) in two or three dimensions."""
-    if points.shape[1] == 3:
-        fig.add_scatter3d(x=points[:, 0], y=points[:, 1], z=points[:, 2], **settings)
-    else:
-        fig.add_scatter(x=points[:, 0], y=points[:, 1], **settings)
+    """A scatter plot of points (n, 2)."""
+    fig.add_scatter(x=points[:, 0], y=points[:, 1], **settings)

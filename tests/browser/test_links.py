@@ -101,7 +101,7 @@ def test_what_if_choices_survive_a_page_switch_and_are_in_the_link(page: Page, s
 
 
 def test_choices_of_the_label_space_and_of_compare_are_in_the_link(page: Page, server: Server) -> None:
-    opened(page, server, "label_space?found=dog&dims=3-D", SPACE)
+    opened(page, server, "label_space?found=dog&map=PCA", SPACE)
     expect(page.get_by_role("combobox", name=re.compile("Find a label"))).to_have_value("dog")
     go(page, "Compare", COMPARE)
     page.get_by_role("radio", name="two images").click()
@@ -109,7 +109,7 @@ def test_choices_of_the_label_space_and_of_compare_are_in_the_link(page: Page, s
     settle(page)
     expect_address(page, {"compare": ["two images"]})
     go(page, "Label space", SPACE)
-    expect_address(page, {"found": ["dog"], "dims": ["3-D"]})
+    expect_address(page, {"found": ["dog"], "map": ["PCA"]})
 
 
 def test_one_press_of_back_leads_to_the_page_before(page: Page, server: Server) -> None:

@@ -51,13 +51,6 @@ def test_a_finger_on_a_chart_scrolls_the_page(phone: Page, server: Server, addre
     swipe_up(phone, phone.locator(f".st-key-{key} .js-plotly-plot"))
 
 
-def test_a_finger_on_the_3d_map_scrolls_the_page(phone: Page, server: Server) -> None:
-    phone.goto(f"{server.address}/label_space")
-    phone.get_by_text("3-D", exact=True).click()
-    phone.locator(".st-key-space .gl-container canvas").first.wait_for(state="attached")
-    swipe_up(phone, phone.locator(".st-key-space .js-plotly-plot"))
-
-
 def test_a_tap_on_the_tree_chooses_a_path(phone: Page, server: Server) -> None:
     phone.goto(f"{server.address}/?sample=cat+and+parakeet")
     chart = phone.locator(".st-key-tree .js-plotly-plot")
