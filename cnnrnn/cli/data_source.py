@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from cnnrnn.data.source import Source
 
 OWN = "table"
+_WITHOUT_TEST = ("voc2012", "coco2014", "coco2017")  # the labels of their test split are not public
 Help = functools.partial(typer.Option, rich_help_panel=DATA)
 _PARAMETERS: dict[str, tuple[Any, Any]] = {  # name: (annotation, default)
     "source": (
@@ -123,6 +124,21 @@ class DataSource:
     def without_boxes(self) -> DataSource:
         """With all images, also those of which a file of boxes knows nothing."""
         return replace(self, options=replace(self.options, boxes=None))
+
+    def arguments(self) -> list[str]:
+        """The parameters that name this data set for another command, and the split of it to evaluate on."""
+        if self.is_own:
+            words = [str(self.path)] if self.dataset == OWN else [str(self.path), "--dataset", self.dataset]
+            split = "test" if "test" in self.source.samples else "val"
+        else:
+            words = ["--dataset", self.dataset, "--root", str(self.path)]
+            split = "val" if self.dataset in _WITHOUT_TEST else "test"
+        for name in ("images", "separator", "image_column", "label_column", "split_column", "label_names"):
+            if (value := getattr(self.options, name)) is not None:
+                words += [f"--{name.replace('_', '-')}", str(value)]
+        if self.val_fraction is not None and self.is_own:
+            words += ["--val-fraction", f"{self.val_fraction:g}"]
+        return [*words, "--split", split]
 
     def split(self, name: str) -> Split:
         """Raises DataError."""

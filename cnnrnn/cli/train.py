@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 from dataclasses import fields, replace
 from functools import cache
 from pathlib import Path
@@ -83,7 +85,13 @@ def train(
     ctx: typer.Context,
     data: DataSource,
     out: Annotated[
-        Path, typer.Option("--out", is_eager=True, help="Folder of the run; gets best/, last/ and run.toml.")
+        Path,
+        typer.Option(
+            "--out",
+            is_eager=True,
+            help="Folder of the run; gets run.toml, last/, and best/: the epoch with the highest mean of mAP and O-F1 "
+            "on val.",
+        ),
     ],
     train_split_name: Annotated[
         str, typer.Option("--train-split", help="train or trainval.", rich_help_panel=DATA)
@@ -279,12 +287,31 @@ def train(
         notes.print(escape(words), soft_wrap=True)
         _check_settings(settings)
         checkpoint = _new_checkpoint(settings, splits[0], hardware)
-        _run(checkpoint, splits, settings, out, resume, overwrite, tensorboard, processes)
+        history = _run(checkpoint, splits, settings, out, resume, overwrite, tensorboard, processes)
         if settings["head"] == "cnn-rnn" and processes.is_writer:
             write_projection(out / "best", settings["seed"])
-        console.print(
-            f"Done: the best model is in {escape(str(out / 'best'))}, the last in {escape(str(out / 'last'))}"
-        )
+        console.print(_result(history, out), _next_commands(data, out), sep="\n", highlight=False, soft_wrap=True)
+
+
+def _result(history: list[dict[str, Any]], out: Path) -> str:
+    """Which epoch is the best one, why, and where it is."""
+    from cnnrnn.training.runs import best_epoch
+
+    best = best_epoch(history)
+    assert best is not None
+    figures = {"mAP": "val_mAP", "O-F1": "val_OF1", "C-F1": "val_CF1", "exact match": "val_exact_match"}
+    shown = ", ".join(f"{name} {best[key]:.1f}" for name, key in figures.items())
+    return (
+        f"The best of {len(history)} epochs, by the mean of mAP and O-F1 on val, is epoch {best['epoch']}: {shown}. "
+        f"It is in {escape(str(out / 'best'))}, the last one in {escape(str(out / 'last'))}."
+    )
+
+
+def _next_commands(data: DataSource, out: Path) -> str:
+    evaluate = shlex.join(["cnnrnn", "evaluate", *data.arguments(), "--checkpoint", str(out)])
+    listed = Path(os.environ.get("CNNRNN_RUNS") or "runs").resolve() == out.resolve().parent  # by the dashboard
+    runs = "" if listed else f"CNNRNN_RUNS={shlex.quote(str(out.parent))} "
+    return f"Next:\n  {escape(evaluate)}\n  {escape(runs)}cnnrnn dashboard"
 
 
 def _refuse_impossible(candidates: list[dict[str, Any]]) -> None:
@@ -386,8 +413,8 @@ def _run(
     overwrite: bool,
     tensorboard: bool,
     processes: ProcessGroup,
-) -> None:
-    """Train under a progress bar; exit with code 130 after Ctrl-C."""
+) -> list[dict[str, Any]]:
+    """Train under a progress bar and return the epochs' records; exit with code 130 after Ctrl-C."""
     from cnnrnn.training.loop import train as run_training
     from cnnrnn.training.state import STATE, remove_run
 
@@ -409,9 +436,9 @@ def _run(
             watcher = TensorBoard(progress, out / "tensorboard")
         try:
             run = run_training(checkpoint, *splits, config, out, features, watcher, resume, processes)
-            interrupted = run.interrupted
+            interrupted, history = run.interrupted, run.history
         except KeyboardInterrupt:  # before the first epoch began
-            interrupted = True
+            interrupted, history = True, []
     if (not config.backbone_lr or config.trained_layers) and (remark := kept(features)):
         notes.print(remark, markup=False, highlight=False, soft_wrap=True)
     if interrupted:
@@ -419,6 +446,7 @@ def _run(
         raise typer.Exit(130)
     if processes.is_writer:
         write_text(out / RUN_FILE, record)  # with the epochs of a run that was resumed
+    return history
 
 
 def _advice(out: Path) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import tomllib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -42,9 +43,14 @@ class RunProgress:
 
     @property
     def best(self) -> dict[str, float] | None:
-        """The epoch that best/ holds: the first with the highest mean of mAP and O-F1."""
-        scored = [record for record in self.history if {"val_mAP", "val_OF1"} <= record.keys()]
-        return max(scored, key=lambda record: record["val_mAP"] + record["val_OF1"], default=None)
+        """The epoch that best/ holds."""
+        return best_epoch(self.history)
+
+
+def best_epoch(history: Sequence[dict[str, float]]) -> dict[str, float] | None:
+    """Of the epochs' records the first with the highest mean of mAP and O-F1 on val, as `loop.train` chooses best/."""
+    scored = [record for record in history if {"val_mAP", "val_OF1"} <= record.keys()]
+    return max(scored, key=lambda record: record["val_mAP"] + record["val_OF1"], default=None)
 
 
 def find_runs(folder: Path) -> list[tuple[str, float]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import shlex
 from pathlib import Path
 
 import pytest
@@ -72,7 +73,9 @@ def test_a_source_is_trained_on_and_evaluated_by_name(table: Path) -> None:
     assert "4 of 20 were held out as val" in done.stderr
     assert "left out" in done.stderr  # the damaged image does not end the run
     assert Checkpoint.load(out / "best").vocabulary.labels == ("dark", "bright", "red")
-    evaluated = run_command("evaluate", table, "--checkpoint", out / "best", "--split", "val", "--json", "-")
+    evaluate, dashboard = done.stdout.split("Next:\n  ")[1].splitlines()  # what is printed runs as it is
+    assert dashboard == f"  CNNRNN_RUNS={out.parent} cnnrnn dashboard"
+    evaluated = run_command(*shlex.split(evaluate)[1:], "--json", "-")
     assert evaluated.returncode == 0, evaluated.stderr
     assert json.loads(evaluated.stdout)["images"] == 4
     strict = run_command("train", table, "--out", table.parent / "strict", "--strict", *TINY)

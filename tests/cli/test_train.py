@@ -11,7 +11,10 @@ import pytest
 import torch
 from helpers import COMMAND, TINY, run_command
 
-from cnnrnn.checkpoint import Checkpoint
+from cnnrnn.checkpoint import Checkpoint, read_results
+from cnnrnn.cli.data_source import OWN, DataSource
+from cnnrnn.cli.train import _next_commands, _result
+from cnnrnn.data import Options
 from cnnrnn.utils.resources import embedded_checkpoint
 
 
@@ -25,6 +28,13 @@ def test_a_recipe_gives_defaults_and_typed_options_win(tmp_path: Path, scenes_ro
     assert config["model"]["embedding_dim"] == 8  # typed
     assert "--recipe paper" in config["training"]["command"]
     assert (tmp_path / "run" / "best" / "projection.json").is_file()  # computed once, here
+    (epoch,) = read_results(tmp_path / "run")["history"]
+    assert done.stdout.startswith(
+        "The best of 1 epochs, by the mean of mAP and O-F1 on val, is epoch 1: "
+        f"mAP {epoch['val_mAP']:.1f}, O-F1 {epoch['val_OF1']:.1f}, "
+    )
+    evaluate = f"cnnrnn evaluate --dataset scenes --root {scenes_root} --split test --checkpoint {tmp_path / 'run'}"
+    assert evaluate in done.stdout
 
 
 def test_ctrl_c_in_the_middle_of_training_leaves_a_usable_checkpoint(tmp_path: Path, scenes_root: Path) -> None:
@@ -129,3 +139,37 @@ def test_by_default_the_backbone_is_the_shipped_models(tmp_path: Path, scenes_ro
         assert torch.equal(tensor, after[name]), name
     # The run may be repeated from another folder.
     assert f'weights = "{embedded_checkpoint()}"' in (tmp_path / "run" / "run.toml").read_text()
+
+
+def test_the_next_commands_name_the_data_with_its_options_and_the_runs_where_the_dashboard_looks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("CNNRNN_RUNS", raising=False)
+    Path("my table.csv").write_text("photo,tags,split\na.jpg,x|y,train\nb.jpg,x,test\nc.jpg,y,train\nd.jpg,x,train\n")
+    for name in "abcd":
+        Path(f"{name}.jpg").touch()
+    options = Options(separator="|", label_column="tags", val_fraction=0.5)
+    shown = _next_commands(DataSource(OWN, Path("my table.csv"), options, 0.5), Path("runs/mine"))
+    assert shown.splitlines()[1:] == [
+        "  cnnrnn evaluate 'my table.csv' --separator '|' --label-column tags --val-fraction 0.5 --split test "
+        "--checkpoint runs/mine",
+        "  cnnrnn dashboard",
+    ]
+    monkeypatch.setenv("CNNRNN_RUNS", str(tmp_path))
+    data = DataSource("coco2017", Path("coco"), Options(), None)
+    evaluate, dashboard = _next_commands(data, Path("runs/mine")).splitlines()[1:]
+    assert evaluate == "  cnnrnn evaluate --dataset coco2017 --root coco --split val --checkpoint runs/mine"
+    assert dashboard == "  CNNRNN_RUNS=runs cnnrnn dashboard"
+
+
+def test_the_best_epoch_is_the_first_with_the_highest_mean() -> None:
+    history = [
+        {"epoch": 1, "val_mAP": 50.0, "val_OF1": 60.0, "val_CF1": 1.0, "val_exact_match": 2.0},
+        {"epoch": 2, "val_mAP": 52.2, "val_OF1": 73.3, "val_CF1": 3.0, "val_exact_match": 4.0},
+        {"epoch": 3, "val_mAP": 73.3, "val_OF1": 52.2, "val_CF1": 9.0, "val_exact_match": 9.0},
+    ]
+    shown = _result(history, Path("runs/mine"))
+    assert "The best of 3 epochs, " in shown
+    assert "is epoch 2: mAP 52.2, O-F1 73.3, C-F1 3.0, exact match 4.0. " in shown
+    assert shown.endswith("It is in runs/mine/best, the last one in runs/mine/last.")
