@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 import cnnrnn
@@ -165,6 +166,69 @@ def test_what_can_not_be_done_is_one_line(predictor: cnnrnn.Predictor, images: l
         cnnrnn.load(tmp_path / "none")
     with pytest.raises(TypeError, match="beams"):
         cnnrnn.load(tmp_path, beams=3)
+
+
+def test_labels_are_forced_and_excluded_by_name(predictor: cnnrnn.Predictor, images: list[Path]) -> None:
+    plain = predictor(images[0])
+    absent = next(label for label in predictor.labels if label not in plain.labels)
+    forced = predictor(images[:3], force=[absent], exclude=[plain.labels[0]])
+    for result in forced:
+        assert all(path.labels[0] == absent and plain.labels[0] not in path.labels for path in result.paths)
+        assert result.probabilities[plain.labels[0]] == 0
+        assert result.probabilities[absent] == pytest.approx(1)
+    by_index = cnnrnn.Constraints(((0, predictor.labels.index(absent)),), (predictor.labels.index(plain.labels[0]),))
+    assert forced[0].trace.constraints == by_index
+    assert predictor(images[0], force=absent).labels[0] == absent  # a single name is not taken for its letters
+    assert predictor.explain(forced[0]).steps[0] == absent
+    (one, two) = predictor.labels[:2]
+    assert predictor(images[0], force=(two, one)).labels[:2] == (two, one)
+
+
+def test_constraints_that_can_not_be_are_one_line(predictor: cnnrnn.Predictor, images: list[Path]) -> None:
+    with pytest.raises(UserError, match=r"there is no label 'Circel'; did you mean 'circle'\? the \d+ labels are "):
+        predictor(images[0], exclude=["Circel"])
+    with pytest.raises(UserError, match="a forced label can't be banned"):
+        predictor(images[0], force=["circle"], exclude=["circle"])
+    with pytest.raises(UserError, match="sigmoid baseline, which has no label sequences"):
+        cnnrnn.load("coco-sigmoid", device="cpu")(images[0], exclude=["dog"])
+
+
+def test_what_is_no_image_is_told_by_its_name_or_type(
+    predictor: cnnrnn.Predictor, images: list[Path], tmp_path: Path
+) -> None:
+    broken = tmp_path / "broken.jpg"
+    broken.write_bytes(b"no image")
+    for image, message in (
+        (tmp_path / "none.jpg", "none.jpg: there is no such file; check the path"),
+        (str(broken), "broken.jpg: not an image we can read; "),
+        ([images[0], broken], "broken.jpg: not an image we can read; "),
+        (tmp_path, f"{tmp_path}: this is a folder; name an image"),
+        (
+            np.zeros((4, 5, 3)),
+            r"an array \(4, 5, 3\) of float64 is not an image: .*must be \(height, width, 3\) of uint8",
+        ),
+    ):
+        with pytest.raises(ImageError, match=message):
+            predictor(image)
+    for value, name in ((3, "int"), (None, "NoneType"), ([images[0], 3], "int"), (torch.zeros(3), "torch.Tensor")):
+        with pytest.raises(TypeError, match=f"an image is a path, .* not {name}; give several as a list"):
+            predictor(value)  # type: ignore[call-overload]
+    with pytest.raises(TypeError, match=r"as in explain\(predictor\(image\)\), not str"):
+        predictor.explain("x.jpg")  # type: ignore[arg-type]
+
+
+def test_the_documents_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = Path(__file__).parents[1]
+    code = (root / "docs" / "api.md").read_text().split("```python\n")[1].split("```")[0]
+    (tmp_path / "dashboard").symlink_to(root / "dashboard")
+    monkeypatch.chdir(tmp_path)  # it writes maps/
+    printed: list[str] = []
+    exec(code, {"print": lambda *shown: printed.append(" ".join(map(str, shown)))})
+    assert printed[0].startswith("<Prediction of dashboard/samples/")
+    assert (tmp_path / "maps" / "trace.json").is_file()
+    constrained = next(line for line in printed if line.startswith("('dog'"))
+    assert "cat" not in constrained
+    assert "did you mean 'cat'?" in printed[-1]
 
 
 def test_embedded_checkpoints_are_listed_and_loaded_by_name() -> None:

@@ -51,14 +51,10 @@ def explain(
     """Show where in an image each decoding step found its evidence: one overlay per step, and trace.json."""
     with user_errors():
         from cnnrnn.attribution.methods import DEFAULT_METHOD
-        from cnnrnn.data.images import ImageError
         from cnnrnn.inference.predictor import Predictor
 
         predictor = Predictor(checkpoint, beam=beam, device=device)
-        try:
-            result = predictor(path)
-        except ImageError as error:
-            raise UserError(f"{path}: {error}") from None
+        result = predictor(path)
         if path_number > len(result.paths):
             raise UserError(f"the search kept {len(result.paths)} paths; choose --path up to that or a wider --beam")
         explanation = predictor.explain(result, path_number - 1, method or DEFAULT_METHOD)

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from cnnrnn.models.vocabulary import no_label
 from cnnrnn.utils.errors import UserError
 
 
@@ -24,6 +25,19 @@ class Constraints:
         labels = [*(label for _, label in self.forced), *self.banned]
         if len(set(steps)) < len(steps) or len(set(labels)) < len(labels):
             raise UserError("a step can have only one label, and a label only one step; a forced label can't be banned")
+
+    @classmethod
+    def by_name(
+        cls, labels: Sequence[str], force: str | Sequence[str] = (), exclude: str | Sequence[str] = ()
+    ) -> Constraints:
+        """The sequence begins with the labels `force`, in this order, and holds none of `exclude`; `labels` are the
+        vocabulary's. Raises UserError for another name, and as the class for constraints that contradict each other."""
+        forced, banned = ([names] if isinstance(names, str) else list(names) for names in (force, exclude))
+        rank = {label: index for index, label in enumerate(labels)}
+        for name in (*forced, *banned):
+            if name not in rank:
+                raise UserError(no_label(name, labels))
+        return cls(tuple((step, rank[name]) for step, name in enumerate(forced)), tuple(rank[name] for name in banned))
 
     def check(self, num_labels: int) -> None:
         """Raises UserError if no sequence of so many labels satisfies them."""

@@ -101,8 +101,12 @@ class Predictor:
         (batch, location, feature)."""
         return encode(self.model, images, self.forward)
 
-    def decode(self, feature: Tensor) -> list[Trace]:
-        """I (batch, location, feature) -> one Trace per image."""
+    def decode(self, feature: Tensor, constraints: Constraints = NO_CONSTRAINTS) -> list[Trace]:
+        """I (batch, location, feature) -> one Trace per image. Raises CheckpointError for constraints on the sigmoid
+        baseline, which has no sequences."""
+        if constraints != NO_CONSTRAINTS:
+            config = self.config
+            return decode(self.checkpoint.rnn, feature, self.labels, config.beam, config.recurrence, constraints)
         return decode_batch(self.model, feature, self.labels, self.config.beam, self.config.recurrence)
 
     def predict(self, paths: Sequence[Path], evidence: bool = False) -> Iterator[tuple[Path, Trace | str]]:
@@ -130,25 +134,46 @@ class Predictor:
         return [replace(trace, evidence=evidence) for trace, evidence in zip(traces, found, strict=True)]
 
     @overload
-    def __call__(self, images: ImageLike) -> Prediction: ...
+    def __call__(
+        self, images: ImageLike, *, force: str | Sequence[str] = (), exclude: str | Sequence[str] = ()
+    ) -> Prediction: ...
     @overload
-    def __call__(self, images: list[ImageLike] | tuple[ImageLike, ...]) -> list[Prediction]: ...
-    def __call__(self, images: ImageLike | list[ImageLike] | tuple[ImageLike, ...]) -> Prediction | list[Prediction]:
+    def __call__(
+        self,
+        images: list[ImageLike] | tuple[ImageLike, ...],
+        *,
+        force: str | Sequence[str] = (),
+        exclude: str | Sequence[str] = (),
+    ) -> list[Prediction]: ...
+    def __call__(
+        self,
+        images: ImageLike | list[ImageLike] | tuple[ImageLike, ...],
+        *,
+        force: str | Sequence[str] = (),
+        exclude: str | Sequence[str] = (),
+    ) -> Prediction | list[Prediction]:
         """An image, or a list of them -> its Prediction, or theirs in the same order.
 
-        An image is a path, a file's bytes, a PIL image, or an array (height, width, 3) of uint8. Raises ImageError
-        for what is not an image, and FileNotFoundError.
-        """
-        if isinstance(images, list | tuple):
-            return [result for start in range(0, len(images), self.config.batch_size)
-                    for result in self._predict_images(images[start : start + self.config.batch_size])]  # fmt: skip
-        return self._predict_images([images])[0]
+        An image is a path, a file's bytes, a PIL image, or an array (height, width, 3) of uint8. Every sequence begins
+        with the labels `force`, in this order, and none holds a label of `exclude`: all probabilities are conditional
+        on that, and not calibrated.
 
-    def _predict_images(self, images: Sequence[ImageLike]) -> list[Prediction]:
+        Raises ImageError for what is no image that can be read, with its name; TypeError for another type; UserError
+        for a name that is no label and for constraints that contradict each other; CheckpointError for constraints on
+        the sigmoid baseline.
+        """
+        constraints = Constraints.by_name(self.labels, force, exclude)
+        if isinstance(images, list | tuple):
+            size = self.config.batch_size
+            batches_of_images = (images[start : start + size] for start in range(0, len(images), size))
+            return [result for batch in batches_of_images for result in self._predict_images(batch, constraints)]
+        return self._predict_images([images], constraints)[0]
+
+    def _predict_images(self, images: Sequence[ImageLike], constraints: Constraints) -> list[Prediction]:
         opened = [_open(image) for image in images]
         feature_maps, features = self.encode(torch.stack(list(map(self.model.backbone.pixels, opened))))
         names = [str(image) if isinstance(image, str | Path) else None for image in images]
-        rows = zip(names, opened, self.decode(features), feature_maps, features, strict=True)
+        rows = zip(names, opened, self.decode(features, constraints), feature_maps, features, strict=True)
         return [Prediction(*row) for row in rows]
 
     def explain(
@@ -156,8 +181,11 @@ class Predictor:
     ) -> PathExplanation:
         """A map for every step of one of the result's paths (0 is the best) and for its END.
 
-        Raises CheckpointError for the sigmoid baseline and UserError for an unknown path, method or target.
+        Of a forced label, too: what in the image speaks for it. Raises CheckpointError for the sigmoid baseline,
+        UserError for an unknown path, method or target, and TypeError for what is no result.
         """
+        if not isinstance(result, Prediction):
+            raise TypeError(f"explain takes a Prediction, as in explain(predictor(image)), not {_type_name(result)}")
         model = self.checkpoint.rnn
         if not 0 <= path < len(result.trace.paths):
             raise UserError(f"the search kept {len(result.trace.paths)} paths; path {path} is not among them")
@@ -175,18 +203,33 @@ class Predictor:
 
 
 def _open(image: ImageLike) -> Image.Image:
-    """RGB, upright, and at most `MAX_SIDE` pixels long. Raises ImageError."""
-    if isinstance(image, str):
-        image = Path(image)
-    if isinstance(image, bytes | Path):
+    """RGB, upright, and at most `MAX_SIDE` pixels long. Raises ImageError, which names the file, and TypeError."""
+    if isinstance(image, str | Path):
+        try:
+            return open_image(Path(image), MAX_SIDE)
+        except ImageError as error:
+            raise ImageError(f"{image}: {error}") from None
+    if isinstance(image, bytes):
         return open_image(image, MAX_SIDE)
+    if not isinstance(image, Image.Image | np.ndarray):
+        raise TypeError(
+            f"an image is a path, a file's bytes, a PIL image or an array (height, width, 3) of uint8, not "
+            f"{_type_name(image)}; give several as a list"
+        )
     try:
         pil = Image.fromarray(image) if isinstance(image, np.ndarray) else ImageOps.exif_transpose(image)
         buffer = BytesIO()  # a file in memory, so that `open_image` treats every mode as it treats files
         pil.save(buffer, "TIFF")
     except (TypeError, ValueError, KeyError, OSError) as error:
-        raise ImageError(f"this is not an image: {summarize_error(error)}") from error
+        kind = f"an array {image.shape} of {image.dtype}" if isinstance(image, np.ndarray) else "this"
+        raise ImageError(
+            f"{kind} is not an image: {summarize_error(error)}; an array must be (height, width, 3) of uint8, 0 to 255"
+        ) from error
     return open_image(buffer.getvalue(), MAX_SIDE)
+
+
+def _type_name(value: object) -> str:
+    return f"{type(value).__module__}.{type(value).__qualname__}".removeprefix("builtins.")
 
 
 @torch.no_grad()  # not inference_mode: attribution needs to differentiate with respect to the feature map later
