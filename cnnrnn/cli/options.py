@@ -70,7 +70,7 @@ DeviceOption = Annotated[
     typer.Option("--device", help="cpu, cuda, mps …", show_default="a GPU if there is one", rich_help_panel=HARDWARE),
 ]
 Engine = Literal["torch", "compile", "openvino", "onnxruntime"]
-ENGINE_HELP = "The backbone's engine. compile (torch.compile) takes a minute to start and is meant for a GPU."
+ENGINE_HELP = "The backbone's engine. compile (torch.compile) takes long to start and is meant for a GPU."
 EngineOption = Annotated[
     Engine | None,
     typer.Option(
