@@ -201,7 +201,7 @@ def figure(
     fewest, most = _NAME_COLUMNS
     room = int((width / (columns + 0.7) - _PERCENT) / _COLUMN)
     _draw_nodes(fig, nodes, on_path, colors, min(max(room, fewest), most))
-    _draw_legend(fig, colors)
+    _draw_legend(fig, {node.kind for node in nodes}, colors)
     fig.update_layout(
         height=int(80 + _ROW_HEIGHT * rows),
         margin={"l": 8, "r": 8, "t": 4, "b": 50},
@@ -253,6 +253,7 @@ def _draw_nodes(fig: go.Figure, nodes: list[Node], on_path: set[int], colors: Pa
     """The nodes with their names, shortened to `name_columns`; the full path appears on hovering."""
     for kind, color in _colors_by_kind(colors).items():
         group = [node for node in nodes if node.kind == kind]
+        text = {KEPT: colors.text, FINISHED: colors.finished, DROPPED: colors.faint}[kind]  # END's is another number
         shades = [colors.chosen if id(node) in on_path else color for node in group]
         fig.add_scatter(
             x=[node.step for node in group],
@@ -261,10 +262,10 @@ def _draw_nodes(fig: go.Figure, nodes: list[Node], on_path: set[int], colors: Pa
             showlegend=False,
             marker=_marker(kind, shades, colors),
             selected={"marker": {"opacity": 1}},
-            unselected={"marker": {"opacity": 1}, "textfont": {"color": colors.text}},
+            unselected={"marker": {"opacity": 1}, "textfont": {"color": text}},
             text=[_caption(node, id(node) in on_path, name_columns) for node in group],
             textposition="top center",
-            textfont={"color": [colors.faint if kind == DROPPED else colors.text] * len(group), "size": 12},
+            textfont={"color": [text] * len(group), "size": 12},
             customdata=[-1 if node.path is None else node.path for node in group],
             hovertext=[_hover(node) for node in group],
             hoverinfo="text",
@@ -272,10 +273,12 @@ def _draw_nodes(fig: go.Figure, nodes: list[Node], on_path: set[int], colors: Pa
         )
 
 
-def _draw_legend(fig: go.Figure, colors: Palette) -> None:
-    """Entries of their own: the points' colors vary within one trace."""
+def _draw_legend(fig: go.Figure, kinds: set[str], colors: Palette) -> None:
+    """Entries of their own, of the kinds that are drawn: the points' colors vary within one trace."""
     for kind, color in _colors_by_kind(colors).items():
-        fig.add_scatter(x=[None], y=[None], mode="markers", name=kind, marker=_marker(kind, color, colors))
+        if kind in kinds:
+            name = f"{kind}, with its probability" if kind == FINISHED else kind
+            fig.add_scatter(x=[None], y=[None], mode="markers", name=name, marker=_marker(kind, color, colors))
     line = {"color": colors.chosen, "width": _EDGE_WIDTHS[2]}
     fig.add_scatter(x=[None], y=[None], mode="lines", name="chosen path", line=line)
 

@@ -17,6 +17,8 @@ from views.style import CHART
 if TYPE_CHECKING:
     from pandas.io.formats.style import Styler
 
+_HEIGHT = 640  # pixels, from which on the tree scrolls
+
 
 def show(trace: Trace, chosen: int, dark: bool) -> None:
     """The tree, and its table; `chosen` is the index of the path that is highlighted."""
@@ -32,9 +34,11 @@ def show(trace: Trace, chosen: int, dark: bool) -> None:
     if not everything:
         root, share = tree.fold(root, trace.paths[chosen], chosen)
         remark = f"Branches below {percent(share)} are folded. "
-    with st.container(key="tree_box"):  # scrolls sideways on a narrow screen
+    figure = tree.figure(trace, chosen, dark, min_prob, root)
+    height = _HEIGHT if figure.layout.height > _HEIGHT else "content"
+    with st.container(key="tree_box", height=height, border=False):  # scrolls sideways on a narrow screen
         st.plotly_chart(
-            tree.figure(trace, chosen, dark, min_prob, root),
+            figure,
             config=CHART,
             key="tree",
             on_select=_follow_click,
@@ -42,10 +46,9 @@ def show(trace: Trace, chosen: int, dark: bool) -> None:
             alt="Tree of the label sequences that were kept, finished and dropped; the table below has the numbers",
         )
     st.caption(
-        f"{remark}● kept in the beam · ■ finished with END · ✕ dropped. Beside a label stands its probability given "
-        "the labels before it, beside END that of the whole path; a thicker line is a more probable choice. "
-        "Hover over a point for its probabilities and the reason why it was dropped; click a point to choose the best "
-        "finished path through it."
+        f"{remark}Beside a label stands its probability given the labels before it; a thicker line is a more probable "
+        "choice. Click a point to choose the best finished path through it; hover over it for its probabilities and "
+        "the reason why it was dropped."
     )
 
     def rows() -> Styler:

@@ -219,6 +219,15 @@ def test_the_strip_and_the_switch_are_used_by_keyboard(page: Page, server: Serve
     expect(switch).to_be_focused()
 
 
+def test_the_unfolded_tree_scrolls_in_a_box(page: Page, server: Server) -> None:
+    page.goto(f"{server.address}/?sample=pizza&rare=true")
+    box = page.locator(".st-key-tree_box")
+    expect(box.locator(".js-plotly-plot")).to_be_visible()
+    settle(page)
+    shown, whole = box.evaluate("(box) => [box.clientHeight, box.scrollHeight]")
+    assert shown < 700 < whole
+
+
 def test_the_tree_is_downloaded_as_a_drawing(page: Page, server: Server, tmp_path: Path) -> None:
     page.goto(f"{server.address}/?sample=cat+and+parakeet")
     page.get_by_role("button", name="Export").click()

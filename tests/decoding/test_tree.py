@@ -215,14 +215,14 @@ def test_points_have_positions_texts_and_colours_by_kind() -> None:
     assert list(dropped.marker.line.color) == [LIGHT.faint] * 4  # a thin cross is its outline
     assert kept.marker.line.color == finished.marker.line.color == LIGHT.background
     assert list(kept.textfont.color) == [LIGHT.text] * 4
-    assert list(finished.textfont.color) == [LIGHT.text] * 3
+    assert list(finished.textfont.color) == [LIGHT.finished] * 3  # theirs are the probabilities of whole paths
     assert list(dropped.textfont.color) == [LIGHT.faint] * 4
-    for scatter in by_kind.values():
+    for scatter, text in zip(by_kind.values(), (LIGHT.text, LIGHT.finished, LIGHT.faint), strict=True):
         assert (scatter.mode, scatter.textposition, scatter.hoverinfo) == ("markers+text", "top center", "text")
         assert scatter.cliponaxis is False  # the texts of the first and last step may stand beyond the axes
         # A click on a point selects it; the others don't fade.
         assert scatter.selected.marker.opacity == scatter.unselected.marker.opacity == 1
-        assert scatter.unselected.textfont.color == LIGHT.text
+        assert scatter.unselected.textfont.color == text
     assert finished.hovertext[0] == (
         "<b>START → bee → ant → END</b><br>finished path; the whole path 27% (log -1.31)<br>"
         "this choice given the path before it 90%"
@@ -289,10 +289,15 @@ def test_axes_cover_the_tree_and_the_legend_names_every_kind() -> None:
     ]
     assert entries == [
         (tree.KEPT, "circle", LIGHT.kept, None),
-        (tree.FINISHED, "square", LIGHT.finished, None),
+        ("finished path, with its probability", "square", LIGHT.finished, None),
         (tree.DROPPED, "x-thin", LIGHT.faint, None),
         ("chosen path", None, None, LIGHT.chosen),
     ]
+    folded, _ = tree.fold(tree.build(small(), 0.03), small().paths[0], 0)
+    for node in folded.walk():
+        node.children = [child for child in node.children if child.kind != tree.DROPPED]
+    names = [entry.name for entry in tree.figure(small(), 0, False, 0.03, folded).data if entry.name is not None]
+    assert tree.DROPPED not in names  # as none is drawn
     larger = tree.figure(small(), 0, dark=False, min_prob=0.0)  # one leaf more
     assert 20 <= larger.layout.height - figure.layout.height <= 60
     margin = figure.layout.margin
