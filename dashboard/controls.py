@@ -127,7 +127,7 @@ def _follow_link() -> None:
         tray.add(image)
     elif origin is not None or own is not None:
         st.session_state.lost_image = _LOST_DATA if own is None else _LOST_OWN
-        for name in ("path", "step", "subtract", "location"):  # of the image that is not here
+        for name in ("path", "step", "subtract", "row", "column"):  # of the image that is not here
             address.write(name, [])
 
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 import streamlit as st
+import torch
 
 import address
 import image_files
@@ -14,6 +18,9 @@ from cnnrnn.models.vocabulary import END_NAME
 from views import location_chart
 from views.style import CHART, markdown
 
+if TYPE_CHECKING:
+    from streamlit.delta_generator import DeltaGenerator
+
 
 def ask(
     checkpoint: Checkpoint,
@@ -22,8 +29,10 @@ def ask(
     explanation: Explanation,
     displayed: bytes,
     width: int,
+    answer: DeltaGenerator,
 ) -> None:
-    """The image as a chart whose locations can be clicked, and what the clicked one contributes to the step's logits.
+    """The image as a chart whose locations can be clicked, and in the container `answer` what the clicked one
+    contributes to the step's logits.
 
     The contributions are exact: a logit is their sum over all locations.
     """
@@ -39,29 +48,40 @@ def ask(
         selection_mode="points",
         alt=f"The image {image.name} with the evidence of step {step + 1}; choose a location below or click one",
     )
-    st.caption("Hover over the image for the map's values; click a location for the labels it supports.")
-    clicked = [point["customdata"] for point in event["selection"]["points"]]
-    strongest = 1 + int(values.argmax())
-    location = st.number_input(
-        "Location (row by row from the top left)",
-        1,
-        rows * columns,
-        key=address.keep(
-            f"location_{step}_{clicked[0] if clicked else 'strongest'}",
-            range(1, rows * columns + 1),
-            1 + int(clicked[0]) if clicked else strongest,
-            name="location",
-            scope=(image.digest, explanation.tokens),
-        ),
-    )
+    with answer:
+        _contributions(checkpoint, (image.digest, explanation.tokens), step, support, values, event)
+
+
+def _contributions(
+    checkpoint: Checkpoint, scope: object, step: int, support: torch.Tensor, values: np.ndarray, event: Any
+) -> None:
+    """The location that was clicked last, or the strongest of the map `values` (row, column), and the labels to whose
+    logits it adds most; `support` is (row, column, L+1)."""
+    clicked = [int(point["customdata"]) for point in event["selection"]["points"]]
+    made_for = f"{step}_{clicked[0] if clicked else 'strongest'}"  # a click sets both numbers
+    row, column = np.unravel_index(clicked[0] if clicked else values.argmax(), values.shape)
+    one, two = st.columns(2)
+    with one:
+        row = _number("row", int(row), values.shape[0], made_for, scope)
+    with two:
+        column = _number("column", int(column), values.shape[1], made_for, scope)
     names = [*checkpoint.vocabulary.labels, END_NAME]
-    row, column = divmod(int(location) - 1, columns)
-    contributions = support[row, column]
+    contributions, logits = support[row, column], support.sum(dim=(0, 1))
     best = contributions.argsort(descending=True)[:4].tolist()
     st.markdown(
-        f"Row {row + 1}, column {column + 1} adds most to the logits of "
+        "It adds most to the logits of "
         + ", ".join(
-            f"**{markdown(names[token])}** ({markdown(f'{float(contributions[token]):+.2f}')})" for token in best
+            f"**{markdown(names[token])}** ({markdown(f'{contributions[token]:+.2f} of {logits[token]:.2f}')})"
+            for token in best
         )
-        + "."
+        + ".",
+        help="Click a location of the image, or choose its row and its column. A label's logit at this step is the sum "
+        f"of what all {values.size} locations add to it, some of them less than 0. Hover over the image for the values "
+        "of the map.",
     )
+
+
+def _number(name: str, start: int, most: int, made_for: str, scope: object) -> int:
+    """A row or a column from 0; a person counts from 1."""
+    key = address.keep(f"{name}_{made_for}", range(1, most + 1), 1 + start, name=name, scope=scope)
+    return int(st.number_input(f"{name.capitalize()} (1 to {most})", 1, most, key=key)) - 1

@@ -59,7 +59,8 @@ def show(checkpoint: Checkpoint, image: image_files.InputImage, trace: Trace, ch
             if asking:
                 asking = st.toggle("Ask a location", key=address.keep("ask_location", (False, True), False))
         view = View(checkpoint, image, trace, path, settings.maps)
-        _image(view, step, settings.subtracted, asking, width, picture, caption)
+        answer = st.container() if asking else None
+        _image(view, step, settings.subtracted, width, picture, caption, answer)
     with right:
         _strip(view, step)
     with beside_labels:
@@ -112,12 +113,13 @@ def _image(
     view: View,
     step: int,
     subtracted: int | None,
-    asking: bool,
     width: int,
     picture: DeltaGenerator,
     caption: DeltaGenerator,
+    answer: DeltaGenerator | None,
 ) -> None:
-    """The image with the map of the chosen step over it, or all maps to be played."""
+    """The image with the map of the chosen step over it, or all maps to be played. `answer` is the container for what
+    a location says, if it is asked."""
     animated = st.session_state.animate
     displayed, alt, scale = _displayed(view, step, subtracted)
     with caption:
@@ -127,11 +129,12 @@ def _image(
     if animated:
         with picture.container():
             _animation(view, step)
-    elif asking:
+    elif answer is not None:
         with picture.container():
-            location.ask(view.checkpoint, view.image, step - 1, view.explanation, displayed, width)
+            location.ask(view.checkpoint, view.image, step - 1, view.explanation, displayed, width, answer)
     else:
-        address.write("location", [])
+        address.write("row", [])
+        address.write("column", [])
         picture.image(displayed, width="stretch", alt=alt, output_format="JPEG")
 
 

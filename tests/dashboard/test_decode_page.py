@@ -431,17 +431,30 @@ def test_a_location_says_which_labels_it_supports(chart_data: Chart) -> None:
 
     def expected(location: int) -> str:
         best = support[location].argsort(descending=True)[:4].tolist()
-        return ", ".join(f"**{names[token]}** ({float(support[location, token]):+.2f})" for token in best)
+        logits = support.sum(dim=0)  # what each contribution is a part of
+        return ", ".join(
+            f"**{names[token]}** ({float(support[location, token]):+.2f} of {float(logits[token]):.2f})"
+            for token in best
+        )
 
     def answer() -> str:
         return next(block.value for block in app.markdown if "adds most" in block.value).replace("\\", "")
 
-    assert expected(int(values.argmax())) in answer()  # at first the strongest location
-    app.number_input[0].set_value(2).run()
-    assert answer().startswith("Row 1, column 2 adds most")
+    def place() -> tuple[int, int]:
+        row, column = (number.value for number in app.number_input)
+        return row, column
+
+    columns = values.shape[1]
+    strongest = int(values.argmax())
+    assert expected(strongest) in answer()  # at first the strongest location
+    assert place() == (strongest // columns + 1, strongest % columns + 1)  # a person counts from 1
+    app.number_input[0].set_value(1)
+    app.number_input[1].set_value(2).run()
     assert expected(1) in answer()
+    assert (app.query_params["row"], app.query_params["column"]) == ("1", "2")
     points = chart_data(app, "locations_0")[0]
     assert len(points["customdata"]) == values.numel() == len(support)
     app.session_state["locations_0"] = {"selection": {"points": [{"customdata": 5}]}}  # a click
     app.run()
     assert expected(5) in answer()
+    assert place() == (1, 6)
