@@ -8,7 +8,8 @@ import streamlit as st
 
 from cnnrnn.utils.webpage import jpeg_uri
 
-# Labels come in `data` and are set as text. Nothing moves before somebody presses "Play".
+# Labels come in `data` and are set as text. It plays once as soon as somebody switches it on, unless the system asks
+# for less motion.
 _HTML = """
 <img>
 <div class="controls">
@@ -45,6 +46,10 @@ export default function ({ parentElement, data }) {
     timer = null;
     button.textContent = "Play";
   };
+  const play = () => {
+    timer = setInterval(next, data.milliseconds);
+    button.textContent = "Stop";
+  };
   const next = () => {
     show(Math.min(+slider.value + 1, last));
     if (+slider.value === last) stop();
@@ -55,16 +60,16 @@ export default function ({ parentElement, data }) {
   button.onclick = () => {
     if (timer !== null) return stop();
     show(+slider.value === last ? 0 : +slider.value);
-    timer = setInterval(next, data.milliseconds);
-    button.textContent = "Stop";
+    play();
   };
   stop();
   show(data.first);
+  if (!parentElement.played && !matchMedia("(prefers-reduced-motion: reduce)").matches) play();
+  parentElement.played = true;  // another run of the page must not start it again
   return stop;
 }
 """
 _player = st.components.v2.component("cnnrnn_player", html=_HTML, css=_CSS, js=_JS)
-CONTROLS = 44  # pixels of the button and the slider below the image
 _MILLISECONDS = 1000  # that a step is shown
 
 

@@ -39,11 +39,10 @@ def metrics(report: Mapping[str, Any]) -> None:
             st.metric(name, f"{report[key]:.1f} %", help=explanation, width=130)
 
 
-def picture_width(size: tuple[int, int], less: int = 0) -> int:
-    """The width in pixels at which an image of `size` (width, height) leaves room on the screen for the rest, and for
-    `less` pixels below it."""
+def picture_width(size: tuple[int, int]) -> int:
+    """The width in pixels at which an image of `size` (width, height) leaves room on the screen for the rest."""
     width, height = size
-    return max(1, round(min(_PICTURE[0], (_PICTURE[1] - less) * width / height)))
+    return max(1, round(min(_PICTURE[0], _PICTURE[1] * width / height)))
 
 
 def picture(image: Image.Image, alt: str) -> None:

@@ -59,12 +59,12 @@ def _contributions(
     logits it adds most; `support` is (row, column, L+1)."""
     clicked = [int(point["customdata"]) for point in event["selection"]["points"]]
     made_for = f"{step}_{clicked[0] if clicked else 'strongest'}"  # a click sets both numbers
-    row, column = np.unravel_index(clicked[0] if clicked else values.argmax(), values.shape)
+    row, column = divmod(clicked[0] if clicked else int(values.argmax()), values.shape[1])
     one, two = st.columns(2)
     with one:
-        row = _number("row", int(row), values.shape[0], made_for, scope)
+        row = _number("row", row, values.shape[0], made_for, scope)
     with two:
-        column = _number("column", int(column), values.shape[1], made_for, scope)
+        column = _number("column", column, values.shape[1], made_for, scope)
     names = [*checkpoint.vocabulary.labels, END_NAME]
     contributions, logits = support[row, column], support.sum(dim=(0, 1))
     best = contributions.argsort(descending=True)[:4].tolist()

@@ -35,8 +35,9 @@ def show(trace: Trace, chosen: int, dark: bool) -> None:
         root, share = tree.fold(root, trace.paths[chosen], chosen)
         remark = f"Branches below {percent(share)} are folded. "
     figure = tree.figure(trace, chosen, dark, min_prob, root)
-    height = _HEIGHT if figure.layout.height > _HEIGHT else "content"
-    with st.container(key="tree_box", height=height, border=False):  # scrolls sideways on a narrow screen
+    tall = figure.layout.height > _HEIGHT
+    # It scrolls sideways on a narrow screen.
+    with st.container(key="tree_box", height=_HEIGHT if tall else "content", border=False):
         st.plotly_chart(
             figure,
             config=CHART,

@@ -98,8 +98,8 @@ def _step_facts(view: View, step: int, strength: float) -> str:
 
 def _picture(image: image_files.InputImage) -> tuple[int, DeltaGenerator, DeltaGenerator]:
     """The width of the picture, and the empty places for it and for what stands below it."""
-    animated = st.session_state[address.keep("animate", (False, True), False)]
-    width = widgets.picture_width(image.pixels.size, less=player.CONTROLS if animated else 0)
+    address.keep("animate", (False, True), False)
+    width = widgets.picture_width(image.pixels.size)
     picture = st.container(width=width).empty()
     return width, picture, st.container(horizontal=True, vertical_alignment="center", gap="small")
 
@@ -124,8 +124,13 @@ def _image(
     displayed, alt, scale = _displayed(view, step, subtracted)
     with caption:
         st.caption(markdown(view.image.name))
-        if scale is not None and not animated:
-            _color_scale(view.maps.colormap, subtracted is not None, scale)
+        if animated:
+            maps = view.maps
+            strongest = f"{max(view.explanation.peaks):.2f} nats" if maps.common_scale else "each map's strongest"
+            _color_scale(maps.colormap, "0", strongest)
+        elif scale is not None:
+            signed = subtracted is not None
+            _color_scale(view.maps.colormap, f"−{scale:.2f}" if signed else "0", f"{scale:.2f} nats", signed)
     if animated:
         with picture.container():
             _animation(view, step)
@@ -158,9 +163,8 @@ def _displayed(view: View, step: int, subtracted: int | None) -> tuple[bytes, st
     return state.render_overlay(view.image, values, scale, view.maps, signed=True), alt, scale
 
 
-def _color_scale(colormap: str, signed: bool, scale: float) -> None:
+def _color_scale(colormap: str, low: str, high: str, signed: bool = False) -> None:
     """What the colors stand for, below the image."""
-    low, high = (f"−{scale:.2f}" if signed else "0"), f"{scale:.2f} nats"
     with st.container(horizontal=True, vertical_alignment="center", gap="xsmall", width="content", key="color_scale"):
         st.caption(low, width="content")
         st.image(color_bar(colormap, signed), width=110, alt=f"Color scale from {low} to {high}")

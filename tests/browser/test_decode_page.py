@@ -171,10 +171,19 @@ def test_a_link_reopens_the_view(page: Page, server: Server) -> None:
 
 
 def test_the_path_is_played_in_the_browser_when_somebody_says_so(page: Page, server: Server) -> None:
-    page.goto(f"{server.address}/?sample=cat+and+parakeet&animate=true")
-    image = page.get_by_alt_text(re.compile(r"evidence of step \d+ · "))
-    expect(image).to_be_visible()
+    page.goto(f"{server.address}/?sample=cat+and+parakeet")
+    still = page.get_by_alt_text("with the evidence of step 1")
+    expect(still).to_be_visible()
     settle(page)
+    height = still.evaluate("(image) => image.getBoundingClientRect().height")
+    page.get_by_text("Animate").click()
+    image = page.get_by_alt_text(re.compile(r"evidence of step \d+ · "))
+    expect(image).to_have_attribute("alt", re.compile("evidence of step 3 · "))  # it starts by itself
+    assert image.evaluate("(image) => image.getBoundingClientRect().height") == pytest.approx(height, abs=1)
+    expect(page.get_by_alt_text("Color scale from 0 to each map's strongest")).to_be_visible()
+    settle(page)
+    slider = page.get_by_role("slider", name="Step of the animation")
+    slider.press("Home")
     labels = [*best_path(CAT.read_bytes())[0], "END"]
     played = image.evaluate("""(image) => new Promise((resolve) => {
       const root = image.getRootNode(), alts = [image.alt], sources = [image.src];
@@ -191,7 +200,7 @@ def test_the_path_is_played_in_the_browser_when_somebody_says_so(page: Page, ser
     assert different == len(labels)
     assert milliseconds > 900 * (len(labels) - 1)
     assert page.locator("[data-testid=stApp]").get_attribute("data-test-script-state") == "notRunning"
-    page.get_by_role("slider", name="Step of the animation").press("Home")
+    slider.press("Home")
     expect(image).to_have_attribute("alt", re.compile(r"step 1 · "))
     settle(page)
     assert "step=" not in page.url  # the page's own arrow keys don't listen to the slider
