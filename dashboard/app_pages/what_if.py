@@ -94,7 +94,7 @@ def _constrained_decoding(checkpoint: Checkpoint, image: image_files.InputImage,
 
     def rows() -> Styler:
         cells = [{"label": c.label, "before": c.before, "after": c.after, "Δ": c.delta} for c in found]
-        return pd.DataFrame(cells).style.format("{:.3f}", subset=["before", "after", "Δ"])
+        return pd.DataFrame(cells).style.format({"before": percent, "after": percent, "Δ": points})
 
     widgets.table("Table of the marginal probabilities", "constrained_table", rows)
 
@@ -187,14 +187,14 @@ def _label_order(checkpoint: Checkpoint, image: image_files.InputImage, trace: T
     columns[2].metric(
         "Best against worst order",
         f"{ranked[0][0] - ranked[-1][0]:.1f} nats",
-        help="Difference of their log-probabilities.",
+        help="The difference of their log-probabilities. 0.7 nats are a factor of two.",
     )
     rows = [
         {"order": " → ".join([*order, "END"]), "probability": math.exp(value), "log-probability": value}
         for value, order in ranked
     ]
     st.dataframe(
-        pd.DataFrame(rows).style.format({"probability": "{:.2%}", "log-probability": "{:.2f}"}), hide_index=True
+        pd.DataFrame(rows).style.format({"probability": percent, "log-probability": "{:.2f}"}), hide_index=True
     )
 
 

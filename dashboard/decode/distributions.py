@@ -21,7 +21,11 @@ if TYPE_CHECKING:
 
 def show(trace: Trace, path: Path, contributions: Sequence[float], dark: bool) -> None:
     """The distribution of every step, with the `contributions` of the labels before it."""
-    st.header("Decoding steps")
+    st.header(
+        "Decoding steps",
+        help="What each step chose from. Contributions to log-odds are in nats: 0.7 more double the odds, 2.3 more are "
+        "ten times the odds.",
+    )
     names = trace.choices(path)
     per_row = min(max(len(names), 3), 4)
     for start in range(0, len(names), per_row):
@@ -55,6 +59,6 @@ def _table(trace: Trace, path: Path) -> Styler:
     names = trace.choices(path)
     probs = np.stack([trace.distribution(path, step) for step in range(len(names))], axis=1)  # (L+1, step)
     columns = [f"{step + 1}: {name}" for step, name in enumerate(names)]
-    table = pd.DataFrame(100 * probs, index=[*trace.labels, trace.name(trace.end)], columns=columns)
-    table.insert(0, "probability", [*(100 * trace.probabilities), 100 * trace.coverage])
-    return table.sort_values("probability", ascending=False).style.format("{:.2f} %")
+    table = pd.DataFrame(probs, index=[*trace.labels, trace.name(trace.end)], columns=columns)
+    table.insert(0, "probability", [*trace.probabilities, trace.coverage])
+    return table.sort_values("probability", ascending=False).style.format(percent)

@@ -53,7 +53,7 @@ def show(trace: Trace, chosen: int, dark: bool) -> None:
     )
 
     def rows() -> Styler:
-        formats = {"this choice": "{:.2%}", "whole path": "{:.2%}", "log-probability": "{:.2f}"}
+        formats = {"this choice": percent, "whole path": percent, "log-probability": "{:.2f}"}
         return pd.DataFrame(tree.rows(trace, min_prob)).style.format(formats)
 
     widgets.table("Table of the tree", "tree_table", rows)

@@ -29,6 +29,11 @@ _CHOSEN = (
     "color: light-dark(#ffffff, #14171c) !important"
 )
 
+_SCALE_MEANING = (
+    "What a location adds to the score that the map explains, usually the log-odds of the step's choice. 0.7 nats more "
+    "double the odds."
+)
+
 
 def search(trace: Trace) -> tuple[object, ...]:
     """What the choice of a path or of a step is made for: another image, model or beam begins with the best path."""
@@ -168,7 +173,7 @@ def _color_scale(colormap: str, low: str, high: str, signed: bool = False) -> No
     with st.container(horizontal=True, vertical_alignment="center", gap="xsmall", width="content", key="color_scale"):
         st.caption(low, width="content")
         st.image(color_bar(colormap, signed), width=110, alt=f"Color scale from {low} to {high}")
-        st.caption(high, width="content")
+        st.caption(high, width="content", help=_SCALE_MEANING)
 
 
 def _set_step(step: int) -> None:

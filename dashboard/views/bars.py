@@ -84,7 +84,7 @@ def _bars(
             textposition="outside",
             textfont={"color": colours.text},
             cliponaxis=False,
-            hovertext=[f"{plain(name)}: {prob:.4f}" for name, prob in zip(names, probs, strict=True)],
+            hovertext=[f"{plain(name)}: {prob:.2%}" for name, prob in zip(names, probs, strict=True)],
             hoverinfo="text",
         )
     )

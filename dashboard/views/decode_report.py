@@ -70,7 +70,7 @@ def _rows(facts: Mapping[str, str]) -> str:
 
 def _table(trace: Trace) -> str:
     rows = "".join(
-        f"<tr><td>{html.escape(trace.labels[label])}</td><td>{100 * trace.probabilities[label]:.2f} %</td></tr>"
+        f"<tr><td>{html.escape(trace.labels[label])}</td><td>{percent(trace.probabilities[label])}</td></tr>"
         for label in np.argsort(-trace.probabilities, kind="stable")
     )
     return f"<table><tr><th>label</th><th>probability</th></tr>{rows}</table>"

@@ -103,7 +103,7 @@ def figure(
             hoverinfo="skip", showlegend=False,
         )  # fmt: skip
     short = [shorten(name, _LEGEND_COLUMNS) for name in names]
-    hover = [f"{plain(c.label)}: {c.before:.3f} → {c.after:.3f}" for c in largest]
+    hover = [f"{plain(c.label)}: {percent(c.before)} → {percent(c.after)}" for c in largest]
     for name, symbol, values in (
         (plain(short[0]), "circle-open", [c.before for c in largest]),
         (plain(short[1]), "circle", [c.after for c in largest]),
@@ -117,7 +117,7 @@ def figure(
         values = [control[1][c.label] for c in largest]
         fig.add_scatter(
             x=values, y=rows, name=plain(short[-1]), mode="markers", hoverinfo="text",
-            hovertext=[f"{plain(c.label)}: {value:.3f}" for c, value in zip(largest, values, strict=True)],
+            hovertext=[f"{plain(c.label)}: {percent(value)}" for c, value in zip(largest, values, strict=True)],
             marker={"symbol": "line-ns", "size": 16, "line": {"width": 2, "color": colours.text}},
         )  # fmt: skip
     in_one_line = sum(map(text_columns, short)) <= _LEGEND_COLUMNS

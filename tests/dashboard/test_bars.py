@@ -35,7 +35,7 @@ def test_marginals_are_sorted_and_the_labels_of_the_path_are_marked() -> None:
     assert list(bar.x) == [0.7, 0.6, 0.05]  # cat is on the path, though it is not among the two most probable
     assert list(bar.y) == [0, 1, 2]
     assert list(bar.text) == ["70%", "60%", "5.0%"]
-    assert list(bar.hovertext) == ["&lt;b&gt;bee: 0.7000", "dog: 0.6000", "cat: 0.0500"]
+    assert list(bar.hovertext) == ["&lt;b&gt;bee: 70.00%", "dog: 60.00%", "cat: 5.00%"]
     assert bar.hoverinfo == "text"
     assert bar.cliponaxis is False  # a bar's text may stand beyond the axis
     assert (bar.textposition, bar.textfont.color) == ("outside", LIGHT.text)

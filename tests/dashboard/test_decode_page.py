@@ -53,7 +53,7 @@ def test_a_first_visit_shows_a_decoded_sample(app: AppTest) -> None:
     assert branches.columns.tolist() == list(COLUMNS)
     assert steps.columns[0] == "probability"
     first = branches["path"][0]  # the most probable prefix has one label
-    assert steps.loc[first, f"1: {first}"] == pytest.approx(100 * branches["this choice"][0])
+    assert steps.loc[first, f"1: {first}"] == pytest.approx(branches["this choice"][0])
 
 
 def test_an_upload_is_decoded_and_another_path_can_be_chosen(app: AppTest, scene: Sample) -> None:
@@ -368,9 +368,9 @@ def test_charts_and_tables_are_those_of_the_chosen_path(app: AppTest, chart_data
     choices = trace.choices(path)
     assert list(steps.columns) == ["probability", *(f"{n}: {name}" for n, name in enumerate(choices, start=1))]
     for step, column in enumerate(steps.columns[1:]):
-        expected = 100 * trace.distribution(path, step)
+        expected = trace.distribution(path, step)
         assert steps[column].to_dict() == pytest.approx(dict(zip([*trace.labels, "END"], expected, strict=True)))
-    marginals = dict(zip([*trace.labels, "END"], [*(100 * trace.marginals), 100 * trace.coverage], strict=True))
+    marginals = dict(zip([*trace.labels, "END"], [*trace.marginals, trace.coverage], strict=True))
     assert steps["probability"].to_dict() == pytest.approx(marginals)
     assert steps["probability"].is_monotonic_decreasing
 

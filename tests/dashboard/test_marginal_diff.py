@@ -88,7 +88,7 @@ def test_rings_are_before_and_dots_are_after() -> None:
     assert (dot.name, dot.marker.symbol, list(dot.x)) == ("now", "circle", [0.9, 0.2, 0.3])
     assert list(ring.y) == list(dot.y) == [0, 1, 2]
     assert ring.mode == dot.mode == "markers"
-    assert list(dot.hovertext) == ["ant: 0.100 → 0.900", "&lt;i&gt;bee: 0.600 → 0.200", "cat: 0.300 → 0.300"]
+    assert list(dot.hovertext) == ["ant: 10% → 90%", "&lt;i&gt;bee: 60% → 20%", "cat: 30% → 30%"]
     assert list(ring.hovertext) == list(dot.hovertext)
     assert ring.hoverinfo == dot.hoverinfo == "text"
     assert [(list(line.x), list(line.y)) for line in lines] == [
@@ -157,4 +157,4 @@ def test_a_control_is_a_line_across_at_its_value() -> None:
     assert (line.name, line.marker.symbol, list(line.x), list(line.y)) == (
         "&lt;b&gt;other", "line-ns", [0.7, 0.4], [0, 1],
     )  # fmt: skip
-    assert list(line.hovertext) == ["ant: 0.700", "&lt;i&gt;bee: 0.400"]
+    assert list(line.hovertext) == ["ant: 70%", "&lt;i&gt;bee: 40%"]
