@@ -72,7 +72,8 @@ def _table(runs: dict[str, RunProgress]) -> None:
     most = f" The newest {MAX_RUNS} are shown." if len(runs) == MAX_RUNS else ""
     st.caption(
         f"{len(runs)} in {markdown(str(state.runs_root()))}; metrics in % on the validation split, of the epoch that "
-        f"is kept in *best*. This page follows runs that are being trained.{most}"
+        "is kept in *best*: that with the highest mean of mAP and O-F1, ★ in the curves. This page follows runs that "
+        f"are being trained.{most}"
     )
 
 
@@ -116,7 +117,9 @@ def _curves(shown: list[RunProgress]) -> None:
         st.caption("No epoch is finished yet; the curve begins with the first one.")
         return
     st.plotly_chart(
-        training.run_curves(curves, str(metric), controls.dark()),
+        training.run_curves(
+            curves, str(metric), controls.dark(), {run.name: run.best["epoch"] for run in shown if run.best is not None}
+        ),
         config=CHART,
         key="runs_curves",
         alt=f"Lines: {metric} after every epoch, one line a run; the table below has the numbers",

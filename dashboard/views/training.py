@@ -45,8 +45,10 @@ def learning_curves(history: list[dict[str, Any]], dark: bool) -> go.Figure:
     return _framed(fig, dark, height=300)
 
 
-def run_curves(curves: Mapping[str, Sequence[tuple[float, float]]], metric: str, dark: bool) -> go.Figure:
-    """One metric of several runs: (epoch, value) of each by its name."""
+def run_curves(
+    curves: Mapping[str, Sequence[tuple[float, float]]], metric: str, dark: bool, best: Mapping[str, float]
+) -> go.Figure:
+    """One metric of several runs: (epoch, value) of each by its name, with a star at the epoch that is its `best`."""
     colours = palette(dark)
     lines = (colours.chosen, colours.kept, colours.finished)
     fig = go.Figure(
@@ -66,6 +68,18 @@ def run_curves(curves: Mapping[str, Sequence[tuple[float, float]]], metric: str,
             for number, (name, points) in enumerate(curves.items())
         ]
     )
+    kept = [
+        (*point, lines[number % len(lines)])
+        for number, (name, points) in enumerate(curves.items())
+        for point in points
+        if point[0] == best.get(name)
+    ]
+    if kept:
+        epochs, values, colors = zip(*kept, strict=True)
+        fig.add_scatter(
+            x=epochs, y=values, name="kept in best", mode="markers", hoverinfo="skip",
+            marker={"symbol": "star", "size": 14, "color": colors, "line": {"width": 1, "color": colours.background}},
+        )  # fmt: skip
     last = max(epoch for points in curves.values() for epoch, _ in points)
     fig.update_xaxes(title="epoch", dtick=max(1, int(last) // 10))
     fig.update_yaxes(title=metric if metric == "loss" else f"{metric}, % on the validation split")

@@ -64,9 +64,11 @@ def test_a_run_has_its_curve_its_settings_and_its_best_epoch(
     best = max(history, key=lambda record: record["val_mAP"] + record["val_OF1"])
     row = table(page)["mine"]
     assert (row["epochs"], row["best epoch"], row["mAP"]) == ("5 of 14", best["epoch"], best["val_mAP"])
-    (curve,) = chart_data(page, "runs_curves")
+    curve, kept = chart_data(page, "runs_curves")
     assert (curve["name"], curve["x"]) == ("mine", [1, 2, 3, 4, 5])
     assert curve["y"] == [record["val_mAP"] for record in history]
+    assert (kept["x"], kept["y"]) == ([best["epoch"]], [best["val_mAP"]])
+    assert any("highest mean of mAP and O-F1" in caption.value for caption in page.caption)
     page.segmented_control(key="runs_metric").set_value("loss").run()
     assert chart_data(page, "runs_curves")[0]["y"] == [record["loss"] for record in history]
     assert settings(page) == {"epochs": ["14"], "lr": ["0.003"], "spatial": ["True"]}
@@ -96,13 +98,13 @@ def test_runs_are_compared_by_the_settings_in_which_they_differ(
     page.toggle(key="runs_differ").set_value(False).run()
     assert settings(page).keys() == {"epochs", "lr", "spatial"}
     assert {curve["name"] for curve in chart_data(page, "runs_curves")} == {
-        "one", "third", "&lt;b&gt;two&lt;|b&gt;"
+        "one", "third", "&lt;b&gt;two&lt;|b&gt;", "kept in best"
     }  # fmt: skip
     page.multiselect(key="runs").set_value(["one"]).run()
-    assert [curve["name"] for curve in chart_data(page, "runs_curves")] == ["one"]
+    assert [curve["name"] for curve in chart_data(page, "runs_curves")] == ["one", "kept in best"]
     page.multiselect(key="runs").set_value([]).run()
     assert not page.exception
-    assert "Choose a run" in page.caption[-1].value
+    assert any("Choose a run" in caption.value for caption in page.caption)
 
 
 def test_many_runs_are_listed_and_four_are_drawn(
@@ -112,7 +114,7 @@ def test_many_runs_are_listed_and_four_are_drawn(
         make_run(f"run-{number}")
     page = opened(app)
     assert len(table(page)) == 12
-    assert len(chart_data(page, "runs_curves")) == 4
+    assert len(chart_data(page, "runs_curves")) == 4 + 1  # their best epochs
 
 
 def test_begun_half_written_and_broken_runs_are_sentences(app: AppTest, make_run: Callable[..., Path]) -> None:

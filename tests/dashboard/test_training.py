@@ -116,9 +116,14 @@ def test_all_figures_of_a_training_have_room_for_their_texts_and_do_not_zoom() -
 
 def test_runs_are_told_apart_by_color_or_dashes_and_their_names_are_text() -> None:
     curves = {f"<b>{number}</b>": [(1.0, 10.0 * number), (2.0, 5.0)] for number in range(8)}
-    figure = training.run_curves(curves, "loss", dark=False)
-    assert [trace.name for trace in figure.data] == [f"&lt;b&gt;{number}&lt;/b&gt;" for number in range(8)]
-    assert [list(trace.y) for trace in figure.data] == [[10.0 * number, 5.0] for number in range(8)]
-    assert len({(trace.line.color, trace.line.dash) for trace in figure.data}) == 8
+    figure = training.run_curves(curves, "loss", dark=False, best={"<b>3</b>": 2.0})
+    *runs, kept = figure.data
+    assert [trace.name for trace in runs] == [f"&lt;b&gt;{number}&lt;/b&gt;" for number in range(8)]
+    assert [list(trace.y) for trace in runs] == [[10.0 * number, 5.0] for number in range(8)]
+    assert len({(trace.line.color, trace.line.dash) for trace in runs}) == 8
     assert figure.layout.yaxis.title.text == "loss"
+    assert (kept.name, kept.marker.symbol, kept.mode) == ("kept in best", "star", "markers")
+    assert (list(kept.x), list(kept.y)) == ([2.0], [5.0])
+    assert list(kept.marker.color) == [runs[3].line.color]
+    assert len(training.run_curves(curves, "loss", False, {}).data) == 8
     assert figure.layout.showlegend
