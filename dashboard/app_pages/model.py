@@ -166,7 +166,7 @@ def _training(checkpoint: Checkpoint, history: list[dict[str, Any]], dark: bool)
     st.header("Training")
     recorded = checkpoint.training
     st.code(recorded.get("command", "unknown"), language=None, wrap_lines=True)
-    left, right = st.columns([3, 2], gap="large")
+    left, right = st.columns(2, gap="large")
     with left:
         if history:
             st.plotly_chart(
@@ -185,8 +185,17 @@ def _training(checkpoint: Checkpoint, history: list[dict[str, Any]], dark: bool)
             **checkpoint.model.config.to_dict(),
             **recorded.get("config", {}),
         }
-        table = pd.DataFrame({"setting": settings.keys(), "value": [str(value) for value in settings.values()]})
-        st.dataframe(table, hide_index=True, height=300)
+        names = [key.replace("_", " ") for key in settings]
+        table = pd.DataFrame({"setting": names, "value": [str(value) for value in settings.values()]})
+        st.dataframe(
+            table,
+            hide_index=True,
+            height=300,
+            column_config={
+                "setting": st.column_config.TextColumn(width="small"),
+                "value": st.column_config.TextColumn(width="large"),
+            },
+        )
 
 
 def _files(name: str, checkpoint: Checkpoint) -> None:

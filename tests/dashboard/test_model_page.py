@@ -35,7 +35,7 @@ def test_metrics_settings_and_files_are_those_of_the_checkpoint(app: AppTest) ->
     labels = next(table for table in tables if "AP, %" in table)
     assert dict(zip(labels["label"], labels["AP, %"], strict=True)) == pytest.approx(metrics["val"]["AP"])
     settings = next(table for table in tables if "setting" in table).set_index("setting")["value"]
-    assert settings["embedding_dim"] == "32"
+    assert settings["embedding dim"] == "32"
     assert settings["seed"] == "0"
     listed = next(table for table in tables if "SHA-256" in table).set_index("file")["SHA-256"]
     assert listed["model.safetensors"] == file_hash(folder / "model.safetensors")
