@@ -53,7 +53,7 @@ def read(sources: Sequence[tuple[str, Callable[[], image_files.InputImage]]]) ->
         except (UserError, OSError) as error:
             errors.append(f"{name}: {error}")
     if errors:
-        st.session_state.image_errors = errors
+        st.session_state.image_errors = (st.session_state.page, errors)
     if len(errors) == len(sources):
         st.session_state.update(sample=None, last_image=None)
 
@@ -79,9 +79,25 @@ def uploader() -> None:
 
 
 def show_errors() -> None:
-    """What could not be opened of the newest images."""
-    for error in st.session_state.get("image_errors", []):
+    """What could not be opened of the newest images, until it is dismissed or another page is opened."""
+    page, errors = st.session_state.get("image_errors", (None, []))
+    if page != st.session_state.page:
+        _dismiss_errors()
+        return
+    for error in errors:
         st.error(markdown(error), icon=":material/error:")
+    st.button("Dismiss", key="dismiss_errors", icon=":material/close:", on_click=_dismiss_errors)
+
+
+def _dismiss_errors() -> None:
+    st.session_state.pop("image_errors", None)
+    if st.session_state.get("last_image", ...) is None:  # nothing else could be opened
+        _select_first_sample()
+
+
+def _select_first_sample() -> None:
+    first = next(iter(image_files.samples()))
+    select(image_files.open_sample(first), first)
 
 
 def remember_labels(image: image_files.InputImage, labels: Sequence[str]) -> None:
@@ -142,5 +158,4 @@ def _remove(image: image_files.InputImage) -> None:
     if left := [other for other in found if other.digest != image.digest]:
         select(left[min(position, len(left) - 1)])
     else:
-        first = next(iter(image_files.samples()))
-        select(image_files.open_sample(first), first)
+        _select_first_sample()

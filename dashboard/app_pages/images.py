@@ -13,6 +13,7 @@ import state
 import tray
 from cnnrnn.checkpoint import Checkpoint
 from cnnrnn.decoding.trace import Trace
+from cnnrnn.utils.style import percent
 from cnnrnn.utils.webpage import jpeg_uri
 from views.style import markdown, spreadsheet
 
@@ -32,6 +33,7 @@ def page() -> None:
             "Drop images here: each gets a row with its labels. One that was uploaded on another page is here as well.",
             icon=":material/photo_library:",
         )
+        st.button(f"Try the {len(image_files.samples())} samples", icon=":material/play_arrow:", on_click=_add_samples)
         return
     traces = _predict(checkpoint, images, beam)
     rows = [_row(image, trace) for image, trace in zip(images, traces, strict=True)]
@@ -64,6 +66,11 @@ def page() -> None:
             st.switch_page("app_pages/decode.py")
 
 
+def _add_samples() -> None:
+    for title in reversed(image_files.samples()):  # the newest is first
+        tray.add(image_files.open_sample(title))
+
+
 def _predict(checkpoint: Checkpoint, images: list[image_files.InputImage], beam: int) -> list[Trace]:
     with st.empty():
         traces = []
@@ -80,7 +87,7 @@ def _row(image: image_files.InputImage, trace: Trace) -> dict[str, object]:
         "name": image.name,
         "labels": ", ".join(trace.names(trace.paths[0].tokens)) or "no label",
         "probability": trace.paths[0].prob,
-        "most probable": ", ".join(f"{label} {prob:.0%}" for prob, label in ranked if prob >= _LIKELY),
+        "most probable": ", ".join(f"{label} {percent(prob)}" for prob, label in ranked if prob >= _LIKELY),
     }
 
 

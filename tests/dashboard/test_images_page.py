@@ -9,10 +9,12 @@ import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
+import image_files
 import state
 from cnnrnn.data import load_split
 from cnnrnn.data.images import MAX_SIDE, open_image
 from cnnrnn.inference.predictor import Predictor
+from cnnrnn.utils.style import percent
 
 PAGE = "app_pages/images.py"
 
@@ -35,7 +37,7 @@ def test_every_image_has_a_row_with_its_labels_and_one_opens_in_decode(app: AppT
         assert row["labels"] == (", ".join(expected.labels) or "no label")
         assert row["probability"] == pytest.approx(expected.paths[0].probability, abs=1e-4)
         best, probability = next(iter(expected.probabilities.items()))
-        assert row["most probable"].startswith(f"{best} {probability:.0%}")
+        assert row["most probable"].startswith(f"{best} {percent(probability)}")
         assert row["image"].startswith("data:image/jpeg;base64,")
 
     app.session_state["images_table"] = {"selection": {"rows": [1], "columns": []}}  # a click on a row
@@ -44,6 +46,30 @@ def test_every_image_has_a_row_with_its_labels_and_one_opens_in_decode(app: AppT
     assert not app.exception
     assert app.title[0].value == "Decode"
     assert app.session_state.last_image.name == "=3.png"
+
+
+def test_the_samples_are_tried_where_there_is_no_image(app: AppTest) -> None:
+    app.run()
+    app.switch_page(PAGE).run()
+    next(button for button in app.button if button.label == "Try the 10 samples").click().run()
+    assert not app.exception
+    assert app.dataframe[0].value["name"].tolist() == list(image_files.samples())
+
+
+def test_what_could_not_be_opened_is_said_on_its_page_until_it_is_dismissed(app: AppTest) -> None:
+    app.run()
+    app.switch_page(PAGE).run()
+    app.file_uploader(key="upload_0").upload("notes.txt", b"no image").run()
+    assert app.error
+    app.switch_page("app_pages/what_if.py").run()
+    assert not app.error
+    assert app.session_state.last_image.name == next(iter(image_files.samples()))  # nothing else could be opened
+    app.file_uploader(key="upload_1").upload("notes.txt", b"no image").run()
+    assert app.error
+    app.button(key="dismiss_errors").click().run()
+    assert not app.exception
+    assert not app.error
+    assert app.session_state.last_image is not None
 
 
 def test_downloads_have_every_image_and_no_formulas(
