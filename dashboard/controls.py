@@ -11,7 +11,7 @@ import image_files
 import paste
 import state
 import tray
-from cnnrnn.checkpoint import Checkpoint
+from cnnrnn.checkpoint import Checkpoint, CheckpointError, read_config
 from cnnrnn.data import DATASETS, OWN
 from views.style import markdown
 
@@ -36,6 +36,8 @@ def choose_checkpoint() -> None:
         name = st.selectbox("Checkpoint", names, key=address.keep("checkpoint", names, names[0] if names else None))
         if name is None:
             st.info("There is no trained model.")
+        else:
+            _describe(name)
     if name is None:  # on a phone the sidebar is hidden
         st.info("There is no trained model in `checkpoints/`. Train one: `cnnrnn train --help`.")
         st.stop()
@@ -47,15 +49,21 @@ def choose_checkpoint() -> None:
     tray.show()
 
 
+def _describe(name: str) -> None:
+    """A checkpoint in a line, on all pages, without its weights."""
+    try:
+        config = read_config(state.checkpoint_folder(name))
+        labels, backbone = len(config["vocabulary"]["labels"]), markdown(str(config["backbone"]["name"]))
+        images = config["training"].get("train_images", "?")
+    except (CheckpointError, KeyError, TypeError, AttributeError):  # the page says what is wrong with it
+        return
+    st.caption(f"{labels} labels · {backbone} · trained on {images} images")
+
+
 def chosen_checkpoint() -> tuple[str, Checkpoint]:
     """The name of the chosen checkpoint's folder, and the checkpoint. Raises CheckpointError if it can't be loaded."""
     name = st.session_state.checkpoint
-    checkpoint = state.load_checkpoint(name)
-    st.sidebar.caption(
-        f"{len(checkpoint.vocabulary)} labels · {checkpoint.model.backbone.config.name} · "
-        f"trained on {checkpoint.training.get('train_images', '?')} images"
-    )
-    return name, checkpoint
+    return name, state.load_checkpoint(name)
 
 
 def chosen_sequence_model() -> tuple[str, Checkpoint]:

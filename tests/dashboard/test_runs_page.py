@@ -146,7 +146,7 @@ def test_the_best_checkpoint_of_a_run_is_opened_in_decode_without_copying(
     assert not page.exception
     assert page.title[0].value == "Decode"
     assert page.sidebar.selectbox(key="checkpoint").value == "runs/mine"
-    assert "6 labels · test_byobnet" in page.sidebar.caption[0].value
+    assert "6 labels · test\\_byobnet" in page.sidebar.caption[0].value
     assert state.checkpoint_folder("runs/mine") == state.runs_root() / "mine" / "best"
 
 
