@@ -30,6 +30,7 @@ from views.style import CHART, markdown, spreadsheet
 _SAMPLES, _OWN = "the sample photographs", "your images"
 _PATH, _THRESHOLD = "best path", "threshold"  # rules by which labels are predicted
 _MOST_ROWS = 100  # of the table, in which every row has an image
+_WIDTHS = (150, 150, 170, 250)  # pixels of its columns of labels, which are cut otherwise
 
 
 @dataclass(frozen=True)
@@ -204,7 +205,13 @@ def _changes(compared: Compared, name: str, other: str) -> None:
         table[:_MOST_ROWS],
         [compared.thumbnail(int(row)) for row in shown],
         key="many_table",
-        columns={"fewer errors": st.column_config.NumberColumn(format="%+d")},
+        columns={
+            "fewer errors": st.column_config.NumberColumn(format="%+d"),
+            **{
+                name: st.column_config.TextColumn(width=width)
+                for name, width in zip(list(table)[-4 if compared.known else -3 :], _WIDTHS, strict=False)
+            },
+        },
     )
     with st.container(horizontal=True, vertical_alignment="center"):
         st.download_button(

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from cnnrnn.decoding.trace import Trace
 
-_ROW = 72  # pixels, of a table with images
+_ROW, _LOW_ROW = 72, 52  # pixels, of a table with images and of one without, in which a text has two lines
 _MIN_PROB = 0.01  # of a branch of a tree
 _PICTURE = (560, 280)  # pixels, the largest width and height of an image on a page
 
@@ -55,13 +55,13 @@ def picture(image: Image.Image, alt: str) -> None:
 def image_table(
     rows: pd.DataFrame, thumbnails: Sequence[bytes | None], key: str, columns: Mapping[str, Any] | None = None
 ) -> int | None:
-    """A table with a small image in each row, to sort; the number of the row that was chosen. Without any image, the
-    rows are low."""
+    """A table with a small image in each row, to sort; the number of the row that was chosen. Long texts have several
+    lines; without any image, the rows are low."""
     shown = any(thumbnails)
     if shown:
         uris = [data and "data:image/jpeg;base64," + base64.b64encode(data).decode() for data in thumbnails]
         rows = rows.assign(image=uris)[["image", *rows.columns]]
-    height = _ROW if shown else 35  # pixels
+    height = _ROW if shown else _LOW_ROW
     event = st.dataframe(
         rows,
         hide_index=True,

@@ -89,10 +89,14 @@ def _other_model(name: str) -> str | None:
 
 
 def _labels(left: Side, right: Side) -> None:
+    same_image = left.image is right.image
+    if same_image:
+        widgets.picture(left.image.pixels, f"The image {left.image.name}")
     for column, side, other in zip(st.columns(2, gap="large"), (left, right), (right, left), strict=True):
         with column:
             st.header(markdown(side.name))
-            widgets.picture(side.image.pixels, f"The image {side.image.name}")
+            if not same_image:
+                widgets.picture(side.image.pixels, f"The image {side.image.name}")
             with st.container(horizontal=True):
                 for label in side.predicted_labels:
                     same = label in other.predicted_labels

@@ -62,7 +62,7 @@ def test_with_one_model_the_page_says_how_to_add_another(app: AppTest) -> None:
     assert "only one model" in opened(app).info[0].value
 
 
-def test_labels_of_two_models_are_matched_by_name(app: AppTest, scenes_root: Path) -> None:
+def test_labels_of_two_models_are_matched_by_name(app: AppTest, scenes_root: Path, displayed_images: Images) -> None:
     split = load_split("scenes", scenes_root, "train")
     rare = new_checkpoint(split, "test_byobnet", 64, False, 1, torch.device("cpu"), order="rare", embedding_dim=8)
     rare.model.eval()
@@ -76,6 +76,8 @@ def test_labels_of_two_models_are_matched_by_name(app: AppTest, scenes_root: Pat
         for value, side in zip(pair, (left, right), strict=True):
             assert value == pytest.approx(float(side.marginals[side.labels.index(label)]), abs=1e-6)
     assert page.selectbox(key="other_model").value == "rare"
+    pictures = [alt for alt, _ in displayed_images(page) if alt.startswith("The image")]
+    assert pictures == [f"The image {image.name}"]  # once, for both models
 
 
 def test_a_sequence_model_is_compared_with_the_baseline(app: AppTest, scenes_root: Path) -> None:
@@ -212,6 +214,8 @@ def test_two_models_are_compared_on_the_images_that_both_have_recorded(
         paired.errors[0][row] - paired.errors[1][row] for row in (2, 8, 9)
     ]
     assert all(cell.startswith("data:image/jpeg;base64,") for cell in frame["image"])
+    widths = {name: column.get("width", 0) for name, column in json.loads(page.dataframe[0].proto.columns).items()}
+    assert min(widths[name] for name in ("only coco", "only other", "both", "truth")) >= 150
     page.segmented_control(key="many_kind").set_value("worse").run()
     worse = page.dataframe[0].value
     assert worse["name"].tolist() == [name for name in frame["name"] if gains[name] < 0]
