@@ -28,6 +28,7 @@ from views import differences
 from views.style import CHART, markdown, spreadsheet
 
 _SAMPLES, _OWN = "the sample photographs", "your images"
+_RECORDED = ", recorded"  # after the name of a split, in the address
 _PATH, _THRESHOLD = "best path", "threshold"  # rules by which labels are predicted
 _MOST_ROWS = 100  # of the table, in which every row has an image
 _WIDTHS = (150, 150, 170, 250)  # pixels of its columns of labels, which are cut otherwise
@@ -47,8 +48,15 @@ class Compared:
 def choose_images(name: str, other: str) -> str:
     """The images to compare two checkpoints on: those that both have recorded predictions for, or some to predict."""
     recorded = [split for split in evaluations.recorded_splits(name) if split in evaluations.recorded_splits(other)]
-    sources = [*(f"{split}, recorded" for split in recorded), _SAMPLES, *([_OWN] if tray.images() else [])]
-    return st.selectbox("on the images of", sources, key=address.keep("many_source", sources, sources[0]))
+    sources = [*(f"{split}{_RECORDED}" for split in recorded), _SAMPLES, *([_OWN] if tray.images() else [])]
+    return st.selectbox(
+        "on the images of",
+        sources,
+        key=address.keep("many_source", sources, sources[0]),
+        format_func=lambda source: (
+            f"the models' own evaluations, {split}" if (split := source.removesuffix(_RECORDED)) != source else source
+        ),
+    )
 
 
 def choose_rule(name: str, other: str) -> str:
@@ -79,7 +87,7 @@ def show(name: str, other: str, source: str, rule: str, beam: int, dark: bool) -
     if source in (_SAMPLES, _OWN):
         compared = _predicted(name, other, beam, source, thresholds)
     else:
-        split = source.removesuffix(", recorded")
+        split = source.removesuffix(_RECORDED)
         left, right = (evaluations.recorded_evaluation(folder, split) for folder in (name, other))
         compared = _recorded(left, right, thresholds)
     if compared is None:
@@ -158,7 +166,7 @@ def _metrics(paired: Paired, name: str, other: str, dark: bool) -> None:
         alt="Chart: the difference of each metric with its interval; the table below has the numbers",
     )
     st.caption(
-        f"{len(paired.truth)} images. The bars are 95 % intervals: the images were drawn anew {RESAMPLES:,} times, the "
+        f"{len(paired.truth)} images. The bars are 95% intervals: the images were drawn anew {RESAMPLES:,} times, the "
         "same ones for both models (paired bootstrap). Where a bar crosses the line, the difference may be chance."
     )
 
@@ -169,7 +177,7 @@ def _metrics(paired: Paired, name: str, other: str, dark: bool) -> None:
                 f"{name}, %": f"{value.one:.1f}",
                 f"{other}, %": f"{value.other:.1f}",
                 "difference": f"{value.other - value.one:+.1f}",
-                "95 % interval": f"{value.low:+.1f} to {value.high:+.1f}",
+                "95% interval": f"{value.low:+.1f} to {value.high:+.1f}",
             }
             for key, value in found.items()
         )

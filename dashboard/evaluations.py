@@ -27,6 +27,11 @@ def recorded_splits(name: str) -> list[str]:
     return [split for split in state.results(name)["evaluations"] if predictions_file(folder, split).is_file()]
 
 
+def own_name(split: str) -> str:
+    """What a recorded evaluation is called where it is chosen."""
+    return f"the model's own, on {split}"
+
+
 def recorded_evaluation(name: str, split: str) -> Evaluation:
     """The evaluation that `cnnrnn evaluate --record` wrote into a checkpoint's folder. Raises UserError."""
     folder = state.checkpoint_folder(name)

@@ -36,7 +36,7 @@ def metrics(report: Mapping[str, Any]) -> None:
     """The main metrics of an evaluation's report, side by side."""
     with st.container(horizontal=True):
         for key, (name, explanation) in _METRICS.items():
-            st.metric(name, f"{report[key]:.1f} %", help=explanation, width=130)
+            st.metric(name, f"{report[key]:.1f}%", help=explanation, width=130)
 
 
 def picture_width(size: tuple[int, int]) -> int:

@@ -16,7 +16,7 @@ import state
 import widgets
 from cnnrnn.checkpoint import Checkpoint
 from cnnrnn.decoding.trace import Trace
-from cnnrnn.utils.style import percent, shorten
+from cnnrnn.utils.style import percent, points, shorten
 from views import marginal_diff
 from views.style import CHART, badge, markdown
 
@@ -141,7 +141,7 @@ def _probabilities(left: Side, right: Side) -> None:
 
     def rows() -> Styler:
         cells = [{"label": c.label, "left": c.before, "right": c.after, "difference": c.delta} for c in found]
-        return pd.DataFrame(cells).style.format("{:.3f}", subset=["left", "right", "difference"])
+        return pd.DataFrame(cells).style.format({"left": percent, "right": percent, "difference": points})
 
     widgets.table("Table of the probabilities", "compared_table", rows)
 

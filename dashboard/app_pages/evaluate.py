@@ -12,6 +12,8 @@ import widgets
 from cnnrnn.evaluation.evaluate import Evaluation
 from evaluate_tabs import choice, cooccurrence, label_errors, labels, mistakes, probabilities, slices
 
+_FEWEST_IMAGES = 100  # whose metrics stand without a remark
+
 
 def page() -> None:
     evaluation = choice.choose()
@@ -49,8 +51,14 @@ def page() -> None:
 def _metrics(evaluation: Evaluation) -> None:
     metrics = evaluation.metrics
     widgets.metrics(metrics)
+    few = metrics["images"] < _FEWEST_IMAGES or metrics["labels_scored"] < len(evaluation.labels) / 2
+    if few:
+        st.markdown(
+            f"**mAP and C-F1 are of only {metrics['labels_scored']} of {len(evaluation.labels)} labels, and all of "
+            f"{metrics['images']} images: too few to compare with other figures.**"
+        )
     st.caption(
-        f"{metrics['images']} images, coverage {metrics['coverage']:.1f} %. mAP is computed from the labels' "
+        f"{metrics['images']} images, coverage {metrics['coverage']:.1f}%. mAP is computed from the labels' "
         f"probabilities, over the {metrics['labels_scored']} labels with at least {metrics['min_positives']} "
         "positives; O-F1, C-F1 and exact match (subset accuracy) are those of the best paths."
     )

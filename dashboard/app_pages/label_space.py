@@ -213,9 +213,9 @@ def _neighbors(name: str, checkpoint: Checkpoint) -> None:
     st.header("Nearest neighbors")
     if agreement := state.results(name)["label_space"]:
         st.markdown(
-            f"**{agreement['labels']:.0f} %** of the {agreement['k']} nearest labels by angle belong to the label's "
-            f"own group. By chance it would be {agreement['chance']:.0f} %; vectors made from the training set's "
-            f"co-occurrences alone (an SVD of their PMI) reach {agreement['pmi']:.0f} %."
+            f"**{agreement['labels']:.0f}%** of the {agreement['k']} nearest labels by angle belong to the label's "
+            f"own group. By chance it would be {agreement['chance']:.0f}%; vectors made from the training set's "
+            f"co-occurrences alone (an SVD of their PMI) reach {agreement['pmi']:.0f}%."
         )
     points, labels = checkpoint.rnn.label_vectors(), checkpoint.vocabulary.labels
     cosine, inner = (nearest(points, labels, 3, measure) for measure in ("cosine", "inner"))

@@ -66,9 +66,9 @@ def _average_precisions(checkpoint: Checkpoint, report: dict[str, Any], dark: bo
                 alt="Line: observed frequency against predicted probability; the table below has the numbers",
             )
             st.caption(
-                "On the dashed line, labels that are predicted with 70 % are right 7 times in 10. The expected "
-                f"calibration error is {calibration['ece']:.2f} %, and {calibration['ece_likely']:.1f} % among "
-                "probabilities of at least 10 %."
+                "On the dashed line, labels that are predicted with 70% are right 7 times in 10. The expected "
+                f"calibration error is {calibration['ece']:.2f}%, and {calibration['ece_likely']:.1f}% among "
+                "probabilities of at least 10%."
             )
         else:
             st.caption("The calibration was not measured. Evaluate this checkpoint again with `--record`.")
@@ -157,7 +157,7 @@ def _sentence(text: str) -> str:
     return f"{text[0].upper()}{text[1:]}."
 
 
-def _formatted(value: float | None, pattern: str = "{:.1f} %") -> str:
+def _formatted(value: float | None, pattern: str = "{:.1f}%") -> str:
     """A metric that was not measured is None: perturbations are optional, and some metrics need difficult steps."""
     return "–" if value is None else pattern.format(value)
 

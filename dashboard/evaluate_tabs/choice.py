@@ -34,7 +34,15 @@ def choose() -> Evaluation | None:
     session.evaluation = wanted if wanted in names else next(iter(names), None)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         if names:
-            st.selectbox("Evaluation", names, key="evaluation", width=340, format_func=str)
+            st.selectbox(
+                "Evaluation",
+                names,
+                key="evaluation",
+                width=340,
+                format_func=lambda name: evaluations.own_name(recorded[name]) if name in recorded else name,
+                help="A model's own evaluation was recorded beside its weights by `cnnrnn evaluate --record`. It is "
+                "called by its data set, or a table's file, and the split.",
+            )
         _run_and_open()
     session.last_evaluation = name = session.evaluation
     if name is None:

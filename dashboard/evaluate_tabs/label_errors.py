@@ -8,6 +8,7 @@ import streamlit as st
 from cnnrnn.evaluation.evaluate import Evaluation
 from cnnrnn.evaluation.label_errors import likely_label_errors
 from cnnrnn.utils.files import escape_surrogates
+from cnnrnn.utils.style import percent
 from evaluate_tabs.cards import card
 from views.style import spreadsheet
 
@@ -22,7 +23,7 @@ def show(evaluation: Evaluation) -> None:
             "image": escape_surrogates(evaluation.split.samples[error.row].image.name),
             "label": error.label,
             "the label is": error.kind,
-            "probability": f"{error.probability:.1%}",
+            "probability": percent(error.probability),
         }
         for error in found
     )

@@ -22,7 +22,7 @@ def show(evaluation: Evaluation, dark: bool) -> None:
         threshold = st.slider("Threshold on the label's probability", 0.0, 1.0, step=0.01, key=key)
         only = None if label == _ALL_LABELS else label
         for name, value in error_analysis.metrics_at_threshold(evaluation, only, threshold).items():
-            st.metric(name, f"{value:.1f} %")
+            st.metric(name, f"{value:.1f}%")
     with two:
         st.header("Precision and recall")
         st.plotly_chart(
@@ -40,4 +40,4 @@ def show(evaluation: Evaluation, dark: bool) -> None:
             key="reliability",
             alt="Line: observed frequency of labels against their predicted probability",
         )
-        st.caption(f"Expected calibration error {calibration['ece']:.2f} %.")
+        st.caption(f"Expected calibration error {calibration['ece']:.2f}%.")

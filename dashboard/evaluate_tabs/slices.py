@@ -76,6 +76,6 @@ def _by_size(evaluation: Evaluation) -> None:
     ]
     st.dataframe(pd.DataFrame(rows), hide_index=True)
     st.caption(
-        "Of the labels in the truth whose boxes are known. Small is below 0.33 % of the image, medium below 3 %: "
+        "Of the labels in the truth whose boxes are known. Small is below 0.33% of the image, medium below 3%: "
         "COCO's 32² and 96² pixels in a photograph of 640 × 480."
     )

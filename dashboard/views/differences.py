@@ -36,7 +36,7 @@ def figure(found: Mapping[str, Difference], dark: bool) -> go.Figure:
                 "width": 6,
             },
             hovertext=[
-                f"{METRICS[key]}: {value.one:.1f} % and {value.other:.1f} %, difference {delta:+.1f} points "
+                f"{METRICS[key]}: {value.one:.1f}% and {value.other:.1f}%, difference {delta:+.1f} points "
                 f"({value.low:+.1f} to {value.high:+.1f})"
                 for (key, value), delta in zip(found.items(), middle, strict=True)
             ],

@@ -50,7 +50,7 @@ def precision_recall(evaluation: Evaluation, label: str | None, threshold: float
     fig.add_scatter(
         x=100 * recall[thin], y=100 * precision[thin], mode="lines", name="probabilities, all thresholds",
         line={"color": colours.kept, "width": 2}, customdata=thresholds[thin],
-        hovertemplate="threshold %{customdata:.2f}: precision %{y:.1f} %, recall %{x:.1f} %<extra></extra>",
+        hovertemplate="threshold %{customdata:.2f}: precision %{y:.1f}%, recall %{x:.1f}%<extra></extra>",
     )  # fmt: skip
     for name, x, y, symbol, colour in (
         (f"probabilities, threshold {threshold:.2f}", chosen["recall"], chosen["precision"], "circle", colours.chosen),
@@ -58,7 +58,7 @@ def precision_recall(evaluation: Evaluation, label: str | None, threshold: float
     ):
         fig.add_scatter(
             x=[x], y=[y], mode="markers", name=name, marker={"size": 13, "symbol": symbol, "color": colour},
-            hovertemplate=f"{name}: precision %{{y:.1f}} %, recall %{{x:.1f}} %<extra></extra>",
+            hovertemplate=f"{name}: precision %{{y:.1f}}%, recall %{{x:.1f}}%<extra></extra>",
         )  # fmt: skip
     axis = {"range": [0, 103], "fixedrange": True, "tickfont": text}
     fig.update_layout(

@@ -33,7 +33,7 @@ def learning_curves(history: list[dict[str, Any]], dark: bool) -> go.Figure:
                 name=name,
                 mode="lines+markers",
                 line={"color": colour, "dash": dash, "width": 2},
-                hovertemplate=f"epoch %{{x}}: {name} %{{y:.1f}} %<extra></extra>",
+                hovertemplate=f"epoch %{{x}}: {name} %{{y:.1f}}%<extra></extra>",
             )
             for (key, name), colour, dash in zip(
                 _CURVES.items(), (colours.chosen, colours.kept, colours.finished), _DASHES, strict=True
@@ -109,7 +109,7 @@ def average_precisions(report: dict[str, Any], counts: dict[str, int], dark: boo
             textposition="top center",
             textfont={"color": colours.text, "size": 11},
             hovertext=[
-                f"{plain(label)}: AP {value:.1f} %, {report['positives'][label]} images in the split, "
+                f"{plain(label)}: AP {value:.1f}%, {report['positives'][label]} images in the split, "
                 f"{counts.get(label, 0)} in training"
                 for label, value in ranked
             ],
@@ -163,7 +163,7 @@ def reliability(calibration: Mapping[str, Any], dark: bool) -> go.Figure:
                 marker={"size": 9},
                 line={"color": colours.chosen},
                 hovertext=[
-                    f"predicted {entry['predicted']:.0f} %, observed {entry['observed']:.0f} % ({entry['pairs']} pairs)"
+                    f"predicted {entry['predicted']:.0f}%, observed {entry['observed']:.0f}% ({entry['pairs']} pairs)"
                     for entry in bins
                 ],
                 hoverinfo="text",

@@ -128,7 +128,7 @@ def test_evaluate_opens_with_the_evaluation_of_the_checkpoint_itself(page: Page,
 def test_two_models_are_compared_on_recorded_images(page: Page, server: Server, width: int) -> None:
     path = "compare?compare=two+models%2C+many+images&other_model=coco-sigmoid"
     opened(page, server, path, width, "What is different?")
-    expect(page.get_by_text("1000 images. The bars are 95 % intervals")).to_be_visible()
+    expect(page.get_by_text("1000 images. The bars are 95% intervals")).to_be_visible()
     expect(page.get_by_text(re.compile(r"changed \(\d+\)"))).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 

@@ -59,7 +59,7 @@ def test_the_curve_has_recall_as_x_and_precision_as_y(evaluation: Evaluation) ->
     assert points[0.45] == pytest.approx((100.0, 75.0))
     assert points[0.65] == pytest.approx((100 / 3, 50.0))
     assert points[0.9] == pytest.approx((100 / 3, 100.0))
-    assert "precision %{y:.1f} %, recall %{x:.1f} %" in curve.hovertemplate
+    assert "precision %{y:.1f}%, recall %{x:.1f}%" in curve.hovertemplate
     assert (chosen.name, list(chosen.x), list(chosen.y)) == (
         "probabilities, threshold 0.65", [pytest.approx(100 / 3)], [pytest.approx(50.0)],
     )  # fmt: skip
@@ -67,7 +67,7 @@ def test_the_curve_has_recall_as_x_and_precision_as_y(evaluation: Evaluation) ->
     assert (curve.mode, chosen.mode, paths.mode) == ("lines", "markers", "markers")
     assert (chosen.marker.color, paths.marker.color) == (LIGHT.chosen, LIGHT.finished)
     assert chosen.marker.symbol != paths.marker.symbol
-    assert "precision %{y:.1f} %, recall %{x:.1f} %" in chosen.hovertemplate
+    assert "precision %{y:.1f}%, recall %{x:.1f}%" in chosen.hovertemplate
     assert figure.layout.xaxis.title.text.startswith("recall")
     assert figure.layout.yaxis.title.text.startswith("precision")
     for axis in (figure.layout.xaxis, figure.layout.yaxis):

@@ -80,12 +80,12 @@ def test_an_uploaded_evaluation_is_displayed_and_an_error_opens_in_decode(
     page.file_uploader(key="jsonl").upload("val.jsonl", "\n".join(lines).encode()).run()
     assert not page.exception
     displayed = {metric.label: metric.value for metric in page.metric}
-    assert displayed["O-F1"] == f"{evaluation.metrics['OF1']:.1f} %"
-    assert displayed["exact match"] == f"{evaluation.metrics['exact_match']:.1f} %"
+    assert displayed["O-F1"] == f"{evaluation.metrics['OF1']:.1f}%"
+    assert displayed["exact match"] == f"{evaluation.metrics['exact_match']:.1f}%"
     assert page.selectbox(key="evaluation").value == "val.jsonl"
     tab(page, "Probabilities").slider(key="threshold").set_value(0.9).run()
     precise = error_analysis.metrics_at_threshold(evaluation, None, 0.9)
-    assert {m.label: m.value for m in page.metric}["precision"] == f"{precise['precision']:.1f} %"
+    assert {m.label: m.value for m in page.metric}["precision"] == f"{precise['precision']:.1f}%"
 
     tab(page, "Mistakes")
     wrong = [button for button in page.button if button.key.startswith("open_")]
@@ -95,6 +95,15 @@ def test_an_uploaded_evaluation_is_displayed_and_an_error_opens_in_decode(
     assert not page.exception
     assert page.title[0].value == "Decode"
     assert page.session_state.last_image.name == evaluation.split.samples[row].image.name
+
+
+def test_few_images_or_labels_are_said_to_be_too_few(page: AppTest, lines: list[str]) -> None:
+    page.file_uploader(key="jsonl").upload("val.jsonl", "\n".join(lines).encode()).run()
+    assert not any("too few" in block.value for block in page.markdown)
+    page.file_uploader(key="jsonl").upload("few.jsonl", "\n".join(lines[:12]).encode()).run()
+    scored = read_records(lines[:12], "few").metrics["labels_scored"]
+    text = f"**mAP and C-F1 are of only {scored} of 6 labels, and all of 12 images: too few"
+    assert any(block.value.startswith(text) for block in page.markdown)
 
 
 def test_likely_label_errors_and_slices_are_those_of_the_evaluation(
@@ -143,7 +152,7 @@ def test_labels_predicted_for_their_company_are_listed_with_their_images(
     page: AppTest, lines: list[str], scenes_root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CNNRNN_DATA", str(scenes_root))
-    assert "was not recorded" in _uploaded(page, lines).caption[-1].value
+    assert any("was not recorded" in caption.value for caption in _uploaded(page, lines).caption)
     records = [json.loads(line) for line in lines]
     names = list(records[0]["marginals"])
     for record in records:
@@ -191,8 +200,10 @@ def test_the_page_opens_with_the_evaluation_that_the_checkpoint_has_of_itself(
     page = app.switch_page(PAGE).run()  # nothing is given: no data, no file
     assert not page.exception
     assert page.selectbox(key="evaluation").value == f"{split.name}, recorded"
+    assert page.selectbox(key="evaluation").options == [f"the model's own, on {split.name}"]
+    assert "6 labels · test\\_byobnet" in page.sidebar.caption[0].value  # on all pages, also without the weights
     displayed = {metric.label: metric.value for metric in page.metric}
-    assert displayed["exact match"] == f"{done.metrics['exact_match']:.1f} %"
+    assert displayed["exact match"] == f"{done.metrics['exact_match']:.1f}%"
     worst = worst_mistakes(done, 12)
     names = [split.samples[row].image.name for row in worst]
     assert len(worst) >= 3
@@ -255,7 +266,7 @@ def test_an_evaluation_runs_on_the_page(page: AppTest, scenes_root: Path, monkey
     assert not page.exception
     split = load_split("scenes", scenes_root, "val")
     expected = evaluate(Predictor(Checkpoint.load(state.CHECKPOINTS / "coco")), split).metrics
-    assert {m.label: m.value for m in page.metric}["mAP"] == f"{expected['mAP']:.1f} %"
+    assert {m.label: m.value for m in page.metric}["mAP"] == f"{expected['mAP']:.1f}%"
 
 
 def test_a_model_with_other_labels_is_not_evaluated_on_the_samples(page: AppTest) -> None:
@@ -306,7 +317,7 @@ def test_charts_tables_and_images_are_those_of_the_evaluation(
         error_analysis.precision_recall(evaluation, label, 0.2, False)
     )
     precise = error_analysis.metrics_at_threshold(evaluation, label, 0.2)
-    assert {m.label: m.value for m in page.metric}["recall"] == f"{precise['recall']:.1f} %"
+    assert {m.label: m.value for m in page.metric}["recall"] == f"{precise['recall']:.1f}%"
     calibration = evaluation.metrics["calibration"]
     assert chart_data(page, "reliability") == figure_data(training.reliability(calibration, False))
 

@@ -29,8 +29,8 @@ def test_metrics_settings_and_files_are_those_of_the_checkpoint(app: AppTest) ->
     assert not app.exception
     assert app.selectbox(key="split").options == ["validation"]
     displayed = {metric.label: metric.value for metric in app.metric}
-    assert displayed["mAP"] == f"{metrics['val']['mAP']:.1f} %"
-    assert displayed["exact match"] == f"{metrics['val']['exact_match']:.1f} %"
+    assert displayed["mAP"] == f"{metrics['val']['mAP']:.1f}%"
+    assert displayed["exact match"] == f"{metrics['val']['exact_match']:.1f}%"
     tables = [frame.value for frame in app.dataframe]
     labels = next(table for table in tables if "AP, %" in table)
     assert dict(zip(labels["label"], labels["AP, %"], strict=True)) == pytest.approx(metrics["val"]["AP"])
@@ -43,7 +43,7 @@ def test_metrics_settings_and_files_are_those_of_the_checkpoint(app: AppTest) ->
     record_evaluation(folder, "scenes test", {**metrics["val"], "mAP": 12.3, "command": "cnnrnn evaluate"})
     app.run()
     assert app.selectbox(key="split").options == ["scenes test"]
-    assert next(metric.value for metric in app.metric if metric.label == "mAP") == "12.3 %"
+    assert next(metric.value for metric in app.metric if metric.label == "mAP") == "12.3%"
 
 
 def test_a_checkpoint_without_metrics_says_how_to_record_them(app: AppTest) -> None:
@@ -108,11 +108,11 @@ def test_every_metric_of_the_maps_has_its_value(app: AppTest) -> None:
     app.switch_page(PAGE).run()
     assert not app.exception
     displayed = {metric.label: (metric.value, metric.help) for metric in app.metric}
-    assert displayed["pointing game"] == ("61.0 %", "The image's centre: 31.0 %.")
+    assert displayed["pointing game"] == ("61.0%", "The image's centre: 31.0%.")
     value, explanation = displayed["pointing game, difficult"]
-    assert value == "52.0 %"
-    assert explanation.endswith("The image's centre: 22.0 %.")
-    assert displayed["another step's map, difficult"][0] == "43.0 %"
+    assert value == "52.0%"
+    assert explanation.endswith("The image's centre: 22.0%.")
+    assert displayed["another step's map, difficult"][0] == "43.0%"
     assert displayed["correlation with random weights"][0] == "0.34"
     methods = next(frame.value for frame in app.dataframe if "pointing" in frame.value).set_index("method")
     assert methods["pointing"].to_dict() == {"image centre": "31.0", "occlusion": "11.0", "cam": "61.0"}
@@ -140,6 +140,6 @@ def test_metrics_of_the_maps_that_were_not_measured_are_said_to_be(app: AppTest)
     app.switch_page(PAGE).run()
     assert not app.exception
     displayed = {metric.label: metric.value for metric in app.metric}
-    assert displayed["pointing game"] == "61.0 %"
+    assert displayed["pointing game"] == "61.0%"
     names = ("pointing game, difficult", "another step's map, difficult", "correlation with random weights")
     assert [displayed[name] for name in names] == ["–"] * 3

@@ -21,7 +21,7 @@ def test_learning_curves_draw_their_metrics() -> None:
         "exact match": ([2, 4], [10.0, 20.0]),
     }
     for line in figure.data:
-        assert f"epoch %{{x}}: {line.name} %{{y:.1f}} %" in line.hovertemplate
+        assert f"epoch %{{x}}: {line.name} %{{y:.1f}}%" in line.hovertemplate
         assert line.mode == "lines+markers"
     assert [line.line.color for line in figure.data] == [LIGHT.chosen, LIGHT.kept, LIGHT.finished]
     assert len({line.line.dash for line in figure.data}) == 3  # distinguishable without colours
@@ -53,9 +53,9 @@ def test_average_precisions_are_drawn_over_the_training_images() -> None:
     assert low < 0 < np.log10(6000) < high
     assert list(points.text) == ["ant", "cat", "&lt;b&gt;bee"]
     assert list(points.hovertext) == [
-        "ant: AP 30.4 %, 5 images in the split, 50 in training",
-        "cat: AP 60.0 %, 7 images in the split, 0 in training",
-        "&lt;b&gt;bee: AP 90.6 %, 6 images in the split, 6000 in training",
+        "ant: AP 30.4%, 5 images in the split, 50 in training",
+        "cat: AP 60.0%, 7 images in the split, 0 in training",
+        "&lt;b&gt;bee: AP 90.6%, 6 images in the split, 6000 in training",
     ]
     assert points.hoverinfo == "text"
 
@@ -87,8 +87,8 @@ def test_the_reliability_curve_has_predictions_as_x_and_observations_as_y() -> N
     assert list(curve.x) == [4.0, 95.0]
     assert list(curve.y) == [2.0, 70.0]
     assert list(curve.hovertext) == [
-        "predicted 4 %, observed 2 % (90 pairs)",
-        "predicted 95 %, observed 70 % (10 pairs)",
+        "predicted 4%, observed 2% (90 pairs)",
+        "predicted 95%, observed 70% (10 pairs)",
     ]
     assert (diagonal.line.color, curve.line.color) == (DARK.faint, DARK.chosen)
     assert figure.layout.xaxis.title.text == "predicted probability, %"
