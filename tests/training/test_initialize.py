@@ -28,7 +28,7 @@ def test_a_new_checkpoint_has_the_given_settings(small_split: Split, monkeypatch
     plain = made(hidden_dim=16, dropout=0.25)
     assert (plain.model.config.hidden_dim, plain.model.config.dropout, plain.model.config.num_labels) == (16, 0.25, 6)
     assert plain.model.backbone.config.image_size == 32
-    assert plain.training == {"pretrained": False, "order": "frequent"}
+    assert plain.training == {"pretrained": False, "weights": None, "order": "frequent"}
     assert plain.weights_hash == ""
     counts = {label: sum(label in sample.labels for sample in small_split.samples) for label in small_split.labels}
     assert dict(zip(plain.vocabulary.labels, plain.vocabulary.counts, strict=True)) == counts
@@ -46,7 +46,7 @@ def test_a_new_checkpoint_has_the_given_settings(small_split: Split, monkeypatch
     assert calls == []
     pretrained = made(pretrained=True, order="rare", hidden_dim=16)
     assert calls == ["load", "fold"]
-    assert pretrained.training == {"pretrained": True, "order": "rare"}
+    assert pretrained.training == {"pretrained": True, "weights": None, "order": "rare"}
     assert pretrained.vocabulary.labels == plain.vocabulary.labels[::-1]
     assert torch.equal(weights(pretrained)[1], weights(plain)[1])  # the head is the same on any backbone
     shuffles = [made(seed=seed, order="random").vocabulary.labels for seed in (0, 0, 1)]
