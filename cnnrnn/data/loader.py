@@ -133,9 +133,9 @@ def batches(
     return iter(loader) if fit else map(_from_pipe, iter(loader))
 
 
-def to_device(device: torch.device, images: Tensor) -> Tensor:
-    """Copy a batch to the device; from pinned memory the copy is asynchronous."""
-    return images.to(device, non_blocking=images.is_pinned())
+def to_device(device: torch.device, tensor: Tensor) -> Tensor:
+    """Copy to the device, of which a GPU is not waited for: what it was given before goes on."""
+    return tensor.to(device, non_blocking=device.type == "cuda")
 
 
 def batches_by_threads(

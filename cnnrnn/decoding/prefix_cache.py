@@ -37,7 +37,12 @@ class PrefixCache:
 
 
 def unroll(model: CNNRNN, inputs: Tensor) -> Tensor:
-    """Label sequences, START first (batch, step) -> U_o o(t) of every step (batch, step, embedding)."""
+    """Label sequences, START first (batch, step) -> U_o o(t) of every step (batch, step, embedding).
+
+    In training every sequence has dropout of its own, so none shares its prefixes.
+    """
+    if model.training:
+        return model.U_o(model.dropout(model.unrolled(inputs)))
     cache, prefix = PrefixCache(model), inputs.new_zeros(len(inputs))
     outputs = []
     for tokens in inputs.unbind(1):

@@ -173,6 +173,14 @@ class CNNRNN(nn.Module):
         w = self.dropout(self.label_embedding[tokens])  # (label, embedding)
         return self.recurrence(w, state, label_index, parent_index)
 
+    def unrolled(self, inputs: Tensor) -> Tensor:
+        """Equations 1 and 2 for whole sequences, each by itself: tokens (batch, step) -> o(t) (batch, step, hidden)."""
+        state, outputs = self.initial_state(len(inputs)), []
+        for w in self.dropout(self.label_embedding[inputs]).unbind(dim=1):  # (batch, embedding)
+            output, state = self.recurrence(w, state)
+            outputs.append(output)
+        return torch.stack(outputs, dim=1)
+
     def project_image(self, feature: Tensor, channel_mask: Tensor | None = None) -> Tensor:
         """I (batch, location, feature) -> U_I I of equation 3, the same at every step: (batch, location, embedding).
 

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from cnnrnn.checkpoint import Checkpoint
 from cnnrnn.data import Split
+from cnnrnn.data.loader import to_device
 from cnnrnn.decoding.prefix_cache import unroll
 from cnnrnn.models.cnnrnn import CNNRNN, emitted_before
 from cnnrnn.models.sigmoid import SigmoidClassifier
@@ -85,7 +86,8 @@ def make_objective(
 def _label_objective(model: SigmoidClassifier, present: Tensor, config: TrainConfig, rows: slice) -> Objective:
     def objective(feature: Tensor, indices: list[int]) -> Tensor:
         logits = model(feature, channel_mask(model, feature, len(indices), rows))  # (shard, label)
-        return LABEL_LOSSES[config.loss](logits, present[indices[rows]].float().to(model.device), len(indices))
+        wanted = to_device(model.device, present[indices[rows]].float())  # (shard, label)
+        return LABEL_LOSSES[config.loss](logits, wanted, len(indices))
 
     return objective
 
@@ -101,18 +103,21 @@ def _sequence_objective(
         inputs, targets = fixed_inputs[indices], fixed_targets[indices]  # (batch, step)
         lengths = (targets != IGNORE_TOKEN).sum(dim=1)  # (batch,)
         steps = int(lengths.max())  # of the longest sequence of the batch
-        inputs, targets = inputs[:, :steps].to(model.device), targets[:, :steps].to(model.device)
+        inputs, targets = inputs[:, :steps], targets[:, :steps]
+        # Which steps there are does not depend on their order: known here, a GPU's results need not be waited for.
+        images, positions = (targets[rows] != IGNORE_TOKEN).nonzero(as_tuple=True)  # (step of the shard,) both
+        at = to_device(model.device, images), to_device(model.device, positions)
         if checkpoint.training.get("order") == "free":
             inputs, targets = _in_own_order(model, feature, targets, processes)
+        inputs, targets = to_device(model.device, inputs), to_device(model.device, targets)
         # The recurrence does not see the images: every process unrolls it for the whole batch, with the same dropout.
         recurrent = unroll(model, inputs)[rows]  # (shard, step, embedding)
         mask = channel_mask(model, feature, len(indices), rows)
-        trained = targets[rows] != IGNORE_TOKEN  # (shard, step)
-        logits = logits_of_steps(model, model.project_image(feature, mask), recurrent, inputs[rows], trained)
-        loss = sequence_loss(logits, targets[rows][trained], int(lengths.sum()))
+        logits = logits_of_steps(model, model.project_image(feature, mask), recurrent, inputs[rows], at)
+        loss = sequence_loss(logits, targets[rows][at], int(lengths.sum()))
         if present is not None:
             logits = model.auxiliary_logits(feature, channel_mask(model, feature, len(indices), rows))
-            wanted = present[indices[rows]].float().to(model.device)  # (shard, label)
+            wanted = to_device(model.device, present[indices[rows]].float())  # (shard, label)
             loss = loss + config.auxiliary * auxiliary_loss(logits, wanted, len(indices))
         return loss
 
@@ -130,16 +135,17 @@ def _in_own_order(model: CNNRNN, feature: Tensor, targets: Tensor, processes: Pr
     return teacher_forcing(processes.gather(sequences, len(targets)), model.start, model.end)
 
 
-def logits_of_steps(model: CNNRNN, image: Tensor, recurrent: Tensor, inputs: Tensor, steps: Tensor) -> Tensor:
+def logits_of_steps(
+    model: CNNRNN, image: Tensor, recurrent: Tensor, inputs: Tensor, at: tuple[Tensor, Tensor]
+) -> Tensor:
     """What `CNNRNN.forward` computes, for some of the steps alone: sequences differ in length, and the logits at every
     location are the largest tensors of training.
 
-    U_I I (batch, location, embedding), U_o o(t) (batch, step, embedding), inputs (batch, step), steps bool
-    (batch, step) -> (row, L+1), a row per chosen step, those of an image together.
+    U_I I (batch, location, embedding), U_o o(t) (batch, step, embedding), inputs (batch, step), `at` the images and
+    the steps that are wanted, both (row,) -> (row, L+1).
     """
-    images = steps.nonzero()[:, 0]  # (row,)
-    logits = model.logits(recurrent[steps].unsqueeze(1), image[images]).squeeze(1)  # (row, L+1)
-    return logits.masked_fill(emitted_before(inputs, model.config.num_labels)[steps], float("-inf"))
+    logits = model.logits(recurrent[at].unsqueeze(1), image[at[0]]).squeeze(1)  # (row, L+1)
+    return logits.masked_fill(emitted_before(inputs, model.config.num_labels)[at], float("-inf"))
 
 
 def mixup_loss(

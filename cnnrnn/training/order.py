@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from cnnrnn.data.loader import to_device
 from cnnrnn.models.cnnrnn import CNNRNN
 from cnnrnn.models.vocabulary import IGNORE_TOKEN
 
@@ -19,24 +20,28 @@ def own_order(model: CNNRNN, feature: Tensor, present: Tensor) -> Tensor:
     Dropout is off. The idea is that of order-free training by Yazici et al. (CVPR 2020), who assign the labels to the
     steps of a free run of the decoder. Here the run is among the present labels, so it is an order already.
     """
-    image, counts = model.project_image(feature), present.sum(dim=1)  # (batch, location, embedding), (batch,)
+    counts = present.sum(dim=1).cpu()  # (batch,)
+    # Those with the most labels first, so that a step's rows are the first ones; a GPU need not be waited for.
+    by_count = counts.argsort(descending=True, stable=True)
+    counts, device = counts[by_count], model.device
+    image = model.project_image(feature)[to_device(device, by_count)]  # (batch, location, embedding)
+    remaining = to_device(device, present[by_count.to(present.device)])
     steps = int(counts.max()) if len(counts) else 0
-    sequences = torch.full((len(present), steps), model.end, device=image.device)  # (batch, step)
-    remaining, rows = present.clone(), torch.arange(len(present), device=image.device)
-    tokens, state = torch.full_like(rows, model.start), model.initial_state(len(rows))
+    sequences = torch.full((len(present), steps), model.end, device=device)  # (batch, step)
+    tokens, state = torch.full((len(present),), model.start, device=device), model.initial_state(len(present))
     dropout = model.dropout.training
     model.dropout.eval()
     for step in range(steps - 1):
-        choice = counts[rows] > step + 1  # images with two labels left or more
-        rows, tokens, state = rows[choice], tokens[choice], tuple(part[choice] for part in state)
-        logits, state = model.step(tokens, image[rows], state)  # (row, L+1)
-        tokens = logits[:, : model.end].masked_fill(~remaining[rows], float("-inf")).argmax(dim=1)
-        sequences[rows, step] = tokens
-        remaining[rows, tokens] = False
+        rows = int((counts > step + 1).sum())  # images with two labels left or more
+        logits, state = model.step(tokens[:rows], image[:rows], tuple(part[:rows] for part in state))  # (row, L+1)
+        tokens = logits[:, : model.end].masked_fill(~remaining[:rows], float("-inf")).argmax(dim=1)
+        sequences[:rows, step] = tokens
+        remaining[:rows].scatter_(1, tokens.unsqueeze(1), False)
     model.dropout.train(dropout)
-    with_labels = counts.nonzero()[:, 0]
-    sequences[with_labels, counts[with_labels] - 1] = remaining[with_labels].int().argmax(dim=1)
-    return sequences
+    labelled = int((counts > 0).sum())
+    last = to_device(device, (counts[:labelled] - 1).unsqueeze(1))
+    sequences[:labelled].scatter_(1, last, remaining[:labelled].int().argmax(dim=1, keepdim=True))
+    return sequences[to_device(device, by_count.argsort())]
 
 
 def teacher_forcing(sequences: Tensor, start: int, end: int) -> tuple[Tensor, Tensor]:

@@ -96,7 +96,7 @@ def test_training_in_part_changes_only_the_last_layers(scenes_root: Path, tmp_pa
 def test_losses_with_gpu_settings_are_close(
     gpu_settings: dict, trained_layers: int | None, tolerance: float, scenes_root: Path, tmp_path: Path
 ) -> None:
-    """torch.compile and bfloat16, which a processor has, too: they round otherwise, so the losses are not equal."""
+    """torch.compile and bfloat16, which a processor has, too: bfloat16 rounds otherwise, torch.compile on some."""
     split = small(load_split("scenes", scenes_root, "train"), 32)
     losses = []
     for number, settings in enumerate([{}, gpu_settings]):
@@ -107,7 +107,7 @@ def test_losses_with_gpu_settings_are_close(
         assert all(value.dtype == torch.float32 for value in checkpoint.model.parameters())
         Checkpoint.load(tmp_path / str(number) / "best")  # its weights have the names that they always have
     assert losses[1] == pytest.approx(losses[0], rel=tolerance)
-    assert losses[1] != losses[0]
+    assert losses[1] != losses[0] or "precision" not in gpu_settings
 
 
 def test_the_baseline_learns_the_scenes_and_is_evaluated_alike(scenes_root: Path, tmp_path: Path) -> None:
