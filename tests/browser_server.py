@@ -91,12 +91,18 @@ def new_page(browser: Browser, **options: Any) -> Page:
 
 
 def settle(page: Page) -> None:
-    """Streamlit shows this while a script runs."""
+    """The script has run, and every element that it sent is in the page.
+
+    Streamlit loads the code of each kind of element when it first needs it; until then a grey box stands in the
+    element's place, for seconds after the script has run if the machine is busy, and a key that a button will listen to
+    is lost.
+    """
     expect(page.locator("[data-testid=stApp]")).to_have_attribute("data-test-script-state", "notRunning")
+    expect(page.locator("[data-testid=stSkeleton]")).to_have_count(0)
 
 
 def idle(page: Page) -> None:
-    """The script has run and the browser has drawn what it sent; only then does a person begin the next thing."""
+    """As `settle`, and the browser has drawn it; only then does a person begin the next thing."""
     settle(page)
     page.evaluate("""async () => {
       const tick = () => new Promise((resume) => setTimeout(resume, 20));
