@@ -22,8 +22,10 @@ def test_a_finished_epoch_appears_by_itself_and_best_opens_in_decode(
     with serve("dashboard/app.py", CNNRNN_RUNS=str(tmp_path)) as server:
         page = new_page(browser, viewport={"width": width, "height": 1800})
         page.goto(f"{server.address}/runs")
-        points = page.locator(".js-plotly-plot .scatterlayer .point")
+        curve, kept = (page.locator(".js-plotly-plot .scatterlayer .trace").nth(number) for number in (0, 1))
+        points = curve.locator(".point")
         expect(points).to_have_count(3)
+        expect(kept.locator(".point")).to_have_count(1)  # the star
         metrics.write_text(json.dumps({"history": history[:4]}))
         expect(points).to_have_count(4)
         settle(page)
