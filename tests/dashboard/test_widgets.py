@@ -27,7 +27,7 @@ def table() -> None:
 def test_every_metric_has_its_value() -> None:
     page = AppTest.from_function(metrics).run()
     assert [(metric.label, metric.value) for metric in page.metric] == [
-        ("mAP", "1.3 %"), ("O-F1", "2.0 %"), ("C-F1", "3.0 %"), ("exact match", "4.0 %"), ("MAP@10", "5.0 %"),
+        ("mAP", "1.3%"), ("O-F1", "2.0%"), ("C-F1", "3.0%"), ("exact match", "4.0%"), ("MAP@10", "5.0%"),
     ]  # fmt: skip
 
 
