@@ -229,7 +229,11 @@ def test_the_evidence_of_a_step_is_occluded_and_the_image_decoded_again(
         for pixels in (grey_out(np.asarray(image), region) for region in elsewhere(evidence))
     ]
     *drawn, line = chart_data(page, "occlusion_diff")
-    assert drawn == figure_data(figure(compare_marginals(plain, after), False))
+    # The page computes with other numbers of threads than this test, so that the last digits may differ.
+    expected = figure_data(figure(compare_marginals(plain, after), False))
+    for trace, wanted in zip(drawn, expected, strict=True):
+        assert trace["x"] == pytest.approx(wanted["x"], abs=1e-4)
+        assert trace | {"x": None} == wanted | {"x": None}
     mean = dict(zip(plain.labels, np.mean([trace.marginals for trace in others], axis=0), strict=True))
     assert line["x"] == pytest.approx([mean[change.label] for change in compare_marginals(plain, after)][:8], abs=1e-4)
     old, new = (float(trace.marginals[path.tokens[1]]) for trace in (plain, after))
