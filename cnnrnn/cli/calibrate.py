@@ -36,13 +36,14 @@ def calibrate(
 ) -> None:
     """Choose the temperature of decoding and fit the calibration of the probabilities, on a validation split.
 
-    Both are written into the checkpoint.
+    Both are written into the checkpoint. The sigmoid baseline has no temperature, and is only calibrated.
     """
     with user_errors():
         from cnnrnn.checkpoint import recordable_folder
         from cnnrnn.evaluation.record import record_choice
         from cnnrnn.evaluation.temperature import TOLERANCE, choose
         from cnnrnn.inference.predictor import Predictor
+        from cnnrnn.models.sigmoid import SigmoidClassifier
 
         recordable_folder(checkpoint)
         predictor = Predictor(
@@ -55,16 +56,21 @@ def calibrate(
         unwritten = Unwritten()
         with unwritten.collected():
             record_choice(checkpoint, choice)
-        table = Table("temperature", *COLUMNS.values(), "ECE ≥ 10 %", title=escape(images.name))
+        is_baseline = isinstance(predictor.model, SigmoidClassifier)
+        chosen = "calibrated" if is_baseline else f"{choice.temperature:g}, calibrated"
+        table = Table("probabilities" if is_baseline else "temperature", *COLUMNS.values(), "ECE ≥ 10 %")
+        table.title = escape(images.name)
         rows = {f"{temperature:g}": report for temperature, report in choice.at_temperatures.items()}
-        for name, report in {**rows, f"{choice.temperature:g}, calibrated": choice.report}.items():
+        rows = {"as they were": choice.at_temperatures[1.0]} if is_baseline else rows
+        for name, report in {**rows, chosen: choice.report}.items():
             values = [report[column] for column in COLUMNS]  # type: ignore[literal-required]
             values.append(report["calibration"]["ece_likely"])
             table.add_row(name, *(f"{value:.1f}" for value in values))
         console.print(table)
         unwritten.report()
-        console.print(
+        temperature = (
             f"The checkpoint's temperature is now {choice.temperature:g}, the highest whose mean of O-F1 and exact "
-            f"match is within {TOLERANCE} points of the best. Its labels' probabilities are now calibrated.",
-            soft_wrap=True,
+            f"match is within {TOLERANCE} points of the best. "
         )
+        calibrated = "Its labels' probabilities are now calibrated."
+        console.print(calibrated if is_baseline else temperature + calibrated, soft_wrap=True)

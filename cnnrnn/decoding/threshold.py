@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from cnnrnn.decoding.trace import Path, Trace
 from cnnrnn.models.sigmoid import SigmoidClassifier
+from cnnrnn.utils.calibration import calibrate
 
 
 @torch.no_grad()
@@ -17,17 +18,20 @@ def threshold_labels(model: SigmoidClassifier, feature: Tensor, labels: Sequence
     """Predict the labels whose probability reaches the threshold: I (batch, location, feature) -> one Trace per image.
 
     The independent sigmoids define a distribution over label sets. The trace has one path: the labels that reach the
-    threshold, most probable first, with the probability of this label set. It has no steps.
+    threshold, most probable first, with the probability of this label set. It has no steps. The threshold is one of
+    the sigmoids, and stays where it was chosen when the probabilities are calibrated.
     """
     logits = model(feature)  # (batch, label)
     present, absent = nn.functional.logsigmoid(logits), nn.functional.logsigmoid(-logits)
     chosen = logits.sigmoid() >= model.threshold
     log_probs = torch.where(chosen, present, absent).sum(dim=1)  # (batch,)
-    traces = []
+    parameters, traces = model.config.calibration, []
     for probs, mask, log_prob in zip(
         logits.sigmoid().cpu().numpy(), chosen.cpu().numpy(), log_probs.tolist(), strict=True
     ):
         tokens = tuple(int(label) for label in np.argsort(-probs, kind="stable") if mask[label])
         path = Path(tokens, log_prob, rows=())
-        traces.append(Trace(tuple(labels), 1, (), (path,), probs, coverage=1.0))  # the probabilities are exact
+        calibrated = None if parameters is None else calibrate(probs, parameters)
+        # The probability of the label set is exact.
+        traces.append(Trace(tuple(labels), 1, (), (path,), probs, coverage=1.0, calibrated=calibrated))
     return traces

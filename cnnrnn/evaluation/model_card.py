@@ -62,17 +62,17 @@ def _kind(model: ModelConfig | SigmoidConfig) -> str:
 
 
 def _head(model: ModelConfig | SigmoidConfig) -> str:
+    calibrated = ", probabilities calibrated" if model.calibration else ""
     if isinstance(model, ModelConfig):
         recurrence = f"recurrence {model.cell} {model.hidden_dim}"
         spatial = ", at every location of the feature map" if model.spatial else ""
         auxiliary = ", auxiliary sigmoid head" if model.auxiliary else ""
         temperature = f", temperature {model.temperature:g}" if model.temperature != 1 else ""
-        calibrated = ", probabilities calibrated" if model.calibration else ""
         return (
             f"embedding {model.embedding_dim}, {recurrence}, h = {model.activation}{spatial}{auxiliary}{temperature}"
             f"{calibrated}"
         )
-    return "one sigmoid per label, threshold chosen on the validation split"
+    return f"one sigmoid per label, threshold chosen on the validation split{calibrated}"
 
 
 def _fine_tuning(config: dict[str, Any]) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ from cnnrnn.checkpoint import CARD, CONFIG, METRICS, Checkpoint, recordable_fold
 from cnnrnn.evaluation.model_card import model_card
 from cnnrnn.evaluation.recorded import remove_predictions
 from cnnrnn.evaluation.reports import EvaluationReport, MapsReport
-from cnnrnn.evaluation.temperature import Choice
+from cnnrnn.evaluation.temperature import Choice, configure
 from cnnrnn.utils.files import json_text, write_text
 
 
@@ -40,13 +39,13 @@ def record_choice(folder: Path, choice: Choice) -> None:
     checkpoint = Checkpoint.load(folder)
     config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
     results = json.loads((folder / METRICS).read_text(encoding="utf-8"))
-    before = checkpoint.rnn.config
-    checkpoint.rnn.config = replace(before, temperature=choice.temperature, calibration=choice.calibration)
-    config["model"] = checkpoint.rnn.config.to_dict()
-    if before != checkpoint.rnn.config:
+    before = checkpoint.model.config.to_dict()
+    configure(checkpoint.model, choice.temperature, choice.calibration)
+    config["model"] = now = checkpoint.model.config.to_dict()
+    if before != now:
         results.pop("evaluations", None)
         remove_predictions(folder)
-    if before.temperature != choice.temperature:
+    if before.get("temperature") != now.get("temperature"):
         results.pop("maps", None)
     results["val"] = choice.report
     results["temperatures"] = {f"{value:g}": report for value, report in choice.at_temperatures.items()}

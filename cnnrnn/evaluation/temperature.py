@@ -13,6 +13,8 @@ from cnnrnn.decoding.beam_search import ensemble
 from cnnrnn.evaluation.evaluate import Predictions, report
 from cnnrnn.evaluation.reports import EvaluationReport
 from cnnrnn.inference.predictor import Predictor
+from cnnrnn.models.cnnrnn import CNNRNN
+from cnnrnn.models.sigmoid import SigmoidClassifier
 from cnnrnn.utils.calibration import calibrate, features
 from cnnrnn.utils.errors import UserError
 
@@ -37,17 +39,20 @@ def choose(
     temperatures: Sequence[float] = TEMPERATURES,
     on_images: Callable[[int], None] = lambda images: None,
 ) -> Choice:
-    """Choose the temperature, then fit the calibration to the predictions at this temperature.
+    """Choose the temperature, then fit the calibration to the predictions at this temperature; the sigmoid baseline has
+    no temperature, and is calibrated alone.
 
     Beam search returns the most probable path, which leaves out every label that the model is not sure of: it is
     shorter than the true label set. Below 1, a temperature makes each step's likely choices more likely, END only where
     it is one of them.
 
     `on_images` hears how many images were done. Raises UserError for an image that can't be read and for predictions
-    that can't be calibrated, CheckpointError for the sigmoid baseline.
+    that can't be calibrated.
     """
     labels = predictor.labels
     truth, ignored = split.truth(labels)
+    if isinstance(predictor.model, SigmoidClassifier):
+        temperatures = (1.0,)
     found = _predictions(predictor, split, temperatures, on_images)
     reports = {temperature: report(truth, ignored, predictions, labels) for temperature, predictions in found.items()}
     temperature = best_temperature(reports)
@@ -62,7 +67,7 @@ def _predictions(
     predictor: Predictor, split: Split, temperatures: Sequence[float], on_images: Callable[[int], None]
 ) -> dict[float, Predictions]:
     """The uncalibrated predictions at each temperature; every image is encoded once."""
-    model = predictor.checkpoint.rnn
+    model = predictor.model
     found = {temperature: Predictions(len(split.samples), len(predictor.labels)) for temperature in temperatures}
     paths, backbone, config = [sample.image for sample in split.samples], model.backbone, model.config
     read_batches = batches(paths, backbone.pixels, predictor.config.batch_size, device=backbone.device)
@@ -72,13 +77,23 @@ def _predictions(
                 raise UserError(f"{paths[index]}: {reason}; mend or remove it and start again")
             feature = predictor.encode(images)[1]  # (batch, location, feature)
             for temperature, predictions in found.items():
-                model.config = replace(config, temperature=temperature, calibration=None)
+                configure(model, temperature, None)
                 for index, trace in zip(read, predictor.decode(feature), strict=True):
                     predictions.put(index, trace)
             on_images(len(read))
     finally:
-        model.config = config
+        model.config = config  # type: ignore[assignment]  # of the same model
     return found
+
+
+def configure(
+    model: CNNRNN | SigmoidClassifier, temperature: float, calibration: tuple[float, float, float] | None
+) -> None:
+    """Set what is chosen after training. Independent sigmoids have no steps, and so no temperature."""
+    if isinstance(model, SigmoidClassifier):
+        model.config = replace(model.config, calibration=calibration)
+    else:
+        model.config = replace(model.config, temperature=temperature, calibration=calibration)
 
 
 def best_temperature(reports: Mapping[float, EvaluationReport]) -> float:

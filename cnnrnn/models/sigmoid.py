@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from cnnrnn.models.backbone import Backbone
 from cnnrnn.models.pooling import GlobalPool, SpatialAttentionPool, image_feature
+from cnnrnn.utils.calibration import checked_parameters
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,12 @@ class SigmoidConfig:
     num_labels: int
     spatial: bool = False  # labels are scored at every location of the feature map; otherwise pooled
     dropout: float = 0.0  # on I; training only
+    # (a, b, c) of the beta calibration of the labels' probabilities; see `utils.calibration`
+    calibration: tuple[float, float, float] | None = None
+
+    def __post_init__(self) -> None:
+        if self.calibration is not None:
+            object.__setattr__(self, "calibration", checked_parameters(self.calibration))  # JSON has lists
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)

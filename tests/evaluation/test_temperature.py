@@ -12,12 +12,16 @@ import torch
 
 from cnnrnn.checkpoint import Checkpoint, CheckpointError, read_results
 from cnnrnn.data import Sample, Split, load_split
+from cnnrnn.data.images import open_image
 from cnnrnn.decoding.prefix_cache import teacher_forced_logits
+from cnnrnn.decoding.trace import Trace
 from cnnrnn.evaluation.evaluate import evaluate
 from cnnrnn.evaluation.record import record_choice, record_evaluation
 from cnnrnn.evaluation.recorded import predictions_file
 from cnnrnn.evaluation.temperature import best_temperature, choose, fit_calibration
 from cnnrnn.inference.predictor import Predictor
+from cnnrnn.models.sigmoid import SigmoidClassifier, SigmoidConfig
+from cnnrnn.utils.calibration import calibrate
 from cnnrnn.utils.errors import UserError
 
 
@@ -133,3 +137,33 @@ def test_the_choice_is_recorded_and_older_evaluations_are_dropped(
     record_choice(folder, replace(choice, temperature=2.0, calibration=(1.0, 1.0, 0.0)))
     assert read_results(folder)["evaluations"] == {}
     assert not predictions.exists()
+
+
+def test_the_baseline_is_calibrated_and_predicts_what_it_did(
+    loaded: Checkpoint, scenes_root: Path, tmp_path: Path
+) -> None:
+    split = first(scenes_root, 60)
+    paths, folder = [sample.image for sample in split.samples], tmp_path / "model"
+    model = SigmoidClassifier(SigmoidConfig(len(loaded.vocabulary.labels)), loaded.model.backbone).eval()
+    images = torch.stack([model.backbone.pixels(open_image(path)) for path in paths])
+    x = model.image_feature(model.backbone(images))[:, 0].detach()  # (image, feature)
+    wanted = torch.from_numpy(split.truth(loaded.vocabulary.labels)[0]).float() - 0.7
+    model.classifier.weight.data = torch.linalg.solve(x.T @ x + 10 * torch.eye(x.shape[1]), x.T @ wanted).T.contiguous()
+    model.classifier.bias.data.zero_()
+    model.threshold.fill_(0.45)
+    Checkpoint(model, loaded.vocabulary, {}, "").save(folder, {"history": []}, "")
+
+    def predicted() -> list[Trace]:
+        return [trace for _, trace in Predictor(folder).predict(paths) if isinstance(trace, Trace)]
+
+    before = predicted()
+    choice = choose(Predictor(folder), split)
+    assert list(choice.at_temperatures) == [1.0]
+    record_choice(folder, choice)
+    assert Checkpoint.load(folder).model.config.calibration == choice.calibration
+    assert "the validation split, probabilities calibrated" in (folder / "README.md").read_text(encoding="utf-8")
+    for old, new in zip(before, predicted(), strict=True):
+        assert new.paths[0].tokens == old.paths[0].tokens  # the threshold is of the sigmoids
+        np.testing.assert_allclose(new.marginals, old.marginals, atol=1e-6)
+        np.testing.assert_allclose(new.probabilities, calibrate(old.marginals, choice.calibration), atol=1e-5)
+    assert choice.report["calibration"]["ece"] < choice.at_temperatures[1.0]["calibration"]["ece"]
