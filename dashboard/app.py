@@ -14,6 +14,7 @@ from cnnrnn.utils.errors import UserError
 from views.style import markdown
 
 ICON = Path(__file__).with_name("icon.png")  # a file: streamlit would fetch an emoji or a symbol from the network
+LOGO = Path(__file__).with_name("logo.svg")  # its colors are for both themes
 STYLE = Path(__file__).with_name("style.css")
 
 
@@ -113,6 +114,7 @@ def show() -> None:
     chosen = st.navigation(list(pages))
     st.set_page_config(page_title=f"{chosen.title} · cnnrnn")
     st.html(STYLE)
+    st.logo(str(LOGO), size="large")
     address.follow(chosen.url_path)
     # Shown before the libraries are imported, which takes seconds once after the server's start.
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):

@@ -68,8 +68,17 @@ def _summary(evaluation: Evaluation) -> str:
         f"{metrics['min_positives']} positives; MAP@10 {metrics['MAP@10']:.1f}; "
         f"exact match {metrics['exact_match']:.1f} %; Hamming loss {metrics['hamming_loss']:.2f} %; "
         f"coverage {metrics['coverage']:.1f} %.{from_paper}</p>"
+        f"{_source(metrics)}"
         f"<table><tr><th></th>{''.join(f'<th>{key}</th>' for key in _COLUMNS)}</tr>{cells}</table>"
     )
+
+
+def _source(metrics: Mapping[str, Any]) -> str:
+    """Which checkpoint was evaluated, and how, as far as it is known."""
+    if "checkpoint" not in metrics:
+        return ""
+    checkpoint, command = html.escape(metrics["checkpoint"]), html.escape(metrics["command"])
+    return f"<p>Checkpoint: {checkpoint}. Measured by <code>{command}</code></p>"
 
 
 def _ap_bars(evaluation: Evaluation) -> go.Figure:

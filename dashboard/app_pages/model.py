@@ -192,7 +192,7 @@ def _training(checkpoint: Checkpoint, history: list[dict[str, Any]], dark: bool)
             hide_index=True,
             height=300,
             column_config={
-                "setting": st.column_config.TextColumn(width="small"),
+                "setting": st.column_config.TextColumn(width="medium"),
                 "value": st.column_config.TextColumn(width="large"),
             },
         )

@@ -57,6 +57,15 @@ def test_labels_are_right_wrong_or_missed_with_their_probabilities(evaluation: E
     assert "✓ right, ✗ wrong, ○ missed" in page
 
 
+def test_the_report_says_which_checkpoint_it_is_of_and_how_it_was_measured(evaluation: Evaluation) -> None:
+    assert "Measured by" not in render_html(evaluation)
+    evaluation.metrics["checkpoint"], evaluation.metrics["command"] = "mine<i>", "cnnrnn evaluate 'a & b.csv'"
+    page = render_html(evaluation)
+    assert (
+        "<p>Checkpoint: mine&lt;i&gt;. Measured by <code>cnnrnn evaluate &#x27;a &amp; b.csv&#x27;</code></p>" in page
+    )
+
+
 def test_conditional_probabilities_of_labels() -> None:
     sets = np.array([[1, 1, 0], [1, 0, 0]], dtype=bool)
     np.testing.assert_array_equal(conditional(sets), [[0, 0.5, 0], [1, 0, 0], [0, 0, 0]])
