@@ -48,7 +48,8 @@ def record_choice(folder: Path, choice: Choice) -> None:
     if before.get("temperature") != now.get("temperature"):
         results.pop("maps", None)
     results["val"] = choice.report
-    results["temperatures"] = {f"{value:g}": report for value, report in choice.at_temperatures.items()}
+    if "temperature" in now:
+        results["temperatures"] = {f"{value:g}": report for value, report in choice.at_temperatures.items()}
     write_text(folder / CONFIG, json_text(config))
     _write_results(checkpoint, folder, results)
 
