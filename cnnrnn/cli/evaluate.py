@@ -54,11 +54,14 @@ def evaluate(
     beam: BeamOption = 8,
     batch_size: BatchSizeOption = 32,
     min_positives: Annotated[
-        int,
+        int | None,
         typer.Option(
-            min=1, help="Labels with fewer positives in the split are left out of the means.", rich_help_panel=METRICS
+            min=1,
+            help="Labels with fewer positives in the split are left out of the means.",
+            show_default="5, or 1 if fewer than half of the labels that occur have so many",
+            rich_help_panel=METRICS,
         ),
-    ] = 5,
+    ] = None,
     threshold: Annotated[
         float | None,
         typer.Option(
@@ -101,7 +104,7 @@ def evaluate(
 ) -> None:
     """Decode a split of a data set and compare with its labels."""
     with user_errors():
-        from cnnrnn.checkpoint import chosen_threshold, shown_name
+        from cnnrnn.checkpoint import chosen_threshold, recordable_folder, shown_name
         from cnnrnn.evaluation.breakdown import object_sizes
         from cnnrnn.evaluation.evaluate import evaluate as run_evaluation
         from cnnrnn.evaluation.evaluate import image_record
@@ -149,7 +152,7 @@ def evaluate(
         if record:
             with unwritten.collected():
                 record_evaluation(folder, images.name, report)
-                save_predictions(folder, evaluation, predictor.checkpoint.weights_hash)
+                save_predictions(recordable_folder(folder), evaluation, predictor.checkpoint.weights_hash)
         if json_file != STDOUT:
             _print_report(images.name, report)
         unwritten.report()
@@ -160,6 +163,7 @@ def _print_report(name: str, report: Mapping[str, Any]) -> None:
     from rich.columns import Columns
 
     from cnnrnn.evaluation.paper import MEASURED, QUOTED
+    from cnnrnn.utils.style import first_few
 
     heads = {"marginals": "marginals", "auxiliary": "auxiliary head", "mix": "mean of both"}
     heads = {key: head for key, head in heads.items() if key in report}
@@ -167,6 +171,13 @@ def _print_report(name: str, report: Mapping[str, Any]) -> None:
     console.print(f"checkpoint: {escape(report['checkpoint'])}", highlight=False, soft_wrap=True)
     console.print(_label_set_table(name, report, heads, quoted))
     console.print(_summary(report), soft_wrap=True)
+    never = [label for label, positives in report["positives"].items() if not positives]
+    if 2 * len(never) > len(report["positives"]):
+        console.print(
+            f"[yellow]warning:[/] {len(never)} of the {len(report['positives'])} labels that the checkpoint knows "
+            f"never occur in this split ({escape(first_few(never))}): each prediction of one counts as wrong",
+            soft_wrap=True,
+        )
     if heads:
         by_head = ", of ".join(f"the {head} {report[key]['mAP']:.1f}" for key, head in heads.items())
         console.print(f"mAP of {by_head}", soft_wrap=True)
@@ -195,9 +206,12 @@ def _label_set_table(name: str, report: Mapping[str, Any], heads: dict[str, str]
 
 
 def _summary(report: Mapping[str, Any]) -> str:
+    from cnnrnn.utils.style import counted
+
     return (
         f"mAP {report['mAP']:.1f} (11-point {report['mAP_eleven_point']:.1f}, interpolated area "
-        f"{report['mAP_area']:.1f}) over {report['labels_scored']} labels with ≥ {report['min_positives']} positives, "
+        f"{report['mAP_area']:.1f}) over {report['labels_scored']} labels with "
+        f"≥ {counted(report['min_positives'], 'positive')}, "
         f"MAP@10 {report['MAP@10']:.1f}; exact match (subset accuracy) {report['exact_match']:.1f} %, Hamming loss "
         f"{report['hamming_loss']:.2f} %, coverage {report['coverage']:.1f} %, "
         f"calibration error {report['calibration']['ece']:.2f} % "

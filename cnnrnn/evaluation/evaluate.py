@@ -19,6 +19,7 @@ from cnnrnn.evaluation.metrics import (
     average_precisions,
     calibration,
     choose_threshold,
+    enough_positives,
     exact_match,
     hamming_loss,
     map_at_k,
@@ -112,7 +113,7 @@ class Evaluation:
 def evaluate(
     predictor: Predictor,
     split: Split,
-    min_positives: int = 5,
+    min_positives: int | None = None,
     threshold: float = 0.5,
     on_image: Callable[[Sample, Trace | str], None] = lambda sample, result: None,
     evidence: bool = False,
@@ -168,7 +169,9 @@ def image_record(sample: Sample, result: Trace | str, sizes: Mapping[str, float]
     return cast(ImageRecord, {**truth, **({"sizes": sizes} if sizes else {}), **found})
 
 
-def read_records(lines: Iterable[str], name: str, min_positives: int = 5, threshold: float = 0.5) -> Evaluation:
+def read_records(
+    lines: Iterable[str], name: str, min_positives: int | None = None, threshold: float = 0.5
+) -> Evaluation:
     """Evaluate the predictions that `image_record` wrote, one image per line.
 
     `name` names the split in messages. Raises UserError for a line that `image_record` did not write.
@@ -257,22 +260,23 @@ def report(
     ignored: np.ndarray,
     predictions: Predictions,
     labels: Sequence[str],
-    min_positives: int = 5,
+    min_positives: int | None = None,
     threshold: float = 0.5,
 ) -> EvaluationReport:
     """Metrics of decoded images; percentages 0-100. truth and ignored: bool (image, label).
 
-    mAP and the per-label means CP, CR and CF1 are means over the labels with at least `min_positives` positives,
-    which are the keys of AP. AP is non-interpolated; AP_eleven_point and AP_area follow VOC's two rules. OP … CF1,
-    exact_match and hamming_loss evaluate the label set of the best path. Everything else is computed from the labels'
-    probabilities (`Trace.probabilities`). top3 evaluates the three most probable labels of every image, as the paper's
-    tables do; top3_at_most those of the three that reach `threshold`; above_threshold every label that reaches it.
-    coverage is the mean probability of the paths that the search finished. best_threshold is the threshold with the
-    highest O-F1 here, for use on another split. For a model with an auxiliary head, auxiliary has the metrics of its
-    probabilities and mix those of their mean with the marginals; for a calibrated one, marginals has the metrics of
-    the marginals.
+    mAP and the per-label means CP, CR and CF1 are means over the labels with at least `min_positives` positives (by
+    default `enough_positives`), which are the keys of AP. AP is non-interpolated; AP_eleven_point and AP_area follow
+    VOC's two rules. OP … CF1, exact_match and hamming_loss evaluate the label set of the best path. Everything else is
+    computed from the labels' probabilities (`Trace.probabilities`). top3 evaluates the three most probable labels of
+    every image, as the paper's tables do; top3_at_most those of the three that reach `threshold`; above_threshold every
+    label that reaches it. coverage is the mean probability of the paths that the search finished. best_threshold is the
+    threshold with the highest O-F1 here, for use on another split. For a model with an auxiliary head, auxiliary has
+    the metrics of its probabilities and mix those of their mean with the marginals; for a calibrated one, marginals has
+    the metrics of the marginals.
     """
     positives = (truth & ~ignored).sum(axis=0)  # (label,)
+    min_positives = enough_positives(truth, ignored) if min_positives is None else min_positives
     scored = positives >= min_positives  # (label,)
     best_path, probabilities = predictions.best_path, predictions.probabilities
     reaches_threshold, top3 = probabilities >= threshold, top_k(probabilities, 3)  # (image, label)

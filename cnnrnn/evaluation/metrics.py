@@ -141,6 +141,16 @@ def calibration(
     }
 
 
+def enough_positives(truth: np.ndarray, ignored: np.ndarray) -> int:
+    """The positives from which on a label counts in mAP and the means over labels; truth, ignored: bool (image, label).
+
+    5. If fewer than half of the labels that occur have so many, 1: of a small split the mean of a few labels, or of
+    none, would tell nothing.
+    """
+    positives = (truth & ~ignored).sum(axis=0)  # (label,)
+    return 5 if 2 * (positives >= 5).sum() >= (positives >= 1).sum() else 1
+
+
 def choose_threshold(truth: np.ndarray, probs: np.ndarray, ignored: np.ndarray) -> float:
     """The threshold with the highest O-F1, 0 to 1; choose it on one split and use it on another."""
     if ignored.all():

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from cnnrnn.evaluation.evaluate import Evaluation, Predictions
+from cnnrnn.evaluation.metrics import enough_positives
 from cnnrnn.utils.errors import UserError
 
 RESAMPLES = 1000
@@ -98,18 +99,19 @@ def pair_evaluations(one: Evaluation, other: Evaluation, thresholds: tuple[float
 
 
 def differences(
-    paired: Paired, min_positives: int = 5, resamples: int = RESAMPLES, seed: int = 0
+    paired: Paired, min_positives: int | None = None, resamples: int = RESAMPLES, seed: int = 0
 ) -> dict[str, Difference]:
     """Each of `METRICS` for both models, with the 95 % interval of the difference by the paired bootstrap over images
     (Efron and Tibshirani, 1993; percentiles).
 
-    mAP and C-F1 are means over the labels with at least `min_positives` positives; a label without a positive in a
-    resample is left out of its mAP. A metric that no label can have is left out.
+    mAP and C-F1 are means over the labels with at least `min_positives` positives (by default `enough_positives`); a
+    label without a positive in a resample is left out of its mAP. A metric that no label can have is left out.
     """
     images = len(paired.truth)
     drawn = np.random.default_rng(seed).multinomial(images, np.full(images, 1 / images), size=resamples)
     weights = np.concatenate([np.ones((1, images)), drawn]).T.astype(np.float32)  # (image, resample), all images first
-    scored = (paired.truth & ~paired.ignored).sum(axis=0) >= min_positives
+    enough = enough_positives(paired.truth, paired.ignored) if min_positives is None else min_positives
+    scored = (paired.truth & ~paired.ignored).sum(axis=0) >= enough
     one, other = (
         _metrics(weights, paired.truth, paired.ignored, predicted, probs, scored)
         for predicted, probs in zip(paired.predicted, paired.probabilities, strict=True)

@@ -16,7 +16,7 @@ from cnnrnn.data.images import ImageError, open_image
 from cnnrnn.evaluation.evaluate import Evaluation
 from cnnrnn.evaluation.paper import MEASURED, QUOTED
 from cnnrnn.utils import webpage
-from cnnrnn.utils.style import LIGHT, percent
+from cnnrnn.utils.style import LIGHT, counted, percent
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -65,7 +65,7 @@ def _summary(evaluation: Evaluation) -> str:
     return (
         f"<p>{metrics['images']} images. mAP {metrics['mAP']:.1f} (11-point {metrics['mAP_eleven_point']:.1f}, "
         f"interpolated area {metrics['mAP_area']:.1f}) over {metrics['labels_scored']} labels with at least "
-        f"{metrics['min_positives']} positives; MAP@10 {metrics['MAP@10']:.1f}; "
+        f"{counted(metrics['min_positives'], 'positive')}; MAP@10 {metrics['MAP@10']:.1f}; "
         f"exact match {metrics['exact_match']:.1f} %; Hamming loss {metrics['hamming_loss']:.2f} %; "
         f"coverage {metrics['coverage']:.1f} %.{from_paper}</p>"
         f"{_source(metrics)}"
@@ -125,6 +125,7 @@ def _cooccurrence(evaluation: Evaluation) -> go.Figure:
 
     truth = evaluation.truth & ~evaluation.ignored
     frequent = np.argsort(-truth.sum(axis=0), kind="stable")[:_MAX_LABELS]
+    frequent = frequent[(truth | evaluation.predictions.best_path).any(axis=0)[frequent]]  # that occur in either
     names = [html.escape(evaluation.labels[label]) for label in frequent]
     fig = make_subplots(cols=2, subplot_titles=("in the truth", "in the best paths"), shared_yaxes=True)
     for column, label_sets in enumerate((truth, evaluation.predictions.best_path), start=1):

@@ -58,7 +58,7 @@ def train(
 ) -> Run:
     """Train the checkpoint's model and write ``out/last`` each epoch, ``out/best`` whenever validation improves.
 
-    Best is the highest mean of mAP and O-F1 on the validation split, over the labels of `scored_from`. Ctrl-C ends
+    Best is the highest mean of mAP and O-F1 on the validation split. Ctrl-C ends
     the run after saving what there is to ``out/last``, once an epoch was finished. `resume` continues after the last
     finished epoch in `out`, bit for bit as if the run had not stopped; with more epochs than the run had, the learning
     rates follow the longer schedule from there. Raises TrainingError on a loss that is not finite or where there is
@@ -216,23 +216,12 @@ def _validate(
         for index, trace in zip(indices, traces, strict=True):
             predictions.put(index, trace)
     predictions.all_reduce(processes.all_reduce_sum)
-    enough = scored_from(truth, ignored)
     pairs = processes.all_reduce_sum(pairs)
     if isinstance(model, SigmoidClassifier):
         model.threshold.fill_(choose_threshold(truth, predictions.marginals, ignored))
         predictions.best_path = predictions.marginals >= model.threshold.item()
-        return report(truth, ignored, predictions, labels, enough), None
-    return report(truth, ignored, predictions, labels, enough), pairs
-
-
-def scored_from(truth: np.ndarray, ignored: np.ndarray) -> int:
-    """The positives from which on a label counts in the validation metrics; truth, ignored: bool (image, label).
-
-    5, as in an evaluation. If fewer than half of the labels that occur have so many, 1: of a small validation split
-    the mean of a few labels, or of none, would tell no epoch from another.
-    """
-    positives = (truth & ~ignored).sum(axis=0)  # (label,)
-    return 5 if 2 * (positives >= 5).sum() >= (positives >= 1).sum() else 1
+        return report(truth, ignored, predictions, labels), None
+    return report(truth, ignored, predictions, labels), pairs
 
 
 def _epoch_record(epoch: int, loss: float, seconds: float, metrics: Mapping[str, Any]) -> dict[str, Any]:

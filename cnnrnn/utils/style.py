@@ -72,6 +72,11 @@ def first_few(names: Sequence[str], most: int = 3) -> str:
     return ", ".join([*shown, "…"] if len(names) > most else shown)
 
 
+def counted(number: int, noun: str) -> str:
+    """Such as "1 positive" and "5 positives"."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def percent(probability: float) -> str:
     """A probability (0 to 1) as a percentage with at most one decimal."""
     if 0 < probability < 0.001:

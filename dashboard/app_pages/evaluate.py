@@ -10,6 +10,7 @@ import controls
 import evaluations
 import widgets
 from cnnrnn.evaluation.evaluate import Evaluation
+from cnnrnn.utils.style import counted
 from evaluate_tabs import choice, cooccurrence, label_errors, labels, mistakes, probabilities, slices
 
 _FEWEST_IMAGES = 100  # whose metrics stand without a remark
@@ -59,8 +60,9 @@ def _metrics(evaluation: Evaluation) -> None:
         )
     st.caption(
         f"{metrics['images']} images, coverage {metrics['coverage']:.1f}%. mAP is computed from the labels' "
-        f"probabilities, over the {metrics['labels_scored']} labels with at least {metrics['min_positives']} "
-        "positives; O-F1, C-F1 and exact match (subset accuracy) are those of the best paths."
+        f"probabilities; it and C-F1 are means over the {metrics['labels_scored']} labels with at least "
+        f"{counted(metrics['min_positives'], 'positive')}. O-F1, C-F1 and exact match (subset accuracy) are those of "
+        "the predicted label sets: the best paths, or of independent sigmoids what reaches their threshold."
     )
     if metrics["errors"]:
         st.warning(f"{len(metrics['errors'])} images could not be read.", icon=":material/warning:")

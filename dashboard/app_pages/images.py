@@ -13,6 +13,7 @@ import state
 import tray
 from cnnrnn.checkpoint import Checkpoint
 from cnnrnn.decoding.trace import Trace
+from cnnrnn.models.cnnrnn import CNNRNN
 from cnnrnn.utils.style import percent
 from cnnrnn.utils.webpage import jpeg_uri
 from views.style import markdown, spreadsheet
@@ -39,10 +40,12 @@ def page() -> None:
     rows = [_row(image, trace) for image, trace in zip(images, traces, strict=True)]
     for image, trace in zip(images, traces, strict=True):
         tray.remember_labels(image, trace.names(trace.paths[0].tokens))
-    table = pd.DataFrame(rows)
+    table, is_rnn = pd.DataFrame(rows), isinstance(checkpoint.model, CNNRNN)
     _downloads(name, images, traces, table)
     event = st.dataframe(
-        table.assign(image=[jpeg_uri(image_files.thumbnail(image)) for image in images])[["image", *table.columns]],
+        table.assign(
+            image=[jpeg_uri(image_files.thumbnail(image)) for image in images], probability=100 * table["probability"]
+        )[["image", *table.columns]],
         hide_index=True,
         row_height=_ROW,
         height=min(_ROW * len(images) + 40, 10 * _ROW),
@@ -53,7 +56,12 @@ def page() -> None:
             "image": st.column_config.ImageColumn(width="small"),
             "labels": st.column_config.TextColumn(width="medium"),
             "probability": st.column_config.ProgressColumn(
-                "these labels", format="percent", min_value=0, max_value=1, width="small"
+                "this sequence" if is_rnn else "these labels",
+                format="%.1f%%",
+                min_value=0,
+                max_value=100,
+                width="small",
+                help="The probability of the label sequence in this order, followed by END." if is_rnn else None,
             ),
             "most probable": st.column_config.TextColumn("most probable labels", width="large"),
         },

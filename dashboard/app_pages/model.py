@@ -13,6 +13,8 @@ import state
 import widgets
 from cnnrnn.checkpoint import Checkpoint
 from cnnrnn.evaluation.map_report import FEWEST, STEPS, columns, few_images, few_sentence, prefix_sentence, table
+from cnnrnn.models.sigmoid import SigmoidClassifier
+from cnnrnn.utils.style import counted, percent
 from views import training
 from views.style import CHART, markdown
 
@@ -26,7 +28,7 @@ def page() -> None:
     report = evaluations.get(split or "") or {}
     dark = controls.dark()
     if "mAP" in report:
-        _metrics(report)
+        _metrics(checkpoint, report)
         _average_precisions(checkpoint, report, dark)
     else:
         st.info("There are no metrics yet. Run `cnnrnn evaluate --checkpoint … --record`.", icon=":material/info:")
@@ -35,12 +37,16 @@ def page() -> None:
     _files(name, checkpoint)
 
 
-def _metrics(report: dict[str, Any]) -> None:
+def _metrics(checkpoint: Checkpoint, report: dict[str, Any]) -> None:
     widgets.metrics(report)
+    model = checkpoint.model
+    label_sets = "best paths"
+    if isinstance(model, SigmoidClassifier):
+        label_sets = f"labels whose sigmoid is at least {percent(model.threshold.item())}"
     st.caption(
-        f"{report['images']} images. mAP is computed from the labels' probabilities, mAP and C-F1 over the "
-        f"{report['labels_scored']} labels with at least {report['min_positives']} positives; O-F1, C-F1 and exact "
-        "match (subset accuracy) are those of the best paths."
+        f"{report['images']} images. mAP is computed from the labels' probabilities; it and C-F1 are means over the "
+        f"{report['labels_scored']} labels with at least {counted(report['min_positives'], 'positive')}. O-F1, C-F1 "
+        f"and exact match (subset accuracy) are those of the {label_sets}."
     )
 
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import streamlit as st
 
 import address
@@ -17,7 +18,7 @@ import state
 from cnnrnn.attribution.methods import DEFAULT_METHOD, METHODS
 from cnnrnn.attribution.overlay import COLORMAPS, OPACITY
 from cnnrnn.attribution.targets import TARGETS
-from cnnrnn.checkpoint import Checkpoint
+from cnnrnn.decoding.trace import Path, Trace
 from cnnrnn.models.vocabulary import END_NAME
 from views.style import markdown
 
@@ -51,22 +52,23 @@ class MapChoice:
     subtracted: int | None = None  # the step whose map is subtracted from that of the chosen one
 
 
-def choose(checkpoint: Checkpoint, choices: Sequence[str], step: int, scope: object) -> MapChoice:
-    """The settings for the steps with these `choices`; `step` is the chosen one, from 1 on, or 0 for the image alone.
+def choose(trace: Trace, path: Path, step: int, scope: object) -> MapChoice:
+    """The settings for the steps of a path; `step` is the chosen one, from 1 on, or 0 for the image alone.
 
-    `scope` is the path: a step of another one is not subtracted.
+    `scope` is the search: in another one, no rival is chosen yet, and the step of another path is not subtracted.
     """
+    choices = trace.choices(path)
     with st.popover("Maps", icon=":material/tune:"):
-        method, target, meaning = _evidence(checkpoint)
+        method, target, meaning = _evidence(trace, path, scope)
         explained = f"The maps ({_METHOD_NAMES.get(method, method)}) show {meaning}."
         st.caption(markdown(explained))
         maps = _drawing(method, target)
-        subtracted = _subtracted(choices, step, scope)
+        subtracted = _subtracted(choices, step, (scope, path.tokens))
     st.session_state.maps = maps  # for the other pages
     return MapChoice(maps, f"{explained} {_scale_meaning(maps)}", subtracted)
 
 
-def _evidence(checkpoint: Checkpoint) -> tuple[str, str | int, str]:
+def _evidence(trace: Trace, path: Path, scope: object) -> tuple[str, str | int, str]:
     """The method, the target, and what the maps then show."""
     method = _select(
         "Map method",
@@ -85,9 +87,21 @@ def _evidence(checkpoint: Checkpoint) -> tuple[str, str | int, str]:
     if target != _CONTRAST:
         address.write("rival", [])
         return method, target, _TARGET_MEANINGS[target]
-    names = [*checkpoint.vocabulary.labels, END_NAME]
-    rival = _select("Contrast with", names, address.keep("rival", names, names[0]))
-    return method, names.index(rival), f"evidence for the step's choice and against {rival}"
+    names = [*trace.labels, END_NAME]
+    rival = _select("Contrast with", names, address.keep("rival", names, _runner_up(trace, path), scope=scope))
+    meaning = f"evidence for the step's choice and against {rival}"
+    choices = trace.choices(path)
+    if rival in choices:
+        meaning += (
+            f". There is none from step {choices.index(rival) + 1} on, where it is the choice or was emitted before"
+        )
+    return method, names.index(rival), meaning
+
+
+def _runner_up(trace: Trace, path: Path) -> str:
+    """The most probable label that is not in the path: every step can be contrasted with it."""
+    others = np.delete(np.arange(trace.end), path.tokens)
+    return trace.labels[others[trace.probabilities[others].argmax()]] if len(others) else END_NAME
 
 
 def _drawing(method: str, target: str | int) -> state.MapSettings:

@@ -54,7 +54,7 @@ def show(checkpoint: Checkpoint, image: image_files.InputImage, trace: Trace, ch
     with right:
         beside_labels = labels.predicted_labels(image, trace, path)
     with beside_labels:
-        settings = map_settings.choose(checkpoint, choices, step, scope=(search(trace), path.tokens))
+        settings = map_settings.choose(trace, path, step, scope=search(trace))
     with left.container(key="picture", gap="small"):
         width, picture, caption = _picture(image)
         with st.container(horizontal=True, vertical_alignment="center", gap="xsmall"):

@@ -149,6 +149,22 @@ def test_the_caption_describes_the_chosen_maps(app: AppTest) -> None:
     assert f"and against {rival}" in texts(app)
 
 
+def test_a_contrast_is_with_the_most_probable_label_that_the_path_lacks(app: AppTest) -> None:
+    app.run()
+    checkpoint = Checkpoint.load(state.CHECKPOINTS / "coco")
+    image = image_files.open_sample(next(iter(image_files.samples())))
+    trace = state.trace(checkpoint, image, 8)
+    path = trace.paths[0]
+    app.selectbox(key="target").set_value("contrast").run()
+    others = [label for label in np.argsort(-trace.probabilities) if label not in path.tokens]
+    assert app.session_state.rival == trace.labels[others[0]]
+    maps = state.explanation(checkpoint, image, path.tokens, state.MapSettings(target=int(others[0]))).smoothed
+    assert (maps.abs().amax(dim=(1, 2)) > 0).all()  # none is blank
+    assert "There is none from step" not in texts(app)
+    app.selectbox(key="rival").set_value(trace.labels[path.tokens[0]]).run()
+    assert "There is none from step 1 on, where it is the choice or was emitted before" in texts(app)
+
+
 def test_one_of_several_uploads_can_be_chosen(app: AppTest, scenes_root: Path) -> None:
     app.run()
     samples = load_split("scenes", scenes_root, "test").samples[:3]

@@ -9,6 +9,7 @@ from cnnrnn.evaluation.metrics import (
     average_precisions,
     calibration,
     choose_threshold,
+    enough_positives,
     exact_match,
     hamming_loss,
     map_at_k,
@@ -335,3 +336,14 @@ def test_the_threshold_lies_in_the_middle_between_two_probabilities() -> None:
     ignored = np.array([[False, True, False, False]])
     assert chosen([1, 0, 1, 0], [0.9, 0.8, 0.7, 0.3], ignored) == pytest.approx(0.5)
     assert chosen([1, 0, 1, 0], [0.9, 0.8, 0.7, 0.3], ~np.zeros((1, 4), dtype=bool)) == 0.5  # nothing to choose by
+
+
+def test_rare_labels_count_where_there_are_few_others() -> None:
+    truth = np.zeros((8, 4), dtype=bool)
+    truth[:5, 0] = truth[:1, 1] = truth[1:3, 2] = True  # 5, 1, 2 and 0 positives
+    ignored = np.zeros_like(truth)
+    assert enough_positives(truth, ignored) == 1  # one of three labels that occur has 5
+    truth[:5, 1] = True
+    assert enough_positives(truth, ignored) == 5  # two of three
+    ignored[0, 1] = True  # 4 that count
+    assert enough_positives(truth, ignored) == 1

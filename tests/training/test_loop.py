@@ -35,7 +35,7 @@ from cnnrnn.inference.predictor import Predictor
 from cnnrnn.label_space.groups import group_report
 from cnnrnn.training.config import TrainConfig, TrainingError
 from cnnrnn.training.initialize import new_checkpoint
-from cnnrnn.training.loop import scored_from, train
+from cnnrnn.training.loop import train
 from cnnrnn.training.losses import LABEL_LOSSES, sequence_loss
 from cnnrnn.training.optim import OPTIMIZERS
 from cnnrnn.utils.errors import UserError
@@ -468,17 +468,6 @@ def last(record: dict) -> float:
 
 
 RULES = (mean, mean_ap, f1, per_label_f1, last)
-
-
-def test_rare_labels_count_where_there_are_few_others() -> None:
-    truth = np.zeros((8, 4), dtype=bool)
-    truth[:5, 0] = truth[:1, 1] = truth[1:3, 2] = True  # 5, 1, 2 and 0 positives
-    ignored = np.zeros_like(truth)
-    assert scored_from(truth, ignored) == 1  # one of three labels that occur has 5
-    truth[:5, 1] = True
-    assert scored_from(truth, ignored) == 5  # two of three
-    ignored[0, 1] = True  # 4 that count
-    assert scored_from(truth, ignored) == 1
 
 
 def test_best_moves_where_no_label_has_five_positives(
