@@ -39,7 +39,7 @@ def lines(predicted: list[str], labels: str = "abcdefg") -> list[str]:
 @pytest.fixture
 def evaluations() -> dict[str, Evaluation]:
     reordered = "gfedcba"  # another model lists its labels in another order
-    return {"one": read_records(lines(ONE), "one"), "other": read_records(lines(OTHER, reordered), "other")}
+    return {"one": read_records(lines(ONE), "one", 5), "other": read_records(lines(OTHER, reordered), "other", 5)}
 
 
 def test_label_sets_are_compared_by_the_number_of_labels(evaluations: dict[str, Evaluation]) -> None:

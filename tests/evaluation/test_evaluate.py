@@ -260,7 +260,7 @@ def test_an_evaluation_is_the_report_of_each_images_prediction(small_split: Spli
     np.testing.assert_array_equal(done.predictions.best_path, predictions.best_path)
     other = evaluate(Predictor(checkpoint, beam=1), small_split).metrics
     assert other["coverage"] != pytest.approx(done.metrics["coverage"])
-    assert (other["min_positives"], other["threshold"]) == (5, 0.5)
+    assert (other["min_positives"], other["threshold"]) == (1, 0.5)
 
 
 def approximately(value: Any) -> Any:
@@ -324,7 +324,7 @@ def test_records_are_read_with_their_own_labels_order_and_settings() -> None:
     expected = report(found.truth, found.ignored, found.predictions, found.labels, 1, 0.8)
     assert found.metrics == {**expected, "errors": {}}
     default = read_records(lines, "name").metrics
-    assert (default["min_positives"], default["threshold"]) == (5, 0.5)
+    assert (default["min_positives"], default["threshold"]) == (1, 0.5)
 
 
 @pytest.mark.parametrize(
