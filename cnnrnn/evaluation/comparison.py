@@ -11,6 +11,7 @@ from typing import Any
 
 from cnnrnn.checkpoint import BEST, CONFIG, CONFIGS, METRICS, WEIGHTS, checkpoint_folder, read_config
 from cnnrnn.utils.errors import UserError
+from cnnrnn.utils.style import on_one_line
 
 METRIC_NAMES = {
     "mAP": "mAP",
@@ -28,6 +29,7 @@ Row = dict[str, str]  # column -> text; the columns are the settings that differ
 class Run:
     """A training run: its settings without the seed, and its metrics by split."""
 
+    name: str  # of its folder
     settings: Settings
     seed: int
     seconds: float  # sum over the epochs; the extraction of frozen features is not included
@@ -51,6 +53,7 @@ def read_run(folder: Path) -> Run:
         reports = {"val": best_results["val"], **best_results.get("evaluations", {})}
         training = config["training"]
         return Run(
+            name=best.resolve().parent.name if best.name == BEST else best.resolve().name,
             settings={
                 "head": config["head"],
                 "backbone": config["backbone"]["name"],
@@ -102,7 +105,8 @@ def compare(folders: Sequence[Path]) -> tuple[Settings, list[Row]]:
 
 
 def _row(group: list[Run], differing: list[str]) -> Row:
-    row = {key: _text(group[0].settings.get(key)) for key in differing}
+    row = {"runs": ", ".join(on_one_line(run.name) for run in group)}
+    row |= {key: _text(group[0].settings.get(key)) for key in differing}
     row["seeds"] = ", ".join(str(seed) for seed in sorted(run.seed for run in group))
     row["seconds"] = f"{statistics.mean(run.seconds for run in group):.0f}"
     for split in dict.fromkeys(split for run in group for split in run.metrics):

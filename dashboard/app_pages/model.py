@@ -181,6 +181,8 @@ def _training(checkpoint: Checkpoint, history: list[dict[str, Any]], dark: bool)
                 key="curves",
                 alt="Lines: validation metrics after every epoch; the table below has the numbers",
             )
+            if len(history) < (epochs := recorded.get("config", {}).get("epochs", 0)):
+                st.caption(f"Up to epoch {len(history)} of {epochs}, the best one; *Runs* shows all of a run's epochs.")
             with st.expander("Table of the epochs"):
                 st.dataframe(pd.DataFrame(history), hide_index=True)
     with right:

@@ -41,11 +41,13 @@ def test_seeds_are_one_row_and_settings_that_differ_are_columns(
     assert "lr" not in shared
     assert [row["lr"] for row in rows] == ["0.003", "0.5"]
     assert [row["seeds"] for row in rows] == ["0, 1", "0"]
+    assert [row["runs"] for row in rows] == ["a, b", "c"]
     assert [row["val mAP"] for row in rows] == ["82.0 ± 2.8", "70.0"]
     assert rows[0]["val mAP with the auxiliary head"] == "83.0 ± 2.8"
     assert rows[0]["scenes test mAP"] == "82.0 ± 2.8"
     assert rows[0]["seconds"] == f"{sum(record['seconds'] for record in records):.0f}"
-    assert compare([run / "best"])[1][0]["seeds"] == "0"  # a checkpoint alone will do
+    alone = compare([run / "best"])[1][0]  # a checkpoint will do
+    assert (alone["runs"], alone["seeds"]) == (run.name, "0")
 
 
 def test_the_weights_that_a_backbone_started_from_are_a_setting(
