@@ -32,7 +32,9 @@ _MIN_COOCCURRENCE = 0.05  # labels that are predicted together less often than t
 
 
 def page() -> None:
-    name, checkpoint = controls.chosen_sequence_model()
+    name, checkpoint = controls.chosen_sequence_model(
+        "independent sigmoids have no vectors that labels and decoding steps share."
+    )
     if len(checkpoint.vocabulary) < 3:
         st.info("A map needs three labels or more.", icon=":material/scatter_plot:")
         return
