@@ -212,6 +212,16 @@ def test_a_link_to_an_image_of_ones_own_says_that_it_is_lost(app: AppTest, scene
     assert "image" not in visitor.query_params
 
 
+def test_ground_truth_that_the_model_does_not_have_is_named_as_such(
+    app: AppTest, untrained_spatial: Callable[..., Checkpoint]
+) -> None:
+    untrained_spatial(["cat", "bi rd", "sofa"]).save(state.CHECKPOINTS / "coco", {}, card="")
+    app.run()
+    assert not app.exception
+    assert image_files.open_sample(next(iter(image_files.samples()))).truth == ("bird", "bowl", "cat")
+    assert "ground truth **bird, cat** (not labels of this model: bowl)" in texts(app)
+
+
 def test_a_link_to_a_sample_that_is_not_here_says_so(app: AppTest) -> None:
     app.query_params["sample"] = "zz*z"
     app.run()
