@@ -78,7 +78,7 @@ class Checkpoint:
         if not isinstance(self.model, CNNRNN):
             raise CheckpointError(
                 "this checkpoint is the sigmoid baseline, which has no label sequences and no label space; "
-                "predict and evaluate work with it, and of the dashboard Decode, Images, Compare, Evaluate and Model"
+                "use a CNN-RNN"
             )
         return self.model
 

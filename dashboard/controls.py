@@ -13,6 +13,7 @@ import state
 import tray
 from cnnrnn.checkpoint import Checkpoint, CheckpointError, read_config
 from cnnrnn.data import DATASETS, OWN
+from cnnrnn.models.cnnrnn import CNNRNN
 from views.style import markdown
 
 BEAM = 8  # default beam width
@@ -20,6 +21,7 @@ _LOST_OWN = (
     "This link is of an image that somebody opened in a session of their own, and no link can carry it. Here is a "
     "sample instead; upload the image to see it."
 )
+_LOST_SAMPLE = "The link names the sample {}, which is not here. This is another one."
 _LOST_DATA = (
     "This link is of an image of a data set that is not here. Here is a sample instead; to see the image, start the "
     "dashboard with `CNNRNN_DATA=DIR`, where DIR is the folder of the data sets."
@@ -66,11 +68,28 @@ def chosen_checkpoint() -> tuple[str, Checkpoint]:
     return name, state.load_checkpoint(name)
 
 
-def chosen_sequence_model() -> tuple[str, Checkpoint]:
-    """As `chosen_checkpoint`. Also raises CheckpointError for the sigmoid baseline, which emits no sequence."""
+def chosen_sequence_model(why: str) -> tuple[str, Checkpoint]:
+    """As `chosen_checkpoint`. With the sigmoid baseline, which emits no sequence, the page is only the sentence `why`
+    and a button that switches to a CNN-RNN."""
     name, checkpoint = chosen_checkpoint()
-    _ = checkpoint.rnn
+    if not isinstance(checkpoint.model, CNNRNN):
+        st.info(f"This page needs a CNN-RNN: {why}", icon=":material/info:")
+        if (other := next(filter(_is_sequence_model, state.checkpoint_names()), None)) is not None:
+            st.button(f"Switch to {markdown(other)}", key="switch_checkpoint", on_click=_switch, args=(other,))
+        st.stop()
     return name, checkpoint
+
+
+def _is_sequence_model(name: str) -> bool:
+    """By its config; a checkpoint that can't be read is none."""
+    try:
+        return bool(read_config(state.checkpoint_folder(name))["head"] == "cnn-rnn")
+    except CheckpointError:
+        return False
+
+
+def _switch(name: str) -> None:
+    st.session_state.checkpoint = name
 
 
 def dark() -> bool:
@@ -133,8 +152,9 @@ def _follow_link() -> None:
     origin, own = address.take("data"), address.take("image")
     if origin is not None and (image := image_files.open_linked(origin)) is not None:
         tray.add(image)
-    elif origin is not None or own is not None:
-        st.session_state.lost_image = _LOST_DATA if own is None else _LOST_OWN
+    elif origin is not None or own is not None or linked not in (None, title):
+        lost = _LOST_OWN if own is not None else _LOST_DATA if origin is not None else None
+        st.session_state.lost_image = lost or _LOST_SAMPLE.format(markdown(str(linked)))
         for name in ("path", "step", "subtract", "row", "column"):  # of the image that is not here
             address.write(name, [])
 

@@ -32,6 +32,11 @@ def own_name(split: str) -> str:
     return f"the model's own, on {split}"
 
 
+def checkpoint_labels(name: str) -> tuple[str, ...]:
+    """The labels of a checkpoint, without its weights. Raises CheckpointError."""
+    return tuple(read_config(state.checkpoint_folder(name))["vocabulary"]["labels"])
+
+
 def recorded_evaluation(name: str, split: str) -> Evaluation:
     """The evaluation that `cnnrnn evaluate --record` wrote into a checkpoint's folder. Raises UserError."""
     folder = state.checkpoint_folder(name)

@@ -19,6 +19,7 @@ import streamlit as st
 from PIL import Image, ImageOps
 
 from cnnrnn.data import DATASETS, Sample, Split, load_split
+from cnnrnn.data.coco import LABELS
 from cnnrnn.data.images import MAX_SIDE, SUFFIXES, ImageError, open_image
 from cnnrnn.utils.errors import UserError
 from cnnrnn.utils.files import escape_surrogates
@@ -55,8 +56,8 @@ class SamplePhotograph:
 
 @st.cache_resource(max_entries=1, show_spinner=False)
 def sample_split() -> Split:
-    """All photographs of the samples' table, with their labels."""
-    return replace(load_split("table", SAMPLES / "labels.csv", "test"), name="the sample photographs")
+    """All photographs of the samples' table. Every label of COCO was looked for in them, also those that none has."""
+    return replace(load_split("table", SAMPLES / "labels.csv", "test"), name="the sample photographs", labels=LABELS)
 
 
 @st.cache_resource(max_entries=1, show_spinner=False)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 import image_files
+import widgets
 from cnnrnn.utils.errors import UserError
 from views.style import markdown
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 MAX_IMAGES = 60  # of a session; the oldest are dropped
 _HEIGHT = 300  # pixels of the list in the sidebar
+_THUMBNAIL = 52  # pixels of the square that an image of the list fits into
 
 
 def images() -> list[image_files.InputImage]:
@@ -137,7 +139,9 @@ def _step(name: str, found: list[image_files.InputImage], position: int | None) 
 
 def _row(image: image_files.InputImage, chosen: bool) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.image(image_files.thumbnail(image), width=52, alt=f"Thumbnail of {image.name}")
+        with st.container(width=_THUMBNAIL, horizontal_alignment="center"):
+            width = widgets.picture_width(image.pixels.size, (_THUMBNAIL, _THUMBNAIL))
+            st.image(image_files.thumbnail(image), width=width, alt=f"Thumbnail of {image.name}")
         with st.container(gap=None):
             st.button(
                 markdown(image.name),

@@ -39,10 +39,11 @@ def metrics(report: Mapping[str, Any]) -> None:
             st.metric(name, f"{report[key]:.1f}%", help=explanation, width=130)
 
 
-def picture_width(size: tuple[int, int]) -> int:
-    """The width in pixels at which an image of `size` (width, height) leaves room on the screen for the rest."""
+def picture_width(size: tuple[int, int], box: tuple[int, int] = _PICTURE) -> int:
+    """The width in pixels at which an image of `size` (width, height) fits into a box: that which leaves room on the
+    screen for the rest."""
     width, height = size
-    return max(1, round(min(_PICTURE[0], _PICTURE[1] * width / height)))
+    return max(1, round(min(box[0], box[1] * width / height)))
 
 
 def picture(image: Image.Image, alt: str) -> None:
@@ -95,8 +96,14 @@ def maps(overlays: Sequence[bytes], captions: Sequence[str], alts: Sequence[str]
                 st.caption(markdown(caption))
 
 
-def table(label: str, key: str, make: Callable[[], Styler | pd.DataFrame], hide_index: bool = True) -> None:
+def table(
+    label: str,
+    key: str,
+    make: Callable[[], Styler | pd.DataFrame],
+    hide_index: bool = True,
+    columns: Mapping[str, Any] | None = None,
+) -> None:
     """The numbers behind a chart, computed only when opened: formatting takes longer than drawing the chart."""
     with st.expander(label, key=key, on_change="rerun") as box:
         if box.open:
-            st.dataframe(make(), hide_index=hide_index)
+            st.dataframe(make(), hide_index=hide_index, column_config=columns)

@@ -13,6 +13,16 @@ from cnnrnn.data.formats import coco_json
 from cnnrnn.data.reading import Findings, Reading
 from cnnrnn.data.split import Boxes, DataError, Sample, Split
 
+LABELS = (  # of all years, the most frequent first
+    "person", "car", "chair", "dining table", "cup", "bottle", "handbag", "bowl", "truck", "backpack", "bench",
+    "cell phone", "sports ball", "clock", "bus", "umbrella", "book", "knife", "tennis racket", "tie", "potted plant",
+    "skateboard", "dog", "surfboard", "motorcycle", "tv", "couch", "laptop", "traffic light", "bicycle", "pizza",
+    "sink", "skis", "spoon", "fork", "train", "remote", "cat", "horse", "vase", "baseball glove", "bed", "airplane",
+    "cake", "boat", "baseball bat", "kite", "oven", "toilet", "suitcase", "giraffe", "wine glass", "frisbee", "bird",
+    "sandwich", "banana", "refrigerator", "teddy bear", "keyboard", "elephant", "snowboard", "mouse", "donut",
+    "broccoli", "carrot", "fire hydrant", "stop sign", "apple", "orange", "cow", "hot dog", "sheep", "zebra",
+    "microwave", "toothbrush", "scissors", "bear", "parking meter", "toaster", "hair drier",
+)  # fmt: skip
 SPLITS = ("train", "val")
 HOST = "http://images.cocodataset.org"
 MD5 = {

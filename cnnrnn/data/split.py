@@ -62,13 +62,33 @@ class Split:
             self, name=f"{percent} of {self.name}", samples=tuple(held_out), warnings=()
         )
 
+    def restrict(self, labels: Sequence[str]) -> Split:
+        """The same images with only those labels that are among `labels`, those of a model.
+
+        The model's labels that the split lacks are ignored in every image: nobody has looked for them.
+        """
+        shared = tuple(label for label in self.labels if label in set(labels))
+        absent = tuple(label for label in labels if label not in set(self.labels))
+        samples = tuple(
+            replace(
+                sample,
+                labels=tuple(label for label in sample.labels if label in shared),
+                ignored=(*(label for label in sample.ignored if label in shared), *absent),
+            )
+            for sample in self.samples
+        )
+        return replace(self, labels=shared, samples=samples)
+
     def truth(self, labels: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
         """Targets of `labels` and the pairs to ignore: two bool arrays (image, label).
 
         Raises DataError if the split has a label that is not among them.
         """
         if unknown := set(self.labels) - set(labels):
-            raise DataError(f"the model doesn't know these labels of {self.name}: {', '.join(sorted(unknown))}")
+            raise DataError(
+                f"the model doesn't know {len(unknown)} of the {len(self.labels)} labels of {self.name}: "
+                f"{first_few(sorted(unknown), 8)}"
+            )
         rank = {label: index for index, label in enumerate(labels)}
         truth = np.zeros((len(self.samples), len(labels)), dtype=bool)
         ignored = np.zeros_like(truth)

@@ -174,7 +174,7 @@ def rows(trace: Trace, min_prob: float) -> list[dict[str, Any]]:
             "is": node.kind,
             "step": node.step,
             "this choice": node.prob,
-            "whole path": math.exp(node.log_prob),
+            "prefix": math.exp(node.log_prob),
             "log-probability": node.log_prob,
             "why": node.note,
         }

@@ -98,15 +98,7 @@ def _labels(left: Side, right: Side) -> None:
             if not same_image:
                 widgets.picture(side.image.pixels, f"The image {side.image.name}")
             with st.container(horizontal=True):
-                for label in side.predicted_labels:
-                    same = label in other.predicted_labels
-                    short = badge(shorten(label, _LABEL_COLUMNS))
-                    st.badge(
-                        short if same else f"only here: {short}",
-                        color="gray" if same else "orange",
-                        width="content",
-                        help=markdown(label) if shorten(label, _LABEL_COLUMNS) != label else None,
-                    )
+                _badges(side, other)
             if not side.predicted_labels:
                 st.markdown("*No label.*")
             st.caption(
@@ -114,6 +106,25 @@ def _labels(left: Side, right: Side) -> None:
                 if not side.trace.steps
                 else f"Path probability {percent(side.trace.paths[0].prob)}, coverage {percent(side.trace.coverage)}"
             )
+
+
+def _badges(side: Side, other: Side) -> None:
+    """The predicted labels. Those that only this side predicts are marked, but not as a difference where the other
+    model doesn't have the label."""
+    known = marginal_diff.matching_labels(side.trace.labels, other.trace.labels)
+    for label in side.predicted_labels:
+        text = badge(shorten(label, _LABEL_COLUMNS))
+        differs = label in known and known[label] not in other.predicted_labels
+        if differs:
+            text = f"only here: {text}"
+        elif label not in known:
+            text = f"{text}, not a label of {badge(shorten(other.name, _LABEL_COLUMNS))}"
+        st.badge(
+            text,
+            color="orange" if differs else "gray",
+            width="content",
+            help=markdown(label) if shorten(label, _LABEL_COLUMNS) != label else None,
+        )
 
 
 def _probabilities(left: Side, right: Side) -> None:
@@ -164,7 +175,7 @@ def _quantity(left: Side, right: Side) -> tuple[str, str]:
 
 def _unshared_labels(side: Side, other: Side, key: str) -> None:
     """The labels that only one side has: the first ones by name, all of them in a table."""
-    known = set(other.trace.labels)
+    known = marginal_diff.matching_labels(side.trace.labels, other.trace.labels)
     unshared = [label for label in side.trace.labels if label not in known]
     if not unshared:
         return

@@ -19,9 +19,11 @@ import widgets
 from cnnrnn.checkpoint import Checkpoint
 from cnnrnn.label_space.neighbors import image_embedding, nearest, similarities, step_embeddings
 from cnnrnn.label_space.projection import ProjectedMap, place
-from cnnrnn.utils.style import shorten
+from cnnrnn.utils.style import percent, shorten
 from views import space
 from views.style import CHART, markdown, spreadsheet
+
+Probabilities = dict[str, dict[str, float]]  # label -> other label -> P(other | label)
 
 _MAX_IMAGES = 40
 _NEIGHBORS = 5  # of a label that is searched for, which lines lead to
@@ -32,7 +34,9 @@ _MIN_COOCCURRENCE = 0.05  # labels that are predicted together less often than t
 
 
 def page() -> None:
-    name, checkpoint = controls.chosen_sequence_model()
+    name, checkpoint = controls.chosen_sequence_model(
+        "independent sigmoids have no vectors that labels and decoding steps share."
+    )
     if len(checkpoint.vocabulary) < 3:
         st.info("A map needs three labels or more.", icon=":material/scatter_plot:")
         return
@@ -47,11 +51,12 @@ def _map(name: str, checkpoint: Checkpoint, image: image_files.InputImage) -> No
     projection = state.projection(name, checkpoint)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         entry, found = _choices(projection["maps"], checkpoint)
-        edges, lines = _edges(name, checkpoint)
+        cooccurring = _cooccurring(name)
+        edges, lines = _edges(checkpoint, cooccurring)
         others = _others(image)
     vectors, vocabulary = checkpoint.rnn.label_vectors(), checkpoint.vocabulary
     coordinates = np.array(entry["coordinates"])[:, :2]
-    near = [] if found is None else _nearest_to(vectors, found)
+    near = [] if found is None else _highlighted(vectors, vocabulary.labels, found, cooccurring)
     trace = state.trace(checkpoint, image, controls.BEAM)
     path, dark = trace.paths[0], controls.dark()
     choices = trace.choices(path)
@@ -85,7 +90,7 @@ def _map(name: str, checkpoint: Checkpoint, image: image_files.InputImage) -> No
             )
         )
         if found is not None:
-            _found(vocabulary.labels, found, near)
+            _found(vocabulary.labels, found, near, by_angle=cooccurring is None)
         trust = entry["trustworthiness"]
         st.metric(
             "Trustworthiness",
@@ -112,11 +117,34 @@ def _nearest_to(vectors: torch.Tensor, label: int, most: int = _NEIGHBORS) -> li
     return list(zip(indices.tolist(), values.tolist(), strict=True))
 
 
-def _found(labels: Sequence[str], found: int, near: list[tuple[int, float]]) -> None:
+def _highlighted(
+    vectors: torch.Tensor, labels: Sequence[str], label: int, cooccurring: Probabilities | None
+) -> list[tuple[int, float]]:
+    """What is highlighted with a label that is searched for, as the lines of the map: the nearest labels, with their
+    cosines, or those that the model most often predicts with it, with their conditional probabilities."""
+    if cooccurring is None:
+        return _nearest_to(vectors, label)
+    others = _most_frequent(cooccurring.get(labels[label], {}), _NEIGHBORS)
+    return [(labels.index(other), prob) for other, prob in others]
+
+
+def _found(labels: Sequence[str], found: int, near: list[tuple[int, float]], by_angle: bool) -> None:
     """The label that was searched for, and the labels that the thick lines lead to."""
+    name = markdown(shorten(labels[found], _LABEL_COLUMNS))
+    title = f"Nearest to **{name}** by angle:" if by_angle else f"Predicted with **{name}**, P(label | {name}):"
+    if not near:
+        title = f"No label is predicted with **{name}** in at least {_MIN_COOCCURRENCE:.0%} of the cases."
     st.markdown(
-        f"Nearest to **{markdown(shorten(labels[found], _LABEL_COLUMNS))}** by angle:  \n"
-        + "  \n".join(f"{markdown(shorten(labels[index], _LABEL_COLUMNS))} {value:.2f}" for index, value in near)
+        "  \n".join(
+            [
+                title,
+                *(
+                    f"{markdown(shorten(labels[index], _LABEL_COLUMNS))} "
+                    + (f"{value:.2f}" if by_angle else markdown(percent(value)))
+                    for index, value in near
+                ),
+            ]
+        )
     )
 
 
@@ -166,31 +194,38 @@ def _choices(maps: dict[str, ProjectedMap], checkpoint: Checkpoint) -> tuple[Pro
     return entry, None if found is None else labels.index(found)
 
 
-def _edges(name: str, checkpoint: Checkpoint) -> tuple[list[tuple[int, int]], str]:
-    """Pairs of indices that a line joins, and a description of what each label is joined with."""
-    labels = checkpoint.vocabulary.labels
+def _cooccurring(name: str) -> Probabilities | None:
+    """The model's P(other | label), if lines shall join the labels that are predicted together."""
     table = state.results(name)["cooccurrence"]
     kinds = ["nearest by angle", "co-occurring"]
-    chosen = None
-    if table:
-        key = address.keep("lines", kinds, kinds[0])
-        chosen = st.segmented_control("Lines join", kinds, required=True, key=key)
-    if chosen == kinds[1]:
-        joined = {}
-        for label, others in table.items():
-            by_model = {other: prob for other, (_, prob) in others.items()}
-            most = sorted(by_model, key=by_model.__getitem__)[-2:]
-            joined[label] = [other for other in most if by_model[other] >= _MIN_COOCCURRENCE]
+    if not table:
+        return None
+    key = address.keep("lines", kinds, kinds[0])
+    if st.segmented_control("Lines join", kinds, required=True, key=key) != kinds[1]:
+        return None
+    return {label: {other: prob for other, (_, prob) in others.items()} for label, others in table.items()}
+
+
+def _most_frequent(conditional: dict[str, float], most: int) -> list[tuple[str, float]]:
+    """The labels that are predicted most often with one label, with their probabilities, without the rare ones."""
+    frequent = [one for one in conditional.items() if one[1] >= _MIN_COOCCURRENCE]
+    return sorted(frequent, key=lambda one: -one[1])[:most]
+
+
+def _edges(checkpoint: Checkpoint, cooccurring: Probabilities | None) -> tuple[list[tuple[int, int]], str]:
+    """Pairs of indices that a line joins, and a description of what each label is joined with."""
+    labels = checkpoint.vocabulary.labels
+    if cooccurring is not None:
+        joined = {label: _most_frequent(others, 2) for label, others in cooccurring.items()}
         description = (
             f"the two that the model most often predicts with it, if it does so in at least {_MIN_COOCCURRENCE:.0%} of "
             "the cases"
         )
     else:
-        near = nearest(checkpoint.rnn.label_vectors(), labels, k=2)
-        joined = {a: [b for b, _ in others] for a, others in near.items()}
+        joined = nearest(checkpoint.rnn.label_vectors(), labels, k=2)
         description = "its two nearest by angle"
     rank = {label: index for index, label in enumerate(labels)}
-    pairs = {(rank[a], rank[b]) for a, others in joined.items() for b in others}
+    pairs = {(rank[a], rank[b]) for a, others in joined.items() for b, _ in others}
     return sorted({(min(pair), max(pair)) for pair in pairs}), description
 
 

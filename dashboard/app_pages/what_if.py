@@ -52,7 +52,9 @@ _CONDITIONAL_MEANING = (
 
 
 def page() -> None:
-    name, checkpoint = controls.chosen_sequence_model()
+    name, checkpoint = controls.chosen_sequence_model(
+        "independent sigmoids predict each label without regard to the others, so there is nothing to force or exclude."
+    )
     beam = controls.beam()
     image = controls.image()
     before = state.trace(checkpoint, image, beam)

@@ -26,12 +26,13 @@ def show(checkpoint: Checkpoint, image: image_files.InputImage) -> None:
         widgets.picture(image.pixels, f"The image {image.name}")
         st.caption(markdown(image.name))
     with right:
-        labels.badges("Predicted labels", trace, path, image.truth)
+        known = labels.spelled_by(trace.labels, image.truth)
+        labels.badges("Predicted labels", trace, path, known)
         threshold = float(checkpoint.model.threshold)  # type: ignore[arg-type]
-        truth = "" if image.truth is None else f" Ground truth **{markdown(', '.join(image.truth) or 'no label')}**."
+        truth = "" if image.truth is None else f" Ground truth {labels.ground_truth(image.truth, trace.labels)}."
         st.markdown(f"The labels with a probability of at least **{percent(threshold)}**.{truth}")
         st.plotly_chart(
-            bars.label_probabilities(trace, path, controls.dark(), most=10, truth=image.truth),
+            bars.label_probabilities(trace, path, controls.dark(), most=10, truth=known),
             config=CHART,
             key="probabilities",
             alt="Bars: the most probable labels of the image",

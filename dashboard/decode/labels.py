@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -15,7 +15,7 @@ from cnnrnn.checkpoint import chosen_threshold
 from cnnrnn.decoding.trace import Path, Trace
 from cnnrnn.utils.style import percent
 from views import bars
-from views.marginal_diff import has_probabilities
+from views.marginal_diff import has_probabilities, matching_labels
 from views.style import CHART, badge, markdown
 
 if TYPE_CHECKING:
@@ -34,9 +34,10 @@ def predicted_labels(image: image_files.InputImage, trace: Trace, path: Path) ->
 
     What is put there stays together: beside the heading and its labels, or below them where there is no room.
     """
+    truth = spelled_by(trace.labels, image.truth)
     title = "Predicted labels" if path is trace.paths[0] else "Labels of the chosen path"
     with st.container(horizontal=True, gap="small", key="predicted_labels"):
-        badges(title, trace, path, image.truth)
+        badges(title, trace, path, truth)
         beside = st.container(horizontal=True, width="content", gap="small")
     if not path.tokens:
         st.markdown("*No label: END is predicted first.*")
@@ -44,7 +45,7 @@ def predicted_labels(image: image_files.InputImage, trace: Trace, path: Path) ->
     facts = [
         f"this sequence **{markdown(percent(path.prob))}**",
         f"search coverage **{markdown(percent(trace.coverage))}**",
-        *([] if image.truth is None else [f"ground truth **{markdown(', '.join(image.truth) or 'no label')}**"]),
+        *([] if image.truth is None else [f"ground truth {ground_truth(image.truth, trace.labels)}"]),
     ]
     probability = "probability, calibrated on validation images" if has_probabilities(trace) else _MARGINAL
     st.markdown(
@@ -54,12 +55,26 @@ def predicted_labels(image: image_files.InputImage, trace: Trace, path: Path) ->
         f"lacks, of at least {percent(threshold)}, the threshold with the best O-F1 on the validation images.",
     )
     st.plotly_chart(
-        bars.label_probabilities(trace, path, controls.dark(), truth=image.truth),
+        bars.label_probabilities(trace, path, controls.dark(), truth=truth),
         config=CHART,
         key="probabilities",
         alt="Bars: the most probable labels of the image; the table below has the numbers",
     )
     return beside
+
+
+def ground_truth(truth: Sequence[str], labels: Sequence[str]) -> str:
+    """The labels of an image, those that the model doesn't have behind the others, as markdown."""
+    known = matching_labels(truth, labels)
+    unknown = [label for label in truth if label not in known]
+    nothing = "none that the model has" if unknown else "no label"
+    text = f"**{markdown(', '.join(known) or nothing)}**"
+    return f"{text} (not labels of this model: {markdown(', '.join(unknown))})" if unknown else text
+
+
+def spelled_by(labels: Sequence[str], truth: Sequence[str] | None) -> list[str] | None:
+    """The ground truth in the names of a model's `labels`."""
+    return None if truth is None else list(matching_labels(truth, labels).values())
 
 
 def _also_probable(trace: Trace, path: Path, threshold: float) -> str:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pandas.io.formats.style import Styler
 
 _HEIGHT = 640  # pixels, from which on the tree scrolls
+_WHY = 560  # pixels, of the column with the reasons
 
 
 def show(trace: Trace, chosen: int, dark: bool) -> None:
@@ -53,10 +54,11 @@ def show(trace: Trace, chosen: int, dark: bool) -> None:
     )
 
     def rows() -> Styler:
-        formats = {"this choice": percent, "whole path": percent, "log-probability": "{:.2f}"}
+        formats = {"this choice": percent, "prefix": percent, "log-probability": "{:.2f}"}
         return pd.DataFrame(tree.rows(trace, min_prob)).style.format(formats)
 
-    widgets.table("Table of the tree", "tree_table", rows)
+    # A reason is a sentence, which the table would cut off after a few words.
+    widgets.table("Table of the tree", "tree_table", rows, columns={"why": st.column_config.TextColumn(width=_WHY)})
 
 
 def _follow_click() -> None:

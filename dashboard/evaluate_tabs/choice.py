@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 import streamlit as st
 
@@ -16,12 +16,13 @@ from cnnrnn.decoding.trace import Trace
 from cnnrnn.evaluation.breakdown import label_sizes
 from cnnrnn.evaluation.evaluate import Evaluation, evaluate, image_record
 from cnnrnn.inference.predictor import Predictor
-
-if TYPE_CHECKING:
-    from streamlit.delta_generator import DeltaGenerator
+from cnnrnn.utils.errors import UserError, summarize_error
+from cnnrnn.utils.style import shorten
+from views.style import markdown
 
 _MOST_OPENED = 4  # evaluations that are kept, without those of the checkpoint
 _UPDATE_INTERVAL = 0.2  # seconds between two updates of the progress bar
+_ERROR_COLUMNS = 300  # of the line that says why an evaluation failed
 
 
 def choose() -> Evaluation | None:
@@ -47,6 +48,8 @@ def choose() -> Evaluation | None:
     session.last_evaluation = name = session.evaluation
     if name is None:
         return None
+    if remark := session.get("evaluation_remarks", {}).get(name):
+        st.caption(remark)
     if name in opened:
         return evaluations.read_evaluation(name, opened[name])
     return evaluations.recorded_evaluation(session.checkpoint, recorded[name])
@@ -62,9 +65,27 @@ def _open(name: str, lines: list[str]) -> None:
     st.session_state.wanted_evaluation = name
 
 
+def _no_samples_because() -> str | None:
+    """Why the checkpoint can't be evaluated on the samples, if it can't."""
+    try:
+        known = evaluations.checkpoint_labels(st.session_state.checkpoint)
+    except UserError as error:
+        return markdown(shorten(str(error), _ERROR_COLUMNS))
+    if set(known) & set(image_files.sample_split().labels):
+        return None
+    return "This model knows none of the samples' labels."
+
+
 def _run_and_open() -> None:
     """Buttons that evaluate the checkpoint on the samples or on a split of a data set, and an uploader for a file."""
-    on_samples = st.button("Evaluate the sample photographs", icon=":material/play_arrow:", key="run_samples")
+    reason = _no_samples_because()
+    on_samples = st.button(
+        "Evaluate the sample photographs",
+        icon=":material/play_arrow:",
+        key="run_samples",
+        disabled=reason is not None,
+        help=reason,
+    )
     with st.popover("Other data", icon=":material/dataset:"):
         on_data = False
         if image_files.data_root() is None:
@@ -82,17 +103,50 @@ def _run_and_open() -> None:
 
         st.file_uploader("A file of `cnnrnn evaluate --per-image`", type=["jsonl"], key="jsonl", on_change=upload)
     if on_samples:
-        _evaluate(image_files.sample_split(), st.container())
+        _run(_samples)
     elif on_data:
-        _evaluate(image_files.split(dataset, split_name), st.container())
+        _run(lambda: image_files.split(dataset, split_name))
 
 
-def _evaluate(split: Split, bar: DeltaGenerator) -> None:
-    """Evaluate image by image. Any click ends this run; the finished images are kept."""
+def _samples() -> Split:
+    """The samples with the labels that the checkpoint knows. Raises CheckpointError."""
+    everything, name = image_files.sample_split(), st.session_state.checkpoint
+    split = everything.restrict(evaluations.checkpoint_labels(name))
+    unknown = len(everything.labels) - len(split.labels)
+    st.session_state.setdefault("evaluation_remarks", {})[_name(split)] = unknown and (
+        f"The model doesn't know {unknown} of the samples' {len(everything.labels)} labels; they don't count."
+    )
+    return split
+
+
+def _name(split: Split) -> str:
+    """What an evaluation of the chosen checkpoint is called."""
+    return f"{split.name}, {st.session_state.checkpoint}"
+
+
+def _run(read: Callable[[], Split]) -> None:
+    """Evaluate the split that is read. An error is one line, and what was open remains."""
+    session, place = st.session_state, st.empty()
+    before = dict(session.opened_evaluations)
+    try:
+        split = read()
+        with place.container():
+            _evaluate(split)
+    except (UserError, OSError, RuntimeError) as error:  # the last one is torch's, for example without memory
+        session.opened_evaluations.clear()
+        session.opened_evaluations.update(before)
+        session.pop("wanted_evaluation", None)
+        place.error(markdown(shorten(summarize_error(error), _ERROR_COLUMNS)), icon=":material/error:")
+    else:
+        st.rerun()
+
+
+def _evaluate(split: Split) -> None:
+    """Evaluate image by image. Any click ends this run; the finished images are kept. Raises UserError."""
     _, checkpoint = controls.chosen_checkpoint()
-    bar.button("Stop", icon=":material/stop:", key="stop")
-    progress, lines = bar.progress(0.0, f"{split.name}: 0 of {len(split.samples)}"), list[str]()
-    _open(f"{split.name}, {st.session_state.checkpoint}", lines)
+    st.button("Stop", icon=":material/stop:", key="stop")
+    progress, lines = st.progress(0.0, f"{split.name}: 0 of {len(split.samples)}"), list[str]()
+    _open(_name(split), lines)
     last = time.monotonic()
 
     def each(sample: Sample, result: Trace | str) -> None:
@@ -105,4 +159,3 @@ def _evaluate(split: Split, bar: DeltaGenerator) -> None:
             )
 
     evaluate(Predictor(checkpoint), split, on_image=each, evidence=True)
-    st.rerun()

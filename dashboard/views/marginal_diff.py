@@ -32,7 +32,7 @@ class MarginalChange:
 
 
 def compare_marginals(before: Trace, after: Trace) -> list[MarginalChange]:
-    """The marginals of every label that both vocabularies contain, the largest change first."""
+    """The marginals of every label that both vocabularies contain (`matching_labels`), the largest change first."""
     return _compare(before, after, before.marginals, after.marginals)
 
 
@@ -49,12 +49,22 @@ def has_probabilities(trace: Trace) -> bool:
     return trace.calibrated is not None or not trace.steps
 
 
+def matching_labels(labels: Sequence[str], others: Sequence[str]) -> dict[str, str]:
+    """Those of `labels` that `others` contain, with their names there, which may have other blanks: VOC's diningtable
+    is COCO's dining table. Names that differ in more, such as sofa and couch, are not matched."""
+    exact = set(others)
+    without_blanks = {"".join(other.split()): other for other in exact - set(labels)}
+    found = {label: label if label in exact else without_blanks.get("".join(label.split())) for label in labels}
+    return {label: other for label, other in found.items() if other is not None}
+
+
 def _compare(before: Trace, after: Trace, *values: np.ndarray) -> list[MarginalChange]:
     old, new = (
         dict(zip(trace.labels, probs.tolist(), strict=True))
         for trace, probs in zip((before, after), values, strict=True)
     )
-    found = [MarginalChange(label, old[label], new[label]) for label in before.labels if label in new]
+    matches = matching_labels(before.labels, after.labels)
+    found = [MarginalChange(label, old[label], new[other]) for label, other in matches.items()]
     return sorted(found, key=lambda change: -abs(change.delta))
 
 

@@ -20,6 +20,7 @@ _SIZE = (640, 460)  # pixels of the map on the narrowest screen, on which the na
 _ROOM = 0.06  # of the map's extent, at each side: for the names, whose size plotly ignores
 _ABOVE = 16  # pixels from a dot to the middle of its name
 _THUMBNAIL = 72  # pixels
+_OPACITY = 0.85  # of a label's dot
 _ZOOM = 0.08  # of the map's extent, to each side of a label that is searched for
 _FRAMES = 6  # of each movement
 _ROW = 11  # pixels of a row of the matrix
@@ -70,12 +71,28 @@ def figure(
             customdata=members,
             marker=_markers(counts, members, found, neighbors, color, dark)
             | {"symbol": _GROUP_SYMBOLS[number % len(_GROUP_SYMBOLS)]},
+            legendgroup=str(number),
+            showlegend=found is None,
         )
     if found is not None:
         pairs = [(found, other) for other in neighbors]
         _add_edges(fig, coordinates, pairs, color=palette(dark).chosen, width=2, opacity=0.8)
+        if groups:
+            _add_legend_entries(fig, list(dict.fromkeys(groups)))
     _lay_out(fig, window, bool(groups), dark)
     return fig
+
+
+def _add_legend_entries(fig: go.Figure, groups: Sequence[str]) -> None:
+    """Entries without points: in the legend, a trace looks like its first point, which may be highlighted."""
+    for number, group in enumerate(groups):
+        marker = {
+            "color": _GROUP_COLORS[number % len(_GROUP_COLORS)],
+            "symbol": _GROUP_SYMBOLS[number % len(_GROUP_SYMBOLS)],
+            "opacity": _OPACITY,
+        }
+        nowhere = np.full((1, 2), np.nan)
+        _add(fig, nowhere, name=plain(group), mode="markers", marker=marker, legendgroup=str(number))
 
 
 def _window(coordinates: np.ndarray, found: int | None, neighbors: Sequence[int]) -> np.ndarray:
@@ -122,7 +139,7 @@ def _markers(
     return {
         "size": sizes[members].tolist(),
         "color": [colours.chosen if index == found else color for index in members],
-        "opacity": 0.85,
+        "opacity": _OPACITY,
         "line": {
             "width": 1 if found is None else 2,
             "color": [colours.chosen if index in neighbors else colours.background for index in members],

@@ -37,3 +37,20 @@ def test_a_finished_epoch_appears_by_itself_and_best_opens_in_decode(
         assert "checkpoint=runs%2Fmine" in page.url
         page.close()
         assert "Traceback" not in server.log()
+
+
+def test_on_a_phone_the_toolbar_of_the_table_does_not_cover_the_question(
+    browser: Browser, trained: tuple[Path, list[dict]], tmp_path: Path
+) -> None:
+    shutil.copytree(trained[0], tmp_path / "mine")
+    with serve("dashboard/app.py", CNNRNN_RUNS=str(tmp_path)) as server:
+        page = new_page(browser, viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+        page.goto(f"{server.address}/runs")
+        toolbar = page.get_by_test_id("stElementToolbar").first
+        expect(toolbar).to_be_visible()
+        settle(page)
+        above, below = page.get_by_text("How is the training going?").bounding_box(), toolbar.bounding_box()
+        assert above is not None
+        assert below is not None
+        assert above["y"] + above["height"] <= below["y"]
+        page.close()

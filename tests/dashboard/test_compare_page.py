@@ -80,6 +80,24 @@ def test_labels_of_two_models_are_matched_by_name(app: AppTest, scenes_root: Pat
     assert pictures == [f"The image {image.name}"]  # once, for both models
 
 
+def test_a_label_that_the_other_model_does_not_have_is_no_difference(app: AppTest) -> None:
+    """Two models that predict the same, whose labels have other names."""
+    checkpoint = Checkpoint.load(state.CHECKPOINTS / "coco")
+    trace = state.predict(checkpoint, image_files.open_sample(next(iter(image_files.samples()))), 8)
+    first, second, *_ = trace.names(trace.paths[0].tokens)
+    names = {first: "sofa", second: f"{second[:2]} {second[2:]}"}
+    labels = tuple(names.get(label, label) for label in checkpoint.vocabulary.labels)
+    checkpoint.vocabulary = replace(checkpoint.vocabulary, labels=labels)
+    checkpoint.save(state.CHECKPOINTS / "voc", {}, card="")
+    page = opened(app)
+    badges = [block.value for block in page.markdown if "-badge[" in block.value]
+    assert badges[:2] == [f":gray-badge[{first}, not a label of voc]", f":gray-badge[{second}]"]
+    assert f":gray-badge[{names[second]}]" in badges
+    assert not any("only here" in badge for badge in badges)
+    assert second in table(page)
+    assert "Only voc has the labels: sofa" in [caption.value for caption in page.caption]
+
+
 def test_a_sequence_model_is_compared_with_the_baseline(app: AppTest, scenes_root: Path) -> None:
     split = load_split("scenes", scenes_root, "train")
     baseline = new_checkpoint(split, "test_byobnet", 64, False, 1, torch.device("cpu"), head="sigmoid")

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 import pytest
+import streamlit as st
+from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 import image_files
@@ -29,7 +31,7 @@ Chart = Callable[[AppTest, str], list[dict[str, Any]]]
 Data = Callable[[go.Figure], list[dict[str, Any]]]
 Pixels = Callable[[bytes], np.ndarray]
 
-COLUMNS = ("path", "is", "step", "this choice", "whole path", "log-probability", "why")  # of the tree's table
+COLUMNS = ("path", "is", "step", "this choice", "prefix", "log-probability", "why")  # of the tree's table
 
 
 @pytest.fixture
@@ -226,6 +228,43 @@ def test_a_link_to_an_image_of_ones_own_says_that_it_is_lost(app: AppTest, scene
     assert "image" not in visitor.query_params
 
 
+def test_ground_truth_that_the_model_does_not_have_is_named_as_such(
+    app: AppTest, untrained_spatial: Callable[..., Checkpoint]
+) -> None:
+    untrained_spatial(["cat", "bi rd", "sofa"]).save(state.CHECKPOINTS / "coco", {}, card="")
+    app.run()
+    assert not app.exception
+    assert image_files.open_sample(next(iter(image_files.samples()))).truth == ("bird", "bowl", "cat")
+    assert "ground truth **bird, cat** (not labels of this model: bowl)" in texts(app)
+
+
+def test_a_link_to_a_sample_that_is_not_here_says_so(app: AppTest) -> None:
+    app.query_params["sample"] = "zz*z"
+    app.run()
+    assert not app.exception
+    assert "the sample zz\\*z, which is not here" in app.info[0].value
+    assert "sample" not in app.query_params
+    app.button(key="sample_1").click().run()
+    assert not app.info
+
+
+def test_the_thumbnail_of_a_tall_image_fits_into_a_square(
+    app: AppTest, encoded: Callable[..., bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    widths, draw = {}, st.image
+
+    def drawn(*image: Any, **named: Any) -> Any:
+        widths[named["alt"]] = named["width"]
+        return draw(*image, **named)
+
+    monkeypatch.setattr(st, "image", drawn)
+    app.run()
+    app.file_uploader(key="upload_0").upload("tall.png", encoded("PNG", Image.new("RGB", (40, 240))))
+    app.file_uploader(key="upload_0").upload("wide.png", encoded("PNG", Image.new("RGB", (240, 40)))).run()
+    assert not app.exception
+    assert (widths["Thumbnail of tall.png"], widths["Thumbnail of wide.png"]) == (round(52 * 40 / 240), 52)
+
+
 def test_a_data_set_image_has_its_ground_truth(
     app: AppTest, scenes_root: Path, monkeypatch: pytest.MonkeyPatch, chart_data: Chart, figure_data: Data
 ) -> None:
@@ -380,8 +419,9 @@ def test_charts_and_tables_are_those_of_the_chosen_path(app: AppTest, chart_data
     assert any(f"Branches below {percent(share)} are folded." in caption.value for caption in app.caption)
     for step in range(len(path.tokens) + 1):
         assert chart_data(app, f"step-{step}") == figure_data(bars.step_distribution(trace, path, step, False))
+    assert json.loads(app.dataframe[0].proto.columns)["why"]["width"] > 400  # a sentence
     branches, steps = (frame.value for frame in app.dataframe)
-    assert branches["whole path"].tolist() == [row["whole path"] for row in tree.rows(trace, 0.01)]
+    assert branches["prefix"].tolist() == [row["prefix"] for row in tree.rows(trace, 0.01)]
     choices = trace.choices(path)
     assert list(steps.columns) == ["probability", *(f"{n}: {name}" for n, name in enumerate(choices, start=1))]
     for step, column in enumerate(steps.columns[1:]):

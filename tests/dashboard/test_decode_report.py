@@ -57,7 +57,7 @@ def test_the_tree_table_lists_every_branch() -> None:
         (f"{EVIL} → dog", "dropped"),
         ("dog", "dropped"),
     ]
-    assert rows[1]["whole path"] == np.exp(np.log(0.6))
+    assert rows[1]["prefix"] == np.exp(np.log(0.6))
     assert rows[3]["why"].startswith("not among the 1 best")
 
 

@@ -269,10 +269,48 @@ def test_an_evaluation_runs_on_the_page(page: AppTest, scenes_root: Path, monkey
     assert {m.label: m.value for m in page.metric}["mAP"] == f"{expected['mAP']:.1f}%"
 
 
-def test_a_model_with_other_labels_is_not_evaluated_on_the_samples(page: AppTest) -> None:
-    page.button(key="run_samples").click().run()
+def test_the_samples_are_evaluated_on_the_labels_that_the_model_shares_with_them(
+    page: AppTest, untrained_spatial: Callable[..., Checkpoint]
+) -> None:
+    assert page.button(key="run_samples").disabled  # the scenes have other labels
+    assert page.button(key="run_samples").help == "This model knows none of the samples' labels."
+    untrained_spatial(["cat", "aeroplane", "toaster"]).save(state.CHECKPOINTS / "coco", {}, card="")
+    page.run().button(key="run_samples").click().run()
     assert not page.exception
-    assert "the model doesn't know these labels of the sample photographs" in page.error[0].value
+    assert not page.error
+    samples = image_files.sample_split()
+    lines = [json.loads(line) for line in page.session_state.opened_evaluations["the sample photographs, coco"]]
+    shared = [sorted({"cat", "toaster"} & set(sample.labels)) for sample in samples.samples]
+    assert [line["truth"] for line in lines] == shared
+    assert any(shared)
+    assert all(line["ignored"] == ["aeroplane"] for line in lines)  # nobody has looked for it, but for toasters
+    remark = "The model doesn't know 78 of the samples' 80 labels; they don't count."
+    assert remark in [caption.value for caption in page.caption]
+
+
+def test_an_evaluation_that_fails_is_one_line_and_keeps_what_was_open(
+    page: AppTest,
+    lines: list[str],
+    scenes_root: Path,
+    untrained_spatial: Callable[..., Checkpoint],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    page.file_uploader(key="jsonl").upload("val.jsonl", "\n".join(lines).encode()).run()
+    untrained_spatial(["cat", "cow", "dog"]).save(state.CHECKPOINTS / "coco", {}, card="")
+    monkeypatch.setenv("CNNRNN_DATA", str(scenes_root))
+    page.run()
+    page.selectbox(key="evaluated_dataset").set_value("scenes").run()
+    page.button(key="run").click().run()
+    assert not page.exception
+    (error,) = page.error
+    assert "the model doesn't know 6 of the 6 labels of scenes val" in error.value
+    assert not page.get("progress")
+    assert "stop" not in [button.key for button in page.button]
+    assert page.selectbox(key="evaluation").value == "val.jsonl"
+    assert page.metric
+    page.run()
+    assert not page.error
+    assert page.selectbox(key="evaluation").options == ["val.jsonl"]
 
 
 def test_a_file_that_is_no_evaluation_is_one_error_message(page: AppTest) -> None:

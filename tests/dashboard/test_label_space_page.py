@@ -119,6 +119,19 @@ def test_lines_join_the_nearest_or_the_most_cooccurring_labels(page: AppTest, ch
     joined = lines_of(chart_data(page, "space"), coordinates)
     assert joined == {frozenset(pair) for pair in ((0, 1), (0, 2), (1, 3))}
 
+    page.selectbox(key="found").set_value(first).run()  # what is highlighted and listed follows the lines
+    assert not page.exception
+    listed = next(block.value for block in page.markdown if block.value.startswith("Predicted with"))
+    assert listed.replace("\\", "").split("  \n") == [
+        f"Predicted with **{first}**, P(label | {first}):", f"{second} 30%", f"{third} 20%", f"{fourth} 10%"
+    ]  # fmt: skip
+    thick = next(trace for trace in chart_data(page, "space") if trace.get("line", {}).get("width") == 2)
+    assert values_of(thick["x"])[1::3] == pytest.approx(coordinates[[1, 2, 3], 0])
+    page.selectbox(key="found").set_value(fourth).run()
+    assert f"No label is predicted with **{fourth}** in at least 5% of the cases." in [
+        block.value.replace("\\", "") for block in page.markdown
+    ]
+
 
 def test_labels_and_steps_are_at_their_positions_in_the_map(page: AppTest, chart_data: Chart) -> None:
     checkpoint = Checkpoint.load(state.CHECKPOINTS / "coco")

@@ -28,6 +28,15 @@ def test_marginals_are_matched_by_label_and_sorted_by_change() -> None:
     assert [change.delta for change in found] == pytest.approx([-0.8, -0.25, 0.1])
 
 
+def test_labels_whose_names_differ_only_by_blanks_are_matched() -> None:
+    found = marginal_diff.matching_labels(("tvmonitor", "diningtable", "cat", "sofa"), ("dining table", "couch", "cat"))
+    assert found == {"diningtable": "dining table", "cat": "cat"}
+    both = marginal_diff.matching_labels(("a b", "ab"), ("ab",))  # in one vocabulary they are two labels
+    assert both == {"ab": "ab"}
+    changes = marginal_diff.compare_marginals(trace(diningtable=0.1, sofa=0.5), trace(**{"dining table": 0.4, "tv": 1}))
+    assert changes == [MarginalChange("diningtable", 0.1, 0.4)]
+
+
 def test_probabilities_are_compared_where_both_have_them_and_marginals_otherwise() -> None:
     searched = replace(trace(ant=0.1, bee=0.2), steps=(TraceStep(*[np.zeros(1)] * 4),))
     calibrated = replace(searched, calibrated=np.array([0.4, 0.3]))

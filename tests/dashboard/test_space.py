@@ -83,7 +83,7 @@ def test_a_label_among_near_ones_is_shown_much_larger() -> None:
 def test_groups_have_a_color_a_shape_and_a_legend_entry_each() -> None:
     groups = ("<i>wild", "pet", "<i>wild", "food")
     figure = space.figure(COORDINATES, LABELS, COUNTS, [(0, 1)], False, groups, found=2)
-    edges, *parts = figure.data
+    edges, *parts = figure.data[:4]
     assert figure.layout.showlegend
     assert not edges.showlegend
     assert [part.name for part in parts] == ["&lt;i&gt;wild", "pet", "food"]
@@ -102,6 +102,16 @@ def test_groups_have_a_color_a_shape_and_a_legend_entry_each() -> None:
     points = COORDINATES[:2]
     space.add_walk(figure, points[0], points, points, ["ant", "END"], dark=False)
     assert not any(trace.showlegend for trace in figure.data[-2:])
+
+
+def test_the_legend_shows_a_group_as_it_is_not_as_the_label_that_was_searched_for() -> None:
+    figure = space.figure(COORDINATES, LABELS, COUNTS, (), False, ("a", "b", "a", "c"), found=0, neighbors=[1])
+    plain = space.figure(COORDINATES, LABELS, COUNTS, (), False, ("a", "b", "a", "c"))
+    entries = [trace for trace in figure.data if trace.name and trace.showlegend is not False]
+    assert [(entry.name, entry.marker.color, entry.marker.symbol) for entry in entries] == [
+        (part.name, part.marker.color[0], part.marker.symbol) for part in plain.data
+    ]
+    assert all(entry.marker.line.color is None for entry in entries)
 
 
 def test_twelve_groups_look_different() -> None:

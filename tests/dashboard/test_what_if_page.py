@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 import pytest
+import torch
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
@@ -24,6 +25,7 @@ from cnnrnn.decoding import tree
 from cnnrnn.decoding.constraints import Constraints
 from cnnrnn.decoding.trace import Trace
 from cnnrnn.inference.predictor import decode_image, encode_image
+from cnnrnn.training.initialize import new_checkpoint
 from cnnrnn.utils.style import percent, points
 from views.marginal_diff import (
     compare_marginals,
@@ -291,3 +293,24 @@ def test_cooccurrence_starts_with_the_most_probable_label(
     page.run()
     assert chart_data(page, "cooccurrence") == figure_data(cooccurrence_figure(found, False, are_lifts=False))
     assert any("no sign" in caption.value for caption in page.caption)
+
+
+@pytest.mark.parametrize("page_file", [PAGE, "app_pages/label_space.py"])
+def test_with_the_sigmoid_baseline_the_page_offers_a_sequence_model(
+    app: AppTest, scenes_root: Path, page_file: str
+) -> None:
+    split = load_split("scenes", scenes_root, "train")
+    baseline = new_checkpoint(split, "test_byobnet", 64, False, 1, torch.device("cpu"), head="sigmoid")
+    baseline.save(state.CHECKPOINTS / "a sigmoid", {}, card="")
+    app.query_params["checkpoint"] = "a sigmoid"
+    app.run()
+    app.switch_page(page_file).run()
+    assert not app.exception
+    assert not app.error
+    (info,) = app.info
+    assert info.value.startswith("This page needs a CNN-RNN: independent sigmoids ")
+    app.button(key="switch_checkpoint").click().run()
+    assert not app.exception
+    assert not any("needs a CNN-RNN" in info.value for info in app.info)
+    assert app.selectbox(key="checkpoint").value == "coco"
+    assert app.get("plotly_chart")

@@ -6,12 +6,14 @@ from pathlib import Path
 import pytest
 
 from cnnrnn.data import DataError, load_split
+from cnnrnn.data.coco import LABELS
 
 
 def test_the_real_annotations(shared_data: Path) -> None:
     split = load_split("coco2017", shared_data / "coco", "train")
     assert len(split.samples) == 128
     assert len(split.labels) == 80
+    assert set(split.labels) == set(LABELS)
     assert (split.labels[0], split.labels[-1]) == ("person", "toothbrush")  # by official id, which has gaps
     assert all(sample.image.is_file() for sample in split.samples)
     empty = [sample for sample in split.samples if not sample.labels]

@@ -173,7 +173,7 @@ def test_folding_leaves_a_handful_of_leaves_and_the_chosen_path() -> None:
 
 def test_table_rows_are_sorted_by_path_probability() -> None:
     rows = tree.rows(small(), 0.03)
-    nodes = [(row["path"], row["step"], round(row["this choice"], 4), round(row["whole path"], 4)) for row in rows]
+    nodes = [(row["path"], row["step"], round(row["this choice"], 4), round(row["prefix"], 4)) for row in rows]
     assert nodes == [
         ("bee", 1, 0.5, 0.5),
         ("bee → ant", 2, 0.6, 0.3),
@@ -186,7 +186,7 @@ def test_table_rows_are_sorted_by_path_probability() -> None:
         ("cat", 1, 0.05, 0.05),
         ("bee → ant → cat", 3, 0.1, 0.03),
     ]
-    assert [row["log-probability"] for row in rows] == pytest.approx([math.log(row["whole path"]) for row in rows])
+    assert [row["log-probability"] for row in rows] == pytest.approx([math.log(row["prefix"]) for row in rows])
     assert [row["is"] for row in rows[:3]] == [tree.KEPT, tree.KEPT, tree.FINISHED]
     assert rows[8]["why"].startswith("not among the 2 best")
 
