@@ -18,7 +18,8 @@ def show(evaluation: Evaluation, dark: bool) -> None:
     with one:
         labels = [_ALL_LABELS, *evaluation.labels]
         label = st.selectbox("Label", labels, key=address.keep("curve", labels, _ALL_LABELS))
-        key = address.keep("threshold", [number / 100 for number in range(101)], 0.5)
+        measured = round(evaluation.metrics["threshold"], 2)  # the checkpoint's own, where the evaluation is
+        key = address.keep("threshold", [number / 100 for number in range(101)], measured, scope=measured)
         threshold = st.slider("Threshold on the label's probability", 0.0, 1.0, step=0.01, key=key)
         only = None if label == _ALL_LABELS else label
         for name, value in error_analysis.metrics_at_threshold(evaluation, only, threshold).items():
@@ -40,4 +41,7 @@ def show(evaluation: Evaluation, dark: bool) -> None:
             key="reliability",
             alt="Line: observed frequency of labels against their predicted probability",
         )
-        st.caption(f"Expected calibration error {calibration['ece']:.2f}%.")
+        st.caption(
+            f"Expected calibration error {calibration['ece']:.2f}%, and {calibration['ece_likely']:.1f}% among "
+            "probabilities of at least 10%."
+        )

@@ -191,7 +191,7 @@ def test_the_page_opens_with_the_evaluation_that_the_checkpoint_has_of_itself(
     predictor, split = Predictor(Checkpoint.load(folder)), load_split("scenes", scenes_root, "val")
     done = evaluate(predictor, split, evidence=True)
     done.predictions.best_path[:3] = ~done.truth[:3]  # three that are wrong
-    metrics = report(done.truth, done.ignored, done.predictions, done.labels)
+    metrics = report(done.truth, done.ignored, done.predictions, done.labels, threshold=0.3456)
     done = replace(done, metrics={**metrics, "errors": {}})
     record_evaluation(folder, split.name, {**done.metrics, "command": "cnnrnn evaluate"})
     save_predictions(folder, done, predictor.checkpoint.weights_hash)
@@ -213,6 +213,10 @@ def test_the_page_opens_with_the_evaluation_that_the_checkpoint_has_of_itself(
     texts = [block.value.replace("\\", "") for block in page.markdown]
     assert [text.split("  \n")[0] for text in texts if "-badge[" in text] == names
     assert not displayed_images(page)
+    assert tab(page, "Probabilities").slider(key="threshold").value == 0.35  # where the checkpoint's metrics are
+    likely = f"{done.metrics['calibration']['ece_likely']:.1f}% among probabilities of at least 10%"
+    assert any(likely in caption.value for caption in page.caption)
+    tab(page, "Mistakes")
 
     monkeypatch.setenv("CNNRNN_DATA", str(scenes_root))  # now the images are found, by name and content
     page.run()
