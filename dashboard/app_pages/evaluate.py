@@ -55,8 +55,8 @@ def _metrics(evaluation: Evaluation) -> None:
     few = metrics["images"] < _FEWEST_IMAGES or metrics["labels_scored"] < len(evaluation.labels) / 2
     if few:
         st.markdown(
-            f"**mAP and C-F1 are of only {metrics['labels_scored']} of {len(evaluation.labels)} labels, and all of "
-            f"{metrics['images']} images: too few to compare with other figures.**"
+            f"**Figures of {counted(metrics['images'], 'image')}, mAP and C-F1 of {metrics['labels_scored']} of "
+            f"{len(evaluation.labels)} labels: too few to compare with others.**"
         )
     st.caption(
         f"{metrics['images']} images, coverage {metrics['coverage']:.1f}%. mAP is computed from the labels' "

@@ -102,7 +102,7 @@ def test_few_images_or_labels_are_said_to_be_too_few(page: AppTest, lines: list[
     assert not any("too few" in block.value for block in page.markdown)
     page.file_uploader(key="jsonl").upload("few.jsonl", "\n".join(lines[:12]).encode()).run()
     scored = read_records(lines[:12], "few").metrics["labels_scored"]
-    text = f"**mAP and C-F1 are of only {scored} of 6 labels, and all of 12 images: too few"
+    text = f"**Figures of 12 images, mAP and C-F1 of {scored} of 6 labels: too few to compare"
     assert any(block.value.startswith(text) for block in page.markdown)
 
 
