@@ -57,12 +57,14 @@ def calibrate(
         with unwritten.collected():
             record_choice(checkpoint, choice)
         is_baseline = isinstance(predictor.model, SigmoidClassifier)
-        chosen = "calibrated" if is_baseline else f"{choice.temperature:g}, calibrated"
-        table = Table("probabilities" if is_baseline else "temperature", *COLUMNS.values(), "ECE ≥ 10 %")
-        table.title = escape(images.name)
-        rows = {f"{temperature:g}": report for temperature, report in choice.at_temperatures.items()}
-        rows = {"as they were": choice.at_temperatures[1.0]} if is_baseline else rows
-        for name, report in {**rows, chosen: choice.report}.items():
+        if is_baseline:
+            heading, rows = "probabilities", {"as they were": choice.at_temperatures[1.0], "calibrated": choice.report}
+        else:
+            heading = "temperature"
+            rows = {f"{temperature:g}": report for temperature, report in choice.at_temperatures.items()}
+            rows[f"{choice.temperature:g}, calibrated"] = choice.report
+        table = Table(heading, *COLUMNS.values(), "ECE ≥ 10 %", title=escape(images.name))
+        for name, report in rows.items():
             values = [report[column] for column in COLUMNS]  # type: ignore[literal-required]
             values.append(report["calibration"]["ece_likely"])
             table.add_row(name, *(f"{value:.1f}" for value in values))

@@ -104,7 +104,7 @@ def evaluate(
 ) -> None:
     """Decode a split of a data set and compare with its labels."""
     with user_errors():
-        from cnnrnn.checkpoint import chosen_threshold, recordable_folder, shown_name
+        from cnnrnn.checkpoint import chosen_threshold, shown_name
         from cnnrnn.evaluation.breakdown import object_sizes
         from cnnrnn.evaluation.evaluate import evaluate as run_evaluation
         from cnnrnn.evaluation.evaluate import image_record
@@ -152,7 +152,7 @@ def evaluate(
         if record:
             with unwritten.collected():
                 record_evaluation(folder, images.name, report)
-                save_predictions(recordable_folder(folder), evaluation, predictor.checkpoint.weights_hash)
+                save_predictions(folder, evaluation, predictor.checkpoint.weights_hash)
         if json_file != STDOUT:
             _print_report(images.name, report)
         unwritten.report()

@@ -67,17 +67,17 @@ class Split:
 
         The model's labels that the split lacks are ignored in every image: nobody has looked for them.
         """
-        shared = tuple(label for label in self.labels if label in set(labels))
-        absent = tuple(label for label in labels if label not in set(self.labels))
+        known, own = set(labels), set(self.labels)
+        absent = tuple(label for label in labels if label not in own)
         samples = tuple(
             replace(
                 sample,
-                labels=tuple(label for label in sample.labels if label in shared),
-                ignored=(*(label for label in sample.ignored if label in shared), *absent),
+                labels=tuple(label for label in sample.labels if label in known),
+                ignored=(*(label for label in sample.ignored if label in known), *absent),
             )
             for sample in self.samples
         )
-        return replace(self, labels=shared, samples=samples)
+        return replace(self, labels=tuple(label for label in self.labels if label in known), samples=samples)
 
     def truth(self, labels: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
         """Targets of `labels` and the pairs to ignore: two bool arrays (image, label).

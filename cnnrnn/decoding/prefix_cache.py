@@ -48,7 +48,7 @@ def unroll(model: CNNRNN, inputs: Tensor) -> Tensor:
     for tokens in inputs.unbind(1):
         prefix = cache.advance(prefix, tokens)
         outputs.append(cache.output.index_select(0, prefix))
-    return model.U_o(model.dropout(torch.stack(outputs, dim=1)))
+    return model.U_o(torch.stack(outputs, dim=1))
 
 
 def teacher_forced_logits(model: CNNRNN, feature: Tensor, inputs: Tensor) -> Tensor:

@@ -21,6 +21,7 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
+from cnnrnn.checkpoint import recordable_folder
 from cnnrnn.data import Sample, Split
 from cnnrnn.evaluation.evaluate import Evaluation, Predictions, Steps, report
 from cnnrnn.utils.errors import UserError, summarize_error
@@ -48,7 +49,7 @@ def remove_predictions(folder: Path) -> None:
 
 
 def save_predictions(folder: Path, evaluation: Evaluation, weights_hash: str) -> Path:
-    """Write an evaluation's predictions beside the weights that made them. Raises UserError."""
+    """Write an evaluation's predictions beside the weights that made them, a run's into its best/. Raises UserError."""
     names = _names([sample.image for sample in evaluation.split.samples])
     header = {
         "format": _FORMAT, "split": evaluation.split.name, "weights_sha256": weights_hash,
@@ -80,7 +81,7 @@ def save_predictions(folder: Path, evaluation: Evaluation, weights_hash: str) ->
     if evaluation.sizes is not None:
         arrays["sizes"] = evaluation.sizes.astype(np.float16)
     content = safetensors.numpy.save(arrays, {"predictions": json.dumps(header, ensure_ascii=False)})
-    path = predictions_file(folder, evaluation.split.name)
+    path = predictions_file(recordable_folder(folder), evaluation.split.name)
     with replacing(path) as new:
         new.write_bytes(gzip.compress(content, 9, mtime=0))
     return path

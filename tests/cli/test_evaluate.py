@@ -11,6 +11,7 @@ import pytest
 from helpers import run_command
 
 from cnnrnn.checkpoint import Checkpoint
+from cnnrnn.data import load_split
 from cnnrnn.evaluation.recorded import read_predictions
 
 
@@ -72,3 +73,17 @@ def test_figures_that_are_not_the_checkpoints_are_not_recorded(
     )
     assert done.returncode == 2
     assert message in done.stderr
+
+
+def test_labels_that_never_occur_are_named_if_they_are_most(
+    scenes_checkpoint: Path, scenes_root: Path, tmp_path: Path
+) -> None:
+    split = load_split("scenes", scenes_root, "test")
+    one, other = Checkpoint.load(scenes_checkpoint).vocabulary.labels[:2]
+    rows = [f"{sample.image},{label},test" for sample, label in zip(split.samples, (one, other, one), strict=False)]
+    table = tmp_path / "labels.csv"
+    table.write_text("\n".join(["image,labels,split", *rows]), encoding="utf-8")
+    done = run_command("evaluate", table, "--checkpoint", scenes_checkpoint)
+    assert done.returncode == 0, done.stderr
+    assert "warning: 4 of the 6 labels that the checkpoint knows never occur in this split" in done.stdout
+    assert "over 2 labels with ≥ 1 positive," in done.stdout

@@ -91,6 +91,14 @@ def test_the_file_names_images_by_content_and_not_by_the_machine(file: Path) -> 
     assert found.metrics["errors"] == {"one/2.jpg": "one/2.jpg is damaged"}
 
 
+def test_the_predictions_of_a_run_lie_beside_its_best_weights(evaluation: Evaluation, tmp_path: Path) -> None:
+    (tmp_path / "run" / "best").mkdir(parents=True)
+    (tmp_path / "run" / "best" / "config.json").touch()
+    file = save_predictions(tmp_path / "run", evaluation, "f00")
+    assert file == predictions_file(tmp_path / "run" / "best", "Some data, test")
+    assert file.is_file()
+
+
 def test_an_evaluation_without_steps_and_sizes(evaluation: Evaluation, tmp_path: Path) -> None:
     plain = Evaluation(*[getattr(evaluation, name) for name in list(Evaluation.__dataclass_fields__)[:6]])
     found = read_predictions(save_predictions(tmp_path / "model", plain, "f00"), LABELS, "f00")
