@@ -31,6 +31,8 @@ _COLUMNS = {
         "{:.1f}",
         "pointing for steps whose label's boxes cover less than a quarter of an image that has other labels, too",
     ),
+    "pointing_steps": Column("pointing, steps", "{:.1f}", "pointing as a mean over the steps"),
+    "pointing_steps_difficult": Column("difficult, steps", "{:.1f}", "the same for the difficult steps"),
     "energy": Column("energy", "{:.1f}", "the fraction of the positive evidence inside the boxes"),
     "swap_pointing": Column(
         "swapped", "{:.1f}", "pointing with the map of another step of the path, where a low value is better"

@@ -121,7 +121,8 @@ def evaluate_maps(
 
     ``methods`` has the metrics of each method. Means over the labels: pointing, pointing_difficult, energy, and
     swap_pointing and swap_pointing_difficult, which use the map of another step of the same path. per_label is
-    pointing by label. step_shift is how often a step's map prefers its own label's boxes to those of the label before
+    pointing by label, and pointing_steps and pointing_steps_difficult are means over all steps, in which frequent
+    labels count more. step_shift is how often a step's map prefers its own label's boxes to those of the label before
     it. For at most `max_perturbation_images` images, evenly spread over the split: deletion and insertion (areas under
     the curve of the step's probability), and sanity_head and sanity_all (rank correlation with the maps of models with
     random weights). mosaic is pointing on as many 2 × 2 grids of images with one label each. on_another_label is the
@@ -135,7 +136,7 @@ def evaluate_maps(
     Raises DataError if the split has no boxes, UserError for an unknown method.
     """
     if split.boxes is None:
-        raise DataError(f"{split.name} has no boxes; use voc2007, voc2012, voc0712 or coco")
+        raise DataError(f"{split.name} has no boxes; give them by --boxes FILE, in COCO's format")
     check_methods(methods)
     evaluator = _SplitEvaluator(checkpoint, methods, beam)
     count = min(max_perturbation_images, len(split.samples))
@@ -285,8 +286,13 @@ class StepRecords:
         return self.over_labels(key), self.difficult().over_labels(key)
 
     def pointing(self) -> PointingMetrics:
-        pointing, difficult = self.all_and_difficult("pointing")
-        return {"pointing": pointing, "pointing_difficult": difficult}
+        difficult = self.difficult()
+        return {
+            "pointing": self.over_labels("pointing"),
+            "pointing_difficult": difficult.over_labels("pointing"),
+            "pointing_steps": self.percent("pointing"),
+            "pointing_steps_difficult": difficult.percent("pointing"),
+        }
 
 
 class MapEvaluator:

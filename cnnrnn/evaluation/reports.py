@@ -92,8 +92,10 @@ class ImageRecord(TypedDict):
 class PointingMetrics(TypedDict):
     """The pointing game. None where no step counts."""
 
-    pointing: float | None
+    pointing: float | None  # mean over the labels
     pointing_difficult: float | None
+    pointing_steps: NotRequired[float | None]  # mean over the steps; older reports lack both
+    pointing_steps_difficult: NotRequired[float | None]
 
 
 class BoxMetrics(PointingMetrics):

@@ -60,6 +60,14 @@ def test_the_table_ends_with_every_present_label_if_they_were_evaluated() -> Non
     ]
 
 
+def test_means_over_the_steps_have_columns_where_they_were_measured() -> None:
+    methods = {"cam": {**METHOD, "pointing_steps": 81.26, "pointing_steps_difficult": 73.0}}
+    headings, rows = table(report(methods=methods))
+    assert headings[:6] == ["method", "pointing", "difficult", "pointing, steps", "difficult, steps", "energy"]
+    assert rows[1][:6] == ["cam", "91.3", "80.0", "81.3", "73.0", "70.0"]
+    assert rows[0][:6] == ["image centre", "61.0", "41.0", "", "", ""]
+
+
 def test_what_few_images_measured_is_not_shown() -> None:
     costly = ["mosaics", "deletion ↓", "insertion ↑", "random head", "all random"]
     for few, images in ((29, 200), (100, 29)):  # fewer images than were asked for

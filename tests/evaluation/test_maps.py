@@ -168,7 +168,28 @@ def test_difficult_steps_have_a_mean_of_their_own() -> None:
         records.add(image, step, hit=hit)
     assert len(records.difficult()) == 1
     assert records.all_and_difficult("hit") == (pytest.approx(100 / 3), 100)
-    assert StepRecords().pointing() == {"pointing": None, "pointing_difficult": None}
+
+
+def test_pointing_is_a_mean_over_the_labels_and_one_over_the_steps() -> None:
+    """Three circles of which two hit, and a star that misses; two circles cover more than a quarter of the image."""
+    records = StepRecords()
+    for box, hit in (((0.0, 0.0, 50.0, 40.0), True), ((0.0, 0.0, 50.0, 40.0), True), ((0.0, 0.0, 10.0, 10.0), False)):
+        records.add(decoded(("circle",), boxes={**BOXES, "circle": [box]}), 0, pointing=hit)
+    records.add(decoded(("circle", "star")), 1, pointing=False)
+    assert records.pointing() == {
+        "pointing": pytest.approx(100 / 3),
+        "pointing_difficult": 0,
+        "pointing_steps": 50,
+        "pointing_steps_difficult": 0,
+    }
+    records.add(decoded(("circle", "star")), 1, pointing=True)
+    records.add(decoded(("circle",)), 0, pointing=True)
+    difficult = records.pointing()["pointing_difficult"], records.pointing()["pointing_steps_difficult"]
+    assert difficult == (50, 50)
+    records.add(decoded(("circle",)), 0, pointing=True)
+    difficult = records.pointing()["pointing_difficult"], records.pointing()["pointing_steps_difficult"]
+    assert difficult == (pytest.approx((200 / 3 + 50) / 2), 60)
+    assert set(StepRecords().pointing().values()) == {None}
 
 
 # Maps against boxes
@@ -279,7 +300,8 @@ def test_a_report_of_what_every_image_has_a_part_in_has_only_the_metrics_of_boxe
     evaluator = evaluated(checkpoint, (decoded(("circle", "star")), lit("circle", "star")))
     short, full = evaluator.box_metrics(), evaluator.report()
     assert set(short) == {
-        "pointing", "pointing_difficult", "energy", "step_shift", "swap_pointing", "swap_pointing_difficult",
+        "pointing", "pointing_difficult", "pointing_steps", "pointing_steps_difficult", "energy", "step_shift",
+        "swap_pointing", "swap_pointing_difficult",
     }  # fmt: skip
     assert short == {key: full[key] for key in short}
     assert set(full) - set(short) == {
@@ -484,7 +506,7 @@ def test_every_present_label_is_pointed_at_whatever_the_path_is(
     assert report["labels"] == 3
     assert report["pointing"] == pytest.approx(200 / 3)
     assert report["pointing_difficult"] == pytest.approx(200 / 3)
-    assert report["centre"] == {"pointing": 0.0, "pointing_difficult": 0.0}
+    assert set(report["centre"].values()) == {0.0}
     big = {**BOXES, "star": [(10.0, 5.0, 50.0, 40.0)]}  # no longer difficult, and around the centre
     evaluator.evaluate(decoded(("circle",), boxes=big))
     report = evaluator.report()
@@ -596,7 +618,14 @@ def test_a_data_set_is_evaluated_image_by_image(
     assert report["exact_set"] == pytest.approx(100 * 4 / 6)
     assert (report["steps"], report["steps_difficult"]) == (7, 4)
     # The centre is in no circle's box, and in the star's where the image is 60 pixels wide or more.
-    assert report["baselines"]["centre"] == pytest.approx({"pointing": (0 + 200 / 3) / 2, "pointing_difficult": 25})
+    assert report["baselines"]["centre"] == pytest.approx(
+        {
+            "pointing": (0 + 200 / 3) / 2,
+            "pointing_difficult": 25,
+            "pointing_steps": 200 / 7,
+            "pointing_steps_difficult": 25,
+        }
+    )
     assert (report["few"], report["default"]) == (3, "cam")
     assert report["seconds_to_decode"] == 1
     assert stub.beams == {5}
