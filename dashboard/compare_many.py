@@ -19,7 +19,7 @@ import image_files
 import state
 import tray
 import widgets
-from cnnrnn.checkpoint import chosen_threshold, read_config
+from cnnrnn.checkpoint import chosen_threshold
 from cnnrnn.evaluation.evaluate import Evaluation, Predictions
 from cnnrnn.evaluation.paired import METRICS, RESAMPLES, Paired, pair_evaluations, pair_predictions
 from cnnrnn.utils.files import escape_surrogates
@@ -62,7 +62,7 @@ def choose_images(name: str, other: str) -> str:
 def choose_rule(name: str, other: str) -> str:
     """How the labels of both models are predicted from their probabilities. A sigmoid has no path: beside it, both
     are compared by their thresholds unless a person chooses otherwise."""
-    default = _THRESHOLD if _is_sigmoid(name) or _is_sigmoid(other) else _PATH
+    default = _PATH if state.is_sequence_model(name) and state.is_sequence_model(other) else _THRESHOLD
     rules = [_PATH, _THRESHOLD]
     return str(
         st.segmented_control(
@@ -74,10 +74,6 @@ def choose_rule(name: str, other: str) -> str:
             "best O-F1 on the validation images, each model's own.",
         )
     )
-
-
-def _is_sigmoid(name: str) -> bool:
-    return read_config(state.checkpoint_folder(name)).get("head") == "sigmoid"
 
 
 def show(name: str, other: str, source: str, rule: str, beam: int, dark: bool) -> None:
@@ -104,7 +100,7 @@ def _rule_meaning(rule: str, thresholds: Mapping[str, float]) -> str:
         f"{markdown(name)} predicts "
         + (
             f"the labels of at least {percent(threshold)}, its threshold chosen on the validation images"
-            if rule == _THRESHOLD or _is_sigmoid(name)
+            if rule == _THRESHOLD or not state.is_sequence_model(name)
             else "the labels of its best path"
         )
         for name, threshold in thresholds.items()

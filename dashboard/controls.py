@@ -11,7 +11,7 @@ import image_files
 import paste
 import state
 import tray
-from cnnrnn.checkpoint import Checkpoint, CheckpointError, read_config
+from cnnrnn.checkpoint import Checkpoint, CheckpointError
 from cnnrnn.data import DATASETS, OWN
 from cnnrnn.models.cnnrnn import CNNRNN
 from views.style import markdown
@@ -54,7 +54,7 @@ def choose_checkpoint() -> None:
 def _describe(name: str) -> None:
     """A checkpoint in a line, on all pages, without its weights."""
     try:
-        config = read_config(state.checkpoint_folder(name))
+        config = state.config(name)
         labels, backbone = len(config["vocabulary"]["labels"]), markdown(str(config["backbone"]["name"]))
         images = config["training"].get("train_images", "?")
     except (CheckpointError, KeyError, TypeError, AttributeError):  # the page says what is wrong with it
@@ -74,18 +74,10 @@ def chosen_sequence_model(why: str) -> tuple[str, Checkpoint]:
     name, checkpoint = chosen_checkpoint()
     if not isinstance(checkpoint.model, CNNRNN):
         st.info(f"This page needs a CNN-RNN: {why}", icon=":material/info:")
-        if (other := next(filter(_is_sequence_model, state.checkpoint_names()), None)) is not None:
+        if (other := next(filter(state.is_sequence_model, state.checkpoint_names()), None)) is not None:
             st.button(f"Switch to {markdown(other)}", key="switch_checkpoint", on_click=_switch, args=(other,))
         st.stop()
     return name, checkpoint
-
-
-def _is_sequence_model(name: str) -> bool:
-    """By its config; a checkpoint that can't be read is none."""
-    try:
-        return bool(read_config(state.checkpoint_folder(name))["head"] == "cnn-rnn")
-    except CheckpointError:
-        return False
 
 
 def _switch(name: str) -> None:

@@ -10,7 +10,6 @@ import streamlit as st
 
 import image_files
 import state
-from cnnrnn.checkpoint import read_config
 from cnnrnn.evaluation.evaluate import Evaluation, read_records
 from cnnrnn.evaluation.paired import Difference, Paired
 from cnnrnn.evaluation.paired import differences as compute_differences
@@ -34,13 +33,13 @@ def own_name(split: str) -> str:
 
 def checkpoint_labels(name: str) -> tuple[str, ...]:
     """The labels of a checkpoint, without its weights. Raises CheckpointError."""
-    return tuple(read_config(state.checkpoint_folder(name))["vocabulary"]["labels"])
+    return tuple(state.config(name)["vocabulary"]["labels"])
 
 
 def recorded_evaluation(name: str, split: str) -> Evaluation:
     """The evaluation that `cnnrnn evaluate --record` wrote into a checkpoint's folder. Raises UserError."""
     folder = state.checkpoint_folder(name)
-    config, path = read_config(folder), predictions_file(folder, split)
+    config, path = state.config(name), predictions_file(folder, split)
     status = path.stat()
     return _read_recorded(
         str(path), status.st_size, status.st_mtime_ns, tuple(config["vocabulary"]["labels"]), config["weights_sha256"]

@@ -23,7 +23,7 @@ from cnnrnn.attribution.explain import prefix_contribution as compute_prefix_con
 from cnnrnn.attribution.methods import DEFAULT_METHOD, PIXEL_METHODS
 from cnnrnn.attribution.overlay import COLORMAPS, OPACITY, overlay
 from cnnrnn.attribution.targets import TARGETS, against
-from cnnrnn.checkpoint import CONFIG, Checkpoint, Results, file_hash, read_results
+from cnnrnn.checkpoint import CONFIG, Checkpoint, CheckpointError, Results, file_hash, read_config, read_results
 from cnnrnn.checkpoint import checkpoint_folder as folder_of_run
 from cnnrnn.decoding.constraints import NO_CONSTRAINTS, Constraints
 from cnnrnn.decoding.trace import Trace
@@ -88,6 +88,19 @@ def checkpoint_folder(name: str) -> Path:
     if name.startswith(_OF_RUNS):
         return runs_root() / name.removeprefix(_OF_RUNS) / "best"
     return folder_of_run(CHECKPOINTS / name)
+
+
+def config(name: str) -> dict[str, Any]:
+    """A checkpoint's config, without its weights. Raises CheckpointError."""
+    return read_config(checkpoint_folder(name))
+
+
+def is_sequence_model(name: str) -> bool:
+    """Whether a checkpoint is a CNN-RNN, by its config; one that can't be read is none."""
+    try:
+        return bool(config(name)["head"] == "cnn-rnn")
+    except CheckpointError:
+        return False
 
 
 def runs_root() -> Path:

@@ -6,7 +6,6 @@ import pandas as pd
 import streamlit as st
 
 import state
-from cnnrnn.checkpoint import read_config
 from cnnrnn.evaluation.breakdown import MOST_LABELS, by_frequency, by_number_of_labels, by_size
 from cnnrnn.evaluation.evaluate import Evaluation
 
@@ -50,7 +49,7 @@ def _by_frequency(evaluation: Evaluation) -> None:
 
 def _training_counts(evaluation: Evaluation) -> tuple[dict[str, int] | None, str]:
     """The labels' numbers of training images and what they are called; those of the truth for another model's file."""
-    vocabulary = read_config(state.CHECKPOINTS / st.session_state.checkpoint)["vocabulary"]
+    vocabulary = state.config(st.session_state.checkpoint)["vocabulary"]
     if tuple(vocabulary["labels"]) != evaluation.labels:
         return None, "images"
     return dict(zip(vocabulary["labels"], vocabulary["counts"], strict=True)), "training images"

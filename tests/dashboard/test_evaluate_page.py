@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +18,7 @@ from streamlit.testing.v1 import AppTest
 import evaluations
 import image_files
 import state
-from cnnrnn.checkpoint import Checkpoint
+from cnnrnn.checkpoint import CONFIG, Checkpoint
 from cnnrnn.data import load_split
 from cnnrnn.data.images import MAX_SIDE, open_image
 from cnnrnn.evaluation.bias import biased_pairs
@@ -146,6 +147,22 @@ def test_the_slices_are_those_of_the_evaluation(page: AppTest, lines: list[str])
     assert size.to_numpy().tolist() == [
         ["medium", medium.positives, f"{medium.recall:.1f}", f"{medium.probability:.1f}"]
     ]
+
+
+def test_the_slices_of_a_run_use_its_own_numbers_of_training_images(
+    page: AppTest, lines: list[str], scenes_checkpoint: Path
+) -> None:
+    best = state.runs_root() / "mine" / "best"
+    shutil.copytree(scenes_checkpoint, best)
+    config = json.loads((best / CONFIG).read_text(encoding="utf-8"))
+    config["vocabulary"]["counts"] = [1000] * len(config["vocabulary"]["counts"])
+    (best / CONFIG).write_text(json.dumps(config), encoding="utf-8")
+    page.run()
+    page.sidebar.selectbox(key="checkpoint").select("runs/mine").run()
+    page.file_uploader(key="jsonl").upload("val.jsonl", "\n".join(lines).encode()).run()
+    assert not page.exception
+    _, frequency = (frame.value for frame in tab(page, "Slices").dataframe)
+    assert set(frequency["training images"]) == {"1000 to 1000"}
 
 
 def test_labels_predicted_for_their_company_are_listed_with_their_images(
