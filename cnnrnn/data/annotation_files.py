@@ -10,7 +10,7 @@ from types import ModuleType
 from cnnrnn.data.formats import coco_json, delimited, json_records, parquet, tools, workbook, yolo
 from cnnrnn.data.formats.column_names import ColumnNames
 from cnnrnn.data.formats.columns import describes_images
-from cnnrnn.data.formats.image_lists import are_splits
+from cnnrnn.data.formats.image_lists import are_splits, is_about_splits
 from cnnrnn.data.formats.records import Table
 from cnnrnn.data.formats.splits import TRAIN, VAL, split_in_name
 from cnnrnn.data.formats.text import TABLES, unreadable
@@ -104,8 +104,11 @@ class Search:
         return document
 
     def _refuse_split_without_labels(self, path: Path) -> None:
-        """Raises DataError for a table called train or val: lists of test images need no labels, nor do logs."""
+        """Raises DataError for a table called train or val: lists of test images need no labels, nor do logs and tables
+        of several splits."""
         if split_in_name(path.stem) not in (TRAIN, VAL) or path.suffix.lower() not in (".csv", ".tsv"):
+            return
+        if is_about_splits(path):
             return
         if delimited.has_header(path, self.names.image):
             raise DataError(

@@ -67,8 +67,8 @@ def point_out(reading: Reading, file: Path) -> None:
     if found:
         names = ", ".join(path.name for path in found[0].files)
         reading.findings.warning(
-            f"{names} tell splits, but only {file.name} was given; give the folder to read them, or write a column "
-            "split with train, val and test"
+            f"the splits of {names} were not read, since only {file.name} was given; give the folder to read them, or "
+            "write a column split with train, val and test"
         )
 
 

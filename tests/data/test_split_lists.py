@@ -37,6 +37,8 @@ def lists(name: str = "{}.txt", line: str = "{}") -> dict[str, str]:
     }
 
 
+NUMBERS = {"train": 0, "val": 1, "test": 2}
+NUMBERED = "".join(f"{image} {NUMBERS[split]}\n" for image, split in SPLITS.items())
 TABLE_OF_SPLITS = "image,split\n" + "".join(f"{image},{split}\n" for image, split in SPLITS.items())
 
 
@@ -67,6 +69,8 @@ TABLE_OF_SPLITS = "image,split\n" + "".join(f"{image},{split}\n" for image, spli
         {"meta/train_test_split.csv": TABLE_OF_SPLITS},
         {"partition.csv": TABLE_OF_SPLITS.replace("image,split", "file_name,partition")},
         {**lists(), **lists("meta/{}.txt")},
+        {"list_eval_partition.txt": NUMBERED},  # CelebA's, and as Kaggle has it
+        {"list_eval_partition.csv": "image_id,partition\n" + NUMBERED.replace(" ", ",")},
     ],
     ids=str,
 )
@@ -116,7 +120,8 @@ def test_images_in_no_list_are_left_out(tmp_path: Path) -> None:
         ({"train1.txt": "1.jpg\n2.jpg\n", "test1.txt": "3.jpg\n", "train2.txt": "1.jpg\n3.jpg\n"}, "train2.txt"),
         ({"train.txt": "1.jpg 0\n2.jpg 3\n", "test.txt": "3.jpg 1\n"}, "test.txt, train.txt"),
         ({"train_test_split.txt": "1 0\n2 1\n"}, "train_test_split.txt"),
-        ({"meta/list_eval_partition.txt": "1.jpg 0\n2.jpg 1\n3.jpg 2\n"}, "meta/list_eval_partition.txt"),
+        ({"meta/partition.txt": "1.jpg 1\n2.jpg 2\n3.jpg 3\n"}, "meta/partition.txt"),
+        ({"list_eval_partition.txt": "1.jpg 0\n2.jpg 1\n3.jpg 2\n4.jpg 2\n"}, "list_eval_partition.txt"),
         ({"folds.json": json.dumps({"a": ["1.jpg", "2.jpg"], "b": ["3.jpg", "4.jpg"]})}, "folds.json"),
         ({"setid_split.mat": "MATLAB 5.0"}, "setid_split.mat"),
         ({"split.csv": "image,split\n1.jpg,train\n2.jpg,other\n"}, "split.csv"),
@@ -164,9 +169,8 @@ def test_lists_beside_a_file_that_is_given(tmp_path: Path) -> None:
     folder_with(tmp_path, {"labels.csv": TABLE, **lists()})
     source = read_source(tmp_path / "labels.csv", Options())
     assert "test" not in source.samples
-    assert "test.txt, train.txt, val.txt tell splits, but only labels.csv was given; give the folder" in messages(
-        source
-    )
+    message = "the splits of test.txt, train.txt, val.txt were not read, since only labels.csv was given"
+    assert message in messages(source)
 
 
 def test_a_table_of_splits_alone(tmp_path: Path) -> None:

@@ -29,7 +29,12 @@ from cnnrnn.data.formats.one_hot import (
 from cnnrnn.data.formats.one_per_cell import hold_one_label, point_out_split
 from cnnrnn.data.formats.records import Table
 from cnnrnn.data.formats.separator import Separator
-from cnnrnn.data.formats.split_column import refuse_columns_of_splits, split_column, with_split_of_vertex
+from cnnrnn.data.formats.split_column import (
+    is_split_column,
+    refuse_columns_of_splits,
+    split_column,
+    with_split_of_vertex,
+)
 from cnnrnn.data.formats.split_values import splits_of
 from cnnrnn.data.formats.text import TABLES
 from cnnrnn.data.formats.yes_no import are_marks, mark
@@ -99,6 +104,7 @@ def describes_images(table: Table, names: ColumnNames) -> bool:
         return True
     if any(sounds_like_labels(name) or key(name) in VIA for name in others):
         return True
+    others = [name for name in others if not is_split_column(name)]
     return any(table.share(name, lambda value: mark(value) is not None) > 0.5 for name in others)
 
 

@@ -11,7 +11,15 @@ from typing import Any
 from cnnrnn.data.formats.column_names import is_image_column
 from cnnrnn.data.formats.json_records import read_document
 from cnnrnn.data.formats.split_column import is_split_column
-from cnnrnn.data.formats.splits import TRAIN, VAL, is_train_and_val, split_in_name, split_name, splits_in
+from cnnrnn.data.formats.splits import (
+    TRAIN,
+    VAL,
+    is_train_and_val,
+    numbered_splits,
+    split_in_name,
+    split_name,
+    splits_in,
+)
 from cnnrnn.data.formats.text import are_objects, read_text
 from cnnrnn.data.reading import Findings
 
@@ -87,7 +95,7 @@ def read_list(path: Path) -> dict[str, list[str]]:
     what is no list. Raises DataError for a file that can't be read."""
     if path.suffix.lower() == ".json":
         return _of_json(read_document(path, Findings()))
-    return _of_lines(lines_of(path))
+    return _of_lines(lines_of(path), is_about_splits(path))
 
 
 def lines_of(path: Path) -> list[str]:
@@ -116,11 +124,14 @@ def _are_texts(value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(item, str) for item in value)
 
 
-def _of_lines(lines: Sequence[str]) -> dict[str, list[str]]:
+def _of_lines(lines: Sequence[str], of_several: bool) -> dict[str, list[str]]:
+    """Of a list of one split, or `of_several`, in which CelebA has numbers."""
     delimiter = next((sign for sign in ",;\t" if lines and all(sign in line for line in lines)), None)
     pairs = [tuple(line.rsplit(delimiter, 1)) for line in lines]  # without a header
-    if pairs and all(len(pair) == 2 for pair in pairs) and are_splits(pair[1].strip() for pair in pairs):
-        return _by_split({pair[0].strip(): pair[1].strip() for pair in pairs})
+    if pairs and all(len(pair) == 2 for pair in pairs):
+        words = [pair[1].strip() for pair in pairs]
+        if are_splits(words) or (of_several and numbered_splits(words)):
+            return _by_split(dict(zip((pair[0].strip() for pair in pairs), words, strict=True)))
     if delimiter is None:
         names = [line.strip("\"'") for line in lines]
         return {"": names[1:] if names and is_image_column(names[0]) else names}
@@ -137,7 +148,7 @@ def _of_records(records: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
 
 
 def _by_split(split_of: Mapping[str, str]) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
+    numbers, found = numbered_splits(split_of.values()), dict[str, list[str]]()
     for name, split in split_of.items():
-        found.setdefault(split, []).append(name)
+        found.setdefault(numbers.get(split, split), []).append(name)
     return found

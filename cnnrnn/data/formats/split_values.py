@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from cnnrnn.data.formats.column_names import key, listed_words
 from cnnrnn.data.formats.records import Table
-from cnnrnn.data.formats.splits import TEST, TRAIN, VAL, split_name
+from cnnrnn.data.formats.splits import TEST, TRAIN, VAL, numbered_splits, split_name
 from cnnrnn.data.formats.yes_no import mark
 
 UNASSIGNED = "unassigned"  # which Google's Vertex AI writes for images that it splits itself
@@ -26,6 +26,9 @@ def splits_of(table: Table, column: str | None) -> tuple[str, list[str | None]]:
     if meant is not None and sum(value is not None for value in flags) > len(flags) / 2:
         _refuse_unknown(table, column, values, flags, "true or false")
         return f", {column!r} tells {meant}", _splits_of_flags(table, [bool(value) for value in flags], column, meant)
+    if numbers := numbered_splits(values):
+        told = ", ".join(f"{number} {split}" for number, split in numbers.items())
+        return f", splits in the column {column!r} ({told})", [numbers[value] for value in values]
     return f", splits in the column {column!r}", _splits_of_words(table, column, values)
 
 

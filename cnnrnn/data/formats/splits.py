@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable
 from functools import lru_cache
 
@@ -14,6 +15,8 @@ _WORDS = {
 }
 _NAMES = {word: name for name, words in _WORDS.items() for word in words}
 _BOTH = {train + val for train in _WORDS[TRAIN] for val in _WORDS[VAL]}
+
+_NUMBERS = {"0": TRAIN, "1": VAL, "2": TEST}  # CelebA's
 
 _DENIALS = {"no", "non", "not", "without"}
 
@@ -27,6 +30,12 @@ def split_name(word: object) -> str | None:
 def _split_name(word: str) -> str | None:
     key = re.sub(r"[\s_-]", "", word.casefold())
     return _NAMES.get(key) or _NAMES.get(key.removesuffix("set"))
+
+
+def numbered_splits(words: Iterable[str]) -> dict[str, str]:
+    """The splits by CelebA's numbers, where these are all words, each occurs, and train is the largest; else none."""
+    counts = Counter(words)
+    return _NUMBERS if counts.keys() == _NUMBERS.keys() and counts["0"] == max(counts.values()) else {}
 
 
 def splits_in(words: Iterable[object]) -> set[str]:

@@ -123,6 +123,19 @@ def test_a_slip_among_many_splits_is_refused_whatever_the_column_is_called(tmp_p
     assert splits_in_order(read_columns(tmp_path, columns)) == ["train"] * 20
 
 
+@pytest.mark.parametrize("name", ["partition", "split"])
+def test_numbers_of_splits_are_those_of_celeba(tmp_path: Path, name: str) -> None:
+    source = read_columns(tmp_path, {"labels": CAT_DOG, name: "0 1 0 2 0"})
+    assert splits_in_order(source) == ["train", "val", "train", "test", "train"]
+    assert f"splits in the column {name!r} (0 train, 1 val, 2 test)" in source.kind
+
+
+@pytest.mark.parametrize("values", ["0 1 0 1 0", "1 2 1 3 1", "0 2 2 2 1", "0 1 2 3 0", "0 1 train 2 0"])
+def test_other_numbers_are_no_splits(tmp_path: Path, values: str) -> None:
+    with pytest.raises(DataError, match="in the column 'partition' is no split"):
+        read_columns(tmp_path, {"labels": CAT_DOG, "partition": values})
+
+
 @pytest.mark.parametrize("name", ["split", "Set", "subset", "data_split", "partition"])
 def test_a_column_that_is_called_split_has_splits_only(tmp_path: Path, name: str) -> None:
     with pytest.raises(DataError, match=f"'bus' in the column {name!r} is no split"):
