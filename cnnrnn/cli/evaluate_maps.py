@@ -105,7 +105,7 @@ def evaluate_maps(
 
 
 def _print_report(report: MapsReport) -> None:
-    from cnnrnn.evaluation.map_report import few_sentence, legend, prefix_sentence, table
+    from cnnrnn.evaluation.map_report import STEPS, few_sentence, legend, prefix_sentence, table
 
     console.print(f"checkpoint: {escape(report['checkpoint'])}\n", highlight=False, soft_wrap=True)
     write_stdout(markdown_table(*table(report)))  # too wide for a terminal's frames
@@ -114,6 +114,7 @@ def _print_report(report: MapsReport) -> None:
         f"{report['steps']} steps, {report['steps_difficult']} of them difficult; {exact}"
         f"{report['seconds_to_decode']:.3f} s to decode an image.",
         *filter(None, [few_sentence(report)]),
+        STEPS,
         legend(report),
         prefix_sentence(report),
         sep="\n",

@@ -81,10 +81,8 @@ def columns(report: MapsReport) -> dict[str, Column]:
 
 
 def legend(report: MapsReport) -> str:
-    """What the columns of the table mean."""
-    return " ".join(
-        [STEPS, *(f"{column.heading.capitalize()}: {column.meaning}." for column in columns(report).values())]
-    )
+    """What the columns of the table mean, as a list in Markdown."""
+    return "\n".join(f"- {column.heading}: {column.meaning}" for column in columns(report).values())
 
 
 def table(report: MapsReport) -> tuple[list[str], list[list[str]]]:

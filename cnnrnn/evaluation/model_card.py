@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from cnnrnn.evaluation.map_report import few_sentence, legend, prefix_sentence, table
+from cnnrnn.evaluation.map_report import STEPS, few_sentence, legend, prefix_sentence, table
 from cnnrnn.models.cnnrnn import ModelConfig
 from cnnrnn.models.sigmoid import SigmoidConfig
 from cnnrnn.utils.files import markdown_table
@@ -49,10 +49,15 @@ def model_card(checkpoint: Checkpoint, results: Mapping[str, Any]) -> str:
         "The model knows only the labels below. Expect worse results for images that differ from its training data.",
         f"Labels with fewer than {FEW_EXAMPLES} training images, which it recognises less reliably: "
         f"{', '.join(few) or 'none'}.\n",
-        f"## Labels in the order of emission ({training.get('order', 'frequent')})\n",
+        _labels_heading(model, training.get("order", "frequent")),
         ", ".join(f"{label} ({count})" for label, count in counted) + "\n",
     ]
     return "\n".join(sections)
+
+
+def _labels_heading(model: ModelConfig | SigmoidConfig, order: str) -> str:
+    how = f"in the order of emission ({order})" if isinstance(model, ModelConfig) else "with their training images"
+    return f"## Labels {how}\n"
 
 
 def _kind(model: ModelConfig | SigmoidConfig) -> str:
@@ -157,8 +162,9 @@ def _maps(results: Mapping[str, Any]) -> list[str]:
         lines += [
             "## Attribution maps\n",
             f"{report['steps']} label steps in {report['images']} images of {name}, {report['steps_difficult']} of "
-            f"them difficult. {few_sentence(report)} {legend(report)}\n",
+            f"them difficult. {few_sentence(report)} {STEPS}\n",
             markdown_table(columns, rows),
+            f"{legend(report)}\n",
             f"{prefix_sentence(report)} Decoding an image took {report['seconds_to_decode']:.3f} s.\n",
             f"Measured by `{report['command']}`.\n",
         ]

@@ -154,9 +154,11 @@ def _map_quality(reports: dict[str, Any]) -> None:
     )
     st.caption(
         f"{report['steps']} steps in {report['images']} images of {markdown(name)}, {report['steps_difficult']} of "
-        f"them difficult. {few_sentence(report)} {STEPS} {prefix_sentence(report)}"
+        f"them difficult. {few_sentence(report)} {prefix_sentence(report)}"
     )
-    st.code(report["command"], language=None, wrap_lines=True)
+    with st.expander("How it was measured"):
+        st.markdown(STEPS)
+        st.code(report["command"], language=None, wrap_lines=True)
 
 
 def _sentence(text: str) -> str:

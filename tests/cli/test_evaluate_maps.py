@@ -29,13 +29,15 @@ def test_the_command_writes_every_metric_and_the_card(
     report = json.loads(done.stdout)
     for metrics in report["methods"].values():
         assert {
-            "pointing", "pointing_difficult", "energy", "deletion", "insertion", "step_shift", "mosaic",
+            "pointing", "pointing_difficult", "pointing_steps", "energy", "deletion", "insertion", "step_shift", "mosaic",
             "swap_pointing", "swap_pointing_difficult", "sanity_head", "sanity_all", "seconds_per_image",
         } <= metrics.keys()  # fmt: skip
         assert 0 <= metrics["deletion"] < metrics["insertion"] <= 100
         assert -1 <= metrics["sanity_head"] < 0.9  # of the model itself it would be 1
         assert -1 <= metrics["sanity_all"] < 0.9
-    assert set(report["baselines"]["centre"]) == {"pointing", "pointing_difficult"}
+    assert set(report["baselines"]["centre"]) == {
+        "pointing", "pointing_difficult", "pointing_steps", "pointing_steps_difficult",
+    }  # fmt: skip
     assert report["methods"]["cam"]["pointing"] > report["methods"]["cam"]["swap_pointing"]
     assert report["prefix"]["steps"] > 0
     recorded = read_results(folder)["maps"]["scenes test"]

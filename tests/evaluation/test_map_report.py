@@ -77,7 +77,7 @@ def test_what_few_images_measured_is_not_shown() -> None:
             "method", "pointing", "difficult", "energy", "swapped", "swapped, difficult", "step-shift", "s/image",
         ]  # fmt: skip
         assert rows[1] == ["cam", "91.3", "80.0", "70.0", "30.6", "20.5", "96.0", "0.013"]
-        assert not [heading for heading in costly if f"{heading.capitalize()}:" in legend(found)]
+        assert not [heading for heading in costly if f"- {heading}:" in legend(found)]
         assert "of 29 images they mean little, and 30 are needed" in few_sentence(found)
     assert few_sentence(report()) == "Mosaics, deletion, insertion and the random models: 30 images."
     assert few_sentence(report(images=0)) == ""
@@ -97,7 +97,7 @@ def test_a_target_with_the_maps_of_the_default_method_is_no_row_of_its_own() -> 
 
 def test_the_legend_explains_the_table() -> None:
     for heading in table(report())[0][1:]:
-        assert f" {heading.capitalize()}: " in legend(report())
+        assert f"- {heading}: " in legend(report())
 
 
 def test_the_prefix_effect_is_reported_in_a_sentence() -> None:
