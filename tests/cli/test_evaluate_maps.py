@@ -29,7 +29,8 @@ def test_the_command_writes_every_metric_and_the_card(
     report = json.loads(done.stdout)
     for metrics in report["methods"].values():
         assert {
-            "pointing", "pointing_difficult", "pointing_steps", "energy", "deletion", "insertion", "step_shift", "mosaic",
+            "pointing", "pointing_difficult", "pointing_steps", "energy", "deletion", "insertion", "step_shift",
+            "mosaic",
             "swap_pointing", "swap_pointing_difficult", "sanity_head", "sanity_all", "seconds_per_image",
         } <= metrics.keys()  # fmt: skip
         assert 0 <= metrics["deletion"] < metrics["insertion"] <= 100
