@@ -15,6 +15,7 @@ from cnnrnn.data.formats.records import Table
 from cnnrnn.data.formats.splits import TRAIN, VAL, split_in_name
 from cnnrnn.data.formats.text import TABLES, unreadable
 from cnnrnn.data.formats.unread_exports import find_unread, find_unread_table
+from cnnrnn.data.images import is_image_name
 from cnnrnn.data.paths import is_passed_over
 from cnnrnn.data.reading import Finding, Findings, Record
 from cnnrnn.data.split import DataError
@@ -22,6 +23,7 @@ from cnnrnn.data.split import DataError
 _JSON = (".json", ".vott", *json_records.LINES)
 _READ = (*TABLES, ".txt", ".xml", *workbook.SUFFIXES, *parquet.SUFFIXES, *_JSON)
 OTHER_TABLES = (".xls", ".ods", ".numbers", ".parquet", ".feather", ".zip", ".gz", ".mat", ".pkl", ".h5")
+_MANY = 10  # files for single images
 _ARCHIVES = (".zip", ".gz")
 _SEARCHED = "a table, COCO's JSON, files of VOC, YOLO, LabelMe or Supervisely, or a folder per label"
 
@@ -80,7 +82,10 @@ class Search:
         """The files of a folder that hold annotations, also faulty. Raises DataError as `document` does."""
         files = sorted(folder.iterdir()) if folder.is_dir() else []
         texts = [path for path in files if path.suffix.lower() in _READ and path.is_file()]
-        texts = [path for path in texts if not is_passed_over(path.name) and not yolo.is_label_file(path)]
+        beside = _called_like_images(files)
+        texts = [
+            path for path in texts if not (path in beside or is_passed_over(path.name) or yolo.is_label_file(path))
+        ]
         found = map(self.document, texts)
         return [document for document in found if document is not None]
 
@@ -153,6 +158,13 @@ class Search:
             return DataError(f"{folder} holds no annotations; {len(self.reasons)} files were passed over: {reasons}")
         why = why or f"{_SEARCHED} was looked for. Give the file itself"
         return DataError(f"{folder} holds no annotations: {why}")
+
+
+def _called_like_images(files: Sequence[Path]) -> set[Path]:
+    """1.txt and 1.jpg.json beside 1.jpg, if there are many such: a chart may be called as its table is."""
+    images = {name for path in files if is_image_name(path.name) for name in (path.name, path.stem)}
+    found = {path for path in files if path.suffix.lower() in (".txt", ".json") and path.stem in images}
+    return found if len(found) >= _MANY else set()
 
 
 def _is_list_of_images(content: object) -> bool:

@@ -10,7 +10,7 @@ from pathlib import Path
 from cnnrnn.data import split_lists
 from cnnrnn.data.annotation_files import Document, Search, of_one_data_set, read_document
 from cnnrnn.data.folder_column import with_folders
-from cnnrnn.data.formats import coco_json, folders, image_json, json_records, tools, voc_xml, yolo
+from cnnrnn.data.formats import coco_json, folders, image_json, json_records, sidecars, tools, voc_xml, yolo
 from cnnrnn.data.formats.column_names import ColumnNames
 from cnnrnn.data.formats.columns import Rows, rows_of
 from cnnrnn.data.formats.records import Table
@@ -79,7 +79,29 @@ def _read_files_of_images(folder: Path, search: Search, options: Options) -> Rea
         return _folders_below_settings(folder, findings) or yolo.read(folder, findings, _names(options).numbers)
     if image_json.is_data_set(folder):
         return image_json.read(folder, findings)
-    return None if search.exports else folders.read(folder, findings)
+    return None if search.exports else _folders_or_sidecars(folder, options, findings)
+
+
+def _folders_or_sidecars(folder: Path, options: Options, findings: Findings) -> Reading | None:
+    """Where folders are called like labels, files beside their images are pointed out, but not read."""
+    found = Findings()
+    try:
+        if reading := folders.read(folder, found):
+            findings.items += found.items
+            return replace(reading, findings=findings)
+    except folders.NoLabelsError:
+        if sidecars.find(folder) is None:
+            raise
+    beside = sidecars.find(folder)
+    return _read_sidecars(folder, *beside, options, findings) if beside else None
+
+
+def _read_sidecars(folder: Path, suffix: str, files: dict[Path, Path], options: Options, findings: Findings) -> Reading:
+    table = Table(folder, sidecars.records(folder, files, findings), findings)
+    rows = rows_of(table, _names(options), options.separator)
+    sidecars.refuse_captions(folder, rows.rows)
+    separator = rows.separator.name if rows.separator else None
+    return Reading(f"{sidecars.KINDS[suffix]}; {rows.kind}", rows.rows, folder, findings, separator=separator)
 
 
 def _rows_of(file: Path, options: Options) -> list[Row]:

@@ -1,0 +1,67 @@
+"""A text or JSON file beside each image: 1.txt or 1.jpg.txt with tags, as training sets of image generators have them,
+or 1.json with a list of labels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from cnnrnn.data.formats.column_names import is_image_column
+from cnnrnn.data.formats.json_records import read_document
+from cnnrnn.data.formats.text import read_text
+from cnnrnn.data.images import is_image_name
+from cnnrnn.data.paths import files_below, relative_name
+from cnnrnn.data.reading import Findings, Record, Row
+from cnnrnn.data.split import DataError
+
+KINDS = {".txt": "a text beside each image", ".json": "JSON beside each image"}
+
+_WORDS_OF_A_SENTENCE = 5
+
+
+def find(folder: Path) -> tuple[str, dict[Path, Path]] | None:
+    """The suffix of such files and the file of every image that has one. None unless most images have one."""
+    files = {*files_below(folder)}
+    images = sorted(path for path in files if is_image_name(path.name))
+    for suffix in KINDS:
+        found = {image: file for image in images if (file := _beside(image, suffix, files))}
+        if 2 * len(found) > len(images):
+            return suffix, found
+    return None
+
+
+def _beside(image: Path, suffix: str, files: set[Path]) -> Path | None:
+    """1.txt or 1.jpg.txt of 1.jpg."""
+    names = image.with_suffix(suffix), image.with_name(image.name + suffix)
+    return next((path for path in names if path in files), None)
+
+
+def records(folder: Path, found: dict[Path, Path], findings: Findings) -> list[Record]:
+    """One for each image, with what its file holds. Raises DataError for a file that can't be read."""
+    return [
+        Record(relative_name(file, folder), {"image": relative_name(image, folder), **_values(file, findings)})
+        for image, file in found.items()
+    ]
+
+
+def refuse_captions(folder: Path, rows: Sequence[Row]) -> None:
+    """Raises DataError where many labels are sentences."""
+    labels = [label for row in rows for label in row.labels]
+    long = [label for label in labels if len(label.split()) >= _WORDS_OF_A_SENTENCE]
+    if 4 * len(long) > len(labels):
+        raise DataError(
+            f"{folder}: the files beside the images seem to hold captions, such as {long[0]!r:.60}; write labels with "
+            "commas between, such as cat, dog"
+        )
+
+
+def _values(file: Path, findings: Findings) -> dict[str, Any]:
+    if file.suffix.lower() == ".txt":
+        return {"labels": read_text(file, findings).strip()}
+    content = read_document(file, findings)
+    if isinstance(content, list):
+        return {"labels": content}
+    if not isinstance(content, dict):
+        raise DataError(f'{file} holds no object with labels; write one such as {{"labels": ["cat"]}}')
+    return {name: value for name, value in content.items() if not is_image_column(name)}
