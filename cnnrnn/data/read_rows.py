@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from cnnrnn.data import split_lists
+from cnnrnn.data import label_lists, split_lists
 from cnnrnn.data.annotation_files import Document, Search, of_one_data_set, read_document
 from cnnrnn.data.folder_column import with_folders
 from cnnrnn.data.formats import coco_json, folders, image_json, json_records, sidecars, tools, voc_xml, yolo
@@ -41,7 +41,8 @@ def read_rows(path: Path, options: Options) -> Reading:
 
 def _read_folder(folder: Path, options: Options, findings: Findings) -> Reading:
     """The annotations that are found first: VOC's XML; tables and JSON in the folder, in annotations/, or in train/,
-    valid/ and test/; YOLO's text files; a JSON file per image; folders of labels."""
+    valid/ and test/; YOLO's text files; a JSON file per image; folders of labels; files beside images; lists of labels'
+    images."""
     if folder.name == "Annotations" and (folder.parent / "JPEGImages").is_dir():
         folder = folder.parent
     if voc := voc_xml.find(folder):
@@ -79,21 +80,28 @@ def _read_files_of_images(folder: Path, search: Search, options: Options) -> Rea
         return _folders_below_settings(folder, findings) or yolo.read(folder, findings, _names(options).numbers)
     if image_json.is_data_set(folder):
         return image_json.read(folder, findings)
-    return None if search.exports else _folders_or_sidecars(folder, options, findings)
+    return None if search.exports else _folders_or_texts(folder, options, findings)
 
 
-def _folders_or_sidecars(folder: Path, options: Options, findings: Findings) -> Reading | None:
-    """Where folders are called like labels, files beside their images are pointed out, but not read."""
+def _folders_or_texts(folder: Path, options: Options, findings: Findings) -> Reading | None:
+    """A folder per label, whose other files are pointed out, but not read; or else a file beside each image, or a list
+    of images for each label."""
     found = Findings()
     try:
         if reading := folders.read(folder, found):
             findings.items += found.items
             return replace(reading, findings=findings)
     except folders.NoLabelsError:
-        if sidecars.find(folder) is None:
-            raise
-    beside = sidecars.find(folder)
-    return _read_sidecars(folder, *beside, options, findings) if beside else None
+        if reading := _texts(folder, options, findings):
+            return reading
+        raise
+    return _texts(folder, options, findings)
+
+
+def _texts(folder: Path, options: Options, findings: Findings) -> Reading | None:
+    if beside := sidecars.find(folder):
+        return _read_sidecars(folder, *beside, options, findings)
+    return label_lists.read(folder, findings)
 
 
 def _read_sidecars(folder: Path, suffix: str, files: dict[Path, Path], options: Options, findings: Findings) -> Reading:
@@ -101,7 +109,8 @@ def _read_sidecars(folder: Path, suffix: str, files: dict[Path, Path], options: 
     rows = rows_of(table, _names(options), options.separator)
     sidecars.refuse_captions(folder, rows.rows)
     separator = rows.separator.name if rows.separator else None
-    return Reading(f"{sidecars.KINDS[suffix]}; {rows.kind}", rows.rows, folder, findings, separator=separator)
+    kind = f"{sidecars.KINDS[suffix]}; {rows.kind}"
+    return Reading(kind, rows.rows, folder, findings, separator=separator, lists_images=True)
 
 
 def _rows_of(file: Path, options: Options) -> list[Row]:

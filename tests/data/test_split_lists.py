@@ -39,6 +39,7 @@ def lists(name: str = "{}.txt", line: str = "{}") -> dict[str, str]:
 
 NUMBERS = {"train": 0, "val": 1, "test": 2}
 NUMBERED = "".join(f"{image} {NUMBERS[split]}\n" for image, split in SPLITS.items())
+PAIRS = "".join(f"{image}    {split}\n" for image, split in SPLITS.items())
 TABLE_OF_SPLITS = "image,split\n" + "".join(f"{image},{split}\n" for image, split in SPLITS.items())
 
 
@@ -70,6 +71,7 @@ TABLE_OF_SPLITS = "image,split\n" + "".join(f"{image},{split}\n" for image, spli
         {"partition.csv": TABLE_OF_SPLITS.replace("image,split", "file_name,partition")},
         {**lists(), **lists("meta/{}.txt")},
         {"list_eval_partition.txt": NUMBERED},  # CelebA's, and as Kaggle has it
+        {"list_eval_partition.txt": f"4\nimage_name  evaluation_status\n{PAIRS}"},  # DeepFashion's
         {"list_eval_partition.csv": "image_id,partition\n" + NUMBERED.replace(" ", ",")},
     ],
     ids=str,

@@ -25,12 +25,12 @@ _TRANSLATED = (
 # Compared without case, blanks and punctuation; the first that a table has is taken.
 IMAGE = (
     *("image", "images", "imagefile", "imagepath", "imagefilename", "filepath", "filename", "fname", "file", "path"),
-    *("imagename", "imageindex", "img", "imgpath", "imgname", "photo", "picture", "imageurl", "url", "imageid", "id"),
-    "name",
+    *("imagename", "sourcefile", "imageindex", "img", "imgpath", "imgname", "photo", "picture", "imageurl", "url"),
+    *("imageid", "id", "name"),
 )
 LABELS = (
-    *("labels", "label", "tags", "tag", "classes", "class", "categories", "category", "findinglabels", "labelname"),
-    *("classname", "choice", "choices", "multilabel", "labellist", "annotations", "objects"),
+    *("labels", "label", "tags", "tag", "keywords", "classes", "class", "categories", "category", "findinglabels"),
+    *("labelname", "classname", "choice", "choices", "multilabel", "labellist", "annotations", "objects"),
     *("target", "targets", "classificationannotations", "classificationannotation"),
     "boundingboxannotations",
     *_TRANSLATED,
@@ -63,7 +63,8 @@ class ColumnNames:
 
 
 def key(name: str) -> str:
-    return re.sub(r"[\W_]+", "", name.casefold())
+    """Of a table's corner, IMAGE\\LABEL, it is that of the column."""
+    return re.sub(r"[\W_]+", "", (name.partition("\\")[0] or name).casefold())
 
 
 def is_image_column(name: str, given: str | None = None) -> bool:

@@ -126,8 +126,12 @@ def _are_texts(value: Any) -> bool:
 
 def _of_lines(lines: Sequence[str], of_several: bool) -> dict[str, list[str]]:
     """Of a list of one split, or `of_several`, in which CelebA has numbers."""
+    if len(lines) > 1 and lines[0].isdecimal() and not lines[1].isdecimal():
+        lines = lines[1:]  # the number of images, as in DeepFashion's lists
     delimiter = next((sign for sign in ",;\t" if lines and all(sign in line for line in lines)), None)
-    pairs = [tuple(line.rsplit(delimiter, 1)) for line in lines]  # without a header
+    pairs = [tuple(line.rsplit(delimiter, 1)) for line in lines]
+    if delimiter is None and len(pairs[:1]) == 1 and is_image_column(pairs[0][0]):
+        pairs = pairs[1:]  # without the header
     if pairs and all(len(pair) == 2 for pair in pairs):
         words = [pair[1].strip() for pair in pairs]
         if are_splits(words) or (of_several and numbered_splits(words)):

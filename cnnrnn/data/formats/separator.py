@@ -80,7 +80,7 @@ def _refuse_mixed(path: Path, cells: Texts, first: str, others: Sequence[str]) -
                 raise DataError(
                     f"{path}: labels are separated by {_SIGNS[first]} in some rows and by "
                     f"{_SIGNS.get(sign, repr(sign))} in others ({where}: {label!r}); use one sign, or give "
-                    f"--separator {first!r} if that is one label"
+                    f"--separator {first!r} or {sign!r}, whichever separates labels"
                 )
 
 

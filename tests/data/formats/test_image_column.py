@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from source_helpers import folder_with, labels_in_order, messages, read_table
 from source_helpers import labels_by_image as labels_of
-from source_helpers import messages, read_table
 
 from cnnrnn.data import DataError, Options
 from cnnrnn.data.source import Source, read_source
@@ -85,3 +85,24 @@ def test_attachments_of_airtable(tmp_path: Path, name: str) -> None:
 
 def test_addresses_with_a_query_name_files(tmp_path: Path) -> None:
     assert labels_of(read(tmp_path, of("id,src", NUMBERS, [f"https://x.org/{n}?token=a.b" for n in LABELS]))) == LABELS
+
+
+@pytest.mark.parametrize("corner", ["IMAGE\\LABEL", "image\\tag"])
+def test_the_corner_of_a_table_names_its_rows(tmp_path: Path, corner: str) -> None:
+    """Such as that of UCM's and AID's labels."""
+    text = f"{corner},cat,dog\n1,1,0\n2,0,1\n3,1,1\n"
+    source = read_table(tmp_path, ["1.jpg", "2.jpg", "3.jpg"], text)
+    assert labels_in_order(source) == [{"cat"}, {"dog"}, {"cat", "dog"}]
+
+
+@pytest.mark.parametrize("name", ["photos.csv", "photos.json"])
+def test_keywords_of_exiftool(tmp_path: Path, name: str) -> None:
+    """Of a single keyword it writes no list."""
+    labels: list[Any] = [["dog", "beach"], "dog", ["beach", "Anna"], ["dog", "Anna"]]
+    rows = [{"SourceFile": f"./{n}.jpg", "Keywords": found} for n, found in enumerate(labels)]
+    table = "SourceFile,Keywords\n" + "".join(
+        f'./{n}.jpg,"{found if isinstance(found, str) else ", ".join(found)}"\n' for n, found in enumerate(labels)
+    )
+    folder_with(tmp_path, {name: table if name.endswith("csv") else json.dumps(rows)}, [f"{n}.jpg" for n in range(4)])
+    source = read_source(tmp_path, Options())
+    assert labels_in_order(source) == [{found} if isinstance(found, str) else {*found} for found in labels]

@@ -127,7 +127,7 @@ def test_words_beside_several_columns_of_marks_are_asked_for_with_all_names(tmp_
 @pytest.mark.parametrize(
     "name",
     [
-        "species", "breed", "diagnosis", "defect", "finding", "emotion", "color", "type", "keywords", "annotation",
+        "species", "breed", "diagnosis", "defect", "finding", "emotion", "color", "type", "subject", "annotation",
         "gt", "y", "Tierart",
     ],
 )  # fmt: skip
