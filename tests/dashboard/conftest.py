@@ -16,6 +16,7 @@ from streamlit.testing.v1 import AppTest
 
 import image_files
 import state
+from cnnrnn.data import Sample, load_split
 
 
 @pytest.fixture
@@ -25,6 +26,11 @@ def app(scenes_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(state, "CHECKPOINTS", tmp_path)
     monkeypatch.setenv("CNNRNN_RUNS", str(tmp_path / "runs"))
     return AppTest.from_file(str(Path(state.HERE) / "app.py"), default_timeout=60)
+
+
+@pytest.fixture
+def scene(scenes_root: Path) -> Sample:
+    return next(s for s in load_split("scenes", scenes_root, "test").samples if len(s.labels) == 2)
 
 
 @pytest.fixture

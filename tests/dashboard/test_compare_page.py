@@ -8,12 +8,12 @@ import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
 import pytest
 import torch
+from dashboard_helpers import Chart, Data, Images
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
@@ -32,10 +32,6 @@ from cnnrnn.training.initialize import new_checkpoint
 from cnnrnn.utils.style import percent
 from views import differences as differences_chart
 from views.marginal_diff import compare_marginals, figure
-
-Images = Callable[[AppTest], list[tuple[str, bytes]]]
-Chart = Callable[[AppTest, str], list[dict[str, Any]]]
-Data = Callable[[go.Figure], list[dict[str, Any]]]
 
 PAGE = "app_pages/compare.py"
 

@@ -8,11 +8,10 @@ import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import plotly.graph_objects as go
 import pytest
+from dashboard_helpers import Chart, Data, Images, Pixels
 from streamlit.testing.v1 import AppTest
 
 import evaluations
@@ -30,11 +29,6 @@ from cnnrnn.evaluation.recorded import predictions_file, save_predictions
 from cnnrnn.evaluation.report import judged_labels, worst_mistakes
 from cnnrnn.inference.predictor import Predictor
 from views import error_analysis, training
-
-Images = Callable[[AppTest], list[tuple[str, bytes]]]
-Chart = Callable[[AppTest, str], list[dict[str, Any]]]
-Data = Callable[[go.Figure], list[dict[str, Any]]]
-Pixels = Callable[[bytes], np.ndarray]
 
 PAGE = "app_pages/evaluate.py"
 

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import plotly.graph_objects as go
 import pytest
 import torch
+from dashboard_helpers import Chart, Data
 from streamlit.testing.v1 import AppTest
 
 import image_files
@@ -23,9 +23,6 @@ from cnnrnn.label_space.neighbors import image_embedding, nearest, similarities,
 from cnnrnn.label_space.projection import compute, place, record
 from cnnrnn.models.vocabulary import Vocabulary
 from views import space
-
-Chart = Callable[[AppTest, str], list[dict[str, Any]]]
-Data = Callable[[go.Figure], list[dict[str, Any]]]
 
 PAGE = "app_pages/label_space.py"
 

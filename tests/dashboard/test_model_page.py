@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from typing import Any
 
-import plotly.graph_objects as go
 import pytest
+from dashboard_helpers import Chart, Data
 from streamlit.testing.v1 import AppTest
 
 import state
 from cnnrnn.checkpoint import Checkpoint, file_hash
 from cnnrnn.evaluation.record import record_evaluation
 from views import training
-
-Chart = Callable[[AppTest, str], list[dict[str, Any]]]
-Data = Callable[[go.Figure], list[dict[str, Any]]]
 
 PAGE = "app_pages/model.py"
 

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from dashboard_helpers import Chart
 from streamlit.testing.v1 import AppTest
 
 import state
 
-Chart = Callable[[AppTest, str], list[dict[str, Any]]]
 PAGE = "app_pages/runs.py"
 
 

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import plotly.graph_objects as go
 import pytest
 import torch
+from dashboard_helpers import Chart, Data, Images, Pixels
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
@@ -38,11 +36,6 @@ from views.marginal_diff import (
     lifts,
     strongest,
 )
-
-Images = Callable[[AppTest], list[tuple[str, bytes]]]
-Chart = Callable[[AppTest, str], list[dict[str, Any]]]
-Data = Callable[[go.Figure], list[dict[str, Any]]]
-Pixels = Callable[[bytes], np.ndarray]
 
 PAGE = "app_pages/what_if.py"
 

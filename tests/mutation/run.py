@@ -48,8 +48,8 @@ TARGETS = (
 # Besides the test of its own name, test_x.py of x.py, which is in tests/dashboard for the dashboard's.
 TESTS = {
     "cnnrnn/training/*": (
-        "training/test_features.py training/test_interrupt.py training/test_loop.py training/test_losses.py "
-        "training/test_optim.py training/test_state.py test_checkpoint.py"
+        "training/test_features.py training/test_interrupt.py training/test_loop*.py training/test_losses.py "
+        "training/test_run_contents.py training/test_optim.py training/test_state.py test_checkpoint.py"
     ),
     "cnnrnn/attribution/*": "attribution/*",
     "cnnrnn/evaluation/map*": "evaluation/test_maps.py evaluation/test_map_*.py cli/test_evaluate_maps.py",
@@ -58,14 +58,14 @@ TESTS = {
     "cnnrnn/evaluation/record.py": "test_checkpoint.py cli/test_evaluate_maps.py",
     "cnnrnn/evaluation/model_card.py": "test_checkpoint.py cli/test_evaluate_maps.py",
     "dashboard/state.py": "dashboard/test_*_page.py",
-    "dashboard/views/bars.py": "dashboard/test_decode_page.py dashboard/test_decode_report.py",
+    "dashboard/views/bars.py": "dashboard/test_decode_*.py",
     "dashboard/views/marginal_diff.py": "dashboard/test_compare_page.py dashboard/test_what_if_page.py",
-    "dashboard/views/decode_report.py": "dashboard/test_decode_page.py",
+    "dashboard/views/decode_report.py": "dashboard/test_decode_charts.py",
     "dashboard/views/error_analysis.py": "dashboard/test_evaluate_page.py",
     "dashboard/views/space.py": "dashboard/test_label_space_page.py",
-    "dashboard/views/style.py": "dashboard/test_decode_report.py decoding/test_tree.py dashboard/test_decode_page.py",
+    "dashboard/views/style.py": "dashboard/test_decode_report.py decoding/test_tree.py dashboard/test_decode_charts.py",
     "dashboard/views/training.py": "dashboard/test_model_page.py dashboard/test_evaluate_page.py",
-    "cnnrnn/decoding/tree.py": "dashboard/test_decode_report.py dashboard/test_decode_page.py",
+    "cnnrnn/decoding/tree.py": "dashboard/test_decode_report.py dashboard/test_decode_charts.py",
 }
 TRAINED_ANEW = ("cnnrnn/training/*",)
 # Minutes for what nothing else in the file sees: these are left out.
