@@ -4,8 +4,8 @@ Published data sets are read by voc.py, coco.py, nuswide.py and scenes.py; downl
 person's own data set holds is found in this order:
 
 1. read_rows.py finds the kind of a file or folder. A folder is searched for, in this order: VOC's XML; tables, JSON and
-   COCO's JSON (annotation_files.py); YOLO's text files; a tool's JSON file per image; a folder per label; a file of labels
-   beside each image; a list of images for each label (label_lists.py).
+   COCO's JSON (annotation_files.py); YOLO's text files; a tool's JSON file per image; a folder per label; a file of
+   labels beside each image; a list of images for each label (label_lists.py).
 2. formats/ reads the annotations into rows of image, labels and split (`Row`, `Reading` and `Findings` in reading.py);
    its docstring says which module reads what. folder_column.py joins the folder and the name of a table's images.
 3. split_lists.py takes the splits from lists such as train.txt, where the annotations tell none (row_images.py finds

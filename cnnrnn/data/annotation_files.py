@@ -25,7 +25,9 @@ _READ = (*TABLES, ".txt", ".xml", *workbook.SUFFIXES, *parquet.SUFFIXES, *_JSON)
 OTHER_TABLES = (".xls", ".ods", ".numbers", ".parquet", ".feather", ".zip", ".gz", ".mat", ".pkl", ".h5")
 _MANY = 10  # files for single images
 _ARCHIVES = (".zip", ".gz")
-_SEARCHED = "a table, COCO's JSON, files of VOC, YOLO, LabelMe or Supervisely, a folder per label, or texts beside the images"
+_SEARCHED = (
+    "a table, COCO's JSON, files of VOC, YOLO, LabelMe or Supervisely, a folder per label, or texts beside the images"
+)
 
 
 @dataclass

@@ -18,6 +18,6 @@ Words: yes_no.py, no_labels.py and nothing_among_labels.py (none, NA), splits.py
 
 Files of tools. coco_json.py; tools.py for Label Studio, VIA, FiftyOne, Datumaro and CVAT; superannotate.py; prodigy.py;
 unread_exports.py says what to do about others. A file per image: voc_xml.py, yolo.py (with yolo_settings.py),
-image_json.py, sidecars.py. No file at all: folders.py (with folder_names.py). Beside annotations: image_lists.py for splits,
-names_file.py for classes. text.py and xml.py read files in any encoding.
+image_json.py, sidecars.py. No file at all: folders.py (with folder_names.py). Beside annotations: image_lists.py for
+splits, names_file.py for classes. text.py and xml.py read files in any encoding.
 """
