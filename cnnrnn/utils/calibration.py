@@ -27,8 +27,12 @@ def features(probs: np.ndarray) -> np.ndarray:
     return np.stack([np.log(clipped), -np.log1p(-clipped)], axis=-1)
 
 
-def calibrate(probs: np.ndarray, parameters: tuple[float, float, float]) -> np.ndarray:
-    """Calibrated probabilities, float32 in the same order: sigmoid(a ln p - b ln(1 - p) + c)."""
+def calibrated_log_odds(probs: np.ndarray, parameters: tuple[float, float, float]) -> np.ndarray:
+    """a ln p - b ln(1 - p) + c, in the same order."""
     a, b, c = parameters
-    log_odds = features(probs) @ (a, b) + c
-    return (1 / (1 + np.exp(-log_odds))).astype(np.float32)
+    return features(probs) @ (a, b) + c
+
+
+def calibrate(probs: np.ndarray, parameters: tuple[float, float, float]) -> np.ndarray:
+    """Calibrated probabilities, float32 in the same order: the sigmoid of the calibrated log-odds."""
+    return (1 / (1 + np.exp(-calibrated_log_odds(probs, parameters)))).astype(np.float32)
