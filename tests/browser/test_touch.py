@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Iterator
 
+import numpy as np
 import pytest
 from browser_server import Server, idle, new_page
+from PIL import Image
 from playwright.sync_api import Browser, Locator, Page, expect
 
 SCROLLED = "document.querySelector('[data-testid=stMain]').scrollTop"
@@ -49,6 +52,28 @@ def swipe_up(page: Page, chart: Locator) -> None:
 def test_a_finger_on_a_chart_scrolls_the_page(phone: Page, server: Server, address: str, key: str) -> None:
     phone.goto(f"{server.address}/{address}")
     swipe_up(phone, phone.locator(f".st-key-{key} .js-plotly-plot"))
+
+
+def test_a_chart_fades_where_more_of_it_lies_behind_the_edge(phone: Page, server: Server) -> None:
+    """The line of the chosen path goes on to the right of the screen."""
+    phone.goto(f"{server.address}/?sample=cat+and+parakeet")
+    box = phone.locator(".st-key-tree_box")
+    box.scroll_into_view_if_needed()
+    idle(phone)
+
+    def line() -> np.ndarray:
+        """How far each pixel of the picture's most colorful row is from grey."""
+        pixels = np.asarray(Image.open(io.BytesIO(box.screenshot())).convert("RGB")).astype(int)
+        colors = pixels.max(axis=2) - pixels.min(axis=2)  # (row, column)
+        return colors[colors.sum(axis=1).argmax()]
+
+    there = line()
+    assert there[-3:].max() < 0.3 * np.median(there)
+    assert there[len(there) // 2] > 100
+    box.evaluate("box => { box.scrollLeft = 60; }")  # on which the path still reaches the edge
+    idle(phone)
+    further = line()
+    assert further[-3:].max() > there[-3:].max()
 
 
 def test_a_tap_on_the_tree_chooses_a_path(phone: Page, server: Server) -> None:
