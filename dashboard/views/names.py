@@ -1,7 +1,8 @@
-"""Which of many names beside points can be read: those that don't overlap each other."""
+"""Where names beside points can be written so that they can be read: without overlapping each other."""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -10,17 +11,45 @@ from cnnrnn.utils.style import shorten, text_columns
 
 COLUMNS = 24  # of a name beside a point; a longer one is shortened
 _COLUMN, _LINE = 6.4, 15.0  # pixels of a letter and of a line at the charts' font size
+_GAP = 2.0  # pixels between a dot and its name
+_TRIED = 2000  # names; a chart has room for some hundred
+_SIDES = {"top center": (0, 1), "bottom center": (0, -1), "middle right": (1, 0), "middle left": (-1, 0)}
 
 
-def that_fit(points: np.ndarray, names: Sequence[str], order: Iterable[int]) -> set[int]:
-    """The indices of the names that can be written side by side, centered at points (name, 2) in pixels.
+def place(
+    points: np.ndarray,
+    names: Sequence[str],
+    order: Iterable[int],
+    radii: np.ndarray,
+    size: tuple[float, float],
+    squares: np.ndarray | None = None,
+) -> dict[int, str]:
+    """The index of every name that can be written, and on which side of its dot, as plotly's `textposition`.
 
-    A name that comes earlier in `order` takes its place before the later ones.
+    Points (name, 2) in pixels, the second one upwards, are the middles of dots with `radii` (name,) in a chart of a
+    `size`, beyond which no name reaches; none covers the `squares` (square, 2). A name that comes earlier in `order`
+    takes its place before the later ones. It covers a dot only where every side has one.
     """
-    reach = np.array([[text_columns(shorten(name, COLUMNS)) * _COLUMN / 2, _LINE / 2] for name in names])
-    placed: list[int] = []
-    for index in order:
-        apart = np.abs(points[placed] - points[index]) >= reach[placed] + reach[index]  # (placed, 2)
-        if apart.any(axis=1).all():
-            placed.append(index)
-    return set(placed)
+    half = np.array([[text_columns(shorten(name, COLUMNS)) * _COLUMN / 2, _LINE / 2] for name in names])  # (name, 2)
+    sides = np.array(list(_SIDES.values()))  # (side, 2)
+    centers = points[:, None] + sides * (half + radii[:, None] + _GAP)[:, None]  # (name, side, 2)
+    taken = [] if squares is None else [(square, np.full(2, _LINE / 2)) for square in squares]
+    placed: dict[int, str] = {}
+    for index in itertools.islice(order, _TRIED):
+        own, reach = centers[index], half[index]
+        clear = ((own - reach >= 0) & (own + reach <= size)).all(axis=1)  # (side,)
+        if taken:
+            middles, halves = (np.array(part) for part in zip(*taken, strict=True))  # (taken, 2)
+            clear &= _apart(own, middles, halves + reach).all(axis=1)
+        off_dots = _apart(own, points, radii[:, None] + reach)  # (side, name)
+        off_dots[:, index] = True
+        best = np.flatnonzero(clear & off_dots.all(axis=1))
+        if len(found := best if len(best) else np.flatnonzero(clear)):
+            placed[index] = list(_SIDES)[found[0]]
+            taken.append((own[found[0]], reach))
+    return placed
+
+
+def _apart(centers: np.ndarray, others: np.ndarray, distances: np.ndarray) -> np.ndarray:
+    """Whether boxes around centers (side, 2) and around others (n, 2) don't overlap: (side, n)."""
+    return (np.abs(centers[:, None] - others) >= distances).any(axis=2)

@@ -18,7 +18,6 @@ from views import names
 _HEIGHT = 620
 _SIZE = (640, 460)  # pixels of the map on the narrowest screen, on which the names must fit
 _ROOM = 0.06  # of the map's extent, at each side: for the names, whose size plotly ignores
-_ABOVE = 16  # pixels from a dot to the middle of its name
 _THUMBNAIL = 72  # pixels
 _OPACITY = 0.85  # of a label's dot
 _ZOOM = 0.08  # of the map's extent, to each side of a label that is searched for
@@ -64,7 +63,7 @@ def figure(
             name=plain(group),
             mode="markers+text",
             text=[plain(shorten(labels[index], names.COLUMNS)) if index in named else "" for index in members],
-            textposition="top center",
+            textposition=[named.get(index, "top center") for index in members],
             textfont={"color": palette(dark).text, "size": 11},
             hovertext=[_hover(labels[index], group, counts[index]) for index in members],
             hoverinfo="text",
@@ -115,27 +114,30 @@ def _named(
     counts: Sequence[int],
     emphasized: Sequence[int],
     steps: np.ndarray,
-) -> set[int]:
-    """The labels whose names are written; the squares of the steps have their places already."""
+) -> dict[int, str]:
+    """The labels whose names are written, and on which side; the squares of the steps have their places already."""
     scale = np.array(_SIZE) / (window[1] - window[0])
     inside = np.flatnonzero(((window[0] <= coordinates) & (coordinates <= window[1])).all(axis=1))
     by_frequency = sorted(inside.tolist(), key=lambda index: -counts[index])
-    squares = steps * scale - (0, _ABOVE)  # a name is above its dot, a square is not
-    # The labels that matter come first, then the squares, which other names must not cover.
-    order = dict.fromkeys([*emphasized, *(len(labels) + step for step in range(len(steps))), *by_frequency])
-    placed = names.that_fit(np.concatenate([coordinates * scale, squares]), [*labels, *["   "] * len(steps)], order)
-    return {index for index in placed if index < len(labels)}
+    order = dict.fromkeys([*emphasized, *by_frequency])
+    points, squares = ((places - window[0]) * scale for places in (coordinates, steps))
+    return names.place(points, labels, order, _sizes(counts) / 2, _SIZE, squares)
 
 
 def _hover(label: str, group: str, count: int) -> str:
     return f"{plain(label)}{f' ({plain(group)})' if group else ''}: {count} training images"
 
 
+def _sizes(counts: Sequence[int]) -> np.ndarray:
+    """The diameter of every label's dot in pixels."""
+    return 8 + 22 * np.sqrt(np.array(counts) / max(1, *counts))
+
+
 def _markers(
     counts: Sequence[int], members: Sequence[int], found: int | None, neighbors: Sequence[int], color: str, dark: bool
 ) -> dict[str, Any]:
     """The size, color and outline of the labels with the indices `members`, all of one group."""
-    colours, sizes = palette(dark), 8 + 22 * np.sqrt(np.array(counts) / max(1, *counts))
+    colours, sizes = palette(dark), _sizes(counts)
     return {
         "size": sizes[members].tolist(),
         "color": [colours.chosen if index == found else color for index in members],

@@ -16,6 +16,7 @@ from views import names
 _FEW = 40  # epochs that are marked one by one
 _LEGEND_ROW = 20  # pixels
 _WIDTH, _HEIGHT = 560, 380  # pixels of the chart of all labels, on a narrow column
+_RADIUS = 4  # pixels of a dot
 _MAX_NAMES = 24  # in that chart
 _CURVES = {"val_mAP": "mAP", "val_OF1": "O-F1", "val_exact_match": "exact match"}  # key of the history -> name
 _DASHES = ("solid", "dash", "dot")  # beside the colour, for colour-blind eyes
@@ -104,9 +105,9 @@ def average_precisions(report: dict[str, Any], counts: dict[str, int], dark: boo
             x=images,
             y=precisions,
             mode="markers+text",
-            marker={"color": colours.kept, "size": 8, "opacity": 0.7},
+            marker={"color": colours.kept, "size": 2 * _RADIUS, "opacity": 0.7},
             text=[plain(shorten(label, names.COLUMNS)) if index in named else "" for index, label in enumerate(labels)],
-            textposition="top center",
+            textposition=[named.get(index, "top center") for index in range(len(labels))],
             textfont={"color": colours.text, "size": 11},
             hovertext=[
                 f"{plain(label)}: AP {value:.1f}%, {report['positives'][label]} images in the split, "
@@ -129,8 +130,8 @@ def _exponents(images: list[int]) -> tuple[float, float]:
     return low - room, high + room
 
 
-def _named(images: list[int], precisions: list[float], labels: list[str]) -> set[int]:
-    """The labels, sorted by AP, whose names are written: alternately of the worst and of the best."""
+def _named(images: list[int], precisions: list[float], labels: list[str]) -> dict[int, str]:
+    """The labels, sorted by AP, whose names are written, alternately the worst and the best, and on which side."""
     low, high = _exponents(images)
     points = np.array(
         [
@@ -140,7 +141,8 @@ def _named(images: list[int], precisions: list[float], labels: list[str]) -> set
     )
     worst, best = range(len(labels)), reversed(range(len(labels)))
     order = itertools.chain.from_iterable(zip(worst, best, strict=True))
-    return names.that_fit(points, labels, list(dict.fromkeys(order))[:_MAX_NAMES])
+    chosen = list(dict.fromkeys(order))[:_MAX_NAMES]
+    return names.place(points, labels, chosen, np.full(len(points), _RADIUS), (_WIDTH, _HEIGHT))
 
 
 def reliability(calibration: Mapping[str, Any], dark: bool) -> go.Figure:

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from cnnrnn.utils.style import DARK, LIGHT
-from views import names, space
+from views import space
 
 LABELS = ("ant", "<b>bee", "cat", "dog")
 COORDINATES = np.array([[0.0, 1.0], [2.0, -1.0], [4.0, 3.0], [-6.0, 0.5]])
@@ -134,6 +134,13 @@ def written(figure: go.Figure) -> list[str]:
     return [text for trace in figure.data if trace.customdata is not None for text in trace.text if text]
 
 
+def position_of(name: str, figure: go.Figure) -> str:
+    found = [
+        dict(zip(trace.text, trace.textposition, strict=True)) for trace in figure.data if trace.customdata is not None
+    ]
+    return next(positions[name] for positions in found if name in positions)
+
+
 def test_as_many_names_are_written_as_there_is_room_for() -> None:
     rng = np.random.default_rng(0)
     labels, counts = [f"label {number}" for number in range(1000)], list(range(1000))
@@ -147,24 +154,14 @@ def test_as_many_names_are_written_as_there_is_room_for() -> None:
     assert zoomed.data[0].hovertext[999] == "label 999: 999 training images"
 
 
-def test_names_leave_room_for_the_squares_of_the_steps_but_those_of_the_path_come_first() -> None:
+def test_names_leave_room_for_the_squares_of_the_steps() -> None:
     low, high = label_map().layout.yaxis.range
-    above_the_dot = COORDINATES[:1] + np.array([0, 16 / 460 * (high - low)])
-    assert "ant" in written(label_map())
-    assert "ant" not in written(space.figure(COORDINATES, LABELS, COUNTS, (), False, steps=above_the_dot))
-    assert "ant" in written(space.figure(COORDINATES, LABELS, COUNTS, (), False, path=[0], steps=above_the_dot))
-
-
-def test_written_names_do_not_overlap() -> None:
-    points = np.random.default_rng(1).random((300, 2)) * (640, 460)
-    named = sorted(names.that_fit(points, ["four letters"] * 300, range(300)))
-    for number, one in enumerate(named):
-        for other in named[:number]:
-            across, down = np.abs(points[one] - points[other])
-            assert across >= 12 * 6 or down >= 15
-    assert names.that_fit(np.zeros((2, 2)), ["a", "b"], [1, 0]) == {1}  # the first of the order has its place
-    apart = np.array([[0.0, 0.0], [160.0, 0.0]])
-    assert names.that_fit(apart, ["x" * 300] * 2, [0, 1]) == {0, 1}  # a long name is written in short
+    ant = COORDINATES[0] + np.array([0, 20 / 460 * (high - low)])  # where its name is
+    before, after = (
+        position_of("ant", space.figure(COORDINATES, LABELS, COUNTS, (), False, steps=steps))
+        for steps in (None, ant[None])
+    )
+    assert (before, after) == ("top center", "bottom center")
 
 
 def test_long_names_are_shortened_on_the_map_and_whole_on_hover() -> None:
