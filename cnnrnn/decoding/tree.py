@@ -21,6 +21,7 @@ _SYMBOLS = {KEPT: "circle", FINISHED: "square", DROPPED: "x-thin"}
 _SIZES = {KEPT: 11, FINISHED: 12, DROPPED: 8}
 MIN_PROB = 0.01  # of the branches that are drawn unless all are asked for
 _MIN_DROPPED = 3  # dropped branches that are always shown, even if they are improbable
+_MOST_NAMED = 8  # of the dropped branches that are drawn as one node
 _ROW_HEIGHT = 26  # pixels between neighboring leaves
 _SHARES = (0.01, 0.02, 0.05, 0.1, 0.2)  # from which on branches are drawn, if that leaves few enough
 _FEW_LEAVES = 9
@@ -85,6 +86,32 @@ def fold(root: Node, path: Path, index: int) -> tuple[Node, float]:
             break
     _set_positions(small, itertools.count())
     return small, share
+
+
+def gather(root: Node) -> Node:
+    """A tree in which the less probable dropped branches of each prefix are one node, with the sum of their
+    probabilities: dozens of them would tear apart what was kept."""
+
+    def gathered(node: Node) -> Node:
+        dropped = [child for child in node.children if child.kind == DROPPED]  # the most probable first
+        shown, rest = dropped[:_MIN_DROPPED], dropped[_MIN_DROPPED:]
+        if len(rest) < 2:
+            shown, rest = dropped, []
+        children = [gathered(child) for child in node.children if child.kind != DROPPED]
+        return replace(node, children=[*children, *shown, *([_together(node, rest)] if rest else [])])
+
+    small = gathered(root)
+    _set_positions(small, itertools.count())
+    return small
+
+
+def _together(parent: Node, dropped: list[Node]) -> Node:
+    prob = sum(node.prob for node in dropped)
+    names = [f"{node.name} {percent(node.prob)}" for node in dropped[:_MOST_NAMED]]
+    note = ", ".join([*names, *(["…"] if len(dropped) > len(names) else [])])
+    name = f"{len(dropped)} more"
+    log_prob = parent.log_prob + math.log(prob)
+    return Node(name, DROPPED, parent.step + 1, parent.row, log_prob, prob, (*parent.prefix, name), note=plain(note))
 
 
 def _dropped_threshold(trace: Trace) -> float:

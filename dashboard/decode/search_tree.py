@@ -32,7 +32,10 @@ def show(trace: Trace, chosen: int, dark: bool) -> None:
         )
     min_prob = 0.0005 if everything else tree.MIN_PROB
     root, remark = tree.build(trace, min_prob), ""
-    if not everything:
+    if everything:
+        root = tree.gather(root)
+        remark = "Of many dropped branches, the less probable ones are one point; the table has them all. "
+    else:
         root, share = tree.fold(root, trace.paths[chosen], chosen)
         remark = f"Branches below {percent(share)} are folded. "
     figure = tree.figure(trace, chosen, dark, min_prob, root)

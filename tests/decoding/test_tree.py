@@ -147,6 +147,51 @@ def test_branches_are_drawn_from_the_minimum_probability_on() -> None:
     assert prefixes(0.9) == {"", "ant", "bee", "cat", "ant→bee", "ant→cat", "bee→ant"}
 
 
+def many_labels(beam: int) -> Trace:
+    """Forty labels, the later the less probable, of which few are kept; the last one's name would be a tag."""
+    logits = torch.linspace(0, -2, 41).repeat(42, 1)
+    logits[:, 40] = 2.0  # END
+
+    def step(tokens: Tensor, images: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, tuple[Tensor, ...]]:
+        return logits[tokens], state
+
+    return beam_search(step, (torch.zeros(1, 1),), tuple(f"<b>{n}</b>" for n in range(40)), beam)[0]
+
+
+def test_gathering_joins_the_less_probable_dropped_branches_of_each_prefix() -> None:
+    root = tree.build(many_labels(2), 0.0)
+    for before, after in zip(
+        [node for node in root.walk() if node.kind == tree.KEPT],
+        [node for node in tree.gather(root).walk() if node.kind == tree.KEPT],
+        strict=True,
+    ):
+        assert before.prefix == after.prefix
+        every, few = ([n for n in node.children if n.kind == tree.DROPPED] for node in (before, after))
+        assert [node.name for node in few[:3]] == [node.name for node in every[:3]]
+        assert few[3].name == f"{len(every) - 3} more"
+        assert few[3].prob == pytest.approx(sum(node.prob for node in every[3:]))
+        assert math.exp(few[3].log_prob) == pytest.approx(math.exp(before.log_prob) * few[3].prob, rel=1e-3)
+        assert len(few) == 4
+        others = [[n.name for n in node.children if n.kind != tree.DROPPED] for node in (before, after)]
+        assert others[0] == others[1]
+    leaves = [node.y for node in tree.gather(root).walk() if not node.children]
+    assert sorted(leaves) == list(range(len(leaves)))
+
+
+def test_what_was_gathered_is_named_on_hovering() -> None:
+    figure = tree.figure(trace := many_labels(2), 0, False, 0.0, tree.gather(tree.build(trace, 0.0)))
+    hover = [text for part in figure.data for text in part.hovertext or () if "35 more" in text]
+    assert "&lt;b&gt;5&lt;/b&gt; " in hover[0]
+    assert "<b>5</b>" not in hover[0]
+    assert hover[0].endswith(", …")
+
+
+def test_few_dropped_branches_stay_as_they_are() -> None:
+    root = tree.build(small(), 0.0)
+    assert [node.prefix for node in tree.gather(root).walk()] == [node.prefix for node in root.walk()]
+    assert [node.y for node in tree.gather(root).walk()] == [node.y for node in root.walk()]
+
+
 def test_folding_leaves_a_handful_of_leaves_and_the_chosen_path() -> None:
     """Forty labels that are equally probable, of which the search finished all."""
     logits = torch.zeros(1, 41).repeat(42, 1)
