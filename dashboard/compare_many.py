@@ -249,8 +249,8 @@ def _open_button(compared: Compared, row: int) -> None:
     image = compared.image(row)
     if image is None:
         st.caption(
-            f"{markdown(compared.names[row])} is not here. Start the dashboard with `CNNRNN_DATA=DIR`, where DIR has "
-            "the images."
+            f"{markdown(compared.names[row])} is not here. Start the dashboard with `cnnrnn dashboard --data PATH`, "
+            "where PATH is the data set."
         )
     elif st.button(f"Open {markdown(image.name)} in Decode", type="primary", key="many_open"):
         tray.add(image)

@@ -24,7 +24,7 @@ _LOST_OWN = (
 _LOST_SAMPLE = "The link names the sample {}, which is not here. This is another one."
 _LOST_DATA = (
     "This link is of an image of a data set that is not here. Here is a sample instead; to see the image, start the "
-    "dashboard with `CNNRNN_DATA=DIR`, where DIR is the folder of the data sets."
+    "dashboard with `cnnrnn dashboard --data PATH`, where PATH is the data set."
 )
 
 

@@ -310,8 +310,8 @@ def _result(history: list[dict[str, Any]], out: Path) -> str:
 def _next_commands(data: DataSource, out: Path) -> str:
     evaluate = shlex.join(["cnnrnn", "evaluate", *data.arguments(), "--checkpoint", str(out)])
     listed = Path(os.environ.get("CNNRNN_RUNS") or "runs").resolve() == out.resolve().parent  # by the dashboard
-    runs = "" if listed else f"CNNRNN_RUNS={shlex.quote(str(out.parent))} "
-    return f"Next:\n  {escape(evaluate)}\n  {escape(runs)}cnnrnn dashboard"
+    show = shlex.join(["cnnrnn", "dashboard", *([] if listed else ["--runs", str(out.parent)])])
+    return f"Next:\n  {escape(evaluate)}\n  {escape(show)}"
 
 
 def _refuse_impossible(candidates: list[dict[str, Any]]) -> None:

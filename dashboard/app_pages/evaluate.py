@@ -29,8 +29,8 @@ def page() -> None:
     pictured = evaluations.has_images(evaluation)
     if not pictured:
         st.caption(
-            "These images can't be shown: they are not in the folder `CNNRNN_DATA`. Set that variable before the "
-            "dashboard is started, or evaluate the sample photographs."
+            "These images can't be shown: start the dashboard with `cnnrnn dashboard --data PATH`, where PATH is the "
+            "data set, or evaluate the sample photographs."
         )
     dark = controls.dark()
     parts: dict[str, Callable[[], None]] = {

@@ -24,7 +24,7 @@ def page() -> None:
     if not runs:
         st.info(
             f"There is no run in {markdown(str(state.runs_root()))}. `cnnrnn train … --out runs/mine` puts one there. "
-            "Start the dashboard in the folder that contains `runs`, or set `CNNRNN_RUNS` to another folder.",
+            "Start the dashboard in the folder that contains `runs`, or with `cnnrnn dashboard --runs DIR`.",
             icon=":material/monitoring:",
         )
         return

@@ -90,8 +90,8 @@ def _run_and_open() -> None:
         on_data = False
         if image_files.data_root() is None:
             st.caption(
-                "For a data set, start the dashboard with `CNNRNN_DATA=DIR streamlit run dashboard/app.py`, where DIR "
-                "is its folder."
+                "For your own table or folder, or a folder of data sets, start the dashboard with `cnnrnn dashboard "
+                "--data PATH`."
             )
         else:
             dataset, split_name = controls.choose_split("evaluated")

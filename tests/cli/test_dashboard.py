@@ -8,8 +8,9 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from helpers import is_healthy
@@ -73,7 +74,7 @@ def test_streamlits_own_options_and_exit_code_are_passed_on() -> None:
 def test_the_address_is_set_as_for_streamlit(monkeypatch: pytest.MonkeyPatch) -> None:
     """README names --server.address for both commands; what comes last counts."""
     commands: list[list[str]] = []
-    monkeypatch.setattr(dashboard, "_run_until_it_ends", lambda command: commands.append(command) or 0)
+    monkeypatch.setattr(dashboard, "_run_until_it_ends", lambda command, _: commands.append(command) or 0)
     for arguments in (
         ["--server.address", "0.0.0.0"],
         ["--server.address=0.0.0.0"],
@@ -83,6 +84,24 @@ def test_the_address_is_set_as_for_streamlit(monkeypatch: pytest.MonkeyPatch) ->
         assert done.exit_code == 0, done.output
         assert commands[-1][-1].endswith("0.0.0.0")
         assert any(option.startswith("--server.address=localhost") for option in commands[-1][:-1])
+
+
+def test_the_folders_of_data_and_runs_are_given_to_the_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found: list[Mapping[str, str]] = []
+    monkeypatch.setattr(dashboard, "_run_until_it_ends", lambda _, environment: found.append(environment) or 0)
+    monkeypatch.setenv("CNNRNN_RUNS", "those of the variable")
+    monkeypatch.delenv("CNNRNN_DATA", raising=False)
+    (tmp_path / "labels.csv").touch()
+    monkeypatch.chdir(tmp_path)
+    for options in (["--data", "labels.csv"], ["--runs", "."], []):
+        assert CliRunner().invoke(app, ["dashboard", "--server.address=localhost", *options]).exit_code == 0
+    assert [variables.get("CNNRNN_DATA") for variables in found] == [str(tmp_path / "labels.csv"), None, None]
+    assert [variables["CNNRNN_RUNS"] for variables in found] == [
+        "those of the variable", str(tmp_path), "those of the variable",
+    ]  # fmt: skip
+    refused = CliRunner().invoke(app, ["dashboard", "--data", "nothing"])
+    assert refused.exit_code == 2
+    assert "'nothing' does not exist" in " ".join(refused.output.split())
 
 
 def test_a_port_in_use_is_one_line_that_says_what_to_do() -> None:

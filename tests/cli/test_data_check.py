@@ -74,7 +74,7 @@ def test_a_source_is_trained_on_and_evaluated_by_name(table: Path) -> None:
     assert "left out" in done.stderr  # the damaged image does not end the run
     assert Checkpoint.load(out / "best").vocabulary.labels == ("dark", "bright", "red")
     evaluate, dashboard = done.stdout.split("Next:\n  ")[1].splitlines()  # what is printed runs as it is
-    assert dashboard == f"  CNNRNN_RUNS={out.parent} cnnrnn dashboard"
+    assert dashboard == f"  cnnrnn dashboard --runs {out.parent}"
     evaluated = run_command(*shlex.split(evaluate)[1:], "--json", "-")
     assert evaluated.returncode == 0, evaluated.stderr
     assert json.loads(evaluated.stdout)["images"] == 4

@@ -160,7 +160,7 @@ def test_the_next_commands_name_the_data_with_its_options_and_the_runs_where_the
     data = DataSource("coco2017", Path("coco"), Options(), None)
     evaluate, dashboard = _next_commands(data, Path("runs/mine")).splitlines()[1:]
     assert evaluate == "  cnnrnn evaluate --dataset coco2017 --root coco --split val --checkpoint runs/mine"
-    assert dashboard == "  CNNRNN_RUNS=runs cnnrnn dashboard"
+    assert dashboard == "  cnnrnn dashboard --runs runs"
 
 
 def test_the_best_epoch_is_the_first_with_the_highest_mean() -> None:

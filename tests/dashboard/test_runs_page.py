@@ -52,7 +52,7 @@ def settings(app: AppTest) -> dict[str, list[str]]:
 def test_without_a_run_the_page_says_where_it_looked(app: AppTest) -> None:
     info = opened(app).info[0].value
     assert "There is no run in" in info
-    assert "CNNRNN_RUNS" in info
+    assert "cnnrnn dashboard --runs DIR" in info
 
 
 def test_a_run_has_its_curve_its_settings_and_its_best_epoch(
