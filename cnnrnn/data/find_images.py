@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from cnnrnn.data.formats.numbers import whole_number
@@ -58,6 +59,8 @@ class ImageFinder:
 
     def _fitting(self, paths: list[Path], parts: list[str]) -> list[Path]:
         """The file in the very folder that was written, or those that share the most of its path."""
+        if not paths:
+            return []
         written, splits = _keys(parts[:-1]), splits_in(parts[:-1])
         # Where train/1.jpg is missing, test/1.jpg is another image.
         paths = [path for path in paths if not splits or splits & (own := self._splits_of(path)) or not own]
@@ -166,7 +169,8 @@ def _keys(parts: Sequence[str]) -> list[str]:
 
 
 def _stem(name: str) -> str:
-    return name[: -len(suffix)] if (suffix := PurePosixPath(name).suffix) and suffix.lower() in SUFFIXES else name
+    stem, suffix = os.path.splitext(name)
+    return stem if suffix.lower() in SUFFIXES else name
 
 
 def _deepest(paths: list[Path], parts: list[str]) -> list[Path]:
