@@ -64,6 +64,8 @@ class ImageFinder:
         written, splits = _keys(parts[:-1]), splits_in(parts[:-1])
         # Where train/1.jpg is missing, test/1.jpg is another image.
         paths = [path for path in paths if not splits or splits & (own := self._splits_of(path)) or not own]
+        if len(paths) < 2:
+            return paths
         for place in self.first:
             inside = [path for path in paths if path.is_relative_to(place)]
             if exact := [p for p in inside if _keys(p.relative_to(place).parts[:-1]) == written]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 
 from cnnrnn.data.formats.column_names import (
     LABELS,
@@ -119,11 +119,11 @@ def _names_of_numbers(table: Table, found: list[str], columns: Sequence[str]) ->
     return words
 
 
-def _are_numbers(texts: set[str]) -> bool:
+def _are_numbers(texts: Set[str]) -> bool:
     return bool(all_numbers(filled(texts)))
 
 
-def _are_words(texts: set[str]) -> bool:
+def _are_words(texts: Set[str]) -> bool:
     words = filled(texts)
     letters = all(re.search(r"[^\W\d_]", word) for word in words)
     return bool(words) and letters and not all(map(is_mark, words))

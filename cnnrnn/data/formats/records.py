@@ -35,9 +35,15 @@ class Table:
         """The text of every row without blanks around it; empty where there is none."""
         return ["" if value is None else str(value).strip() for value in self.values(column)]
 
-    def texts(self, column: str) -> set[str]:
+    def texts(self, column: str) -> frozenset[str]:
         """The different values. Of millions of cells, few differ."""
-        return {str(record.values.get(column)) for record in self.records}
+        if column not in self._texts:  # several questions are asked about each column
+            self._texts[column] = frozenset(str(record.values.get(column)) for record in self.records)
+        return self._texts[column]
+
+    @cached_property
+    def _texts(self) -> dict[str, frozenset[str]]:
+        return {}
 
     def share(self, column: str, test: Callable[[Any], object]) -> float:
         """The share of the rows whose value passes a test."""
