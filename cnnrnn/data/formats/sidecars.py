@@ -15,26 +15,24 @@ from cnnrnn.data.paths import files_below, relative_name
 from cnnrnn.data.reading import Findings, Record, Row
 from cnnrnn.data.split import DataError
 
-KINDS = {".txt": "a text beside each image", ".json": "JSON beside each image"}
+_TEXT = "a text beside each image"
+KINDS = {".txt": _TEXT, ".caption": _TEXT, ".json": "JSON beside each image"}
 
 _WORDS_OF_A_SENTENCE = 5
 
 
 def find(folder: Path) -> tuple[str, dict[Path, Path]] | None:
-    """The suffix of such files and the file of every image that has one. None unless most images have one."""
-    files = {*files_below(folder)}
-    images = sorted(path for path in files if is_image_name(path.name))
+    """The suffix of such files and the file of every image that has one. None unless half of the images have one: the
+    others may be masks."""
+    files = list(files_below(folder))
+    images = [path for path in files if is_image_name(path.name)]
     for suffix in KINDS:
-        found = {image: file for image in images if (file := _beside(image, suffix, files))}
-        if 2 * len(found) > len(images):
+        files_by_name = {path.with_suffix(""): path for path in files if path.suffix.lower() == suffix}
+        beside = {image: files_by_name.get(image.with_suffix("")) or files_by_name.get(image) for image in images}
+        found = {image: file for image, file in beside.items() if file}
+        if found and 2 * len(found) >= len(images):
             return suffix, found
     return None
-
-
-def _beside(image: Path, suffix: str, files: set[Path]) -> Path | None:
-    """1.txt or 1.jpg.txt of 1.jpg."""
-    names = image.with_suffix(suffix), image.with_name(image.name + suffix)
-    return next((path for path in names if path in files), None)
 
 
 def records(folder: Path, found: dict[Path, Path], findings: Findings) -> list[Record]:
@@ -57,7 +55,7 @@ def refuse_captions(folder: Path, rows: Sequence[Row]) -> None:
 
 
 def _values(file: Path, findings: Findings) -> dict[str, Any]:
-    if file.suffix.lower() == ".txt":
+    if file.suffix.lower() != ".json":
         return {"labels": read_text(file, findings).strip()}
     content = read_document(file, findings)
     if isinstance(content, list):

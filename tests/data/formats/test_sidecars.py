@@ -19,11 +19,11 @@ def read(folder: Path, files: dict[str, Any], images: list[str] = IMAGES, **opti
     return read_source(folder_with(folder, files, images), Options(**options))
 
 
-@pytest.mark.parametrize("name", ["{}.txt", "{}.jpg.txt", "{}.json", "{}.jpg.json"])
+@pytest.mark.parametrize("name", ["{}.txt", "{}.TXT", "{}.jpg.txt", "{}.caption", "{}.json", "{}.jpg.json"])
 @pytest.mark.parametrize("place", ["", "10_style/", "a/b/"])
 def test_tags_in_a_file_beside_each_image(tmp_path: Path, name: str, place: str) -> None:
     def content(labels: list[str]) -> Any:
-        return ", ".join(labels) + "\n" if name.endswith(".txt") else {"id": 7, "tags": labels, "width": 640}
+        return {"id": 7, "tags": labels, "width": 640} if name.endswith(".json") else ", ".join(labels) + "\n"
 
     files = {place + name.format(f"{n:02}"): content(labels) for n, labels in enumerate(LABELS)}
     source = read(tmp_path, files, [place + image for image in IMAGES])
@@ -69,7 +69,14 @@ def test_folders_called_like_labels_come_first(tmp_path: Path) -> None:
 
 def test_texts_beside_few_of_the_images_are_no_labels(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="holds no annotations"):
-        read(tmp_path, {f"{n:02}.txt": "cat, dog" for n in range(12)})
+        read(tmp_path, {f"{n:02}.txt": "cat, dog" for n in range(11)})
+
+
+def test_masks_beside_the_images_have_no_labels_of_their_own(tmp_path: Path) -> None:
+    files = {f"{n:02}.txt": ", ".join(labels) for n, labels in enumerate(LABELS)}
+    source = read(tmp_path, files, [*IMAGES, *(f"{n:02}_mask.jpg" for n in range(24))])
+    assert labels_in_order(source) == [set(labels) for labels in LABELS]
+    assert "24 of the 48 images" in messages(source)
 
 
 def test_a_file_that_holds_something_else_is_named(tmp_path: Path) -> None:
