@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +15,11 @@ Images = Callable[[AppTest], list[tuple[str, bytes]]]
 Chart = Callable[[AppTest, str], list[dict[str, Any]]]
 Data = Callable[[go.Figure], list[dict[str, Any]]]
 Pixels = Callable[[bytes], np.ndarray]
+
+
+def badges(app: AppTest) -> list[str]:
+    """In Markdown, in their order, of all elements that have some."""
+    return [badge for block in app.markdown for badge in re.findall(r":\w+-badge\[[^]]*\]", str(block.value))]
 
 
 def texts(app: AppTest) -> str:

@@ -18,7 +18,7 @@ from cnnrnn.checkpoint import Checkpoint
 from cnnrnn.decoding.trace import Trace
 from cnnrnn.utils.style import percent, points, shorten
 from views import marginal_diff
-from views.style import CHART, badge, markdown
+from views.style import CHART, markdown
 
 if TYPE_CHECKING:
     from pandas.io.formats.style import Styler
@@ -97,10 +97,7 @@ def _labels(left: Side, right: Side) -> None:
             st.header(markdown(side.name))
             if not same_image:
                 widgets.picture(side.image.pixels, f"The image {side.image.name}")
-            with st.container(horizontal=True):
-                _badges(side, other)
-            if not side.predicted_labels:
-                st.markdown("*No label.*")
+            st.markdown(_badges(side, other) or "*No label.*")
             st.caption(
                 f"Label set probability {percent(side.trace.paths[0].prob)}, with independent sigmoids"
                 if not side.trace.steps
@@ -108,23 +105,20 @@ def _labels(left: Side, right: Side) -> None:
             )
 
 
-def _badges(side: Side, other: Side) -> None:
-    """The predicted labels. Those that only this side predicts are marked, but not as a difference where the other
-    model doesn't have the label."""
+def _badges(side: Side, other: Side) -> str:
+    """The predicted labels as Markdown. Those that only this side predicts are marked, but not as a difference where
+    the other model doesn't have the label."""
     known = marginal_diff.matching_labels(side.trace.labels, other.trace.labels)
+    badges = []
     for label in side.predicted_labels:
-        text = badge(shorten(label, _LABEL_COLUMNS))
+        text = markdown(shorten(label, _LABEL_COLUMNS))
         differs = label in known and known[label] not in other.predicted_labels
         if differs:
             text = f"only here: {text}"
         elif label not in known:
-            text = f"{text}, not a label of {badge(shorten(other.name, _LABEL_COLUMNS))}"
-        st.badge(
-            text,
-            color="orange" if differs else "gray",
-            width="content",
-            help=markdown(label) if shorten(label, _LABEL_COLUMNS) != label else None,
-        )
+            text = f"{text}, not a label of {markdown(shorten(other.name, _LABEL_COLUMNS))}"
+        badges.append(f":{'orange' if differs else 'gray'}-badge[{text}]")
+    return " ".join(badges)
 
 
 def _probabilities(left: Side, right: Side) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 import streamlit as st
@@ -16,15 +16,15 @@ from cnnrnn.decoding.trace import Path, Trace
 from cnnrnn.utils.style import percent
 from views import bars
 from views.marginal_diff import has_probabilities, matching_labels
-from views.style import CHART, badge, markdown
+from views.style import CHART, markdown
 
 if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
 
-_LOOKS: dict[str, tuple[str | None, Literal["orange", "green", "red"]]] = {  # of a badge, by `bars.verdict`
-    "": (None, "orange"),
-    "right": (":material/check:", "green"),
-    "wrong": (":material/close:", "red"),
+_LOOKS = {  # of a badge, by `bars.verdict`: color and icon
+    "": ("orange", ""),
+    "right": ("green", ":material/check: "),
+    "wrong": ("red", ":material/close: "),
 }
 _MARGINAL = "marginal probability, that of all sequences with it that the search finished: a lower bound"
 
@@ -88,9 +88,14 @@ def _also_probable(trace: Trace, path: Path, threshold: float) -> str:
 
 
 def badges(heading: str, trace: Trace, path: Path, truth: Collection[str] | None) -> None:
-    """A heading, and beside it the labels of a path, marked as right or wrong if the truth is known."""
+    """A heading, and beside it the labels of a path, marked as right or wrong if the truth is known.
+
+    They are one element: of several, those of an image with more labels would stay until the page is complete.
+    """
+    badges = []
+    for name in trace.names(path.tokens):
+        color, icon = _LOOKS[bars.verdict(name, True, truth)]
+        badges.append(f":{color}-badge[{icon}{markdown(name)}]")
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.header(heading, width="content")
-        for name in trace.names(path.tokens):
-            icon, color = _LOOKS[bars.verdict(name, True, truth)]
-            st.badge(badge(name), icon=icon, color=color, width="content")
+        st.markdown(" ".join(badges), width="content")

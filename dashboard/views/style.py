@@ -35,11 +35,6 @@ def markdown(text: str) -> str:
     return "".join(f"\\{letter}" if letter in r"\`*_{}[]<>()#+-.!|$:~" else letter for letter in text)
 
 
-def badge(text: str) -> str:
-    """As `markdown`, for st.badge, which escapes square brackets itself."""
-    return markdown(text).replace("\\[", "[").replace("\\]", "]")
-
-
 def spreadsheet(table: pd.DataFrame) -> str:
     """CSV in which text that a spreadsheet would run as a formula begins with an apostrophe."""
 

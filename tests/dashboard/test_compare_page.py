@@ -13,7 +13,7 @@ import numpy as np
 import plotly.graph_objects as go
 import pytest
 import torch
-from dashboard_helpers import Chart, Data, Images
+from dashboard_helpers import Chart, Data, Images, badges
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
@@ -86,10 +86,10 @@ def test_a_label_that_the_other_model_does_not_have_is_no_difference(app: AppTes
     checkpoint.vocabulary = replace(checkpoint.vocabulary, labels=labels)
     checkpoint.save(state.CHECKPOINTS / "voc", {}, card="")
     page = opened(app)
-    badges = [block.value for block in page.markdown if "-badge[" in block.value]
-    assert badges[:2] == [f":gray-badge[{first}, not a label of voc]", f":gray-badge[{second}]"]
-    assert f":gray-badge[{names[second]}]" in badges
-    assert not any("only here" in badge for badge in badges)
+    displayed = badges(page)
+    assert displayed[:2] == [f":gray-badge[{first}, not a label of voc]", f":gray-badge[{second}]"]
+    assert f":gray-badge[{names[second]}]" in displayed
+    assert not any("only here" in badge for badge in displayed)
     assert second in table(page)
     assert "Only voc has the labels: sofa" in [caption.value for caption in page.caption]
 
@@ -153,7 +153,7 @@ def test_each_side_has_its_own_labels_search_and_maps(
     assert chart_data(page, "compared") == figure_data(figure(found, False, names))
     differences = next(frame.value for frame in page.dataframe if "difference" in frame.value)["difference"]
     assert differences.tolist() == pytest.approx([change.after - change.before for change in found])
-    expected_maps, badges, labels = [], [], [trace.choices(trace.paths[0])[:-1] for trace in traces]
+    expected_maps, expected_badges, labels = [], [], [trace.choices(trace.paths[0])[:-1] for trace in traces]
     for position, (image, trace) in enumerate(zip(images, traces, strict=True)):
         assert chart_data(page, f"tree_{position}") == figure_data(small_tree(trace))
         overlays = state.overlays(checkpoint, image, trace.paths[0].tokens, state.MapSettings())
@@ -161,8 +161,8 @@ def test_each_side_has_its_own_labels_search_and_maps(
             (f"Evidence for {name} at step {step}, over the image", data)
             for step, (name, data) in enumerate(zip(trace.choices(trace.paths[0]), overlays, strict=True), start=1)
         ]
-        badges += [
-            f"gray-badge[{label}]" if label in labels[1 - position] else f"only here: {label}"
+        expected_badges += [
+            f":gray-badge[{label}]" if label in labels[1 - position] else f":orange-badge[only here: {label}]"
             for label in labels[position]
         ]
         coverage = f"Path probability {percent(trace.paths[0].prob)}, coverage {percent(trace.coverage)}"
@@ -173,9 +173,7 @@ def test_each_side_has_its_own_labels_search_and_maps(
         found = Image.open(io.BytesIO(small))
         whole = Image.open(io.BytesIO(full)).resize(found.size, Image.Resampling.BILINEAR)
         assert np.abs(np.asarray(found).astype(int) - np.asarray(whole)).mean() < 3
-    displayed = [block.value for block in page.markdown if "-badge[" in block.value]
-    assert len(displayed) == len(badges)
-    assert [expected in block for expected, block in zip(badges, displayed, strict=True)] == [True] * len(badges)
+    assert badges(page) == expected_badges
 
 
 def test_labels_of_only_one_model_are_listed(app: AppTest) -> None:

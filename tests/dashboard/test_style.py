@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 import pytest
 
 from cnnrnn.utils.style import DARK, LIGHT, palette, percent, plain, points, shorten, text_columns
-from views.style import badge, markdown, name_rows, spreadsheet
+from views.style import markdown, name_rows, spreadsheet
 
 
 def test_csv_cells_are_never_formulas() -> None:
@@ -43,7 +43,6 @@ def test_each_theme_has_its_own_colours() -> None:
 def test_labels_are_escaped_in_figures_and_markdown() -> None:
     assert plain("<b>\"a\" & 'b'") == "&lt;b&gt;\"a\" &amp; 'b'"
     assert markdown("a*b [c](d) :red[e] $x$ <f>") == r"a\*b \[c\]\(d\) \:red\[e\] \$x\$ \<f\>"
-    assert badge("[a] *b*") == r"[a] \*b\*"
 
 
 def test_long_names_keep_their_beginning_and_their_end() -> None:
