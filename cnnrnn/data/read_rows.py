@@ -41,8 +41,8 @@ def read_rows(path: Path, options: Options) -> Reading:
 
 def _read_folder(folder: Path, options: Options, findings: Findings) -> Reading:
     """The annotations that are found first: VOC's XML; tables and JSON in the folder, in annotations/, or in train/,
-    valid/ and test/; YOLO's text files; a JSON file per image; folders of labels; files beside images; lists of labels'
-    images."""
+    valid/ and test/; YOLO's text files; a JSON file per image; folders of labels; a file beside each image; a list
+    of images for each label."""
     if folder.name == "Annotations" and (folder.parent / "JPEGImages").is_dir():
         folder = folder.parent
     if voc := voc_xml.find(folder):

@@ -129,16 +129,18 @@ def _of_lines(lines: Sequence[str], of_several: bool) -> dict[str, list[str]]:
     if len(lines) > 1 and lines[0].isdecimal() and not lines[1].isdecimal():
         lines = lines[1:]  # the number of images, as in DeepFashion's lists
     delimiter = next((sign for sign in ",;\t" if lines and all(sign in line for line in lines)), None)
-    pairs = [tuple(line.rsplit(delimiter, 1)) for line in lines]
-    if delimiter is None and len(pairs[:1]) == 1 and is_image_column(pairs[0][0]):
+    pairs = [tuple(map(str.strip, line.rsplit(delimiter, 1))) for line in lines]
+    if delimiter is None and pairs and is_image_column(pairs[0][0]):
         pairs = pairs[1:]  # without the header
     if pairs and all(len(pair) == 2 for pair in pairs):
-        words = [pair[1].strip() for pair in pairs]
-        if are_splits(words) or (of_several and numbered_splits(words)):
-            return _by_split(dict(zip((pair[0].strip() for pair in pairs), words, strict=True)))
+        names, splits = zip(*pairs, strict=True)
+        split_of = dict(zip(names, splits, strict=True))
+        split_of = _with_words(split_of) if of_several else split_of
+        if are_splits(split_of.values()):
+            return _by_split(split_of)
     if delimiter is None:
-        names = [line.strip("\"'") for line in lines]
-        return {"": names[1:] if names and is_image_column(names[0]) else names}
+        images = [line.strip("\"'") for line in lines]
+        return {"": images[1:] if images and is_image_column(images[0]) else images}
     return _of_records(list(csv.DictReader(lines, delimiter=delimiter, skipinitialspace=True)))
 
 
@@ -148,11 +150,17 @@ def _of_records(records: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
     image, split = next(filter(is_image_column, columns), None), next(filter(is_split_column, columns), None)
     if image is None or split is None:
         return {}
-    return _by_split({str(record.get(image)): str(record.get(split)) for record in records})
+    return _by_split(_with_words({str(record.get(image)): str(record.get(split)) for record in records}))
+
+
+def _with_words(split_of: dict[str, str]) -> dict[str, str]:
+    """Words for CelebA's numbers of splits."""
+    numbers = numbered_splits(split_of.values())
+    return {name: numbers[split] for name, split in split_of.items()} if numbers else split_of
 
 
 def _by_split(split_of: Mapping[str, str]) -> dict[str, list[str]]:
-    numbers, found = numbered_splits(split_of.values()), dict[str, list[str]]()
+    found: dict[str, list[str]] = {}
     for name, split in split_of.items():
-        found.setdefault(numbers.get(split, split), []).append(name)
+        found.setdefault(split, []).append(name)
     return found
