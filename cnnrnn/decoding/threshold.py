@@ -13,6 +13,12 @@ from cnnrnn.models.sigmoid import SigmoidClassifier
 from cnnrnn.utils.calibration import calibrate, calibrated_log_odds
 
 
+def probability_threshold(model: SigmoidClassifier) -> float:
+    """The threshold among the probabilities of a trace, which are calibrated where they can be."""
+    threshold, parameters = model.threshold.item(), model.config.calibration
+    return threshold if parameters is None else calibrate(np.array([threshold]), parameters).item()
+
+
 @torch.no_grad()
 def threshold_labels(model: SigmoidClassifier, feature: Tensor, labels: Sequence[str]) -> list[Trace]:
     """Predict the labels whose probability reaches the threshold: I (batch, location, feature) -> one Trace per image.

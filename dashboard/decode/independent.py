@@ -10,6 +10,8 @@ import state
 import tray
 import widgets
 from cnnrnn.checkpoint import Checkpoint
+from cnnrnn.decoding.threshold import probability_threshold
+from cnnrnn.models.sigmoid import SigmoidClassifier
 from cnnrnn.utils.style import percent
 from decode import labels
 from views import bars, strip
@@ -28,7 +30,8 @@ def show(checkpoint: Checkpoint, image: image_files.InputImage) -> None:
     with right:
         known = labels.spelled_by(trace.labels, image.truth)
         labels.badges("Predicted labels", trace, path, known)
-        threshold = float(checkpoint.model.threshold)  # type: ignore[arg-type]
+        assert isinstance(checkpoint.model, SigmoidClassifier)
+        threshold = probability_threshold(checkpoint.model)
         truth = "" if image.truth is None else f" Ground truth {labels.ground_truth(image.truth, trace.labels)}."
         st.markdown(f"The labels with a probability of at least **{percent(threshold)}**.{truth}")
         st.plotly_chart(

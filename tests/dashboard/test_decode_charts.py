@@ -14,6 +14,7 @@ import state
 from cnnrnn.attribution.overlay import overlay
 from cnnrnn.checkpoint import Checkpoint
 from cnnrnn.decoding import tree
+from cnnrnn.decoding.threshold import probability_threshold
 from cnnrnn.utils.style import percent
 from views import bars, strip
 
@@ -163,6 +164,9 @@ def test_the_sigmoid_baseline_has_probabilities_and_exact_maps(
     assert found == state.label_overlays(checkpoint, image, path.tokens, state.MapSettings())
     assert len(set(found)) == len(path.tokens)
     assert "sigmoid baseline" in texts(app)
+    threshold = probability_threshold(checkpoint.model)  # of the calibrated probabilities that are drawn
+    assert f"a probability of at least **{percent(threshold)}**" in texts(app)
+    assert all((trace.probabilities[token] >= threshold) == (token in path.tokens) for token in range(80))
 
 
 def test_a_location_says_which_labels_it_supports(chart_data: Chart) -> None:

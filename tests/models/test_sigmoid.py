@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from cnnrnn.decoding.threshold import threshold_labels
+from cnnrnn.decoding.threshold import probability_threshold, threshold_labels
 from cnnrnn.models.sigmoid import SigmoidClassifier, SigmoidConfig
 from cnnrnn.utils.calibration import calibrate
 
@@ -48,5 +48,7 @@ def test_of_a_calibrated_model_it_is_that_of_the_calibrated_probabilities() -> N
         assert trace.paths[0].tokens == raw.paths[0].tokens  # the threshold is one of the sigmoids
         p = calibrate(raw.marginals, (2.0, 0.5, -1.0))
         assert trace.probabilities == pytest.approx(p)
+        lowest = probability_threshold(model)  # in the same order
+        assert {label for label, value in enumerate(p) if value >= lowest} == set(trace.paths[0].tokens)
         expected = np.where(np.isin(np.arange(3), trace.paths[0].tokens), p, 1 - p).prod()
         assert trace.paths[0].prob == pytest.approx(expected, rel=1e-4)
