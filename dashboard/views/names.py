@@ -30,23 +30,24 @@ def place(
     `size`, beyond which no name reaches; none covers the `squares` (square, 2). A name that comes earlier in `order`
     takes its place before the later ones. It covers a dot only where every side has one.
     """
-    half = np.array([[text_columns(shorten(name, COLUMNS)) * _COLUMN / 2, _LINE / 2] for name in names])  # (name, 2)
     sides = np.array(list(_SIDES.values()))  # (side, 2)
-    centers = points[:, None] + sides * (half + radii[:, None] + _GAP)[:, None]  # (name, side, 2)
     taken = [] if squares is None else [(square, np.full(2, _LINE / 2)) for square in squares]
     placed: dict[int, str] = {}
     for index in itertools.islice(order, _TRIED):
-        own, reach = centers[index], half[index]
+        reach = np.array([text_columns(shorten(names[index], COLUMNS)) * _COLUMN / 2, _LINE / 2])
+        own = points[index] + sides * (reach + radii[index] + _GAP)  # (side, 2)
         clear = ((own - reach >= 0) & (own + reach <= size)).all(axis=1)  # (side,)
         if taken:
             middles, halves = (np.array(part) for part in zip(*taken, strict=True))  # (taken, 2)
             clear &= _apart(own, middles, halves + reach).all(axis=1)
+        if not clear.any():  # so for most names of a full chart, whose many dots need not be looked at
+            continue
         off_dots = _apart(own, points, radii[:, None] + reach)  # (side, name)
         off_dots[:, index] = True
         best = np.flatnonzero(clear & off_dots.all(axis=1))
-        if len(found := best if len(best) else np.flatnonzero(clear)):
-            placed[index] = list(_SIDES)[found[0]]
-            taken.append((own[found[0]], reach))
+        side = best[0] if len(best) else np.flatnonzero(clear)[0]
+        placed[index] = list(_SIDES)[side]
+        taken.append((own[side], reach))
     return placed
 
 
