@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 
-from cnnrnn.data.formats import coco_json, delimited, json_records, parquet, tools, workbook, yolo
+from cnnrnn.data.formats import coco_json, delimited, json_records, parquet, sidecars, tools, workbook, yolo
 from cnnrnn.data.formats.column_names import ColumnNames
 from cnnrnn.data.formats.columns import describes_images
 from cnnrnn.data.formats.image_lists import are_splits, is_about_splits
@@ -15,7 +15,6 @@ from cnnrnn.data.formats.records import Table
 from cnnrnn.data.formats.splits import TRAIN, VAL, split_in_name
 from cnnrnn.data.formats.text import TABLES, unreadable
 from cnnrnn.data.formats.unread_exports import find_unread, find_unread_table
-from cnnrnn.data.images import is_image_name
 from cnnrnn.data.paths import is_passed_over
 from cnnrnn.data.reading import Finding, Findings, Record
 from cnnrnn.data.split import DataError
@@ -84,7 +83,7 @@ class Search:
         """The files of a folder that hold annotations, also faulty. Raises DataError as `document` does."""
         files = sorted(folder.iterdir()) if folder.is_dir() else []
         texts = [path for path in files if path.suffix.lower() in _READ and path.is_file()]
-        beside = _called_like_images(files)
+        beside = _beside_images(files)
         texts = [
             path for path in texts if not (path in beside or is_passed_over(path.name) or yolo.is_label_file(path))
         ]
@@ -113,9 +112,9 @@ class Search:
     def _refuse_split_without_labels(self, path: Path) -> None:
         """Raises DataError for a table called train or val: lists of test images need no labels, nor do logs and tables
         of several splits."""
-        if split_in_name(path.stem) not in (TRAIN, VAL) or path.suffix.lower() not in (".csv", ".tsv"):
+        if path.suffix.lower() not in (".csv", ".tsv") or is_about_splits(path):
             return
-        if is_about_splits(path):
+        if split_in_name(path.stem) not in (TRAIN, VAL):
             return
         if delimited.has_header(path, self.names.image):
             raise DataError(
@@ -162,10 +161,9 @@ class Search:
         return DataError(f"{folder} holds no annotations: {why}")
 
 
-def _called_like_images(files: Sequence[Path]) -> set[Path]:
-    """1.txt and 1.jpg.json beside 1.jpg, if there are many such: a chart may be called as its table is."""
-    images = {name for path in files if is_image_name(path.name) for name in (path.name, path.stem)}
-    found = {path for path in files if path.suffix.lower() in (".txt", ".json") and path.stem in images}
+def _beside_images(files: Sequence[Path]) -> set[Path]:
+    """Texts and JSON for single images, if there are many: a chart may be called as its table is."""
+    found = {file for suffix in sidecars.KINDS for file in sidecars.beside(files, suffix).values()}
     return found if len(found) >= _MANY else set()
 
 

@@ -9,7 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from cnnrnn.data.formats.image_lists import is_about_splits, lines_of, told_splits
-from cnnrnn.data.paths import files_below, images_below, is_passed_over, relative_name
+from cnnrnn.data.images import is_image_name
+from cnnrnn.data.paths import files_below, is_passed_over, relative_name
 from cnnrnn.data.reading import Findings, Reading, Row
 from cnnrnn.data.row_images import RowImages
 from cnnrnn.data.split import DataError
@@ -35,8 +36,9 @@ class _Images:
 
 def read(folder: Path, findings: Findings) -> Reading | None:
     """None if the folder has no such lists."""
-    images = _Images([relative_name(path, folder) for path in images_below(folder)])
-    for lists in _groups(folder):
+    files = list(files_below(folder))
+    images = _Images([relative_name(path, folder) for path in files if is_image_name(path.name)])
+    for lists in _groups(files):
         found = {line: images.find(line) for lines in lists.values() for line in lines}
         if sum(image is not None for image in found.values()) <= _NEARLY_ALL * len(found):
             continue
@@ -50,16 +52,16 @@ def read(folder: Path, findings: Findings) -> Reading | None:
     return None
 
 
-def _groups(folder: Path) -> Iterator[dict[Path, list[str]]]:
+def _groups(files: Sequence[Path]) -> Iterator[dict[Path, list[str]]]:
     """The texts of each folder that has several, and their lines. Lists of train and test are none of labels, and where
     lines are repeated, each is a value of an image."""
     by_folder: dict[Path, list[Path]] = {}
-    for path in files_below(folder):
+    for path in files:
         if path.suffix.lower() in _SUFFIXES and not is_passed_over(path.name):
             by_folder.setdefault(path.parent, []).append(path)
-    for files in by_folder.values():
-        if len(files) > 1 and not any(told_splits(path) or is_about_splits(path) for path in files):
+    for texts in by_folder.values():
+        if len(texts) > 1 and not any(told_splits(path) or is_about_splits(path) for path in texts):
             with suppress(DataError):
-                lists = {path: lines_of(path) for path in files}
+                lists = {path: lines_of(path) for path in texts}
                 if all(len({*lines}) == len(lines) for lines in lists.values()):
                     yield lists

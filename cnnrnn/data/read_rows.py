@@ -86,16 +86,13 @@ def _read_files_of_images(folder: Path, search: Search, options: Options) -> Rea
 def _folders_or_texts(folder: Path, options: Options, findings: Findings) -> Reading | None:
     """A folder per label, whose other files are pointed out, but not read; or else a file beside each image, or a list
     of images for each label."""
-    found = Findings()
     try:
-        if reading := folders.read(folder, found):
-            findings.items += found.items
-            return replace(reading, findings=findings)
+        reading = folders.read(folder, findings)
     except folders.NoLabelsError:
         if reading := _texts(folder, options, findings):
             return reading
         raise
-    return _texts(folder, options, findings)
+    return reading or _texts(folder, options, findings)
 
 
 def _texts(folder: Path, options: Options, findings: Findings) -> Reading | None:

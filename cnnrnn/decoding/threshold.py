@@ -28,7 +28,8 @@ def threshold_labels(model: SigmoidClassifier, feature: Tensor, labels: Sequence
     steps. The threshold is one of the sigmoids, and stays where it was chosen when the probabilities are calibrated.
     """
     logits, parameters = model(feature), model.config.calibration  # (batch, label)
-    chosen, probs = logits.sigmoid() >= model.threshold, logits.sigmoid().cpu().numpy()
+    sigmoids = logits.sigmoid()
+    chosen, probs = sigmoids >= model.threshold, sigmoids.cpu().numpy()
     log_odds = logits if parameters is None else torch.from_numpy(calibrated_log_odds(probs, parameters)).to(logits)
     present, absent = nn.functional.logsigmoid(log_odds), nn.functional.logsigmoid(-log_odds)
     log_probs = torch.where(chosen, present, absent).sum(dim=1)  # (batch,)

@@ -1,4 +1,4 @@
-"""The decode page without a browser: paths, links and what is said where something is missing."""
+"""The decode page without a browser: paths, links, and messages where something is missing."""
 
 from __future__ import annotations
 

@@ -133,8 +133,7 @@ def _of_lines(lines: Sequence[str], of_several: bool) -> dict[str, list[str]]:
     if delimiter is None and pairs and is_image_column(pairs[0][0]):
         pairs = pairs[1:]  # without the header
     if pairs and all(len(pair) == 2 for pair in pairs):
-        names, splits = zip(*pairs, strict=True)
-        split_of = dict(zip(names, splits, strict=True))
+        split_of = {pair[0]: pair[1] for pair in pairs}
         split_of = _with_words(split_of) if of_several else split_of
         if are_splits(split_of.values()):
             return _by_split(split_of)

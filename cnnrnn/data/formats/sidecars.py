@@ -25,14 +25,20 @@ def find(folder: Path) -> tuple[str, dict[Path, Path]] | None:
     """The suffix of such files and the file of every image that has one. None unless half of the images have one: the
     others may be masks."""
     files = list(files_below(folder))
-    images = [path for path in files if is_image_name(path.name)]
+    images = sum(is_image_name(path.name) for path in files)
     for suffix in KINDS:
-        files_by_name = {path.with_suffix(""): path for path in files if path.suffix.lower() == suffix}
-        beside = {image: files_by_name.get(image.with_suffix("")) or files_by_name.get(image) for image in images}
-        found = {image: file for image, file in beside.items() if file}
-        if found and 2 * len(found) >= len(images):
+        found = beside(files, suffix)
+        if found and 2 * len(found) >= images:
             return suffix, found
     return None
+
+
+def beside(files: Sequence[Path], suffix: str) -> dict[Path, Path]:
+    """The file with this suffix of every image that has one among the files: 1.txt or 1.jpg.txt beside 1.jpg."""
+    by_name = {path.with_suffix(""): path for path in files if path.suffix.lower() == suffix}
+    images = [path for path in files if is_image_name(path.name)]
+    found = {image: by_name.get(image.with_suffix("")) or by_name.get(image) for image in images}
+    return {image: file for image, file in found.items() if file}
 
 
 def records(folder: Path, found: dict[Path, Path], findings: Findings) -> list[Record]:
