@@ -117,7 +117,7 @@ def show() -> None:
     st.logo(str(LOGO), size="large")
     address.follow(chosen.url_path)
     # Shown before the libraries are imported, which takes seconds once after the server's start.
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+    with st.container(horizontal=True, gap="small", key="heading"):
         st.title(pages[chosen].name, help=pages[chosen].answer, width="content")
         st.markdown(f"**{pages[chosen].question}**", width="content")
         touch.let_charts_scroll()

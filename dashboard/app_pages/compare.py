@@ -27,6 +27,7 @@ _MODELS, _IMAGES, _MANY = "two models", "two images", "two models, many images"
 _LABEL_COLUMNS = 40  # of a label's name
 _MAX_NAMED = 12  # labels of only one side that are listed in a sentence
 _MAP_WIDTH = 165  # pixels
+_TREE_WIDTH = 1000  # pixels, of one tree or of both
 
 
 @dataclass(frozen=True)
@@ -90,9 +91,13 @@ def _other_model(name: str) -> str | None:
 
 def _labels(left: Side, right: Side) -> None:
     same_image = left.image is right.image
-    if same_image:
-        widgets.picture(left.image.pixels, f"The image {left.image.name}")
-    for column, side, other in zip(st.columns(2, gap="large"), (left, right), (right, left), strict=True):
+    if same_image:  # beside what the models say of it
+        beside, *columns = st.columns([4, 3, 3], gap="large")
+        with beside:
+            widgets.picture(left.image.pixels, f"The image {left.image.name}")
+    else:
+        columns = list(st.columns(2, gap="large"))
+    for column, side, other in zip(columns, (left, right), (right, left), strict=True):
         with column:
             st.header(markdown(side.name))
             if not same_image:
@@ -182,38 +187,57 @@ def _unshared_labels(side: Side, other: Side, key: str) -> None:
 
 
 def _beam_searches(left: Side, right: Side) -> None:
+    searched = [side for side in (left, right) if side.trace.steps]
+    if not searched:
+        return
     st.header("Beam searches")
     with st.container(key="trees"):  # side by side where there is room for two
-        columns = st.columns(2, gap="large")
-    for position, (column, side) in enumerate(zip(columns, (left, right), strict=True)):
+        columns = st.columns(len(searched), gap="large")
+    for position, (column, side) in enumerate(zip(columns, searched, strict=True)):
         with column:
-            if side.trace.steps:
-                widgets.beam_tree(
-                    side.trace,
-                    f"tree_{position}",
-                    controls.dark(),
-                    500,
-                    f"Tree of the label sequences that the beam search kept: {side.name}",
-                )
-            else:
-                st.caption("Independent sigmoids predict no sequence, so there is no search.")
+            st.markdown(f"**{markdown(side.name)}**")
+            widgets.beam_tree(
+                side.trace,
+                f"tree_{position}",
+                controls.dark(),
+                _TREE_WIDTH // len(searched),
+                f"Tree of the label sequences that the beam search kept: {side.name}",
+            )
+    if len(searched) == 1:
+        st.caption("The independent sigmoids of the other model predict no sequence, so they have no search.")
 
 
 def _evidence(left: Side, right: Side) -> None:
-    st.header("Evidence for each step")
+    st.header("Evidence")
     maps = controls.chosen_maps()
     for column, side in zip(st.columns(2, gap="large"), (left, right), strict=True):
         with column:
-            if not side.trace.steps:
-                st.caption("Independent sigmoids have no decoding steps.")
-                continue
-            path = side.trace.paths[0]
-            overlays = state.overlays(side.checkpoint, side.image, path.tokens, maps)
-            names = list(enumerate(side.trace.choices(path), start=1))
-            alts = [f"Evidence for {name} at step {step}, over the image" for step, name in names]
-            captions = [f"{step} · {shorten(name, _LABEL_COLUMNS)}" for step, name in names]
-            widgets.maps(overlays, captions, alts, _MAP_WIDTH)
+            st.markdown(f"**{markdown(side.name)}**")
+            if side.trace.steps:
+                _step_maps(side, maps)
+            else:
+                _label_maps(side, maps)
     st.caption("The maps of a path have one scale." if maps.common_scale else "Each map fills its own scale.")
+
+
+def _step_maps(side: Side, maps: state.MapSettings) -> None:
+    path = side.trace.paths[0]
+    overlays = state.overlays(side.checkpoint, side.image, path.tokens, maps)
+    names = list(enumerate(side.trace.choices(path), start=1))
+    alts = [f"Evidence for {name} at step {step}, over the image" for step, name in names]
+    captions = [f"{step} · {shorten(name, _LABEL_COLUMNS)}" for step, name in names]
+    widgets.maps(overlays, captions, alts, _MAP_WIDTH)
+
+
+def _label_maps(side: Side, maps: state.MapSettings) -> None:
+    """The baseline's class activation maps."""
+    overlays = state.label_overlays(side.checkpoint, side.image, side.trace.paths[0].tokens, maps)
+    if not overlays:
+        st.caption("No map: the model predicts no label, or scores no locations.")
+        return
+    alts = [f"Evidence for {name}, over the image" for name in side.predicted_labels]
+    captions = [shorten(name, _LABEL_COLUMNS) for name in side.predicted_labels]
+    widgets.maps(overlays, captions, alts, _MAP_WIDTH)
 
 
 page()

@@ -117,6 +117,32 @@ def test_a_sequence_model_is_compared_with_the_baseline(app: AppTest, scenes_roo
     assert trace.calibrated.tolist() != pytest.approx(trace.marginals.tolist(), abs=1e-3)
 
 
+def test_the_baseline_has_a_map_for_each_of_its_labels(
+    app: AppTest, scenes_root: Path, displayed_images: Images
+) -> None:
+    split = load_split("scenes", scenes_root, "train")
+    baseline = new_checkpoint(split, "test_byobnet", 64, False, 1, torch.device("cpu"), head="sigmoid", spatial=True)
+    baseline.model.eval()
+    baseline.model.threshold.fill_(0.4)  # above which an untrained model predicts many labels
+    baseline.save(state.CHECKPOINTS / "sigmoid", {}, card="")
+    page = opened(app)
+    image = image_files.open_sample(next(iter(image_files.samples())))
+    path = state.predict(baseline, image, 8).paths[0]
+    assert len(path.tokens) >= 2
+    maps = {f"Evidence for {split.labels[token]}, over the image" for token in path.tokens}
+    displayed = [(alt, data) for alt, data in displayed_images(page) if alt in maps]
+    assert {alt for alt, _ in displayed} == maps
+    overlays = state.label_overlays(baseline, image, path.tokens, state.MapSettings())
+    for (_, small), full in zip(displayed, overlays, strict=True):
+        found = Image.open(io.BytesIO(small))
+        whole = Image.open(io.BytesIO(full)).resize(found.size, Image.Resampling.BILINEAR)
+        assert np.abs(np.asarray(found).astype(int) - np.asarray(whole)).mean() < 3
+    shutil.rmtree(state.CHECKPOINTS / "coco")
+    baseline.save(state.CHECKPOINTS / "coco", {}, card="")
+    page.run()
+    assert "Beam searches" not in [header.value for header in page.header]  # of two baselines
+
+
 def test_two_images_are_compared_with_one_model(app: AppTest) -> None:
     page = opened(app)
     page.segmented_control(key="compare").set_value("two images").run()
