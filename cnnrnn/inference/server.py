@@ -13,8 +13,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-import time
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from typing import Any
@@ -42,97 +41,97 @@ MAX_REQUESTS = 256  # at a time, the waiting ones included; further requests get
 MAX_FILES = 32  # in a form, of MAX_BYTES together
 BODY_SECONDS = 30.0  # for an image to arrive
 _OPEN = min(4, os.cpu_count() or 1)  # images opened at a time, each of which may take 500 MB
-# How long a batch waits for as many images as the last one could have had. Without, clients that wait for their answers
-# split into groups that take turns: with four of them, batches of two, a third slower.
-_IDLE_SECONDS = 0.01  # while no image is being opened
-_GATHER_SECONDS = 0.1  # at most
 
 
-class Batcher:
-    """Images of many requests, labeled together: a batch holds the requests that arrived during the previous batch, and
-    those that its clients send when they were answered."""
+class Stage:
+    """A step on the way from an image to its labels, for the images of many requests: what waits is computed together,
+    up to `size` images, by one of the `workers`."""
 
-    def __init__(self, predictor: Predictor, metrics: ServerMetrics) -> None:
-        self.predictor = predictor
-        self.metrics = metrics
-        self.waiting: asyncio.Queue[tuple[Tensor, asyncio.Future[Trace]]] = asyncio.Queue()
-        self.opening = asyncio.Semaphore(_OPEN)
-        self.labeling = ThreadPoolExecutor(1)  # always the same thread: OpenMP keeps others for each that calls it
-        self.coming = 0  # images that are being opened, or are about to
-        self.active = 0  # images whose label sets are not known yet
+    def __init__(self, compute: Callable[[Tensor], Sequence[Any]], size: int, workers: int = 1) -> None:
+        self.compute, self.size = compute, size
+        self.waiting: asyncio.Queue[tuple[Tensor, asyncio.Future[Any]]] = asyncio.Queue()
+        self.threads = ThreadPoolExecutor(workers)  # always the same: OpenMP keeps others for each that calls it
+        self.workers = workers
 
-    async def label(self, data: bytes) -> Trace:
-        """Raises ImageError, and UserError for a model that is damaged."""
-        self.active += 1
-        try:
-            image = await self._opened(data)
-            future: asyncio.Future[Trace] = asyncio.get_running_loop().create_future()
-            self.waiting.put_nowait((image, future))
-            return await future
-        finally:
-            self.active -= 1
-
-    async def _opened(self, data: bytes) -> Tensor:
-        self.coming += 1
-        try:
-            async with self.opening:
-                return await asyncio.to_thread(self._open, data)
-        finally:
-            self.coming -= 1
+    async def __call__(self, item: Tensor) -> Any:
+        """What `compute` returns for the item, or raises for those that it was computed with."""
+        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self.waiting.put_nowait((item, future))
+        return await future
 
     async def run(self) -> None:
-        """Process batches until cancelled."""
-        expected = 1
-        while True:
-            batch = await self._gathered(min(expected, self.predictor.config.batch_size))
-            self.metrics.batches.observe(len(batch))
-            images, futures = zip(*batch, strict=True)
-            try:
-                traces = await asyncio.get_running_loop().run_in_executor(self.labeling, self._label, images)
-            except Exception as error:  # fails this batch only
-                traces = [error] * len(batch)
-            expected = self.active
-            for future, trace in zip(futures, traces, strict=True):
-                if future.cancelled():  # the client has disconnected
-                    continue
-                if isinstance(trace, Exception):
-                    future.set_exception(trace)
-                else:
-                    future.set_result(trace)
+        """Compute until cancelled."""
+        await asyncio.gather(*(self._work() for _ in range(self.workers)))
 
-    async def _gathered(self, expected: int) -> list[tuple[Tensor, asyncio.Future[Trace]]]:
-        """The images that wait, at least one; of fewer than expected, with those that come soon."""
-        batch = [await self.waiting.get()]
-        started = time.perf_counter()
-        while len(batch) < self.predictor.config.batch_size:
-            if not self.waiting.empty():
+    async def _work(self) -> None:
+        while True:
+            batch = [await self.waiting.get()]
+            while len(batch) < self.size and not self.waiting.empty():
                 batch.append(self.waiting.get_nowait())
-            elif len(batch) >= expected or time.perf_counter() > started + _GATHER_SECONDS:
-                break
+            batch = [(item, future) for item, future in batch if not future.cancelled()]  # the client is gone
+            if batch:
+                await self._compute(batch)
+
+    async def _compute(self, batch: Sequence[tuple[Tensor, asyncio.Future[Any]]]) -> None:
+        items, futures = zip(*batch, strict=True)
+        results: Sequence[Any]
+        try:
+            results = await asyncio.get_running_loop().run_in_executor(self.threads, self.compute, torch.stack(items))
+        except Exception as error:  # fails this batch only
+            results = [error] * len(batch)
+        for future, result in zip(futures, results, strict=True):
+            if future.cancelled():
+                continue
+            if isinstance(result, Exception):
+                future.set_exception(result)
             else:
-                try:
-                    batch.append(await asyncio.wait_for(self.waiting.get(), _IDLE_SECONDS))
-                except TimeoutError:
-                    if not self.coming:
-                        break
-        return batch
+                future.set_result(result)
+
+
+class Labeler:
+    """From an image's bytes to its trace, in three stages that work at the same time: images are opened, encoded and
+    decoded."""
+
+    def __init__(self, predictor: Predictor, metrics: ServerMetrics) -> None:
+        self.predictor, self.metrics = predictor, metrics
+        self.opening = asyncio.Semaphore(_OPEN)
+        batch_size = predictor.config.batch_size
+        size, workers = (1, os.cpu_count() or 1) if _encodes_side_by_side(predictor) else (batch_size, 1)
+        self.encode = Stage(lambda images: list(predictor.encode(images)[1]), size, workers)
+        self.decode = Stage(self._decode, batch_size)
+
+    def _decode(self, features: Tensor) -> Sequence[Trace]:
+        self.metrics.batches.observe(len(features))
+        return self.predictor.decode(features)
+
+    async def __call__(self, data: bytes) -> Trace:
+        """Raises ImageError, and UserError for a model that is damaged."""
+        async with self.opening:
+            image = await asyncio.to_thread(self._open, data)
+        return await self.decode(await self.encode(image))
 
     def _open(self, data: bytes) -> Tensor:
         return self.predictor.model.backbone.pixels(open_image(data, MAX_SIDE))
 
-    def _label(self, images: tuple[Tensor, ...]) -> Sequence[Trace | Exception]:
-        return self.predictor.decode(self.predictor.encode(torch.stack(images))[1])
+    async def run(self) -> None:
+        """Process what comes until cancelled."""
+        await asyncio.gather(self.encode.run(), self.decode.run())
+
+
+def _encodes_side_by_side(predictor: Predictor) -> bool:
+    """OpenVINO computes an image on each core, so none has to wait for others; other engines take batches."""
+    return predictor.engine == "openvino"
 
 
 def application(predictor: Predictor) -> Starlette:
     """/predict, /health, /metrics. Errors are answered by {"error": message}: 413 too much, 422 no image, 503 busy."""
     metrics = ServerMetrics()
-    batcher, checkpoint = Batcher(predictor, metrics), predictor.checkpoint
+    label, checkpoint = Labeler(predictor, metrics), predictor.checkpoint
     requests, slots = 0, asyncio.Semaphore(MAX_ACTIVE)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        task = asyncio.create_task(batcher.run())
+        task = asyncio.create_task(label.run())
         yield
         task.cancel()
 
@@ -155,7 +154,7 @@ def application(predictor: Predictor) -> Starlette:
             requests -= 1
 
     async def summary(data: bytes) -> dict[str, Any]:
-        trace = await batcher.label(data)
+        trace = await label(data)
         return await asyncio.to_thread(trace.summary)
 
     async def summary_or_error(name: str, data: bytes) -> dict[str, Any]:
@@ -223,5 +222,7 @@ async def _body(request: Request) -> bytes:
 
 def serve(predictor: Predictor, sockets: list[socket.socket]) -> None:
     """Serve on sockets that are bound (`utils.ports.bind`) until Ctrl-C."""
+    if _encodes_side_by_side(predictor):
+        torch.set_num_threads(1)  # for decoding, which would take the cores on which images are encoded
     with suppress(KeyboardInterrupt):  # uvicorn raises it again once it has ended
         uvicorn.Server(uvicorn.Config(application(predictor), log_level="warning")).run(sockets)

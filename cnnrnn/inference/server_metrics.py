@@ -26,7 +26,7 @@ class ServerMetrics:
             "cnnrnn_request_seconds", "From a request to its answer", buckets=_SECONDS, registry=registry
         )
         self.batches = Histogram(
-            "cnnrnn_batch_images", "Images that went through the model together", buckets=_IMAGES, registry=registry
+            "cnnrnn_batch_images", "Images that were decoded together", buckets=_IMAGES, registry=registry
         )
 
     def of(self, handler: Handler) -> Handler:
