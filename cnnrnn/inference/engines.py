@@ -16,9 +16,11 @@ import logging
 import threading
 import warnings
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache, cached_property
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 import torch
@@ -66,49 +68,58 @@ class _OpenVINO:
 
     def __init__(self, file: Path, hints: dict[str, str | int]) -> None:
         self.file, self.hints = file, hints
-        self.alone = self._compiled("LATENCY")
+        self.model = self._compiled("LATENCY")
+        self.request = self.model.create_infer_request()
         self.images = 0  # that are being computed
-        self.counting, self.filling = threading.Lock(), threading.Lock()
+        self.lock = threading.Lock()
 
     def _compiled(self, hint: str) -> Any:
         return openvino_core().compile_model(self.file, "CPU", {**self.hints, "PERFORMANCE_HINT": hint})
 
     @cached_property
-    def side_by_side(self) -> Any:
-        """The model again, whose requests each have cores of their own; a process with one thread has only one."""
-        return self.alone if self.hints.get("INFERENCE_NUM_THREADS") == 1 else self._compiled("THROUGHPUT")
+    def requests(self) -> SimpleQueue[Any]:
+        """Requests that are idle, of a second model; each has a core of its own. They keep their memory."""
+        alone = self.hints.get("INFERENCE_NUM_THREADS") == 1
+        model = self.model if alone else self._compiled("THROUGHPUT")
+        requests: SimpleQueue[Any] = SimpleQueue()
+        for _ in range(1 if alone else model.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS")):
+            requests.put(model.create_infer_request())
+        return requests
 
     @cached_property
-    def queue(self) -> Any:
-        import openvino
-
-        return openvino.AsyncInferQueue(self.side_by_side)
+    def threads(self) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(self.requests.qsize())
 
     def __call__(self, images: Tensor) -> Tensor:
+        """Pixels (batch, 3, size, size) -> feature map (batch, channel, height, width)."""
         _check_pixels(images)
-        with self.counting:
+        with self.lock:
             self.images += len(images)
-            model = self.alone if self.images == 1 else self.side_by_side  # made by the first thread that needs it
+            alone = self.images == 1
+            compute = self.threads.map if not alone else map  # made by the first thread that needs it
+        one = self._alone if alone else self._beside_others
         try:
-            if len(images) > 1:
-                return self._batch(images)
-            return torch.from_numpy(model.infer_new_request([images.numpy()])[0])
+            return torch.cat(list(compute(one, images.split(1))))
         finally:
-            with self.counting:
+            with self.lock:
                 self.images -= len(images)
 
-    def _batch(self, images: Tensor) -> Tensor:
-        found: list[Tensor] = [torch.empty(0)] * len(images)
+    def _alone(self, image: Tensor) -> Tensor:
+        self.request.infer([image.numpy()])
+        return _output(self.request)
 
-        def keep(request: Any, index: int) -> None:
-            found[index] = torch.from_numpy(request.get_output_tensor().data.copy())
+    def _beside_others(self, image: Tensor) -> Tensor:
+        request = self.requests.get()
+        try:
+            request.start_async([image.numpy()])  # `infer` would compute in this thread, which has no core of its own
+            request.wait()
+            return _output(request)
+        finally:
+            self.requests.put(request)
 
-        with self.filling:  # one batch at a time: a queue waits for all that is in it
-            self.queue.set_callback(keep)
-            for index, image in enumerate(images.split(1)):
-                self.queue.start_async(image.numpy(), index)
-            self.queue.wait_all()
-        return torch.cat(found)
+
+def _output(request: Any) -> Tensor:
+    return torch.from_numpy(request.get_output_tensor().data.copy())
 
 
 @cache

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +89,18 @@ def test_an_engine_equals_torch_and_is_translated_once(
     forward = engines.load(loaded, name)
     torch.testing.assert_close(forward(images), found)
     torch.testing.assert_close(torch.cat([forward(image) for image in images.split(1)]), found)
+
+
+@pytest.mark.parametrize("engine", ["openvino", "onnxruntime"])
+def test_an_engine_computes_for_several_threads_at_the_same_time(engine: str, loaded: Checkpoint, cache: Path) -> None:
+    """Each has the feature map of its own images, single ones or a batch."""
+    forward = engines.load(loaded, engine)
+    images = torch.randint(256, (12, 3, 64, 64), dtype=torch.uint8, generator=torch.Generator().manual_seed(2))
+    expected = torch.cat([forward(image) for image in images.split(1)])
+    parts = [*images[:8].split(1), images[8:]] * 5
+    with ThreadPoolExecutor(4) as threads:
+        found = torch.cat(list(threads.map(forward, parts)))
+    torch.testing.assert_close(found, expected.repeat(5, 1, 1, 1))
 
 
 def test_where_a_translation_is_kept_the_network_is_built_when_it_is_needed(tmp_path: Path, cache: Path) -> None:

@@ -9,14 +9,16 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from prometheus_client.parser import text_string_to_metric_families
 from torch import Tensor
 
@@ -195,38 +197,58 @@ def test_requests_are_counted_and_timed(port: int, encoded: Callable[..., bytes]
     assert after["cnnrnn_active_requests",] == 0
 
 
-def test_clients_that_wait_for_their_answers_share_every_batch(
-    loaded: Checkpoint, encoded: Callable[..., bytes], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """They don't split into groups that take turns, each while the other's answers are computed."""
-    sizes, jpeg = [], encoded("JPEG")
-    predictor = Predictor(loaded, batch_size=8)
-    batcher = serving.Batcher(predictor, serving.ServerMetrics())
-    label = batcher._label
+def run(awaited: Coroutine[Any, Any, None]) -> None:
+    """In a thread of its own: the browser's tests leave a loop running in this one."""
+    with ThreadPoolExecutor(1) as elsewhere:
+        elsewhere.submit(asyncio.run, awaited).result(timeout=60)
 
-    def recorded(images: tuple[Tensor, ...]) -> Any:
-        sizes.append(len(images))
-        return label(images)
 
-    monkeypatch.setattr(batcher, "_label", recorded)
-    monkeypatch.setattr(serving, "_IDLE_SECONDS", 1)  # a busy machine makes no difference
+def test_what_waits_is_computed_together_and_a_failure_is_that_of_its_batch_alone() -> None:
+    batches: list[list[float]] = []
+    go_on = threading.Event()
 
-    async def client() -> None:
-        for _ in range(4):
-            await batcher.label(jpeg)
+    def double(items: Tensor) -> list[float]:
+        batches.append(items.tolist())
+        assert go_on.wait(60)
+        if 4 in items:
+            raise ValueError("four")
+        return (2 * items).tolist()
 
-    async def load() -> None:
-        running = asyncio.create_task(batcher.run())
-        alone = asyncio.create_task(client())
-        while not sizes:  # the others come while its first image is labeled
+    async def ask_seven_times() -> None:
+        stage = serving.Stage(double, size=3)
+        running = asyncio.create_task(stage.run())
+        first = asyncio.create_task(stage(torch.tensor(0)))
+        while not batches:  # the others come while it is computed
             await asyncio.sleep(0)
-        await asyncio.gather(alone, client(), client(), client())
+        others = [asyncio.create_task(stage(torch.tensor(number))) for number in range(1, 8)]
+        await asyncio.sleep(0)
+        others.pop(1).cancel()  # 2
+        go_on.set()
+        assert await first == 0
+        found = await asyncio.gather(*others, return_exceptions=True)
+        assert found[:2] == [2, 6]
+        assert [str(error) for error in found[2:5]] == ["four"] * 3
+        assert found[5] == 14
         running.cancel()
 
-    with ThreadPoolExecutor(1) as elsewhere:
-        elsewhere.submit(asyncio.run, load()).result()
-    assert sizes[:4] == [1, 4, 4, 4]
-    assert sum(sizes) == 16
+    run(ask_seven_times())
+    assert batches == [[0], [1, 3], [4, 5, 6], [7]]
+
+
+def test_workers_of_a_stage_compute_at_the_same_time() -> None:
+    both = threading.Barrier(2, timeout=60)
+
+    def wait(items: Tensor) -> list[int]:
+        both.wait()
+        return items.tolist()
+
+    async def ask_twice() -> None:
+        stage = serving.Stage(wait, size=1, workers=2)
+        running = asyncio.create_task(stage.run())
+        assert await asyncio.gather(stage(torch.tensor(1)), stage(torch.tensor(2))) == [1, 2]
+        running.cancel()
+
+    run(ask_twice())
 
 
 def test_more_requests_than_are_read_at_a_time_wait_and_are_answered(
