@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from cnnrnn.data.find_images import ImageFinder, lost_names
+from cnnrnn.data.find_images import ImageFinder, lost_names, of_another_split
 from cnnrnn.data.formats.splits import TEST, TRAIN, VAL, split_name, split_of_folders
 from cnnrnn.data.reading import NEARLY_ALL, Reading, Row, listed, share_of_all
 from cnnrnn.data.split import DataError, Options, Sample, hold_out
@@ -40,9 +40,10 @@ class Collected:
         folder = self.options.images or self.reading.folder
         places = (self.options.images,) if self.options.images else self.reading.image_folders
         finder = ImageFinder(folder, tuple(place for place in places if place))
-        names = [(row.image, split_name(row.split) if row.split else None) for row in rows]
+        names = [(row.image, split_name(row.split) if row.split else self.reading.split) for row in rows]
         found = {name: finder.find(*name) for name in dict.fromkeys(names)}
-        lost = lost_names(found)
+        misplaced = of_another_split(found, finder)
+        lost = lost_names(found) | misplaced
         if other := [name for name, (path, how) in found.items() if path and how and name not in lost]:
             self.findings.warning(
                 f"{len(other)} images were found under another path or spelling, such as {other[0][0]} as "
@@ -53,6 +54,8 @@ class Collected:
             shown = ", ".join(found[name][1] if found[name][0] is None else name[0] for name in first)
             lines = [row.where for row, name in zip(rows, names, strict=True) if name in lost]
             message = f"{len(lost)} of {len(found)} images are missing and were left out; looked for {shown}"
+            if misplaced:
+                message += f" ({len(misplaced)} of them are only in the folder of another split)"
             if len(lost) == len(found):
                 message += ". Put the table beside its images, or give their folder by --images"
                 self.findings.error(message, lines)

@@ -12,7 +12,7 @@ from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from cnnrnn.data.formats.numbers import whole_number
-from cnnrnn.data.formats.splits import splits_in
+from cnnrnn.data.formats.splits import split_in_name
 from cnnrnn.data.images import SUFFIXES
 from cnnrnn.data.paths import images_below, is_file, is_folder
 
@@ -61,9 +61,9 @@ class ImageFinder:
         """The file in the very folder that was written, or those that share the most of its path."""
         if not paths:
             return []
-        written, splits = _keys(parts[:-1]), splits_in(parts[:-1])
+        written, splits = _keys(parts[:-1]), _splits_of(parts[:-1])
         # Where train/1.jpg is missing, test/1.jpg is another image.
-        paths = [path for path in paths if not splits or splits & (own := self._splits_of(path)) or not own]
+        paths = [path for path in paths if not splits or splits & (own := self.splits_of(path)) or not own]
         if len(paths) < 2:
             return paths
         for place in self.first:
@@ -76,18 +76,19 @@ class ImageFinder:
         """The first that is there, or the first of these in a folder of this split."""
         first = None
         for path in filter(is_file, paths):
-            if split is None or split in self._splits_of(path):
+            if split is None or split in self.splits_of(path):
                 return path
             first = first or path
         return first
 
     def _of_split(self, paths: list[Path], split: str | None) -> list[Path]:
         """Those in a folder of this split, if there are any."""
-        return [path for path in paths if split and split in self._splits_of(path)] or paths
+        return [path for path in paths if split and split in self.splits_of(path)] or paths
 
-    def _splits_of(self, path: Path) -> set[str]:
+    def splits_of(self, path: Path) -> set[str]:
+        """The splits that the file's folders are named as, such as train or test_images."""
         inside = path.relative_to(self.folder) if path.is_relative_to(self.folder) else path
-        return splits_in(inside.parts[:-1])
+        return _splits_of(inside.parts[:-1])
 
     @cached_property
     def _indices(self) -> tuple[dict[str, list[Path]], ...]:
@@ -103,6 +104,20 @@ class ImageFinder:
             if number := whole_number(path.stem):
                 numbers[number].append(path)
         return indices
+
+
+def of_another_split(found: Mapping[Name, tuple[Path | None, str]], finder: ImageFinder) -> set[Name]:
+    """The names whose file is in a folder of another split only, while most images of their split are in its own:
+    where train/1.jpg is missing, test/1.jpg is another image."""
+    own: dict[str, int] = defaultdict(int)  # images by the split of their rows
+    others: dict[str, list[Name]] = defaultdict(list)
+    for name, (path, _) in found.items():
+        if path and (split := name[1]) and (splits := finder.splits_of(path)):
+            if split in splits:
+                own[split] += 1
+            else:
+                others[split].append(name)
+    return {name for split, names in others.items() if own[split] > len(names) for name in names}
 
 
 def lost_names(found: Mapping[Name, tuple[Path | None, str]]) -> set[Name]:
@@ -159,6 +174,10 @@ def _parts(name: str) -> list[str]:
         name = local[0] if local else unquote(address.path)
     name = re.sub(r"^[A-Za-z]:", "", name.replace("\\", "/"))
     return [part for part in name.split("/") if part not in ("", ".", "..", "~")]
+
+
+def _splits_of(folders: Iterable[str]) -> set[str]:
+    return {split for folder in folders if (split := split_in_name(folder))}
 
 
 def spelling_key(name: str) -> str:

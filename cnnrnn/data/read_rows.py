@@ -177,6 +177,7 @@ def _read_files(documents: list[Document], folder: Path, options: Options, findi
         findings,
         tuple({path.parent for path in files}),
         separator=next((name for _, separator in reversed(separators) if (name := separator.name)), None),
+        split=None if several else split_in_name(documents[0].path.stem),
         lists_images=True,
     )
 

@@ -94,6 +94,7 @@ class Reading:
     groups: Mapping[str, str] | None = None
     boxes: Callable[[str], Boxes] | None = None  # of an image, by the name that its row has
     separator: str | None = None  # of labels in the cells of a table, such as semicolons
+    split: str | None = None  # that the name of its only table tells, such as train.csv; some rows may be held out
     lists_images: bool = False  # in one file, as a table does, which may lack some that lie beside the others
 
 

@@ -16,7 +16,7 @@ from cnnrnn.data.formats.image_lists import (
     read_list,
     splits_of_lists,
 )
-from cnnrnn.data.formats.splits import TRAIN
+from cnnrnn.data.formats.splits import TEST, TRAIN
 from cnnrnn.data.formats.yolo import is_label_file
 from cnnrnn.data.paths import is_file, is_passed_over, relative_name
 from cnnrnn.data.reading import Findings, Reading
@@ -46,6 +46,10 @@ def give_splits(reading: Reading, folder: Path, annotations: Set[Path]) -> set[P
     if any(row.split for row in reading.rows):
         return set()
     found, unclear = _find([path for path in _files(folder, _DEPTH) if path not in annotations], reading)
+    if others := [path for lists in found if _are_of_others(lists, reading) for path in lists.files]:
+        names = ", ".join(relative_name(path, folder) for path in others)
+        reading.findings.note(f"not read as lists of splits: {names}; the labels are those of the train images only")
+        found = [lists for lists in found if not _are_of_others(lists, reading)]
     if found:
         _give(reading, found[0], folder)
         agreeing = [other for other in found if other.split_of.items() <= found[0].split_of.items()]
@@ -64,12 +68,19 @@ def point_out(reading: Reading, file: Path) -> None:
     if any(row.split for row in reading.rows):
         return
     found, _ = _find([path for path in _files(file.parent, 0) if path != file], reading)
+    found = [lists for lists in found if not _are_of_others(lists, reading)]
     if found:
         names = ", ".join(path.name for path in found[0].files)
         reading.findings.warning(
             f"the splits of {names} were not read, since only {file.name} was given; give the folder to read them, or "
             "write a column split with train, val and test"
         )
+
+
+def _are_of_others(lists: _Lists, reading: Reading) -> bool:
+    """Whether the lists of a test split lie beside train.csv: test.csv may have the same numbers for other images."""
+    splits = {*lists.split_of.values()}
+    return reading.split == TRAIN and TEST in splits and TRAIN not in splits
 
 
 def _give(reading: Reading, lists: _Lists, folder: Path) -> None:

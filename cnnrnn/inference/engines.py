@@ -78,11 +78,12 @@ class _OpenVINO:
 
     @cached_property
     def requests(self) -> SimpleQueue[Any]:
-        """Requests that are idle, of a second model; each has a core of its own. They keep their memory."""
-        alone = self.hints.get("INFERENCE_NUM_THREADS") == 1
-        model = self.model if alone else self._compiled("THROUGHPUT")
+        """Requests that are idle, of a second model; they keep their memory. There are two for each core: while Python
+        takes the result of one, the next is computed already."""
+        one_core = self.hints.get("INFERENCE_NUM_THREADS") == 1
+        model = self.model if one_core else self._compiled("THROUGHPUT")
         requests: SimpleQueue[Any] = SimpleQueue()
-        for _ in range(1 if alone else model.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS")):
+        for _ in range(1 if one_core else 2 * model.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS")):
             requests.put(model.create_infer_request())
         return requests
 

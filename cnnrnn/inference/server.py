@@ -96,7 +96,7 @@ class Labeler:
         self.predictor, self.metrics = predictor, metrics
         self.opening = asyncio.Semaphore(_OPEN)
         batch_size = predictor.config.batch_size
-        size, workers = (1, os.cpu_count() or 1) if _encodes_side_by_side(predictor) else (batch_size, 1)
+        size, workers = (1, _encoders()) if _encodes_side_by_side(predictor) else (batch_size, 1)
         self.encode = Stage(lambda images: list(predictor.encode(images)[1]), size, workers)
         self.decode = Stage(self._decode, batch_size)
 
@@ -121,6 +121,11 @@ class Labeler:
 def _encodes_side_by_side(predictor: Predictor) -> bool:
     """OpenVINO computes an image on each core, so none has to wait for others; other engines take batches."""
     return predictor.engine == "openvino"
+
+
+def _encoders() -> int:
+    """Threads that give OpenVINO images: two for each core, so that the next is there when one is done."""
+    return 2 * (os.cpu_count() or 1)
 
 
 def application(predictor: Predictor) -> Starlette:

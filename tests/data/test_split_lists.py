@@ -166,6 +166,45 @@ def test_a_table_with_splits_needs_no_lists(tmp_path: Path) -> None:
     assert splits_of(source) == SPLITS
 
 
+LABELS = {"1": {"cat"}, "2": {"dog"}, "3": {"cat", "dog"}, "4": {"dog"}}
+NUMBERED_TABLE = "id,labels\n" + "".join(f"{n},{';'.join(sorted(labels))}\n" for n, labels in LABELS.items())
+
+
+def paths_of(source: Source, folder: Path) -> dict[str, set[str]]:
+    samples = [sample for split in source.samples.values() for sample in split]
+    return {str(sample.image.relative_to(folder)): {*sample.labels} for sample in samples}
+
+
+@pytest.mark.parametrize("others", [{}, {"test.csv": "id\n1\n2\n3\n"}, {"test.txt": "1.jpg\n2.jpg\n3.jpg\n"}])
+@pytest.mark.parametrize("place", ["train", "train_images", "images/Train"])
+def test_the_test_images_of_a_contest_may_have_the_names_of_its_train_images(
+    tmp_path: Path, others: dict[str, str], place: str
+) -> None:
+    """Both are numbered from 1, and train.csv speaks of those in train/, also where one of them is missing."""
+    folders = [place, "test"]
+    images = [f"{folder}/{n}.jpg" for folder in folders for n in range(1, 6) if (folder, n) != (place, 2)]
+    folder = folder_with(tmp_path, {"train.csv": NUMBERED_TABLE, **others}, images)
+    expected = {f"{place}/{n}.jpg": labels for n, labels in LABELS.items() if n != "2"}
+    for given in (folder, folder / "train.csv"):
+        source = read_source(given, Options())
+        assert paths_of(source, folder) == expected
+        assert "test" not in source.samples
+        assert "1 of 4 images are missing" in messages(source)
+        assert "(1 of them are only in the folder of another split)" in messages(source)
+        assert "seem to tell splits" not in messages(source)
+        assert "give the folder to read them" not in messages(source)
+
+
+def test_rows_of_a_split_are_looked_for_in_folders_of_another_if_its_own_has_none(tmp_path: Path) -> None:
+    """People hold out a share of train/ by a column, and the images to be labeled are in test/."""
+    rows = "".join(f"{n}.jpg,cat,{'test' if n == 4 else 'train'}\n" for n in range(1, 5))
+    images = [*(f"train/{n}.jpg" for n in range(1, 5)), "test/9.jpg"]
+    folder = folder_with(tmp_path, {"labels.csv": f"image,labels,split\n{rows}"}, images)
+    source = read_source(folder, Options())
+    assert [str(sample.image.relative_to(folder)) for sample in source.samples["test"]] == ["train/4.jpg"]
+    assert "missing" not in messages(source)
+
+
 def test_lists_beside_a_file_that_is_given(tmp_path: Path) -> None:
     """Its folder may hold more data sets, so that the lists are no part of what was given."""
     folder_with(tmp_path, {"labels.csv": TABLE, **lists()})

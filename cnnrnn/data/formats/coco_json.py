@@ -184,6 +184,7 @@ class _Document:
                 lost.append(place)
             else:
                 known.append((image, category, item))
+                self._refuse_low_score(place, item.get("score"))
         if images:
             self.findings.warning(f"{self.path.name}: {len(images)} annotations of images that are not listed", images)
         if lost:
@@ -192,6 +193,12 @@ class _Document:
                 "their images would be trained without these labels. Export the file again with all categories"
             )
         return known
+
+    def _refuse_low_score(self, place: str, score: Any) -> None:
+        if isinstance(score, (int, float)) and not isinstance(score, bool) and 0 <= score < 0.5:
+            raise DataError(
+                f"{self.path}, {place} has the score {score}, as predictions do; keep those whose labels apply"
+            )
 
     def place_images(self, folder: Path) -> None:
         """Name the images below `folder`, so that one of another split with the same name is not taken for them."""

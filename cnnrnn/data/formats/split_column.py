@@ -11,7 +11,7 @@ from cnnrnn.data.formats.column_names import LABELS, given_name, key, known, sou
 from cnnrnn.data.formats.records import MOSTLY, Table
 from cnnrnn.data.formats.split_values import UNASSIGNED, WORDS, split_of_flag
 from cnnrnn.data.formats.splits import TRAIN, split_in_name, split_name, splits_in
-from cnnrnn.data.formats.yes_no import is_mark
+from cnnrnn.data.formats.yes_no import is_mark, mark
 
 _SPLIT = ("split", "splits", "set", "subset", "partition", "datasplit", "mluse")
 _NAMED = r".*(split|partition|subset).*"  # one of splits if it has one word for a split
@@ -111,7 +111,8 @@ def _tell_of_words(table: Table, columns: Sequence[str]) -> None:
 
 
 def refuse_columns_of_splits(table: Table, columns: list[str], one_hot: bool) -> None:
-    """Columns such as valid, or train and test, that hold 0 and 1. Beside columns of labels, train may be a vehicle."""
+    """Columns such as valid, or train and test, that hold 0 and 1. Beside columns of labels, train may be a vehicle,
+    but not in most images."""
     flags = [name for name in columns if all(map(is_mark, table.values(name)))]
     if unclear := [name for name in flags if re.fullmatch("(i[sn])?(holdout|heldout)(set)?", key(name))]:
         raise table.error(
@@ -120,7 +121,8 @@ def refuse_columns_of_splits(table: Table, columns: list[str], one_hot: bool) ->
         )
     opposites = {f"{no}{split}" for no in ("in", "not", "non") for split in map(key, columns)} & {*map(key, flags)}
     found = [name for name in flags if split_name(name) and not any(word.endswith(key(name)) for word in opposites)]
-    if found and not (one_hot and [key(name) for name in found] == ["train"]):
+    may_be_vehicle = one_hot and [key(name) for name in found] == ["train"] and table.share(found[0], mark) <= 0.5
+    if found and not may_be_vehicle:
         raise table.error(
             f"the splits can be in {' and '.join(map(repr, found))}, as true and false. Write one column split "
             f"with {WORDS}, give --split-column, or give the column another name if it is none of splits (or "

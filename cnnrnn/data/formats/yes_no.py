@@ -7,6 +7,7 @@ value by the name of its key or column: "deleted": true says no. `affirms` is fo
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
@@ -17,7 +18,8 @@ from cnnrnn.data.formats.column_names import key
 _TRUE, _FALSE = {"true", "1", "1.0", "yes"}, {"false", "0", "0.0", "no", "", "-1", "-1.0", "none", "nan", "null"}
 
 # Keys of an object, and columns of a table, that tell if the label beside them applies; is_present is present.
-_SCORES = {"confidence", "conf", "score", "probability", "prob", "p", "likelihood", "certainty", "logit", "logits"}
+_SCORES = {"confidence", "conf", "score", "probability", "prob", "p", "likelihood", "certainty", "logit"}
+_SCORES |= {*(f"{word}s" for word in _SCORES), "probabilities"} - {"ps"}  # one for each label of a cell
 _COUNTS = {"count", "counts", "vote", "votes", "occurrences", "instances", "quantity"}
 _PRESENCE = {"present", "presence", "exists", "exist", "existence", "occurs", "occurrence", "applies"}
 _APPLIES = (
@@ -153,6 +155,20 @@ def is_low_score(name: object, value: object, full: float = 1) -> bool:
     except ValueError:
         return text.casefold() in _UNLIKELY
     return 0 < score < 0.5 or (score < 0 and score != -1 and bare != "value")
+
+
+def holds_low_scores(name: object, value: object) -> bool:
+    """Whether a column such as scores has a number for each label of its row, and one tells that it is less likely than
+    not: "0.9;0.04" or [0.9, 0.04]."""
+    if not is_score(name):
+        return False
+    parts = [part for part in re.split(r"[\s,;|\[\]()]+", str(value)) if part]
+    try:
+        scores = [float(part.removesuffix("%")) for part in parts]
+    except ValueError:
+        return False
+    full = 100 if max(scores, default=0) > 1 else 1
+    return len(scores) > 1 and any(0 <= score < full / 2 for score in scores)
 
 
 def is_score(name: object) -> bool:

@@ -41,6 +41,14 @@ def found(source: Source) -> dict[str, list[tuple[str, set[str]]]]:
     }
 
 
+def test_annotations_with_low_scores_are_predictions(tmp_path: Path) -> None:
+    content = document("a.jpg", "b.jpg")
+    content["annotations"][0]["score"], content["annotations"][1]["score"] = 0.9, 0.04
+    write(tmp_path / "x.json", content, "a.jpg", "b.jpg")
+    with pytest.raises(DataError, match=r"annotation 0 has the score 0\.04, as predictions do; keep those"):
+        read_source(tmp_path / "x.json", Options())
+
+
 def test_roboflow(tmp_path: Path) -> None:
     root = [{"id": 0, "name": "animals", "supercategory": "none"}]
     categories = [*root, *({**item, "supercategory": "animals"} for item in CATEGORIES)]
