@@ -82,6 +82,7 @@ def test_ctrl_c_before_the_first_epoch_is_finished_says_to_start_again(
     monkeypatch.setenv("CNNRNN_CACHE", str(tmp_path / "cache"))
     out = tmp_path / "run"
     command = ["train", "--dataset", "scenes", "--root", str(scenes_root), "--out", str(out), *TINY]
+    command += ["--views", "20"]  # the signal comes while the first epoch waits for them, also on a busy machine
     training = subprocess.Popen([*COMMAND, *command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     assert training.stdout is not None
     for line in training.stdout:
