@@ -197,10 +197,10 @@ def test_requests_are_counted_and_timed(port: int, encoded: Callable[..., bytes]
     assert after["cnnrnn_active_requests",] == 0
 
 
-def run(awaited: Coroutine[Any, Any, None]) -> None:
+def run(awaited: Coroutine[Any, Any, Any]) -> Any:
     """In a thread of its own: the browser's tests leave a loop running in this one."""
     with ThreadPoolExecutor(1) as elsewhere:
-        elsewhere.submit(asyncio.run, awaited).result(timeout=60)
+        return elsewhere.submit(asyncio.run, awaited).result(timeout=60)
 
 
 def test_what_waits_is_computed_together_and_a_failure_is_that_of_its_batch_alone() -> None:
@@ -286,8 +286,7 @@ def test_more_requests_than_are_read_at_a_time_wait_and_are_answered(
         async with app.router.lifespan_context(app):
             return await asyncio.gather(*(status() for _ in range(8)))
 
-    with ThreadPoolExecutor(1) as elsewhere:  # the browser's tests leave a loop running in this thread
-        assert elsewhere.submit(asyncio.run, statuses()).result() == [200] * 8
+    assert run(statuses()) == [200] * 8
     assert reading == [0, 2]
 
 

@@ -104,7 +104,7 @@ class Denying:
         Prodigy's answer. `table` has the rows that are decided, `verdicts` and `labels` are theirs."""
         findings, file, values = table.findings, table.path.name, table.values(name)
         about_labels = self.several or self.told or is_about_one_label(name)
-        about_labels |= any(holds_low_scores(name, value) for value in values)
+        about_labels |= is_score(name) and any(holds_low_scores(value) for value in values)
         if about_labels and (unclear := _unclear(table, name, verdicts, self.several)):
             message = f"{table.path}, {unclear}"
             if not self.given:
@@ -168,7 +168,7 @@ def _unclear(table: Table, name: str, verdicts: Sequence[Verdict], several: bool
     denied = any(applied is False and value not in (None, "") for value, applied in zip(values, verdicts, strict=True))
     for record, value, applied in zip(table.records, values, verdicts, strict=True):
         place = f"{record.where}: {value!r} in the column {name!r}"
-        if (several and is_low_score(name, value, full)) or holds_low_scores(name, value):
+        if (several and is_low_score(name, value, full)) or (is_score(name) and holds_low_scores(value)):
             return f"{place} is the score of a prediction"
         if applied is None and denied:
             return f"{place} does not tell if the label applies"

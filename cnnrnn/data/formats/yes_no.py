@@ -157,11 +157,9 @@ def is_low_score(name: object, value: object, full: float = 1) -> bool:
     return 0 < score < 0.5 or (score < 0 and score != -1 and bare != "value")
 
 
-def holds_low_scores(name: object, value: object) -> bool:
-    """Whether a column such as scores has a number for each label of its row, and one tells that it is less likely than
-    not: "0.9;0.04" or [0.9, 0.04]."""
-    if not is_score(name):
-        return False
+def holds_low_scores(value: object) -> bool:
+    """Whether a cell of a column of scores has a number for each label of its row, and one tells that it is less
+    likely than not: "0.9;0.04" or [0.9, 0.04]."""
     parts = [part for part in re.split(r"[\s,;|\[\]()]+", str(value)) if part]
     try:
         scores = [float(part.removesuffix("%")) for part in parts]
