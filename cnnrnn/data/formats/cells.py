@@ -32,6 +32,7 @@ _OTHER_KIND = re.compile(rf"(?!(?:{_KINDS}|(?:np\.)?array|Index|tensor)\()[A-Za-
 _NUMBERS = re.compile(r"\[\s*(?:[-+]?\d+(?:\.\d*)?(?:e[-+]?\d+)?(?:\s+|(?=\])))+\]")  # numpy prints them without commas
 _ENTITY = re.compile(r"&(amp|quot|lt|gt|apos|nbsp|#x?[\da-f]+);", re.IGNORECASE)
 _QUOTES = ('"', "“", "«")
+_TORN_BY = {" ": " ", ",": ", "}  # separators, as they stand inside labels
 _MAX_LITERAL = 100_000  # characters of a cell that is read as a list
 
 
@@ -96,8 +97,8 @@ class Cells:
             tuple(_bare(unhidden(part)) if isinstance(value, str) else unhidden(part) for part in found)
             for (_, value), found in zip(self.cells, parts, strict=True)
         ]
-        if separator.sign == " " and self.given is None:
-            point_out_torn(self.path, result, self.findings)
+        if self.given is None and separator.sign in _TORN_BY and any(_TORN_BY[separator.sign] in t for _, t in texts):
+            point_out_torn(self.path, result, _TORN_BY[separator.sign], self.findings)
         rows = [(where, found) for (where, _), found in zip(self.cells, result, strict=True)]
         first: dict[str, str] = {}  # where each label stands first
         for where, found in rows:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cnnrnn.data.formats.blanks import Blanks, on_both_sides, one_sided, read_blanks
+from cnnrnn.data.formats.commas_inside import may_be_inside
 from cnnrnn.data.split import DataError
 
 Texts = Sequence[tuple[str, str]]  # of cells, each with its place in the file
@@ -53,6 +54,8 @@ def find_separator(path: Path, cells: Texts, one_label: bool = False) -> Separat
     unsure = () if one_label else INSIDE_LABELS
     if found:
         _refuse_mixed(path, cells, found[0], (*_SIGNS, *unsure, " "))
+        if found[0] == "," and may_be_inside(texts):
+            raise _unsure(path, cells, ",", next(text for text in texts if "," in text))
         return Separator(found[0], f"separated by {_SIGNS[found[0]]}")
     for sign in unsure:
         _refuse_unsure(path, cells, texts, sign)
@@ -93,9 +96,12 @@ def _refuse_unsure(path: Path, cells: Texts, texts: Counter[str], sign: str) -> 
         return  # 16:9, 10:30
     if not several or not (unclear or _recombined(several, sign in _INSIDE_WORDS)):
         return
-    example = next(text for text in texts if sign in text)
+    raise _unsure(path, cells, sign, next(text for text in texts if sign in text))
+
+
+def _unsure(path: Path, cells: Texts, sign: str, example: str) -> DataError:
     where = next(where for where, text in cells if text == example)
-    raise DataError(
+    return DataError(
         f"{path}, {where}: is {example!r} one label or several? Give --separator {sign!r} if that separates "
         "labels, or --separator ';' if it doesn't"
     )

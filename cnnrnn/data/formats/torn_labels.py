@@ -1,4 +1,4 @@
-"""Labels of two words that blanks tore apart, as old car in a table whose labels are separated by blanks."""
+"""Labels that their separator tore apart, as old car where blanks separate, and "Yes, dark" where commas do."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from cnnrnn.data.reading import Findings, Labels
 _ROWS = 3  # in fewer, two labels stand together by chance
 
 
-def point_out_torn(path: Path, labels: Labels, findings: Findings) -> None:
-    """Two labels that never stand apart, and always in the same order."""
+def point_out_torn(path: Path, labels: Labels, sign: str, findings: Findings) -> None:
+    """Two labels between which the `sign` always stands: they never occur apart, and always in the same order."""
     counts = Counter(label for found in labels for label in {*found})
     pairs = Counter(pair for found in labels for pair in {*pairwise(found)})
     for (first, second), count in pairs.items():
         if count == counts[first] == counts[second] and count >= _ROWS:
             findings.warning(
-                f"{first!r} and {second!r} of {path.name} always stand together; if '{first} {second}' is one label, "
-                "write ; between the labels of all cells"
+                f"{first!r} and {second!r} of {path.name} always stand together; if {first + sign + second!r} is one "
+                "label, write ; between the labels of all cells"
             )
