@@ -70,6 +70,25 @@ def tell_of_other_labels(
     return {*found.called_like_images, *found.about_images, *found.unread}
 
 
+def refuse_other_texts(reading: Reading, folder: Path, rows: Sequence[Row]) -> None:
+    """Raises DataError where the files beside the images have other labels than the folders: `rows`, read from them.
+
+    Words that do not recur, such as of who took a photograph, are no labels.
+    """
+    labels = [label for row in rows for label in row.labels]
+    own = _labels(rows, RowImages(row.image for row in reading.rows))
+    if 2 * len({*labels}) <= len(labels) and (example := _other_label(reading.rows, own)):
+        raise DataError(
+            f"{folder} holds a folder per label ({_first_labels(reading)}), but the files beside the images give them "
+            f"other labels, such as {example}. If the folders are the labels, move these files elsewhere; if the files "
+            "hold them, move the images and these files into one folder"
+        )
+
+
+def _first_labels(reading: Reading) -> str:
+    return ", ".join(list(dict.fromkeys(row.labels[0] for row in reading.rows))[:3])
+
+
 def _sort(reading: Reading, folder: Path, rows_of: Callable[[Path], list[Row]], told: Set[Path]) -> _Files:
     images = RowImages(row.image for row in reading.rows)
     places = {(folder / row.image).parent for row in reading.rows}
@@ -147,16 +166,15 @@ def _is_about_images(path: Path, images: RowImages, beside: bool) -> bool:
 
 def _refusal(reading: Reading, folder: Path, others: Sequence[tuple[Path, str]]) -> DataError:
     files = [path for path, _ in others]
-    labels = ", ".join(list(dict.fromkeys(row.labels[0] for row in reading.rows))[:3])
     level = folder / os.path.commonpath([Path(row.image).parent.parent for row in reading.rows])
     inside = level == folder or any(path.is_relative_to(level) for path in files)
     one = len(files) == 1
     gives, file = ("gives", "that file") if one else ("give", "one table of them")
     instead = f"move {'it' if one else 'them'} elsewhere" if inside else f"give {level}"
     return DataError(
-        f"{folder} holds a folder per label ({labels}), but {', '.join(_names(files, folder)[:3])} {gives} their "
-        f"images other labels, such as {others[0][1]}. If these are meant, give {file} and --images {folder}; if the "
-        f"folders are the labels, {instead}"
+        f"{folder} holds a folder per label ({_first_labels(reading)}), but {', '.join(_names(files, folder)[:3])} "
+        f"{gives} their images other labels, such as {others[0][1]}. If these are meant, give {file} and --images "
+        f"{folder}; if the folders are the labels, {instead}"
     )
 
 

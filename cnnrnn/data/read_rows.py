@@ -18,7 +18,7 @@ from cnnrnn.data.formats.separator import BLANKS, SEVERAL_WORDS, Separator
 from cnnrnn.data.formats.splits import split_in_name, split_name
 from cnnrnn.data.formats.unread_exports import find_unread
 from cnnrnn.data.formats.yolo_settings import SETTINGS, refuse_records, settings_files
-from cnnrnn.data.labels_beside_folders import tell_of_other_labels
+from cnnrnn.data.labels_beside_folders import refuse_other_texts, tell_of_other_labels
 from cnnrnn.data.paths import is_file, is_folder, name_below
 from cnnrnn.data.reading import Findings, Reading, Row
 from cnnrnn.data.split import DataError, Options
@@ -92,7 +92,22 @@ def _folders_or_texts(folder: Path, options: Options, findings: Findings) -> Rea
         if reading := _texts(folder, options, findings):
             return reading
         raise
-    return reading or _texts(folder, options, findings)
+    if reading is None:
+        return _texts(folder, options, findings)
+    texts = _texts_beside(folder, options)
+    if texts and sidecars.are_repeats(label for row in reading.rows for label in row.labels):
+        return texts
+    if texts:
+        refuse_other_texts(reading, folder, texts.rows)
+    return reading
+
+
+def _texts_beside(folder: Path, options: Options) -> Reading | None:
+    """The files beside each image; None if they hold no labels that can be read."""
+    with suppress(DataError):
+        if beside := sidecars.find(folder):
+            return _read_sidecars(folder, *beside, options, Findings())
+    return None
 
 
 def _texts(folder: Path, options: Options, findings: Findings) -> Reading | None:

@@ -81,9 +81,9 @@ def test_a_table_with_the_same_labels_is_pointed_out(tmp_path: Path, labels: dic
 @pytest.mark.parametrize(
     ("files", "named"),
     [
-        ({f"images/{name}".replace("jpg", "json"): {"labels": ["cat"]} for name in IMAGES}, "5 files called like"),
-        ({f"images/{name}.json": {"labels": ["cat"]} for name in IMAGES}, "images/a/1.jpg.json"),
-        ({f"images/{name}".replace("jpg", "txt"): "cat, dog" for name in IMAGES}, "images/a/1.txt"),
+        ({f"images/{name}".replace("jpg", "json"): {"labels": [name[0]]} for name in IMAGES}, "5 files called like"),
+        ({f"images/{name}.json": {"width": 640} for name in IMAGES}, "images/a/1.jpg.json"),
+        ({f"images/{name}".replace("jpg", "txt"): f"taken by {name}" for name in IMAGES}, "images/a/1.txt"),
         ({f"images/{name}".replace("jpg", "xml"): "<annotation/>" for name in IMAGES}, "images/a/1.xml"),
         ({f"Annotation/{name}".replace(".jpg", ""): "<annotation/>" for name in IMAGES}, "Annotation/a/1"),
         ({f"images/{part}/{part}_labels_metadata.json": {"labels": ["x"]} for part in "ab"}, "a_labels_metadata.json"),

@@ -3,7 +3,8 @@ or 1.json with a list of labels."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,12 @@ def refuse_captions(folder: Path, rows: Sequence[Row]) -> None:
             f"{folder}: the files beside the images seem to hold captions, such as {long[0]!r:.60}; write labels with "
             "commas between, such as cat, dog"
         )
+
+
+def are_repeats(names: Iterable[str]) -> bool:
+    """Whether the names of folders begin with how often an image generator's training repeats them, as 10_style: then
+    only the files beside their images hold labels."""
+    return all(re.fullmatch(r"\d+_.+", name) for name in names)
 
 
 def _values(file: Path, findings: Findings) -> dict[str, Any]:

@@ -59,12 +59,32 @@ def test_captions_are_refused(tmp_path: Path) -> None:
         read(tmp_path, files)
 
 
-def test_folders_called_like_labels_come_first(tmp_path: Path) -> None:
-    """The files are pointed out: they may hold the labels that are meant."""
+def test_folders_called_like_labels_do_not_hide_the_labels_of_files(tmp_path: Path) -> None:
+    places = [f"{'cat' if n % 2 else 'dog'}/{n:02}" for n in range(len(LABELS))]
+    files = {f"{place}.txt": ", ".join(labels) for place, labels in zip(places, LABELS, strict=True)}
+    images = [f"{place}.jpg" for place in places]
+    with pytest.raises(DataError, match=r"a folder per label \(cat, dog\), but the files .*such as 03.jpg: sky\. "):
+        read(tmp_path / "both", files, images)
+    assert read(tmp_path / "folders", {}, images).labels == ("cat", "dog")  # as the error advises
+    one_folder = read(tmp_path / "files", {Path(file).name: text for file, text in files.items()}, IMAGES)
+    assert labels_in_order(one_folder) == [set(labels) for labels in LABELS]
+
+
+@pytest.mark.parametrize("text", ["{label}", "a {label} that sits on the grass in summer", "id{n}"])
+def test_files_without_other_labels_are_pointed_out(tmp_path: Path, text: str) -> None:
     images = [f"{label}/{n}.jpg" for label in ("cat", "dog") for n in range(8)]
-    source = read(tmp_path, {image.replace("jpg", "txt"): "furry, indoors" for image in images}, images)
+    files = {image.replace("jpg", "txt"): text.format(label=image[:3], n=n) for n, image in enumerate(images)}
+    source = read(tmp_path, files, images)
     assert source.labels == ("cat", "dog")
     assert "16 files called like images were not read" in messages(source)
+
+
+def test_folders_that_tell_how_often_training_repeats_their_images_are_no_labels(tmp_path: Path) -> None:
+    places = [f"{'10_anna woman' if n % 2 else '5_style'}/{n:02}" for n in range(len(LABELS))]
+    files = {f"{place}.txt": ", ".join(labels) for place, labels in zip(places, LABELS, strict=True)}
+    source = read(tmp_path, files, [f"{place}.jpg" for place in places])
+    found = labels_by_image(source)
+    assert [found[f"{n:02}.jpg"] for n in range(len(LABELS))] == [set(labels) for labels in LABELS]
 
 
 def test_texts_beside_few_of_the_images_are_no_labels(tmp_path: Path) -> None:
