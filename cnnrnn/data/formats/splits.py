@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable
 from functools import lru_cache
@@ -13,7 +14,15 @@ _WORDS = {
     VAL: ("val", "valid", "validation", "validate", "dev", "development", "eval", "evaluation", "devel"),
     TEST: ("test", "testing", "tst"),
 }
-_NAMES = {word: name for name, words in _WORDS.items() for word in words}
+_TRANSLATED = {  # compared without accents, which programs drop
+    TRAIN: "entrenamiento entraînement apprentissage treino treinamento addestramento allenamento trainieren opleiding "
+    "trening treningowy uczący eğitim обучение обучающая тренировка тренировочная trénink trénovací träning "
+    "训练 训练集 訓練 訓練集 学習 学習用 훈련 학습 학습용",
+    VAL: "validación validação validazione validierung validatie walidacja walidacyjny doğrulama geçerleme валидация "
+    "валидационная проверка validace validační validering 验证 验证集 驗證 驗證集 検証 検証用 검증 검증용",
+    TEST: "prueba pruebas teste testes testowy testovací тест тестовая тестирование 测试 测试集 測試 測試集 テスト "
+    "テスト用 테스트 테스트용",
+}
 _BOTH = {train + val for train in _WORDS[TRAIN] for val in _WORDS[VAL]}
 
 _NUMBERS = {"0": TRAIN, "1": VAL, "2": TEST}  # CelebA's
@@ -28,8 +37,16 @@ def split_name(word: object) -> str | None:
 
 @lru_cache(maxsize=10_000)  # of millions of cells, few differ
 def _split_name(word: str) -> str | None:
-    key = re.sub(r"[\s_-]", "", word.casefold())
+    key = _plain(re.sub(r"[\s_-]", "", word))
     return _NAMES.get(key) or _NAMES.get(key.removesuffix("set"))
+
+
+def _plain(word: str) -> str:
+    """Without case and accents."""
+    return "".join(sign for sign in unicodedata.normalize("NFKD", word.casefold()) if not unicodedata.combining(sign))
+
+
+_NAMES = {_plain(word): name for name, words in _WORDS.items() for word in (*words, *_TRANSLATED[name].split())}
 
 
 def numbered_splits(words: Iterable[str]) -> dict[str, str]:
@@ -56,7 +73,7 @@ def denies(text: str) -> bool:
 
 
 def _words(text: str) -> list[str]:
-    parts = re.sub("(?<=[a-z])(?=[A-Z])", " ", text)  # trainImages
+    parts = re.sub("(?<=[a-z])(?=[A-Z])", " ", unicodedata.normalize("NFC", text))  # trainImages
     return "".join(character if character.isalpha() else " " for character in parts).split()
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from source_helpers import labels_in_order, messages, read_columns, read_table, splits_in_order
 
 from cnnrnn.data import DataError
+from cnnrnn.data.formats.splits import split_in_name, split_of_folders
 
 CAT_DOG = "cat dog cat cat dog"
 LABELS = [{"cat"}, {"dog"}, {"cat"}, {"cat"}, {"dog"}]
@@ -161,3 +164,28 @@ def test_a_flag_called_valid_is_asked_for(tmp_path: Path) -> None:
         read_columns(tmp_path, columns)
     source = read_columns(tmp_path, columns, label_column="expired,valid")
     assert labels_in_order(source) == [{"expired"}, {"valid"}, {"valid"}, {"expired"}, {"valid"}]
+
+
+@pytest.mark.parametrize(
+    ("column", "words"),
+    [
+        ("conjunto", "entrenamiento entrenamiento validación prueba entrenamiento"),
+        ("conjunto", "Treino Treino validacao Teste Treino"),
+        ("ensemble", "entraînement entrainement validation test apprentissage"),
+        ("Teilmenge", "Training Training Validierung Test Training"),
+        ("набор", "обучение обучение валидация тест обучение"),
+        ("数据集", "训练集 训练集 验证集 测试集 训练"),
+        ("用途", "学習 学習用 検証 テスト 学習"),
+        ("세트", "학습 훈련 검증 테스트 학습"),
+    ],
+)
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_splits_in_other_languages(tmp_path: Path, column: str, words: str, form: Literal["NFC", "NFD"]) -> None:
+    source = read_columns(tmp_path, {"labels": CAT_DOG, column: unicodedata.normalize(form, words)})
+    assert splits_in_order(source) == ["train", "train", "val", "test", "train"]
+
+
+def test_lists_and_folders_called_like_splits_in_other_languages() -> None:
+    names = ("lista_treino.txt", "validacio\u0301n2", "imagesTeste")
+    assert [split_in_name(name) for name in names] == ["train", "val", "test"]
+    assert split_of_folders("fotos/テスト/1.jpg") == "test"
