@@ -16,7 +16,7 @@ from cnnrnn.data.formats.image_lists import (
     read_list,
     splits_of_lists,
 )
-from cnnrnn.data.formats.splits import TEST, TRAIN
+from cnnrnn.data.formats.splits import TEST, TRAIN, split_name
 from cnnrnn.data.formats.yolo import is_label_file
 from cnnrnn.data.paths import is_file, is_passed_over, relative_name
 from cnnrnn.data.reading import Findings, Reading
@@ -36,6 +36,7 @@ class _Lists:
 
     files: list[Path]
     split_of: dict[str, str]  # by the image as its row has it
+    contradictions: Findings
 
 
 def give_splits(reading: Reading, folder: Path, annotations: Set[Path]) -> set[Path]:
@@ -86,6 +87,7 @@ def _are_of_others(lists: _Lists, reading: Reading) -> bool:
 def _give(reading: Reading, lists: _Lists, folder: Path) -> None:
     names = ", ".join(relative_name(path, folder) for path in lists.files[:5])
     reading.findings.note(f"the splits were read from {names}")
+    reading.findings.items += lists.contradictions.items
     others = TRAIN if TRAIN not in lists.split_of.values() else None
     if lost := {row.image: None for row in reading.rows if row.image not in lists.split_of and others is None}:
         reading.findings.warning(f"{len(lost)} images are in none of these lists and were left out", lost)
@@ -138,13 +140,14 @@ def _find(paths: Iterable[Path], reading: Reading) -> tuple[list[_Lists], list[P
 
 def _add(lists: dict[Path, list[str]], files: list[Path], found: list[_Lists], unclear: list[Path]) -> None:
     """Add to the lists that are `found`, or to the `unclear` files: a list of train alone does not say what the other
-    images are, and lists may contradict each other."""
+    images are, and lists such as train_1 and test_2 may be of several folds."""
     findings = Findings()
     split_of = splits_of_lists(lists, findings)
-    if findings.errors or set(split_of.values()) <= {TRAIN}:
+    plain = all(split_name(path.stem) for path in lists)
+    if (findings.errors and not plain) or set(split_of.values()) <= {TRAIN}:
         unclear += files
     else:
-        found.append(_Lists(files, split_of))
+        found.append(_Lists(files, split_of, findings))
 
 
 def _known(path: Path, images: RowImages) -> dict[str, list[str]]:

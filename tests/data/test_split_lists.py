@@ -136,6 +136,12 @@ def test_what_is_not_read_is_pointed_out(tmp_path: Path, files: dict[str, str], 
     assert "write a column split" in warning
 
 
+def test_an_image_in_two_lists_is_an_error(tmp_path: Path) -> None:
+    files = {"labels.csv": TABLE, "train.txt": "1.jpg\n2.jpg\n3.jpg\n", "val.txt": "3.jpg\n4.jpg\n1.jpg\n"}
+    source = read_source(folder_with(tmp_path, files), Options())
+    assert [*source.errors] == ["2 images are in the lists train and val; leave each in one (3.jpg, 1.jpg)"]
+
+
 def test_lists_that_tell_otherwise_are_pointed_out(tmp_path: Path) -> None:
     files = {"labels.csv": TABLE, **lists(), "meta/train.txt": "3.jpg\n", "meta/test.txt": "1.jpg\n"}
     source = read_source(folder_with(tmp_path, files), Options())

@@ -38,10 +38,11 @@ def splits_of_lists(lists: dict[Path, list[str]], findings: Findings) -> dict[st
     }
     splits: dict[str, str] = {}
     named: dict[str, str] = {}
+    in_two: dict[tuple[str, str], list[str]] = {}  # images by the lists that have both
 
     def add(image: str, split: str, name: str) -> None:
         if splits.setdefault(image, split) != split:
-            findings.error(f"{image} is in the lists {named[image]} and {name}; leave it in one")
+            in_two.setdefault((named[image], name), []).append(image)
         named.setdefault(image, name)
 
     for path, split in (exact | loose).items():
@@ -52,6 +53,8 @@ def splits_of_lists(lists: dict[Path, list[str]], findings: Findings) -> dict[st
         for image in lists[path]:
             if splits.get(image) not in have:
                 add(image, VAL if have == {TRAIN} else TRAIN, path.stem)
+    for (first, second), images in in_two.items():
+        findings.error(f"{len(images)} images are in the lists {first} and {second}; leave each in one", images)
     return splits
 
 

@@ -67,7 +67,7 @@ def test_lists_of_splits_in_every_form(tmp_path: Path) -> None:
         }
         assert "1 images have no XML file" in str(source.findings[0])
     (lists / "val.txt").write_text("4\n1\n")
-    with pytest.raises(DataError, match="1 is in the lists train and val"):
+    with pytest.raises(DataError, match=r"1 images are in the lists train and val; leave each in one \(1\)"):
         load_split("table", tmp_path, "train")
 
 
@@ -252,7 +252,9 @@ def test_trainval_without_val_is_train_with_a_share_held_out(tmp_path: Path) -> 
     assert sorted((splits["train"] + splits["val"]).replace(" ", "")) == ["1", "2", "3", "4"]
     assert splits["val"]
     write_lists(tmp_path, {f"{MAIN}/test.txt": "4 5 6 7"})
-    assert "4 is in the lists test and trainval; leave it in one" in read_source(tmp_path, Options()).errors
+    assert (
+        "1 images are in the lists test and trainval; leave each in one (4)" in read_source(tmp_path, Options()).errors
+    )
 
 
 @pytest.mark.parametrize(
