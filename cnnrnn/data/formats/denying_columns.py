@@ -19,6 +19,7 @@ from cnnrnn.data.formats.yes_no import (
     is_rejection,
     is_score,
     is_undecided,
+    is_vote,
     mark,
 )
 from cnnrnn.data.reading import Labels, Record
@@ -170,6 +171,8 @@ def _unclear(table: Table, name: str, verdicts: Sequence[Verdict], several: bool
         place = f"{record.where}: {value!r} in the column {name!r}"
         if (several and is_low_score(name, value, full)) or (is_score(name) and holds_low_scores(value)):
             return f"{place} is the score of a prediction"
+        if several and is_vote(name) and 0 < (number(value) or 0) < max(numbers) / 2:
+            return f"{place} is fewer than half of {max(numbers):g}"
         if applied is None and denied:
             return f"{place} does not tell if the label applies"
     return ""

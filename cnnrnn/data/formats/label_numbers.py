@@ -1,4 +1,4 @@
-"""Numbers in place of labels, or behind them, which counts and predictions have."""
+"""Numbers in place of labels, or beside them, which counts and predictions have."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from cnnrnn.data.split import DataError
 _SCORE = r".+([:=(]\s*(\d*\.\d+|[01]|\d+\s*%)\)?|\s(\d*\.\d+|\d+(\.\d+)?\s*%))"  # cat:0.93, dog=0, cow 12%
 _FRACTION = r".*[^\W\d].*[:=(]\s*\d*[.,]\d+\)?"  # cat:0.93
 _COUNT = r".*[^\W\d].*[:=]\s*\d+"  # cat:3, but not 16:9
+_TIMES = re.compile(r"^\d+\s?[x×]\s+|(\s[x×]\s?\d+|\s*\(\d+\))$")  # 3x cat, cat x3, cat (3)
 
 
 def refuse_numbers(
@@ -22,17 +23,18 @@ def refuse_numbers(
     given: bool,
     findings: Findings,
 ) -> None:
-    """Raises DataError if all of the different `labels`, given with their places, have numbers behind them, or if all
-    rows are 0 and 1."""
+    """Raises DataError if all of the different `labels`, given with their places, have numbers behind them, if some are
+    counts of others, or if all rows are 0 and 1."""
     if not labels:
         return
     _refuse_zeros_and_ones(path, [row for row in rows if row[1]], given)
     first, where = next(iter(labels.items()))
     names = {label: label.strip() for label in labels}
-    if not given and all(re.fullmatch(_COUNT, label) for label in names.values()):
+    if not given and (counted := _counted([*names.values()])):
+        where = next(labels[label] for label in labels if label.strip() == counted)
         raise DataError(
-            f"{path}, {where}: {first!r} has a number behind it, as counts and predictions do; write the names of "
-            "labels only, or give --separator if it belongs to the name"
+            f"{path}, {where}: {counted!r} has a number, as counts and predictions do; write the names of labels only, "
+            "or give --separator if it belongs to the name"
         )
     if all(re.fullmatch(_SCORE, label) for label in names.values()):
         raise DataError(
@@ -44,6 +46,16 @@ def refuse_numbers(
             f"labels such as {scores[0]!r} of {path.name} have numbers as predictions do; write names of labels only",
             [labels[label] for label in scores],
         )
+
+
+def _counted(labels: Sequence[str]) -> str | None:
+    """The first label with a count, if all have one, or it stands without one elsewhere: 2x dog beside dog."""
+    if all(re.fullmatch(_COUNT, label) for label in labels):
+        return labels[0]
+    bare = {label: _TIMES.sub("", label) for label in labels}
+    counted = [label for label in labels if bare[label] and bare[label] != label]
+    beside = [label for label in counted if bare[label] in bare]
+    return next(iter(counted if len(counted) == len(labels) else beside), None)
 
 
 def _refuse_zeros_and_ones(path: Path, rows: Sequence[tuple[str, Sequence[str]]], given: bool) -> None:

@@ -20,7 +20,8 @@ _TRUE, _FALSE = {"true", "1", "1.0", "yes"}, {"false", "0", "0.0", "no", "", "-1
 # Keys of an object, and columns of a table, that tell if the label beside them applies; is_present is present.
 _SCORES = {"confidence", "conf", "score", "probability", "prob", "p", "likelihood", "certainty", "logit"}
 _SCORES |= {*(f"{word}s" for word in _SCORES), "probabilities"} - {"ps"}  # one for each label of a cell
-_COUNTS = {"count", "counts", "vote", "votes", "occurrences", "instances", "quantity"}
+_VOTES = {"vote", "votes", "voters", "annotators", "raters", "agreement"}  # how many people chose a label
+_COUNTS = {"count", "counts", "occurrences", "instances", "quantity"} | _VOTES
 _PRESENCE = {"present", "presence", "exists", "exist", "existence", "occurs", "occurrence", "applies"}
 _APPLIES = (
     _SCORES
@@ -177,6 +178,11 @@ def is_score(name: object) -> bool:
 def is_count(name: object) -> bool:
     """Whether a key or column such as votes counts something."""
     return _bare(name) in _COUNTS
+
+
+def is_vote(name: object) -> bool:
+    """Whether a key or column such as votes tells how many people chose a label."""
+    return _bare(name) in _VOTES
 
 
 def is_about_one_label(name: object) -> bool:

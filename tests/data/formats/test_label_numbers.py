@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,27 @@ def test_ratios_and_times_are_labels(tmp_path: Path, cells: tuple[str, ...]) -> 
     assert labels_in_order(read(tmp_path, *cells)) == [{*cell.split(";")} for cell in cells]
 
 
-@pytest.mark.parametrize("cells", [("cat:3", "dog:12"), ("x1=2", "x2=3"), ("3:0.93", "4:0.12")])
-def test_counts_and_scores_are_refused(tmp_path: Path, cells: tuple[str, ...]) -> None:
-    with pytest.raises(DataError, match=f"'{cells[0]}' has a number behind it"):
+def test_scores_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"'3:0\.93' has a number behind it"):
+        read(tmp_path, "3:0.93", "4:0.12")
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        ("cat:3", "dog:12"), ("x1=2", "x2=3"), ("1x cat", "1x cat, 2x dog"), ("3 × cat", "1 × dog"),
+        ("cat (1)", "cat (1), dog (2)"), ("cat x2", "dog x1"), ("2x dog", "dog", "dog, cat"), ("dog (2)", "cat, dog"),
+    ],
+)  # fmt: skip
+def test_counts_are_refused(tmp_path: Path, cells: tuple[str, ...]) -> None:
+    with pytest.raises(DataError, match=rf"line 2: '{re.escape(cells[0])}' has a number, as counts and .* --separator"):
         read(tmp_path, *cells)
+    parts = {part.strip() for cell in cells for part in cell.split(",")}
+    assert {*read(tmp_path, *cells, separator=",").labels} == parts
+
+
+@pytest.mark.parametrize(
+    "cells", [("Boeing 747", "Cessna"), ("route (66)", "highway"), ("2x4", "plank"), ("mp3", "mp")]
+)
+def test_numbers_in_names_are_none(tmp_path: Path, cells: tuple[str, ...]) -> None:
+    assert labels_in_order(read(tmp_path, *cells)) == [{cell} for cell in cells]

@@ -225,6 +225,18 @@ def test_values_that_do_not_tell_are_refused_in_json(tmp_path: Path, key: str, y
         read(tmp_path, json.dumps(rows), "t.json").split("train")
 
 
+@pytest.mark.parametrize("column", ["votes", "annotators", "agreement"])
+def test_labels_that_few_people_chose_are_refused(tmp_path: Path, column: str) -> None:
+    def table(few: float) -> str:
+        rows = [f"{image},{name},{5 if name in own else few}" for image, own in LABELS.items() for name in NAMES]
+        return f"image,label,{column}\n" + "\n".join(rows) + "\n"
+
+    with pytest.raises(DataError, match=rf"'2' in the column {column!r} is fewer than half of 5; keep the rows whose"):
+        read(tmp_path, table(2))
+    assert labels_of(read(tmp_path, table(0))) == LABELS
+    assert labels_of(read(tmp_path, table(3))) == {image: {*NAMES} for image in LABELS}
+
+
 def prodigy(answers: list[str], numbers: bool = False) -> str:
     options = [
         {"id": n if numbers else name, "text": name if numbers else name.upper()} for n, name in enumerate(NAMES)
