@@ -18,6 +18,7 @@ from cnnrnn.data.formats.separator import BLANKS, SEVERAL_WORDS, Separator
 from cnnrnn.data.formats.splits import split_in_name, split_name
 from cnnrnn.data.formats.unread_exports import find_unread
 from cnnrnn.data.formats.yolo_settings import SETTINGS, refuse_records, settings_files
+from cnnrnn.data.image_ids import with_files
 from cnnrnn.data.labels_beside_folders import refuse_other_texts, tell_of_other_labels
 from cnnrnn.data.paths import is_file, is_folder, name_below
 from cnnrnn.data.reading import Findings, Reading, Row
@@ -229,7 +230,8 @@ def _file_rows(document: Document, folder: Path, options: Options, findings: Fin
         records = read
     if not records:
         raise DataError(f"{path} has no rows")
-    table = with_folders(Table(path, records, findings), _names(options), options.images or folder)
+    table = with_files(Table(path, records, findings), _names(options))
+    table = with_folders(table, _names(options), options.images or folder)
     found = rows_of(table, _names(options), options.separator)
     return found._replace(kind=f"{kind}; {found.kind}")
 

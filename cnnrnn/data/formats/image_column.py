@@ -29,7 +29,7 @@ def image_column(table: Table, given: str | None) -> str:
         return naming[0]
     if found and shares[found[0]]:
         return found[0]
-    naming = _naming(table)
+    naming = file_columns(table)
     if found:
         naming = [name for name in naming if not words_of(name) & _DERIVED and not _repeats(table, name, found[0])]
     if len(naming) > 1 and len({tuple(_file_names(table, name)) for name in naming}) == 1:
@@ -55,7 +55,7 @@ def likely_image_column(table: Table) -> str | None:
     """The column that `image_column` may find; nothing is told or refused."""
     if found := known(table.columns, IMAGE):
         return found[0]
-    naming = _naming(table)
+    naming = file_columns(table)
     return naming[0] if len(naming) == 1 else None
 
 
@@ -71,7 +71,7 @@ def written_image(value: object) -> str | None:
     return text
 
 
-def _naming(table: Table) -> list[str]:
+def file_columns(table: Table) -> list[str]:
     """The columns whose filled cells name files. A few may be empty, which is an error that names their rows."""
     first = replace(table, records=table.records[:1000])
     some = [name for name in table.columns if first.share(name, _names_file)]
