@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from cnnrnn.data.find_images import ImageFinder
 from cnnrnn.data.formats.image_lists import (
     are_splits,
     is_about_splits,
@@ -52,6 +53,7 @@ def give_splits(reading: Reading, folder: Path, annotations: Set[Path]) -> set[P
         reading.findings.note(f"not read as lists of splits: {names}; the labels are those of the train images only")
         found = [lists for lists in found if not _are_of_others(lists, reading)]
     if found:
+        _refuse_numbers_of_two_images(found[0], folder)
         _give(reading, found[0], folder)
         agreeing = [other for other in found if other.split_of.items() <= found[0].split_of.items()]
         unclear += [path for other in found if other not in agreeing for path in other.files]
@@ -82,6 +84,25 @@ def _are_of_others(lists: _Lists, reading: Reading) -> bool:
     """Whether the lists of a test split lie beside train.csv: test.csv may have the same numbers for other images."""
     splits = {*lists.split_of.values()}
     return reading.split == TRAIN and TEST in splits and TRAIN not in splits
+
+
+def _refuse_numbers_of_two_images(lists: _Lists, folder: Path) -> None:
+    """Raises DataError where the names of a test list are those of images in train/ and of others in test/: the labels
+    of a contest are those of train/, and its test.csv lists what is to be labelled."""
+    if {*lists.split_of.values()} != {TEST}:
+        return
+    finder = ImageFinder(folder)
+    twice = [
+        image
+        for image in lists.split_of
+        if all((path := finder.find(image, split)[0]) and split in finder.splits_of(path) for split in (TRAIN, TEST))
+    ]
+    if twice:
+        raise DataError(
+            f"{lists.files[0]} lists images such as {twice[0]}, which is in a folder of train and in one of test. If "
+            "the labels are those of the train images, rename their file to train.csv; if not, write a column split "
+            "with train, val and test into it"
+        )
 
 
 def _give(reading: Reading, lists: _Lists, folder: Path) -> None:

@@ -201,6 +201,36 @@ def test_the_test_images_of_a_contest_may_have_the_names_of_its_train_images(
         assert "give the folder to read them" not in messages(source)
 
 
+def test_numbers_of_two_images_are_asked_about(tmp_path: Path) -> None:
+    images = [f"{folder}/{n}.jpg" for folder in ("train", "test") for n in range(1, 5)]
+    files = {"labels.csv": NUMBERED_TABLE, "test.csv": "id\n1\n2\n3\n"}
+    with pytest.raises(
+        DataError, match=r"test.csv lists images such as 1, which is in a folder of train and in one of"
+    ):
+        read_source(folder_with(tmp_path / "asked", files, images), Options())
+    renamed = folder_with(
+        tmp_path / "renamed", {"train.csv": files["labels.csv"], "test.csv": files["test.csv"]}, images
+    )
+    assert paths_of(read_source(renamed, Options()), renamed) == {f"train/{n}.jpg": own for n, own in LABELS.items()}
+    lines = files["labels.csv"].split()
+    with_split = "\n".join(
+        f"{line},{split}" for line, split in zip(lines, ["split", *["test"] * 3, "train"], strict=True)
+    )
+    named = folder_with(tmp_path / "column", {"labels.csv": with_split, "test.csv": files["test.csv"]}, images)
+    assert {*paths_of(read_source(named, Options()), named)} == {
+        "test/1.jpg",
+        "test/2.jpg",
+        "test/3.jpg",
+        "train/4.jpg",
+    }
+
+
+def test_a_test_list_of_images_that_lie_in_one_folder(tmp_path: Path) -> None:
+    images = ["train/4.jpg", *(f"test/{n}.jpg" for n in range(1, 4))]
+    folder = folder_with(tmp_path, {"labels.csv": NUMBERED_TABLE, "test.csv": "id\n1\n2\n3\n"}, images)
+    assert {*paths_of(read_source(folder, Options()), folder)} == {*images}
+
+
 def test_rows_of_a_split_are_looked_for_in_folders_of_another_if_its_own_has_none(tmp_path: Path) -> None:
     """People hold out a share of train/ by a column, and the images to be labeled are in test/."""
     rows = "".join(f"{n}.jpg,cat,{'test' if n == 4 else 'train'}\n" for n in range(1, 5))
