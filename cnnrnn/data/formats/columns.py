@@ -33,6 +33,7 @@ from cnnrnn.data.formats.split_column import (
     is_split_column,
     refuse_columns_of_splits,
     split_column,
+    with_split_of_flags,
     with_split_of_vertex,
 )
 from cnnrnn.data.formats.split_values import splits_of
@@ -55,6 +56,8 @@ def rows_of(table: Table, names: ColumnNames, given: str | None) -> Rows:
     table = with_split_of_vertex(table)
     image = image_column(table, names.image)
     named = _named(table.columns, names.label)
+    if not names.split:
+        table = with_split_of_flags(table, [name for name in table.columns if name not in (image, *named)])
     splits = split_column(table, [name for name in table.columns if name not in (image, *named)], names.split)
     remaining = [name for name in table.columns if name not in (image, splits)]
     if choices := prodigy.are_choices(table) and named in ([], [prodigy.CHOSEN]):

@@ -12,6 +12,7 @@ from cnnrnn.data.formats.records import MOSTLY, Table
 from cnnrnn.data.formats.split_values import UNASSIGNED, WORDS, split_of_flag
 from cnnrnn.data.formats.splits import TRAIN, split_in_name, split_name, splits_in
 from cnnrnn.data.formats.yes_no import is_mark, mark
+from cnnrnn.data.reading import Record
 
 _SPLIT = ("split", "splits", "set", "subset", "partition", "datasplit", "mluse")
 _NAMED = r".*(split|partition|subset).*"  # one of splits if it has one word for a split
@@ -35,6 +36,27 @@ def _flat(values: dict[str, Any]) -> dict[str, Any]:
     about = values.get(_OF_VERTEX)
     inner = {key.rsplit("/")[-1]: value for key, value in about.items()} if isinstance(about, dict) else {}
     return {name: value for name, value in values.items() if name != _OF_VERTEX} | inner
+
+
+def with_split_of_flags(table: Table, columns: list[str]) -> Table:
+    """Columns such as is_valid and is_test, or train, val and test of 0 and 1, as one column of splits: no row has two
+    of them, and those without a split are train, unless this has a column, too."""
+    told = {name: split for name in columns if (split := split_of_flag(name))}
+    flags = {name: split for name, split in told.items() if all(map(is_mark, table.values(name)))}
+    if known(columns, _SPLIT) or len(flags) < 2 or len({*flags.values()}) < len(flags):
+        return table
+    found = [[split for name, split in flags.items() if mark(record.values.get(name))] for record in table.records]
+    complete = TRAIN in flags.values() or any(map(split_name, flags))
+    if any(len(splits) > 1 or (complete and not splits) for splits in found):
+        return table
+    joined = " and ".join(flags)
+
+    def values(record: Record, splits: Sequence[str]) -> dict[str, Any]:
+        others = {name: value for name, value in record.values.items() if name not in flags}
+        return others | {joined: next(iter(splits), TRAIN)}
+
+    records = [replace(record, values=values(record, own)) for record, own in zip(table.records, found, strict=True)]
+    return replace(table, records=records)
 
 
 def split_column(table: Table, columns: list[str], given: str | None) -> str | None:

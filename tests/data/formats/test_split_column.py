@@ -189,3 +189,35 @@ def test_lists_and_folders_called_like_splits_in_other_languages() -> None:
     names = ("lista_treino.txt", "validacio\u0301n2", "imagesTeste")
     assert [split_in_name(name) for name in names] == ["train", "val", "test"]
     assert split_of_folders("fotos/テスト/1.jpg") == "test"
+
+
+@pytest.mark.parametrize(
+    ("flags", "splits"),
+    [
+        ({"is_valid": "0 1 0 0 0", "is_test": "0 0 0 0 1"}, "train val train train test"),
+        ({"isTest": "no no no no yes", "in_val": "no yes no no no"}, "train val train train test"),
+        ({"train": "1 0 1 1 0", "val": "0 1 0 0 0", "test": "0 0 0 0 1"}, "train val train train test"),
+        ({"train": "x  x x x", "test": " x   "}, "train test train train train"),
+        ({"is_train": "1 0 1 1 0", "is_val": "0 1 0 0 1"}, "train val train train val"),
+    ],
+)
+@pytest.mark.parametrize("one_hot", [False, True])
+def test_a_flag_for_each_split(tmp_path: Path, flags: dict[str, str], splits: str, one_hot: bool) -> None:
+    labels = {"cat": "1 0 1 1 0", "dog": "0 1 0 0 1"} if one_hot else {"labels": CAT_DOG}
+    source = read_columns(tmp_path, {**labels, **flags})
+    assert splits_in_order(source) == splits.split()
+    assert labels_in_order(source) == LABELS
+    assert f"splits in the column '{' and '.join(flags)}'" in source.kind
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        {"is_valid": "0 1 0 0 1", "is_test": "0 0 0 0 1"},  # an image in both
+        {"is_val": "0 1 0 0 0", "is_valid": "0 0 0 0 1"},  # two for one split
+        {"is_train": "1 0 0 1 0", "is_val": "0 1 0 0 1"},  # an image in none
+    ],
+)
+def test_flags_that_contradict_each_other_are_refused(tmp_path: Path, flags: dict[str, str]) -> None:
+    with pytest.raises(DataError, match=r"splits are in the columns .*; write one column split"):
+        read_columns(tmp_path, {"labels": CAT_DOG, **flags})
