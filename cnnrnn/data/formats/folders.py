@@ -88,6 +88,9 @@ def read(folder: Path, findings: Findings) -> Reading | None:
         _leave_out_others(level, splits, set(labels), findings)
         splits = _without_repeated(splits, findings)
         rows = [row for place, split in splits.items() for row in _rows(place.inner(), folder, split)]
+    elif _hold_splits(level):
+        rows = [row for label in level.inside for row in _rows_of_splits(label, folder)]
+        findings.note("the splits are the names of the folders in those of labels")
     elif _are_splits_without_labels(level):
         raise NoLabelsError(
             f"{_listed(level.folders)} are called like splits, but hold no folders of labels; put the images into a "
@@ -161,6 +164,21 @@ def _rows(level: _Folder, root: Path, split: str | None) -> Iterator[Row]:
         for image in label.all_images():
             name = relative_name(image, root)
             yield Row(name, name, (label.name,), split)
+
+
+def _hold_splits(level: _Folder) -> bool:
+    """Whether each folder of a label holds nothing but those of splits, as cat/train and cat/test."""
+    return not level.images and all(
+        label.folders and not label.images and all(place.split and place.is_label for place in label.inside)
+        for label in level.inside
+    )
+
+
+def _rows_of_splits(label: _Folder, root: Path) -> Iterator[Row]:
+    for place in label.inside:
+        for image in place.all_images():
+            name = relative_name(image, root)
+            yield Row(name, name, (label.name,), place.split)
 
 
 def _two_levels(level: _Folder, deep: Sequence[_Folder]) -> DataError:

@@ -226,3 +226,22 @@ def test_a_table_finds_images_behind_links(tmp_path: Path) -> None:
     (tmp_path / "set" / "a.csv").write_text("image,labels\n1.jpg,cat\n2.jpg,dog\n3.jpg,cat\n")
     source = read_source(tmp_path / "set", Options())
     assert {s.image.name for split in source.samples.values() for s in split} == {"1.jpg", "2.jpg", "3.jpg"}
+
+
+@pytest.mark.parametrize("above", ["", "data/"])
+def test_splits_inside_of_labels(tmp_path: Path, above: str) -> None:
+    images = [f"{above}{label}/{split}/{n}.jpg" for label in ("cat", "dog") for n, split in enumerate(("train", "Val"))]
+    source = read_source(make(tmp_path, *images), Options())
+    assert found_in(tmp_path, source) == {
+        "train": {f"{above}{label}/train/0.jpg": label for label in ("cat", "dog")},
+        "val": {f"{above}{label}/Val/1.jpg": label for label in ("cat", "dog")},
+    }
+    assert "the splits are the names of the folders in those of labels" in [str(found) for found in source.findings]
+
+
+@pytest.mark.parametrize("other", ["dog/7.jpg", "dog/more/7.jpg", "7.jpg"])
+def test_splits_inside_of_some_labels_are_refused(tmp_path: Path, other: str) -> None:
+    """What lies beside them is in no split."""
+    images = [f"{label}/{split}/{split}.jpg" for label in ("cat", "dog") for split in ("train", "val")]
+    with pytest.raises(DataError):
+        read_source(make(tmp_path, *images, other), Options())
