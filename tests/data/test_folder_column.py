@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from source_helpers import folder_with, messages
 
 from cnnrnn.data import Options
 from cnnrnn.data.source import Source, read_source
@@ -50,3 +51,32 @@ def test_folders_that_are_not_there(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("folder,filename,label\nx,1.jpg,cat\ny,2.jpg,dog\n")
     source = read_source(tmp_path / "t.csv", Options())
     assert {s.image.name for split in source.samples.values() for s in split} == {"1.jpg", "2.jpg"}
+
+
+TWICE = {f"{label}/{n}.jpg": label for label in ("cat", "dog") for n in (1, 2, 3)}
+
+
+@pytest.mark.parametrize("above", ["", "images/", "train/"])
+def test_the_folder_is_the_label(tmp_path: Path, above: str) -> None:
+    images = [f"{above}{place}" for place in TWICE]
+    rows = "".join(f"{place.split('/')[1]},{label}\n" for place, label in TWICE.items())
+    folder = folder_with(tmp_path, {"t.csv": f"filename,class\n{rows}"}, images)
+    source = read_source(folder / "t.csv", Options())
+    assert labels_of(source) == TWICE
+    assert "the images lie in folders called as their labels in the column 'class'" in messages(source)
+
+
+def test_the_folder_is_the_label_in_each_split(tmp_path: Path) -> None:
+    places = [(split, place) for split in ("train", "test") for place in TWICE]
+    rows = "".join(f"{place.split('/')[1]},{place.split('/')[0]},{split}\n" for split, place in places)
+    images = [f"{split}/{place}" for split, place in places]
+    folder = folder_with(tmp_path, {"t.csv": f"filename,kind,split\n{rows}"}, images)
+    source = read_source(folder / "t.csv", Options(label_column="kind"))
+    found = {str(s.image.relative_to(folder)): s.labels[0] for split in source.samples.values() for s in split}
+    assert found == {f"{split}/{place}": TWICE[place] for split, place in places}
+
+
+def test_folders_called_like_labels_are_not_needed_where_names_are_clear(tmp_path: Path) -> None:
+    folder = folder_with(tmp_path, {"t.csv": "filename,class\n1.jpg,cat\n2.jpg,dog\n"}, ["1.jpg", "2.jpg", *TWICE])
+    source = read_source(folder / "t.csv", Options())
+    assert {s.image.parent for split in source.samples.values() for s in split} == {folder}
