@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence, Set
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -108,6 +108,12 @@ class Search:
         self.findings.items += findings.items
         self.found.add(path)
         return document
+
+    def take(self, files: Iterable[Path]) -> None:
+        """Files that were passed over hold the annotations, after all."""
+        for path in files:
+            self.reasons.pop(path, None)
+            self.found.add(path)
 
     def _refuse_split_without_labels(self, path: Path) -> None:
         """Raises DataError for a table called train or val: lists of test images need no labels, nor do logs and tables

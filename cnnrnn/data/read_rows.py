@@ -10,7 +10,17 @@ from pathlib import Path
 from cnnrnn.data import label_lists, split_lists
 from cnnrnn.data.annotation_files import Document, Search, of_one_data_set, read_document
 from cnnrnn.data.folder_column import with_folders
-from cnnrnn.data.formats import coco_json, folders, image_json, json_records, sidecars, tools, voc_xml, yolo
+from cnnrnn.data.formats import (
+    blank_lists,
+    coco_json,
+    folders,
+    image_json,
+    json_records,
+    sidecars,
+    tools,
+    voc_xml,
+    yolo,
+)
 from cnnrnn.data.formats.column_names import ColumnNames
 from cnnrnn.data.formats.columns import Rows, rows_of
 from cnnrnn.data.formats.records import Table
@@ -35,7 +45,10 @@ def read_rows(path: Path, options: Options) -> Reading:
     if path.suffix.lower() in SETTINGS:
         refuse_records(path)
         return yolo.read(path, findings, _names(options).numbers)
-    reading = _read_files([read_document(path, findings)], path.parent, options, findings)
+    if blank_lists.is_list(path):
+        reading = blank_lists.read([path], path.parent, findings)
+    else:
+        reading = _read_files([read_document(path, findings)], path.parent, options, findings)
     split_lists.point_out(reading, path)
     return reading
 
@@ -75,13 +88,20 @@ def _read_documents(folder: Path, search: Search, options: Options) -> Reading |
 
 
 def _read_files_of_images(folder: Path, search: Search, options: Options) -> Reading | None:
-    """Files for single images, or folders of labels."""
+    """Files for single images, folders of labels, or lists without a header."""
     findings = search.findings
     if yolo.is_data_set(folder):
         return _folders_below_settings(folder, findings) or yolo.read(folder, findings, _names(options).numbers)
     if image_json.is_data_set(folder):
         return image_json.read(folder, findings)
-    return None if search.exports else _folders_or_texts(folder, options, findings)
+    if search.exports:
+        return None
+    if reading := _folders_or_texts(folder, options, findings):
+        return reading
+    if lists := blank_lists.find(folder):
+        search.take(lists)
+        return blank_lists.read(lists, folder, findings)
+    return None
 
 
 def _folders_or_texts(folder: Path, options: Options, findings: Findings) -> Reading | None:
