@@ -1,7 +1,8 @@
 """Annotations of a person's own images, read into rows or a `Reading`. Nothing here looks for images or annotations.
 
-Tables. delimited.py (with attribute_list.py), workbook.py, parquet.py and json_records.py (with pandas_json.py) read a
-file into records; `columns.rows_of` finds what the columns of a `Table` (records.py) hold, in this order:
+Tables. delimited.py (with attribute_list.py and headless.py), workbook.py, parquet.py and json_records.py (with
+pandas_json.py) read a file into records; `columns.rows_of` finds what the columns of a `Table` (records.py) hold, in
+this order:
 
 1. image_column.py finds the images, split_column.py the column of splits, which split_values.py reads; column_names.py
    has the names that columns have.

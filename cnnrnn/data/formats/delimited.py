@@ -7,7 +7,7 @@ import io
 import re
 from pathlib import Path
 
-from cnnrnn.data.formats import attribute_list
+from cnnrnn.data.formats import attribute_list, headless
 from cnnrnn.data.formats.column_names import is_image_column, looks_like_image
 from cnnrnn.data.formats.splits import split_name
 from cnnrnn.data.formats.text import TABLES, are_objects, parse_json, read_text
@@ -201,7 +201,10 @@ def find_header(
         if repeated:
             raise DataError(f"{path}: the first line names the column {sorted(repeated)[0]!r} twice; rename one")
         return header, lines[1:]
-    names = _names_by_content(path, [cells for _, cells in lines])
+    if found := headless.labels_behind_images(lines):
+        names, lines = found
+    else:
+        names = _names_by_content(path, [cells for _, cells in lines])
     findings.warning(f"{path.name} has no header line; its columns were taken for {', '.join(names)}")
     return names, lines
 
