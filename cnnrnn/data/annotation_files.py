@@ -174,7 +174,10 @@ def _beside_images(files: Sequence[Path]) -> set[Path]:
 
 
 def _is_list_of_images(content: object) -> bool:
-    """Whether JSON lists the images of one split, or tells the split of every image."""
+    """Whether JSON lists the images of one split, or tells the split of every image, or lists the images of folds; a
+    list for each label can't be told from these."""
+    if isinstance(content, dict) and json_records.of_labels(content):
+        return True
     items = list(content.values()) if isinstance(content, dict) else content
     if not isinstance(items, list) or not items or not all(isinstance(item, str) for item in items):
         return False

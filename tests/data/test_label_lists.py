@@ -59,3 +59,12 @@ def test_numbers_that_several_images_have_are_not_guessed(tmp_path: Path) -> Non
     files = {"cat.txt": "1\n2\n", "dog.txt": "2\n3\n"}
     with pytest.raises(DataError, match="holds no annotations"):
         read_source(folder_with(tmp_path, files, ["a1.jpg", "b1.jpg", "a2.jpg", "a3.jpg"]), Options())
+
+
+def test_lists_of_images_in_one_json(tmp_path: Path) -> None:
+    """Only of the file itself: in a folder, they may be the images of folds."""
+    lists = {label: [f"im{n}.jpg" for n in of] for label, of in LISTS.items()}
+    folder = folder_with(tmp_path, {"lists.json": lists}, IMAGES)
+    assert labels_by_image(read_source(folder / "lists.json", Options())) == LABELS
+    with pytest.raises(DataError, match=r"lists.json names no images with labels; if it does, give this file itself"):
+        read_source(folder, Options())

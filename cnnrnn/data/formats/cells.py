@@ -31,6 +31,8 @@ _COLLECTION = re.compile(rf"(?:{_KINDS})\((.*)\)", re.DOTALL)
 _OTHER_KIND = re.compile(rf"(?!(?:{_KINDS}|(?:np\.)?array|Index|tensor)\()[A-Za-z_.]+\(\s*[\[{{<]")
 _NUMBERS = re.compile(r"\[\s*(?:[-+]?\d+(?:\.\d*)?(?:e[-+]?\d+)?(?:\s+|(?=\])))+\]")  # numpy prints them without commas
 _ENTITY = re.compile(r"&(amp|quot|lt|gt|apos|nbsp|#x?[\da-f]+);", re.IGNORECASE)
+_LINE_BREAK = re.compile(r"<br\s*/?>", re.IGNORECASE)
+_INVISIBLE = re.compile("[\u200b\u2060\ufeff]")  # blanks without a width, which web pages have
 _QUOTES = ('"', "“", "«")
 _TORN_BY = {" ": " ", ",": ", "}  # separators, as they stand inside labels
 _MAX_LITERAL = 100_000  # characters of a cell that is read as a list
@@ -130,7 +132,7 @@ class Cells:
         if isinstance(value, str) and is_nothing(value):
             return [value]  # other cells tell whether it is a label all the same
         if isinstance(value, str):
-            text = value.strip()
+            text = _LINE_BREAK.sub("\n", _INVISIBLE.sub("", value)).strip()
             if text.casefold() in _SHEET_ERRORS:
                 raise DataError(f"{self.path}, {where}: {text} is an error of the spreadsheet; correct its formula")
             if "&" in text and _ENTITY.search(text):
@@ -151,7 +153,7 @@ class Cells:
             if isinstance(value, str):
                 return value
         try:
-            return [word_in_quotes(part) for part in self.nested.names(where, value)]
+            return [word_in_quotes(_INVISIBLE.sub("", part)) for part in self.nested.names(where, value)]
         except RecursionError:
             raise DataError(f"{self.path}, {where}: the labels are nested too deeply; write a list") from None
 

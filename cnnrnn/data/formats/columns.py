@@ -18,13 +18,20 @@ from cnnrnn.data.formats.column_names import (
 )
 from cnnrnn.data.formats.denying_columns import Denying, may_deny
 from cnnrnn.data.formats.image_column import image_column, likely_image_column, written_image
-from cnnrnn.data.formats.label_columns import VIA, label_columns, warn_of_further_labels, warn_of_yes_and_no
+from cnnrnn.data.formats.label_columns import (
+    VIA,
+    is_of_exiftool,
+    label_columns,
+    warn_of_further_labels,
+    warn_of_yes_and_no,
+)
 from cnnrnn.data.formats.long_table import long_table, tell_if_all_have_all
 from cnnrnn.data.formats.one_hot import (
     hold_scores,
     labels_of_rows,
     one_hot_columns,
     refuse_unknown_marks,
+    with_marks,
 )
 from cnnrnn.data.formats.one_per_cell import hold_one_label, point_out_split
 from cnnrnn.data.formats.records import Table
@@ -62,6 +69,7 @@ def rows_of(table: Table, names: ColumnNames, given: str | None) -> Rows:
     remaining = [name for name in table.columns if name not in (image, splits)]
     if choices := prodigy.are_choices(table) and named in ([], [prodigy.CHOSEN]):
         table, named = prodigy.with_names(table), [prodigy.CHOSEN]
+    table = with_marks(table, remaining)
     long = long_table(table, remaining, image, named)
     chosen = [long.labels] if long else label_columns(table, remaining, named, names.numbers)
     if splits is None:
@@ -157,7 +165,8 @@ def _from_cells(
     if lacking := [record.where for record in table.records if not any(name in record.values for name in columns)]:
         findings.warning(f"{len(lacking)} objects of {path.name} have no {columns[0]!r}; taken for no labels", lacking)
     values = [(record.where, record.values.get(name)) for record in table.records for name in columns]
-    cells = Cells(path, values, findings, names.numbers, any_score=names.label is not None)
+    numbers = names.numbers or is_of_exiftool(table)  # keywords such as 2019
+    cells = Cells(path, values, findings, numbers, any_score=names.label is not None)
     one_label = hold_one_label(table, image, columns)
     used = cells.separator(given, one_label)
     if given is None:

@@ -83,6 +83,8 @@ def as_records(path: Path, content: Any) -> list[Record] | None:
         return _of_splits(path, content)
     if records := of_pandas(path, content):
         return records
+    if records := of_labels(content):
+        return records
     lists = [value for value in content.values() if value and are_objects(value)]
     if len(lists) > 1:  # a list of classes has names, too
         lists = [items for items in lists if _names_image_and_labels(items[0])]
@@ -91,6 +93,17 @@ def as_records(path: Path, content: Any) -> list[Record] | None:
     if all(map(looks_like_image, content)) and not all(isinstance(value, (int, float)) for value in content.values()):
         return [Record(f"entry {key}", {"image": key, **_labels(value)}) for key, value in content.items()]
     return None
+
+
+def of_labels(content: dict[str, Any]) -> list[Record]:
+    """The records of an object that lists the images of each label; none for another."""
+    labels: dict[str, list[str]] = {}
+    for label, images in content.items():
+        if looks_like_image(label) or not isinstance(images, list) or not all(map(looks_like_image, images)):
+            return []
+        for image in images:
+            labels.setdefault(image, []).append(label)
+    return [Record(f"entry {image}", {"image": image, "labels": own}) for image, own in labels.items()]
 
 
 def _of_splits(path: Path, content: dict[str, Any]) -> list[Record] | None:

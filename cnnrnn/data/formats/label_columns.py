@@ -25,6 +25,7 @@ from cnnrnn.data.reading import Labels
 from cnnrnn.data.split import DataError
 
 VIA = ("fileattributes", "regionattributes")  # columns of the VGG Image Annotator's CSV
+_KEYWORDS = ("keywords", "subject", "hierarchicalsubject", "xpkeywords")  # mostly the same ones, in exiftool's tables
 # Columns with these names often hold the numbers 0 and 1 of two labels.
 _OF_NUMBERS = {"label", "labels", "target", "targets", "class", "classes", "category", "categories", "labelname"}
 # Words in the names of columns whose texts recur, but are no labels.
@@ -45,7 +46,8 @@ def label_columns(table: Table, columns: list[str], given: Sequence[str], number
         return [given_name(table.path, columns, name, "--label-column") for name in given]
     if via := [name for name in columns if key(name) in VIA]:
         return via
-    exact = known(columns, LABELS)
+    exact = known(columns, _KEYWORDS)[:1] if is_of_exiftool(table) else []
+    exact = exact or known(columns, LABELS)
     series = _numbered(columns, exact)
     found = series or exact or [name for name in columns if sounds_like_labels(name)]
     found = found if numbers else _names_of_numbers(table, found, columns)
@@ -74,6 +76,10 @@ def label_columns(table: Table, columns: list[str], given: Sequence[str], number
             f"{','.join(others)!r}"
         )
     return found
+
+
+def is_of_exiftool(table: Table) -> bool:
+    return "SourceFile" in table.columns
 
 
 def warn_of_yes_and_no(table: Table, columns: Sequence[str], labels: Labels) -> None:

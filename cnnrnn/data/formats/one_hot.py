@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from cnnrnn.data.formats.column_names import LABELS, shown, sounds_like_labels, without_number
 from cnnrnn.data.formats.numbers import all_numbers
@@ -17,7 +18,7 @@ from cnnrnn.data.formats.review_columns import (
     may_number_rows,
 )
 from cnnrnn.data.formats.yes_no import BLANK, applies_to_label, filled, is_mark, mark, plain, two_signs_for_yes
-from cnnrnn.data.reading import Labels
+from cnnrnn.data.reading import Labels, Record
 from cnnrnn.data.split import DataError
 
 
@@ -48,6 +49,35 @@ def one_hot_columns(table: Table, columns: list[str], given: bool) -> tuple[list
     if not given:
         _warn_of_doubtful(table, labels, [name for name in columns if name not in labels])
     return labels, [*others, *measures]
+
+
+def with_marks(table: Table, columns: Sequence[str]) -> Table:
+    """Columns whose cells repeat their name, as forms with boxes to tick write them: "dog" as 1, "no dog" as 0."""
+    named = [name for name in columns if _repeats_its_name(table, name)]
+    if len(named) < 2:
+        return table
+    table.findings.note(f"cells that repeat the name of their column, such as {named[0]!r}, were read as 1")
+
+    def marked(record: Record) -> Record:
+        repeated = {name: _says_its_name(record.values.get(name), name) for name in named}
+        marks = {name: str(int(says)) for name, says in repeated.items() if says is not None}
+        return replace(record, values=record.values | marks)
+
+    return replace(table, records=[marked(record) for record in table.records])
+
+
+def _repeats_its_name(table: Table, name: str) -> bool:
+    """Whether the cells have the column's name, and others are empty or say no."""
+    texts = table.texts(name)
+    says = {text: _says_its_name(text, name) for text in texts}
+    others = [text for text in texts if says[text] is None]
+    return True in says.values() and all(plain(text) in BLANK or mark(text) is False for text in others)
+
+
+def _says_its_name(value: object, name: str) -> bool | None:
+    """True for "dog" in the column dog, False for "no dog" there; None for other values."""
+    text, own = plain(str(value)), plain(name)
+    return True if text == own else False if text in (f"no {own}", f"not {own}") else None
 
 
 def _no_labels(table: Table, columns: list[str], labels: list[str], others: list[str]) -> DataError:

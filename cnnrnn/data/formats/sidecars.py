@@ -19,6 +19,7 @@ from cnnrnn.data.split import DataError
 _TEXT = "a text beside each image"
 KINDS = {".txt": _TEXT, ".caption": _TEXT, ".json": "JSON beside each image"}
 
+_PARTS = {"images", "imgs", "image", "img", "labels", "label", "tags", "annotations", "texts", "txt", "json"}  # folders
 _WORDS_OF_A_SENTENCE = 5
 
 
@@ -28,7 +29,7 @@ def find(folder: Path) -> tuple[str, dict[Path, Path]] | None:
     files = list(files_below(folder))
     images = sum(is_image_name(path.name) for path in files)
     for suffix in KINDS:
-        found = beside(files, suffix)
+        found = beside(files, suffix) or _in_folders_beside(folder, files, suffix)
         if found and 2 * len(found) >= images:
             return suffix, found
     return None
@@ -39,6 +40,18 @@ def beside(files: Sequence[Path], suffix: str) -> dict[Path, Path]:
     by_name = {path.with_suffix(""): path for path in files if path.suffix.lower() == suffix}
     images = [path for path in files if is_image_name(path.name)]
     found = {image: by_name.get(image.with_suffix("")) or by_name.get(image) for image in images}
+    return {image: file for image, file in found.items() if file}
+
+
+def _in_folders_beside(folder: Path, files: Sequence[Path], suffix: str) -> dict[Path, Path]:
+    """The file of each image in another folder: labels/1.txt of images/1.jpg, also below train/."""
+
+    def place(path: Path) -> tuple[str, ...]:
+        *folders, _ = path.relative_to(folder).parts
+        return (*(name for name in folders if name.casefold() not in _PARTS), path.stem)
+
+    by_place = {place(path): path for path in files if path.suffix.lower() == suffix}
+    found = {image: by_place.get(place(image)) for image in files if is_image_name(image.name)}
     return {image: file for image, file in found.items() if file}
 
 

@@ -338,3 +338,17 @@ def test_signs_and_words_that_deny_nothing(tmp_path: Path, cells: tuple[str, ...
 def test_a_quote_that_is_not_closed_is_pointed_out(tmp_path: Path) -> None:
     source = read_objects(tmp_path, ['"cat', "dog"], ['12" pipe', '"the" cat'])
     assert "labels such as '\"cat' of t.json begin with a quote that isn't closed (entry 1)" in messages(source)
+
+
+@pytest.mark.parametrize("sign", ["<br>", "<br/>", "<BR />"])
+def test_line_breaks_of_web_pages_separate_labels(tmp_path: Path, sign: str) -> None:
+    source = read(tmp_path, "cat", f"cat{sign}hot dog", f"hot dog{sign} cow")
+    assert labels_of(source) == [{"cat"}, {"cat", "hot dog"}, {"hot dog", "cow"}]
+
+
+@pytest.mark.parametrize("blank", ["\u200b", "\u2060", "\ufeff"])
+def test_blanks_without_a_width_are_no_part_of_labels(tmp_path: Path, blank: str) -> None:
+    cells = [f"cat{blank}", f"{blank}cat;dog{blank}", f"dog;{blank}cow"]
+    expected = [{"cat"}, {"cat", "dog"}, {"dog", "cow"}]
+    assert labels_of(read(tmp_path, *cells)) == expected
+    assert labels_of(read_objects(tmp_path, *(cell.split(";") for cell in cells))) == expected

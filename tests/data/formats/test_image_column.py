@@ -106,3 +106,29 @@ def test_keywords_of_exiftool(tmp_path: Path, name: str) -> None:
     folder_with(tmp_path, {name: table if name.endswith("csv") else json.dumps(rows)}, [f"{n}.jpg" for n in range(4)])
     source = read_source(tmp_path, Options())
     assert labels_in_order(source) == [{found} if isinstance(found, str) else {*found} for found in labels]
+
+
+@pytest.mark.parametrize(
+    "columns", ["Subject", "HierarchicalSubject", "Keywords,Subject", "XPKeywords", "Rating,Subject"]
+)
+def test_keywords_that_exiftool_calls_otherwise(tmp_path: Path, columns: str) -> None:
+    cells = {1: "cat", 2: "cat, dog", 3: "dog, cow"}
+    rows = [
+        ",".join([f"./{n}.jpg", *("5" if name == "Rating" else f'"{cell}"' for name in columns.split(","))])
+        for n, cell in cells.items()
+    ]
+    text = "\n".join((f"SourceFile,{columns}", *rows, ""))
+    source = read_table(tmp_path, [f"{n}.jpg" for n in cells], text)
+    assert labels_in_order(source) == [{*cell.split(", ")} for cell in cells.values()]
+
+
+def test_numbers_among_the_keywords_of_exiftool_are_labels(tmp_path: Path) -> None:
+    rows = [{"SourceFile": f"./{n}.jpg", "Keywords": ["cat", year]} for n, year in enumerate((2019, 2020, 2019))]
+    source = read_table(tmp_path, [f"{n}.jpg" for n in range(3)], json.dumps(rows), "k.json")
+    assert labels_in_order(source) == [{"cat", "2019"}, {"cat", "2020"}, {"cat", "2019"}]
+
+
+def test_a_subject_in_other_tables_is_no_label(tmp_path: Path) -> None:
+    text = "image,subject,cat,dog\n1.jpg,a,1,0\n2.jpg,b,0,1\n3.jpg,a,1,1\n"
+    source = read_table(tmp_path, ["1.jpg", "2.jpg", "3.jpg"], text)
+    assert labels_in_order(source) == [{"cat"}, {"dog"}, {"cat", "dog"}]

@@ -244,3 +244,23 @@ def test_columns_of_a_review_can_be_given(tmp_path: Path) -> None:
         "reviewed",
         "verified",
     )
+
+
+@pytest.mark.parametrize("no", ["", "No", "no {}", "0"])
+@pytest.mark.parametrize("yes", ["{}", " {} "])
+def test_cells_that_repeat_the_name_of_their_column(tmp_path: Path, yes: str, no: str) -> None:
+    """As forms with boxes to tick write them."""
+    rows = [
+        ",".join([image, *((yes if name in labels else no).format(name) for name in NAMES)])
+        for image, labels in LABELS.items()
+    ]
+    source = read(tmp_path, "\n".join((",".join(("image", *map(str.capitalize, NAMES))), *rows, "")))
+    assert labels_of(source) == {image: {*map(str.capitalize, labels)} for image, labels in LABELS.items()}
+    assert "cells that repeat the name of their column, such as 'Cat', were read as 1" in messages(source)
+
+
+def test_other_words_beside_the_name_of_a_column_are_no_marks(tmp_path: Path) -> None:
+    """Such as a column of coats that is called black."""
+    for values in ("black white black", "black  black"):
+        with pytest.raises(DataError, match="none of the columns"):
+            read_columns(tmp_path, {"black": values, "coat": "coat jacket coat"})

@@ -112,3 +112,17 @@ def test_a_table_is_read_whatever_lies_beside_the_images(tmp_path: Path) -> None
     assert read(tmp_path, files | {"labels.csv": table}).labels == ("cat", "dog")
     chart = read(tmp_path / "chart", {"labels.txt": table}, [*IMAGES, "labels.jpg"])  # called as the table is
     assert chart.labels == ("cat", "dog")
+
+
+@pytest.mark.parametrize("place", ["{}/{}", "{}/train/{}", "train/{}/{}"])
+@pytest.mark.parametrize("other", ["labels", "Tags", "annotations"])
+def test_texts_in_a_folder_beside_that_of_the_images(tmp_path: Path, place: str, other: str) -> None:
+    files = {place.format(other, f"{n:02}.txt"): ", ".join(labels) for n, labels in enumerate(LABELS)}
+    source = read(tmp_path, files, [place.format("images", image) for image in IMAGES])
+    assert labels_in_order(source) == [set(labels) for labels in LABELS]
+
+
+def test_texts_of_another_split_are_not_taken(tmp_path: Path) -> None:
+    files = {f"labels/train/{n:02}.txt": ", ".join(labels) for n, labels in enumerate(LABELS)}
+    with pytest.raises(DataError):
+        read(tmp_path, files, [f"images/test/{image}" for image in IMAGES])
