@@ -47,11 +47,10 @@ def give_splits(reading: Reading, folder: Path, annotations: Set[Path]) -> set[P
     """
     if any(row.split for row in reading.rows):
         return set()
-    found, unclear = _find([path for path in _files(folder, _DEPTH) if path not in annotations], reading)
-    if others := [path for lists in found if _are_of_others(lists, reading) for path in lists.files]:
-        names = ", ".join(relative_name(path, folder) for path in others)
+    found, others, unclear = _find([path for path in _files(folder, _DEPTH) if path not in annotations], reading)
+    if others:
+        names = ", ".join(relative_name(path, folder) for lists in others for path in lists.files)
         reading.findings.note(f"not read as lists of splits: {names}; the labels are those of the train images only")
-        found = [lists for lists in found if not _are_of_others(lists, reading)]
     if found:
         _refuse_numbers_of_two_images(found[0], folder)
         _give(reading, found[0], folder)
@@ -63,16 +62,14 @@ def give_splits(reading: Reading, folder: Path, annotations: Set[Path]) -> set[P
             f"not read, though they seem to tell splits: {names}; write a column split with train, val and test, or "
             "lists train.txt, val.txt and test.txt with an image a line"
         )
-    return {*unclear, *(path for lists in found for path in lists.files)}
+    return {*unclear, *(path for lists in (*found, *others) for path in lists.files)}
 
 
 def point_out(reading: Reading, file: Path) -> None:
     """Lists beside a file that was given by itself: its folder may hold other data sets, too."""
     if any(row.split for row in reading.rows):
         return
-    found, _ = _find([path for path in _files(file.parent, 0) if path != file], reading)
-    found = [lists for lists in found if not _are_of_others(lists, reading)]
-    if found:
+    if found := _find([path for path in _files(file.parent, 0) if path != file], reading)[0]:
         names = ", ".join(path.name for path in found[0].files)
         reading.findings.warning(
             f"the splits of {names} were not read, since only {file.name} was given; give the folder to read them, or "
@@ -133,11 +130,12 @@ def _files(folder: Path, depth: int) -> Iterator[Path]:
             yield from _files(Path(entry.path), depth - 1)
 
 
-def _find(paths: Iterable[Path], reading: Reading) -> tuple[list[_Lists], list[Path]]:
-    """The lists of the reading's images, and the files that are about splits, too, but can't be read for certain."""
+def _find(paths: Iterable[Path], reading: Reading) -> tuple[list[_Lists], list[_Lists], list[Path]]:
+    """The lists of the reading's images, those of other images, and the files that are about splits, too, but can't be
+    read for certain."""
     paths = list(paths)
     if not paths:
-        return [], []
+        return [], [], []
     images = RowImages(row.image for row in reading.rows)
     found: list[_Lists] = []
     unclear: list[Path] = []
@@ -156,7 +154,9 @@ def _find(paths: Iterable[Path], reading: Reading) -> tuple[list[_Lists], list[P
             unclear.append(path)
     for place, lists in by_folder.items():
         _add(lists, files[place], found, unclear)
-    return sorted(found, key=lambda lists: len(lists.files[0].parts)), unclear
+    found.sort(key=lambda lists: len(lists.files[0].parts))
+    others = [lists for lists in found if _are_of_others(lists, reading)]
+    return [lists for lists in found if lists not in others], others, unclear
 
 
 def _add(lists: dict[Path, list[str]], files: list[Path], found: list[_Lists], unclear: list[Path]) -> None:
