@@ -72,7 +72,8 @@ class Cells:
                     f"{self.path}: {quoted!r} has the separator {given!r} inside of quotes; leave --separator out to "
                     "read it as one label, or remove the quotes"
                 )
-            return Separator(given, f"separated by {given!r} as given")
+            sign = "\n" if _LINE_BREAK.fullmatch(given.strip()) else given
+            return Separator(sign, f"separated by {given!r} as given")
         if not texts:
             return Separator(None, "as lists")
         written = [(self.cells[number][0], text) for number, text in zip(places, texts, strict=True)]

@@ -342,8 +342,10 @@ def test_a_quote_that_is_not_closed_is_pointed_out(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("sign", ["<br>", "<br/>", "<BR />"])
 def test_line_breaks_of_web_pages_separate_labels(tmp_path: Path, sign: str) -> None:
-    source = read(tmp_path, "cat", f"cat{sign}hot dog", f"hot dog{sign} cow")
-    assert labels_of(source) == [{"cat"}, {"cat", "hot dog"}, {"hot dog", "cow"}]
+    cells = ["cat", f"cat{sign}hot dog", f"hot dog{sign} cow"]
+    expected = [{"cat"}, {"cat", "hot dog"}, {"hot dog", "cow"}]
+    assert labels_of(read(tmp_path, *cells)) == expected
+    assert labels_of(read(tmp_path, *cells, separator=sign)) == expected
 
 
 @pytest.mark.parametrize("blank", ["\u200b", "\u2060", "\ufeff"])
