@@ -16,6 +16,7 @@ from cnnrnn.data.formats.text import TABLES
 from cnnrnn.data.reading import Findings
 from cnnrnn.data.split import DataError
 
+_LOOKED_AT = 200  # rows, to tell if they name files
 _HEADER = 10_000  # bytes of a file, to see if it has the column of ids
 
 
@@ -23,7 +24,8 @@ def with_files(table: Table, names: ColumnNames) -> Table:
     """The rows with the files of their ids, and their splits, where another table in the folder has them; else as they
     are. Raises DataError for an id that this table lacks."""
     ids = names.image or likely_image_column(table)
-    if ids is None or ids not in table.columns or ids in file_columns(table):
+    first = replace(table, records=table.records[:_LOOKED_AT])
+    if ids is None or ids not in table.columns or ids in file_columns(first):
         return table
     written = table.written(ids)
     for path, files in _files_by_id(table, ids):
