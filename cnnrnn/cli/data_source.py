@@ -78,7 +78,10 @@ _PARAMETERS: dict[str, tuple[Any, Any]] = {  # name: (annotation, default)
     "label_names": (
         Annotated[
             Path | None,
-            Help("--label-names", help="Names of labels that are numbers: one a line, or numbers with names."),
+            Help(
+                "--label-names",
+                help="Names of labels that are numbers or codes: one a line, or a table of both, such as words.txt.",
+            ),
         ],
         None,
     ),

@@ -9,7 +9,7 @@ from pathlib import Path
 from cnnrnn.data.collect import Collected
 from cnnrnn.data.formats.splits import split_name
 from cnnrnn.data.formats.text import texts_in
-from cnnrnn.data.label_names import name_numbers
+from cnnrnn.data.label_names import name_labels
 from cnnrnn.data.read_rows import read_rows
 from cnnrnn.data.reading import Finding
 from cnnrnn.data.spelling import split_as_given, unite_spellings
@@ -62,10 +62,10 @@ def read_source(path: Path, options: Options) -> Source:
     """
     with texts_in(options.encoding):
         reading = read_rows(path, options)
+        if options.separator is not None:
+            split_as_given(reading, options.separator)
         if options.label_names is not None:
-            name_numbers(reading, options.label_names)
-    if options.separator is not None:
-        split_as_given(reading, options.separator)
+            name_labels(reading, options.label_names)
     unite_spellings(reading, path, named=options.label_names is not None)
     collected = Collected(reading, options)
     if reading.lists_images:
