@@ -12,7 +12,14 @@ from cnnrnn.data.split import DataError
 
 
 def parse(path: Path, findings: Findings | None = None) -> ElementTree.Element:
-    """The root of the document. Raises DataError for what is missing or no XML."""
+    """The root of the document, whose tags have no namespaces. Raises DataError for what is missing or no XML."""
+    root = _root(path, findings)
+    for element in root.iter():
+        element.tag = element.tag.rpartition("}")[2]  # {http://…}object
+    return root
+
+
+def _root(path: Path, findings: Findings | None) -> ElementTree.Element:
     try:
         content = path.read_bytes()
     except FileNotFoundError:
