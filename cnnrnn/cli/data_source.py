@@ -55,6 +55,17 @@ _PARAMETERS: dict[str, tuple[Any, Any]] = {  # name: (annotation, default)
         Annotated[Path | None, Help("--images", help="Folder of the images.", show_default="that of the table")],
         None,
     ),
+    "encoding": (
+        Annotated[
+            str | None,
+            Help(
+                "--encoding",
+                show_default="found",
+                help="Encoding of a table that is not UTF-8, such as cp1250 or shift_jis.",
+            ),
+        ],
+        None,
+    ),
     "separator": (
         Annotated[
             str | None, Help("--separator", help="Separates the labels in a cell of a table.", show_default="found")
@@ -67,7 +78,10 @@ _PARAMETERS: dict[str, tuple[Any, Any]] = {  # name: (annotation, default)
     "label_names": (
         Annotated[
             Path | None,
-            Help("--label-names", help="Names of labels that are numbers: one a line, or numbers with names."),
+            Help(
+                "--label-names",
+                help="Names of labels that are numbers or codes: one a line, or a table of both, such as words.txt.",
+            ),
         ],
         None,
     ),
@@ -133,7 +147,7 @@ class DataSource:
         else:
             words = ["--dataset", self.dataset, "--root", str(self.path)]
             split = "val" if self.dataset in _WITHOUT_TEST else "test"
-        for name in ("images", "separator", "image_column", "label_column", "split_column", "label_names"):
+        for name in ("images", "encoding", "separator", "image_column", "label_column", "split_column", "label_names"):
             if (value := getattr(self.options, name)) is not None:
                 words += [f"--{name.replace('_', '-')}", str(value)]
         if self.val_fraction is not None and self.is_own:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from cnnrnn.data.collect import Collected
 from cnnrnn.data.formats.splits import split_name
-from cnnrnn.data.label_names import name_numbers
+from cnnrnn.data.formats.text import texts_in
+from cnnrnn.data.label_names import name_labels
 from cnnrnn.data.read_rows import read_rows
 from cnnrnn.data.reading import Finding
 from cnnrnn.data.spelling import split_as_given, unite_spellings
@@ -59,23 +60,30 @@ def read_source(path: Path, options: Options) -> Source:
 
     Raises DataError for what can't be read, or could be read in two ways.
     """
-    reading = read_rows(path, options)
-    if options.label_names is not None:
-        name_numbers(reading, options.label_names)
-    if options.separator is not None:
-        split_as_given(reading, options.separator)
+    with texts_in(options.encoding):
+        reading = read_rows(path, options)
+        if options.separator is not None:
+            split_as_given(reading, options.separator)
+        if options.label_names is not None:
+            name_labels(reading, options.label_names)
     unite_spellings(reading, path, named=options.label_names is not None)
     collected = Collected(reading, options)
     if reading.lists_images:
         images = [sample.image for samples in collected.samples.values() for sample in samples]
         tell_of_unnamed(images, reading.folder, reading.findings)
     named, boxes = collected.named, reading.boxes
+
+    def boxes_of(sample: Sample) -> Boxes:
+        assert boxes is not None
+        with texts_in(options.encoding):
+            return boxes(named[sample.image])
+
     return Source(
         path.stem if path.is_file() else path.resolve().name,
         reading.kind,
         collected.labels,
         {name: split for name, split in collected.samples.items() if split},
         tuple(reading.findings.items),
-        None if boxes is None else lambda sample: boxes(named[sample.image]),
+        None if boxes is None else boxes_of,
         reading.groups,
     )

@@ -134,6 +134,7 @@ class Options:
     """Options that only some formats use."""
 
     download: bool = False  # fetch what is missing, where there is an official address
+    encoding: str | None = None  # of texts that aren't Unicode, such as cp1250; None: cp1252 where no other one fits
     separator: str | None = None  # between the labels of a table's cell; None: found
     groups: Path | None = None  # a CSV with the columns label and group
     boxes: Path | None = None  # bounding boxes of a table's images, in COCO's JSON

@@ -150,11 +150,11 @@ def test_the_next_commands_name_the_data_with_its_options_and_the_runs_where_the
     Path("my table.csv").write_text("photo,tags,split\na.jpg,x|y,train\nb.jpg,x,test\nc.jpg,y,train\nd.jpg,x,train\n")
     for name in "abcd":
         Path(f"{name}.jpg").touch()
-    options = Options(separator="|", label_column="tags", val_fraction=0.5)
+    options = Options(encoding="cp1250", separator="|", label_column="tags", val_fraction=0.5)
     shown = _next_commands(DataSource(OWN, Path("my table.csv"), options, 0.5), Path("runs/mine"))
     assert shown.splitlines()[1:] == [
-        "  cnnrnn evaluate 'my table.csv' --separator '|' --label-column tags --val-fraction 0.5 --split test "
-        "--checkpoint runs/mine",
+        "  cnnrnn evaluate 'my table.csv' --encoding cp1250 --separator '|' --label-column tags --val-fraction 0.5 "
+        "--split test --checkpoint runs/mine",
         "  cnnrnn dashboard",
     ]
     monkeypatch.setenv("CNNRNN_RUNS", str(tmp_path))

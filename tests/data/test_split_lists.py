@@ -165,6 +165,11 @@ def test_other_files_are_no_lists(tmp_path: Path, files: dict[str, Any]) -> None
     assert "seem to tell splits" not in messages(source)
 
 
+def test_a_file_beside_a_table_may_have_rows_that_are_longer_than_its_first_one(tmp_path: Path) -> None:
+    folder = folder_with(tmp_path, {"labels.csv": TABLE, "names.txt": "n2,goldfish\nn1,tench, Tinca tinca\n"})
+    assert "seem to tell splits" not in messages(read_source(folder / "labels.csv", Options()))
+
+
 def test_a_table_with_splits_needs_no_lists(tmp_path: Path) -> None:
     rows = "".join(f"{image},cat,{split}\n" for image, split in SPLITS.items())
     files = {"labels.csv": f"image,labels,split\n{rows}", "test.txt": "1.jpg\n"}

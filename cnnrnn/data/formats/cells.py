@@ -7,6 +7,7 @@ import html
 import json
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -133,7 +134,7 @@ class Cells:
         if isinstance(value, str) and is_nothing(value):
             return [value]  # other cells tell whether it is a label all the same
         if isinstance(value, str):
-            text = _LINE_BREAK.sub("\n", _INVISIBLE.sub("", value)).strip()
+            text = _encoded_once(_LINE_BREAK.sub("\n", _INVISIBLE.sub("", value)).strip())
             if text.casefold() in _SHEET_ERRORS:
                 raise DataError(f"{self.path}, {where}: {text} is an error of the spreadsheet; correct its formula")
             if "&" in text and _ENTITY.search(text):
@@ -193,6 +194,14 @@ class Cells:
         if text[0] in "[{" and re.search("['\"]", text):
             raise DataError(f"{self.path}, {where}: {text[:60]} is no list that can be read; write ['cat', 'dog']")
         return text
+
+
+def _encoded_once(text: str) -> str:
+    """The list or object in a text that was encoded as a text of JSON, such as "[\\"cat\\"]" or "['cat', 'dog']"."""
+    if re.fullmatch(r'"\s*(\[.*\]|\{.*\})\s*"', text, re.DOTALL):
+        with suppress(ValueError):  # such as "[cat]", "[dog]"
+            return str(json.loads(text)).strip()
+    return text
 
 
 def _bare(text: str) -> str:

@@ -157,13 +157,27 @@ def _are_one_hot(table: Table, columns: Sequence[str], numbers: bool) -> bool:
     return any(are_marks(cells, words=several) or (several and hold_scores(cells)) for cells in values)
 
 
+def _tell_of_missing(table: Table, columns: list[str]) -> None:
+    """Objects without the columns of labels, and null in all of them, which is NaN where numpy writes it."""
+    lacking, null = [], []
+    for record in table.records:
+        values = [record.values[name] for name in columns if name in record.values]
+        if not values:
+            lacking.append(record.where)
+        elif all(value is None or value != value for value in values):
+            null.append(record.where)
+    for where, what in ((lacking, "objects of {} have no"), (null, "rows of {} have null in")):
+        if where:
+            told = f"{len(where)} {what.format(table.path.name)} {columns[0]!r}; taken for no labels"
+            table.findings.warning(told, where)
+
+
 def _from_cells(
     table: Table, image: str, columns: list[str], names: ColumnNames, given: str | None
 ) -> tuple[Separator, list[tuple[str, ...]]]:
     """What separates the labels in the cells, and the labels of every row."""
     path, findings = table.path, table.findings
-    if lacking := [record.where for record in table.records if not any(name in record.values for name in columns)]:
-        findings.warning(f"{len(lacking)} objects of {path.name} have no {columns[0]!r}; taken for no labels", lacking)
+    _tell_of_missing(table, columns)
     values = [(record.where, record.values.get(name)) for record in table.records for name in columns]
     numbers = names.numbers or is_of_exiftool(table)  # keywords such as 2019
     cells = Cells(path, values, findings, numbers, any_score=names.label is not None)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from cnnrnn.data.formats.no_labels import is_nothing, may_be_nothing
 from cnnrnn.data.formats.splits import denies
 from cnnrnn.data.reading import listed
 
@@ -17,6 +18,10 @@ _DERIVED = re.compile(r"[_-]?(mask|label|labels|seg|segmentation|annotated|annot
 _CAMERA = re.compile(r"[1-9]\d\d(?!\d{5})[0-9A-Z_]{5}")
 _MAKERS = {"APPLE", "CANON", "NIKON", "MSDCF", "OLYMP", "_PANA", "_FUJI", "GOPRO", "MEDIA", "RICOH", "CASIO", "PENTX"}
 _DATE = re.compile(r"(19|20)\d\d([-_. ]?)(0[1-9]|1[0-2])\2(0[1-9]|[12]\d|3[01])")
+# Beside the words of cells that may stand for no label.
+_UNSORTED = re.compile(
+    r"un(sorted|classified|known|decided|sure)|to[ _-]?(sort|label|classify)|not[ _-](sorted|classified)", re.IGNORECASE
+)
 _TABLE = "write a table with image and labels"
 
 
@@ -40,14 +45,18 @@ def why_no_labels(folders: Mapping[str, Sequence[Path]]) -> str | None:
     return None
 
 
-def odd_names(names: Iterable[str]) -> str | None:
+def odd_names(names: Iterable[str]) -> Iterator[str]:
     """What should be told about names that are read as labels, but may be none."""
     names = list(names)
     if parts := [name for name in names if name.casefold() in PARTS]:
-        return f"read as labels, like the folders beside: {listed(parts)}; move elsewhere what is no label"
+        yield f"read as labels, like the folders beside: {listed(parts)}; move elsewhere what is no label"
+    if nothing := [name for name in names if is_nothing(name) or may_be_nothing(name) or _UNSORTED.fullmatch(name)]:
+        yield (
+            f"read as labels, like the folders beside: {listed(nothing)}; move elsewhere images of which nobody knows "
+            "the label"
+        )
     if all(map(_DATE.fullmatch, names)):
-        return f"read as labels: {listed(names, 3)}; if these are days, write a table with image and labels"
-    return None
+        yield f"read as labels: {listed(names, 3)}; if these are days, write a table with image and labels"
 
 
 def _is_made_of(images: Sequence[Path], others: Mapping[str, Sequence[Path]]) -> bool:

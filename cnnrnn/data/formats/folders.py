@@ -99,7 +99,7 @@ def read(folder: Path, findings: Findings) -> Reading | None:
     else:
         rows = list(_rows(level, folder, None))
         _point_out_splits(level, findings)
-    if odd := odd_names(labels):
+    for odd in odd_names(labels):
         findings.warning(odd)
     _tell(level, [place.inner() for place in splits] or [level], folder, findings)
     if skipped:

@@ -143,7 +143,8 @@ def _of_lines(lines: Sequence[str], of_several: bool) -> dict[str, list[str]]:
     if delimiter is None:
         images = [line.strip("\"'") for line in lines]
         return {"": images[1:] if images and is_image_column(images[0]) else images}
-    return _of_records(list(csv.DictReader(lines, delimiter=delimiter, skipinitialspace=True)))
+    of_rows = csv.DictReader(lines, delimiter=delimiter, skipinitialspace=True, restkey="")  # of cells without a column
+    return _of_records(list(of_rows))
 
 
 def _of_records(records: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:

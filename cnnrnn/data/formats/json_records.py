@@ -31,7 +31,9 @@ def read_document(path: Path, findings: Findings) -> Any:
     if (len(lines) > 1 or named_lines) and _is_object(path, lines[0]):
         return _read_lines(path, text)
     try:
-        return parse_json(path, text)
+        if isinstance(content := parse_json(path, text), str):
+            raise DataError(f"{path} holds one text; if that is JSON itself, it was encoded twice: write it once")
+        return content
     except DataError:
         raise
     except RecursionError:

@@ -133,7 +133,7 @@ def _of_lines(path: Path, text: str) -> dict[str, str]:
         pairs = [(str(number), line) for number, (_, line) in enumerate(lines)]
     if len({int(number) for number, _ in pairs}) < len(pairs):
         raise DataError(f"{path} has a number twice; write each number once")
-    return {str(int(number)): _unquoted(name) for number, name in pairs}
+    return {str(int(number)): unquoted(name) for number, name in pairs}
 
 
 def _literal(path: Path, text: str) -> Any:
@@ -148,7 +148,7 @@ def _literal(path: Path, text: str) -> Any:
             raise ValueError(str(error)) from None
 
 
-def _unquoted(name: str) -> str:
+def unquoted(name: str) -> str:
     return name.strip().strip("\"'").strip()
 
 
@@ -202,18 +202,18 @@ def _of_table(path: Path, lines: list[Line]) -> list[tuple[str, str]] | None:
             raise DataError(
                 f"{path}, line {lines[0][0]} has no number; write one, or remove the line if it names the columns"
             )
-        number = _column(path, numbers, [n for n in numbers if header and _names_numbers(header[n])])
+        number = one_column(path, numbers, [n for n in numbers if header and _names_numbers(header[n])])
         if header and not _may_number(header[number], [row[number] for row in body]):  # such as the count of each label
             raise DataError(
                 f"{path}, line {lines[0][0]}: does {rows[0][number]!r} number the labels? Call it id if it does"
             )
         others = [n for n in range(len(rows[0])) if n not in numbers] or [n for n in numbers if n != number]
-        name = _column(path, others, _columns_of_names(header, header[number], others) if header else [])
+        name = one_column(path, others, columns_of_names(header, header[number], others) if header else [])
         return [(row[number], row[name]) for row in body]
     return None
 
 
-def _column(path: Path, columns: list[int], named: list[int]) -> int:
+def one_column(path: Path, columns: list[int], named: list[int]) -> int:
     """The only one, or the only one that is called so."""
     found = columns if len(columns) == 1 else named
     if len(found) != 1:
@@ -233,7 +233,7 @@ def _may_number(name: str, numbers: list[str]) -> bool:
     return not words_of(name) & _COUNT_WORDS and len(numbers) > 1 and _counts_on(numbers)
 
 
-def _columns_of_names(header: list[str], number: str, columns: list[int]) -> list[int]:
+def columns_of_names(header: list[str], number: str, columns: list[int]) -> list[int]:
     """Those called name or label; else those called as the numbers are, such as species beside species_id."""
     if found := [n for n in columns if key(header[n]) in _NAMES]:
         return found

@@ -42,14 +42,21 @@ def _annotations(folder: Path) -> Path | None:
 
 
 def _files(folder: Path) -> list[Path]:
-    return [path for path in sorted(folder.glob("*.xml")) if not path.name.startswith(".")]  # ._ files of macOS
+    paths = (path for path in folder.iterdir() if path.suffix.lower() == ".xml")
+    return sorted(path for path in paths if not path.name.startswith("."))  # ._ files of macOS
 
 
 def _is_voc(path: Path) -> bool:
     try:
         return parse(path).tag == "annotation"
-    except DataError:
-        return path.parent.name == "Annotations"
+    except DataError:  # told where the file is read
+        return path.parent.name == "Annotations" or _begins_as_voc(path)
+
+
+def _begins_as_voc(path: Path) -> bool:
+    with suppress(OSError), path.open("rb") as file:
+        return re.search(rb"<(\w+:)?annotation[\s>]", file.read(1000)) is not None
+    return False
 
 
 def read(folders: list[Path], root: Path, findings: Findings) -> Reading:

@@ -6,12 +6,20 @@ import re
 from pathlib import Path
 from xml.etree import ElementTree
 
+from cnnrnn.data.formats.text import decoded
 from cnnrnn.data.reading import Findings
 from cnnrnn.data.split import DataError
 
 
 def parse(path: Path, findings: Findings | None = None) -> ElementTree.Element:
-    """The root of the document. Raises DataError for what is missing or no XML."""
+    """The root of the document, whose tags have no namespaces. Raises DataError for what is missing or no XML."""
+    root = _root(path, findings)
+    for element in root.iter():
+        element.tag = element.tag.rpartition("}")[2]  # {http://…}object
+    return root
+
+
+def _root(path: Path, findings: Findings | None) -> ElementTree.Element:
     try:
         content = path.read_bytes()
     except FileNotFoundError:
@@ -20,11 +28,8 @@ def parse(path: Path, findings: Findings | None = None) -> ElementTree.Element:
         return ElementTree.fromstring(content.strip())  # no blank line may stand before the declaration
     except (ElementTree.ParseError, ValueError, LookupError) as error:
         first = error
-    try:  # programs of Windows write Latin-1 below a declaration of UTF-8
-        text = re.sub(r"^\s*<\?xml[^>]*\?>", "", content.decode("cp1252").removeprefix("ï»¿"))
-        root = ElementTree.fromstring(text)
+    text = decoded(path, content, Findings() if findings is None else findings)
+    try:  # programs of Windows write another encoding than the one they declare
+        return ElementTree.fromstring(re.sub(r"^\s*<\?xml[^>]*\?>", "", text))
     except (ElementTree.ParseError, ValueError):
         raise DataError(f"{path} is damaged ({first}); correct it there, or export it again") from None
-    if findings is not None:
-        findings.warning(f"{path.name} is not in the encoding that it declares; it was read as cp1252")
-    return root

@@ -135,7 +135,8 @@ def _label_file(image: Path, folder: Path) -> Path | None:
         if parts[n].casefold() == "images":
             places.insert(0, folder.joinpath(*parts[:n], "labels", *parts[n + 1 :]).with_suffix(".txt"))
     places.append(folder / "labels" / f"{image.stem}.txt")
-    return next((path for path in places if is_file(path)), None)
+    written = (path.with_suffix(suffix) for path in places for suffix in (".txt", ".TXT"))
+    return next(filter(is_file, written), None)
 
 
 def _objects(path: Path, points: bool) -> Iterator[tuple[int, _Object]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -189,6 +190,14 @@ def test_quotes_with_backslashes_are_refused(tmp_path: Path) -> None:
         DataError, match=r"line 2: .* has quotes with a backslash before them; in a cell, write them twice"
     ):
         read_source(tmp_path / "t.csv", Options())
+
+
+def test_json_that_was_encoded_twice(tmp_path: Path) -> None:
+    cells = [["cat", "dog"], [], {"dog": True, "cat": False}, ["cat, small"]]
+    source = read_objects(tmp_path, *(json.dumps(json.dumps(cell)) for cell in cells))
+    assert labels_of(source) == [{"cat", "dog"}, set(), {"dog"}, {"cat, small"}]
+    of_python = read_objects(tmp_path, "\"['cat', 'dog']\"", "\"['cat']\"", '"[cat, dog]"', '"[cat]", "[dog]"')
+    assert labels_of(of_python) == [{"cat", "dog"}, {"cat"}, {"cat", "dog"}, {"cat", "dog"}]
 
 
 @pytest.mark.parametrize("word", [r"\N", "N.A.", "--none--", "(none)", "<null>", "[None]", "—", "---", "n.a"])

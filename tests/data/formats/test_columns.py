@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from source_helpers import labels_by_image as labels_of
-from source_helpers import messages, read_table
+from source_helpers import labels_in_order, messages, read_table
 
 from cnnrnn.data import DataError
 from cnnrnn.data.source import Source
@@ -323,3 +323,20 @@ def test_a_row_without_an_image(tmp_path: Path, name: str, merged: bool) -> None
     with pytest.raises(DataError, match="names no image; write the name of one file") as error:
         read(tmp_path, text, name)
     assert ("of merged cells" in str(error.value)) == merged
+
+
+@pytest.mark.parametrize("null", ["null", "NaN"])
+def test_null_is_no_label_and_told(tmp_path: Path, null: str) -> None:
+    rows = f'[{{"image": "1.jpg", "labels": ["cat"]}}, {{"image": "2.jpg", "labels": {null}}}, {{"image": "3.jpg"}}]'
+    source = read_table(tmp_path, ("1.jpg", "2.jpg", "3.jpg"), rows, "t.json")
+    assert labels_in_order(source) == [{"cat"}, set(), set()]
+    assert "1 rows of t.json have null in 'labels'; taken for no labels (entry 2)" in messages(source)
+    assert "1 objects of t.json have no 'labels'; taken for no labels (entry 3)" in messages(source)
+
+
+def test_null_beside_a_label_is_not_told(tmp_path: Path) -> None:
+    """Where several columns hold one label each, and an image has fewer."""
+    rows = [{"image": "1.jpg", "label1": "cat", "label2": "dog"}, {"image": "2.jpg", "label1": "cat", "label2": None}]
+    source = read_table(tmp_path, ("1.jpg", "2.jpg"), json.dumps(rows), "t.json")
+    assert labels_in_order(source) == [{"cat", "dog"}, {"cat"}]
+    assert "null" not in messages(source)

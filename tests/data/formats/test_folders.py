@@ -173,6 +173,24 @@ def test_a_label_may_be_called_as_a_split(tmp_path: Path) -> None:
         read_source(tmp_path, Options())
 
 
+@pytest.mark.parametrize(
+    ("images", "names"),
+    [
+        ((*PETS, "Unlabeled/3.jpg"), "Unlabeled"),
+        (("train/cat/1.jpg", "train/dog/2.jpg", "train/not labelled/3.jpg"), "not labelled"),
+        ((*PETS, "unsorted/3.jpg", "none/4.jpg"), "none, unsorted"),
+        ((*PETS, "unknown/3.jpg", "masks/4.jpg"), "unknown"),
+    ],
+)
+def test_labels_that_may_mean_no_label_are_pointed_out(tmp_path: Path, images: tuple[str, ...], names: str) -> None:
+    """As those in the cells of tables are."""
+    source = read_source(make(tmp_path, *images), Options())
+    assert set(names.split(", ")) < set(source.labels)
+    assert (
+        f"read as labels, like the folders beside: {names}; move elsewhere images of which nobody knows the label"
+    ) in warnings(source)
+
+
 def test_a_label_called_test_is_pointed_out(tmp_path: Path) -> None:
     source = read_source(make(tmp_path, *PETS, "test1/3.jpg"), Options())
     assert source.labels == ("cat", "dog", "test1")

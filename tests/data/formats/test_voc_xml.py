@@ -47,7 +47,50 @@ def test_own_labels_without_lists_of_splits(tmp_path: Path) -> None:
         "4.jpg": ("née",),
     }
     assert next(s.ignored for v in source.samples.values() for s in v if s.image.name == "3.jpg") == ("bus",)
-    assert "4.xml is not in the encoding that it declares" in str(source.findings[0])
+    assert "4.xml is not UTF-8; it was read as cp1252, of Windows, with such words as née" in str(source.findings[0])
+
+
+def test_suffixes_in_capitals(tmp_path: Path) -> None:
+    """Also beside the images; one of these files itself names the folder to give."""
+    for stem in ("1", "2"):
+        write(tmp_path, stem, item("cat"))
+        (tmp_path / "Annotations" / f"{stem}.xml").rename(tmp_path / "JPEGImages" / f"{stem}.XML")
+    expected = {"1.jpg": ("cat",), "2.jpg": ("cat",)}
+    assert labels_of(read_source(tmp_path / "JPEGImages", Options())) == expected
+    with pytest.raises(DataError, match="the annotation of one image, of PASCAL VOC; give the folder that holds all"):
+        read_source(tmp_path / "JPEGImages" / "1.XML", Options())
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("<annotation><object><name>кот</name></object></annotation>".encode("cp1251"), "with --encoding cp1251: кот"),
+        (b"<annotation><object>", "1.xml is damaged"),
+    ],
+)
+def test_what_cannot_be_read_is_told_also_beside_images(tmp_path: Path, content: bytes, message: str) -> None:
+    for name in ("1.jpg", "2.jpg", "2.xml"):
+        (tmp_path / name).write_bytes(b"")
+    (tmp_path / "1.xml").write_bytes(content)
+    with pytest.raises(DataError, match=message):
+        read_source(tmp_path, Options())
+
+
+@pytest.mark.parametrize("prefix", ["", "v:"])
+def test_tags_in_a_namespace(tmp_path: Path, prefix: str) -> None:
+    box = "".join(f"<{prefix}{side}>{n}</{prefix}{side}>" for n, side in enumerate(("xmin", "ymin", "xmax", "ymax"), 1))
+    inside = f"<{prefix}name>cat</{prefix}name><{prefix}bndbox>{box}</{prefix}bndbox>"
+    for stem in ("1", "2"):
+        write(tmp_path, stem)
+        name = prefix.rstrip(":")
+        (tmp_path / "Annotations" / f"{stem}.xml").write_text(
+            f'<{prefix}annotation xmlns{":" if name else ""}{name}="http://x">'
+            f"<!-- drawn --><{prefix}object>{inside}</{prefix}object></{prefix}annotation>"
+        )
+    source = read_source(tmp_path, Options())
+    assert labels_of(source) == {"1.jpg": ("cat",), "2.jpg": ("cat",)}
+    assert source.boxes is not None
+    assert source.boxes(source.samples["train"][0]) == {"cat": [(0, 1, 3, 4)]}
 
 
 def test_lists_of_splits_in_every_form(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pandas
 import pytest
 from openpyxl import Workbook
+from source_helpers import labels_in_order, messages
 
 from cnnrnn.data import DataError, Options
 from cnnrnn.data.source import Source, read_source
@@ -175,6 +176,16 @@ def test_parquet_with_texts_lists_and_paths(folder: Path) -> None:
     )
     frame.to_parquet(folder / "a.parquet")
     assert labels_of(read_source(folder / "a.parquet", Options())) == EXPECTED
+
+
+@pytest.mark.parametrize("labels", [["cat", None], [["cat"], None], ["cat", float("nan")]])
+def test_null_in_parquet_is_told(tmp_path: Path, labels: list[object]) -> None:
+    for name in ("1.jpg", "2.jpg"):
+        (tmp_path / name).write_bytes(b"")
+    pandas.DataFrame({"image": ["1.jpg", "2.jpg"], "labels": labels}).to_parquet(tmp_path / "a.parquet")
+    source = read_source(tmp_path / "a.parquet", Options())
+    assert labels_in_order(source) == [{"cat"}, set()]
+    assert "1 rows of a.parquet have null in 'labels'; taken for no labels (row 2)" in messages(source)
 
 
 def test_whole_numbers_that_parquet_keeps_as_floats(folder: Path) -> None:

@@ -44,6 +44,10 @@ EXPECTED = {"train": {"1.jpg": {"cat", "no"}, "2.jpg": {"no"}}, "val": {"3.jpg":
              "train/labels/1.txt": CAT + DOG, "train/labels/2.txt": DOG, "valid/labels/3.txt": CAT},
             ("train/images/1.jpg", "train/images/2.jpg", "valid/images/3.jpg"), id="roboflow"),
         pytest.param(
+            {"data.yaml": f"train: images/train\nval: images/val\n{NAMES}", "labels/train/1.TXT": CAT + DOG,
+             "labels/train/2.txt": DOG, "labels/val/3.TXT": CAT},
+            ("images/train/1.jpg", "images/train/2.jpg", "images/val/3.jpg"), id="capitals"),
+        pytest.param(
             {"coco.yaml": f"path: .\ntrain: train2017.txt\nval: val2017.txt\n{NAMES}",
              "train2017.txt": "./images/train2017/1.jpg\n./images/train2017/2.jpg\n",
              "val2017.txt": "/data/coco/images/val2017/3.jpg\n", "labels/train2017/1.txt": CAT + DOG,
