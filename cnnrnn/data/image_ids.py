@@ -7,9 +7,10 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
+from cnnrnn.data.find_images import ImageFinder
 from cnnrnn.data.formats import delimited
 from cnnrnn.data.formats.column_names import ColumnNames
-from cnnrnn.data.formats.image_column import file_columns, likely_image_column
+from cnnrnn.data.formats.image_column import file_columns, is_derived, likely_image_column
 from cnnrnn.data.formats.records import Table
 from cnnrnn.data.formats.split_column import is_split_column
 from cnnrnn.data.formats.text import TABLES
@@ -20,16 +21,18 @@ _LOOKED_AT = 200  # rows, to tell if they name files
 _HEADER = 10_000  # bytes of a file, to see if it has the column of ids
 
 
-def with_files(table: Table, names: ColumnNames) -> Table:
-    """The rows with the files of their ids, and their splits, where another table in the folder has them; else as they
-    are. Raises DataError for an id that this table lacks."""
+def with_files(table: Table, names: ColumnNames, root: Path) -> Table:
+    """The rows with the files of their ids, and their splits, where another table in the folder has them, and most of
+    the first files are below `root`; else as they are. Raises DataError for an id that the other table lacks."""
     ids = names.image or likely_image_column(table)
     first = replace(table, records=table.records[:_LOOKED_AT])
     if ids is None or ids not in table.columns or ids in file_columns(first):
         return table
-    written = table.written(ids)
+    written, finder = table.written(ids), ImageFinder(root)
     for path, files in _files_by_id(table, ids):
-        if len(files.keys() & {*written}) * 2 <= len({*written} - {""}):
+        known = [value for value in dict.fromkeys(written) if value in files]
+        there = [finder.find(files[value][ids])[0] for value in known[:_LOOKED_AT]]
+        if len(known) * 2 <= len({*written} - {""}) or there.count(None) * 2 > len(there):
             continue
         if lacking := [n for n, value in enumerate(written) if value and value not in files]:
             raise DataError(
@@ -54,7 +57,7 @@ def _files_by_id(table: Table, ids: str) -> Iterator[tuple[Path, dict[str, dict[
         with suppress(DataError):
             other = Table(path, delimited.read_records(path, Findings(), None)[1], Findings())
             found = other.written(ids)
-            if len(files := file_columns(other)) == 1 and len({*found}) == len(found):
+            if len(files := file_columns(other)) == 1 and not is_derived(files[0]) and len({*found}) == len(found):
                 splits = [name for name in other.columns if is_split_column(name) and name not in table.columns]
                 columns = {ids: other.written(files[0])} | {name: other.written(name) for name in splits}
                 rows = zip(*columns.values(), strict=True)

@@ -250,8 +250,9 @@ def _file_rows(document: Document, folder: Path, options: Options, findings: Fin
         records = read
     if not records:
         raise DataError(f"{path} has no rows")
-    table = with_files(Table(path, records, findings), _names(options))
-    table = with_folders(table, _names(options), options.images or folder)
+    root = options.images or folder
+    table = with_files(Table(path, records, findings), _names(options), root)
+    table = with_folders(table, _names(options), root)
     found = rows_of(table, _names(options), options.separator)
     return found._replace(kind=f"{kind}; {found.kind}")
 

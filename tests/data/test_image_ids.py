@@ -52,6 +52,8 @@ def test_the_splits_are_those_of_the_other_table(tmp_path: Path) -> None:
         "image_id,file_name\n11,0.jpg\n12,1.jpg\n13,2.jpg\n10,3.jpg\n",  # other ids
         f"{FILES}1,3.jpg\n",  # an id twice
         FILES.replace("file_name", "file_name,mask").replace(".jpg", ".jpg,m.png"),  # several files
+        FILES.replace("file_name", "thumbnail"),
+        "image_id,file_name\n1,a.jpg\n2,b.jpg\n3,c.jpg\n0,d.jpg\n",  # of files that are not there
         "image_id,width\n1,640\n2,640\n3,640\n0,640\n",
     ],
 )

@@ -31,7 +31,7 @@ def image_column(table: Table, given: str | None) -> str:
         return found[0]
     naming = file_columns(table)
     if found:
-        naming = [name for name in naming if not words_of(name) & _DERIVED and not _repeats(table, name, found[0])]
+        naming = [name for name in naming if not is_derived(name) and not _repeats(table, name, found[0])]
     if len(naming) > 1 and len({tuple(_file_names(table, name)) for name in naming}) == 1:
         naming = sorted(naming, key=lambda name: table.share(name, lambda value: "://" in str(value)))[:1]
     if len(naming) > 1 and found:
@@ -57,6 +57,11 @@ def likely_image_column(table: Table) -> str | None:
         return found[0]
     naming = file_columns(table)
     return naming[0] if len(naming) == 1 else None
+
+
+def is_derived(column: str) -> bool:
+    """Whether a column such as mask or thumbnail has files that are made from the image, or belong to it."""
+    return bool(words_of(column) & _DERIVED)
 
 
 def written_image(value: object) -> str | None:

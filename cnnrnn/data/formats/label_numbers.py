@@ -13,7 +13,7 @@ from cnnrnn.data.split import DataError
 _SCORE = r".+([:=(]\s*(\d*\.\d+|[01]|\d+\s*%)\)?|\s(\d*\.\d+|\d+(\.\d+)?\s*%))"  # cat:0.93, dog=0, cow 12%
 _FRACTION = r".*[^\W\d].*[:=(]\s*\d*[.,]\d+\)?"  # cat:0.93
 _COUNT = r".*[^\W\d].*[:=]\s*\d+"  # cat:3, but not 16:9
-_TIMES = re.compile(r"^\d+\s?[x×]\s+|(\s[x×]\s?\d+|\s*\(\d+\))$")  # 3x cat, cat x3, cat (3)
+_TIMES = re.compile(r"^\d+\s?[x×]\s+|(\s[x×]\s?\d+|\s*\(\d{1,2}\))$")  # 3x cat, cat x3, cat (3)
 
 
 def refuse_numbers(

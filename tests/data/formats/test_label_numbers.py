@@ -59,7 +59,14 @@ def test_counts_are_refused(tmp_path: Path, cells: tuple[str, ...]) -> None:
 
 
 @pytest.mark.parametrize(
-    "cells", [("Boeing 747", "Cessna"), ("route (66)", "highway"), ("2x4", "plank"), ("mp3", "mp")]
+    "cells",
+    [
+        ("Boeing 747", "Cessna"),
+        ("route (66)", "highway"),
+        ("2x4", "plank"),
+        ("Golf (2012)", "Golf (2019)"),
+        ("mp3", "mp"),
+    ],
 )
 def test_numbers_in_names_are_none(tmp_path: Path, cells: tuple[str, ...]) -> None:
     assert labels_in_order(read(tmp_path, *cells)) == [{cell} for cell in cells]
