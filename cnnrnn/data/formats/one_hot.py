@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from cnnrnn.data.formats.column_names import LABELS, shown, sounds_like_labels, without_number
-from cnnrnn.data.formats.numbers import all_numbers
+from cnnrnn.data.formats.numbers import all_numbers, number
 from cnnrnn.data.formats.records import MOSTLY, Table
 from cnnrnn.data.formats.recurring import recurring_words
 from cnnrnn.data.formats.review_columns import (
@@ -117,6 +117,8 @@ def _is_label(table: Table, name: str, given: bool) -> bool:
             )
         return True
     values = table.values(name)
+    if not given and not any(is_mark(value, words=True) or number(value) is not None for value in filled(values)):
+        return False  # a remark on some images
     odd = [record for record, value in zip(table.records, values, strict=True) if not is_mark(value, words=True)]
     if given or len(odd) <= (1 - MOSTLY) * len(values) or _meant_for_a_label(name, values, len(odd)):
         value = odd[0].values.get(name)

@@ -264,3 +264,11 @@ def test_other_words_beside_the_name_of_a_column_are_no_marks(tmp_path: Path) ->
     for values in ("black white black", "black  black"):
         with pytest.raises(DataError, match="none of the columns"):
             read_columns(tmp_path, {"black": values, "coat": "coat jacket coat"})
+
+
+def test_a_remark_on_some_images_is_no_label(tmp_path: Path) -> None:
+    source = read(tmp_path, table("x", "", remark=" blurred   "))
+    assert labels_of(source) == LABELS
+    assert "columns of t.csv that were not used: remark" in messages(source)
+    with pytest.raises(DataError, match="'yse' in the column 'cow'; 0 or 1 was expected"):
+        read(tmp_path, table("x", "").replace("3.jpg,,,x", "3.jpg,,,yse"))
