@@ -26,6 +26,7 @@ from cnnrnn.data.split import DataError
 
 VIA = ("fileattributes", "regionattributes")  # columns of the VGG Image Annotator's CSV
 _KEYWORDS = ("keywords", "subject", "hierarchicalsubject", "xpkeywords")  # mostly the same ones, in exiftool's tables
+_RANKS = {"kingdom", "phylum", "order", "family", "genus", "species", "scientificname"}
 # Columns with these names often hold the numbers 0 and 1 of two labels.
 _OF_NUMBERS = {"label", "labels", "target", "targets", "class", "classes", "category", "categories", "labelname"}
 # Words in the names of columns whose texts recur, but are no labels.
@@ -48,6 +49,7 @@ def label_columns(table: Table, columns: list[str], given: Sequence[str], number
         return via
     exact = known(columns, _KEYWORDS)[:1] if is_of_exiftool(table) else []
     exact = exact or known(columns, LABELS)
+    _refuse_rank(table, columns, exact)
     series = _numbered(columns, exact)
     found = series or exact or [name for name in columns if sounds_like_labels(name)]
     found = found if numbers else _names_of_numbers(table, found, columns)
@@ -76,6 +78,16 @@ def label_columns(table: Table, columns: list[str], given: Sequence[str], number
             f"{','.join(others)!r}"
         )
     return found
+
+
+def _refuse_rank(table: Table, columns: Sequence[str], exact: Sequence[str]) -> None:
+    """Raises DataError where class is a rank of taxonomy, as Mammalia is, beside others such as order and species."""
+    ranks = [name for name in columns if key(name) in _RANKS]
+    if [key(name) for name in exact] == ["class"] and len(ranks) > 1:
+        raise table.error(
+            f"{exact[0]!r} seems to be a rank of taxonomy, as {' and '.join(map(repr, ranks[:3]))} are; give "
+            f"--label-column with the rank that is meant, such as {ranks[-1]!r}"
+        )
 
 
 def is_of_exiftool(table: Table) -> bool:

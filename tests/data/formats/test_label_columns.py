@@ -199,3 +199,11 @@ def test_numbered_columns_of_words_that_recur(tmp_path: Path, names: str, others
     assert f"the labels of t.csv were taken from the columns {' and '.join(map(repr, columns))}, whose words" in (
         messages(source)
     )
+
+
+def test_class_as_a_rank_of_taxonomy_is_asked_about(tmp_path: Path) -> None:
+    ranks = {"class": "Mammalia Aves Mammalia", "order": "Carnivora Passeriformes Artiodactyla", "species": "a b c"}
+    message = "'class' seems to be a rank of taxonomy, as 'order' and 'species' are; give --label-column with the rank"
+    assert message in refused(tmp_path, ranks)
+    assert labels_in_order(read_columns(tmp_path, ranks, label_column="species")) == [{"a"}, {"b"}, {"c"}]
+    assert labels_in_order(read_columns(tmp_path, {"class": "a b a", "order": "1 2 3"})) == [{"a"}, {"b"}, {"a"}]
