@@ -46,7 +46,7 @@ from cnnrnn.data.formats.split_column import (
 from cnnrnn.data.formats.split_values import splits_of
 from cnnrnn.data.formats.text import TABLES
 from cnnrnn.data.formats.yes_no import are_marks, mark
-from cnnrnn.data.reading import Labels, Row
+from cnnrnn.data.reading import Labels, Record, Row
 from cnnrnn.data.split import DataError
 
 
@@ -62,6 +62,7 @@ def rows_of(table: Table, names: ColumnNames, given: str | None) -> Rows:
     """What the columns of a table hold, with the separator that was `given`. Raises DataError where it isn't clear."""
     table = with_split_of_vertex(table)
     image = image_column(table, names.image)
+    table = _without_empty_rows(table, image)
     named = _named(table.columns, names.label)
     if not names.split:
         table = with_split_of_flags(table, [name for name in table.columns if name not in (image, *named)])
@@ -117,6 +118,22 @@ def describes_images(table: Table, names: ColumnNames) -> bool:
         return True
     others = [name for name in others if not is_split_column(name)]
     return any(table.share(name, lambda value: mark(value) is not None) > 0.5 for name in others)
+
+
+def _without_empty_rows(table: Table, image: str) -> Table:
+    """Without rows that name no image and say nothing else, such as those of Google Sheets below its last one, where
+    boxes to tick stand: FALSE,FALSE."""
+
+    def is_empty(record: Record) -> bool:
+        if written_image(record.values.get(image)) is not None:
+            return False
+        return all(mark(value) is False for name, value in record.values.items() if name != image)
+
+    empty = {n: record.where for n, record in enumerate(table.records) if is_empty(record)}
+    if not empty or len(empty) == len(table.records):
+        return table
+    table.findings.note(f"{len(empty)} rows without an image were not read, as nothing else is in them", empty.values())
+    return replace(table, records=[record for n, record in enumerate(table.records) if n not in empty])
 
 
 def _rows(table: Table, image: str, labels: Labels, split_of: Sequence[str | None]) -> list[Row]:

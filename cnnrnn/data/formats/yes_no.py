@@ -46,12 +46,14 @@ _YES = _TICKS | {
     *("x", "y", "j", "t", "+", "●", "○", "◯", "1,0", "wahr", "vrai", "verdadero", "vero", "verdadeiro", "waar"),
     *("prawda", "sant", "sann", "tosi", "igaz", "doğru", "истина", "pravda", "adevărat", "ja", "oui", "si", "sí", "sì"),
     *("sim", "tak", "evet", "igen", "kyllä", "да", "ano", "áno", "是", "真", "有", "はい", "あり", "예", "네"),
+    *("da", "taip", "jā", "jah", "ναι", "так", "נכון", "כן", "نعم", "हाँ", "हां", "ya", "có", "ใช่", "bəli"),
 }
 _NO = {
     *("n", "f", "-", "–", "—", "−", "×", "✗", "✘", "✖", "❌", "☐", "⬜", "0,0", "falsch", "faux", "falso", "onwaar"),
     *("fałsz", "falskt", "usann", "falsk", "epätosi", "hamis", "yanliş", "yanlış", "ложь", "nepravda", "lažno"),
     *("na", "n/a", "#n/a", "<na>", "nein", "non", "nee", "não", "nao", "nie", "nej", "nei", "hayır", "hayir", "nem"),
     *("нет", "否", "假", "无", "無", "没有", "いいえ", "なし", "아니오", "아니요"),
+    *("nu", "ne", "nē", "ei", "όχι", "ні", "לא", "لا", "नहीं", "tidak", "không", "ไม่", "ไม่ใช่", "xeyr", "bukan"),
 }
 # These are also names of labels, where one column has them; they are marks where several columns have them.
 _YES_WORDS = {"present", "positive", "pos", "checked", "on", "detected", "visible"}

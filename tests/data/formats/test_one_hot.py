@@ -40,6 +40,7 @@ def table(yes: str = "1", no: str = "0", sign: str = ",", **others: str) -> str:
         ("sim", "não"), ("PRAWDA", "FAŁSZ"), ("tak", "nie"), ("☑", "☐"), ("✅", "❌"), ("✔️", "✖️"), ("○", "×"),
         ("✓", "✗"), ("+", "-"), ("1", "-"), ("ИСТИНА", "ЛОЖЬ"), ("да", "нет"), ("SANT", "FALSKT"), ("DOĞRU", "YANLIŞ"),
         ("はい", "いいえ"), ("是", "否"), ("有", "无"), ("evet", "hayır"), ("TOSI", "EPÄTOSI"),
+        ("نعم", "لا"), ("हाँ", "नहीं"), ("Da", "Nu"), ("ya", "tidak"), ("כן", "לא"), ("ναι", "όχι"), ("có", "không"),
         ("IGAZ", "HAMIS"), ("true ", "false"), ("checked", "unchecked"), ("on", "off"), ("J", "N"), ("j", "n"),
     ],
 )  # fmt: skip
@@ -272,3 +273,13 @@ def test_a_remark_on_some_images_is_no_label(tmp_path: Path) -> None:
     assert "columns of t.csv that were not used: remark" in messages(source)
     with pytest.raises(DataError, match="'yse' in the column 'cow'; 0 or 1 was expected"):
         read(tmp_path, table("x", "").replace("3.jpg,,,x", "3.jpg,,,yse"))
+
+
+@pytest.mark.parametrize("row", [",FALSE,FALSE,FALSE", ",0,0,0", ",,No,"])
+def test_rows_below_the_last_one_that_say_nothing(tmp_path: Path, row: str) -> None:
+    """Google Sheets has them where boxes to tick stand."""
+    source = read(tmp_path, table("TRUE", "FALSE") + f"{row}\n" * 5)
+    assert labels_of(source) == LABELS
+    assert "5 rows without an image were not read, as nothing else is in them (line 7, line 8" in messages(source)
+    with pytest.raises(DataError, match="line 7: the column 'image' names no image"):
+        read(tmp_path, table("TRUE", "FALSE") + ",FALSE,TRUE,FALSE\n")

@@ -383,3 +383,12 @@ def test_labels_of_difficult_objects_alone_are_told(tmp_path: Path) -> None:
     assert any(message in str(found) for found in read_source(tmp_path, Options()).findings)
     write(tmp_path, "1", item("cat"))
     assert not any("difficult" in str(found) for found in read_source(tmp_path, Options()).findings)
+
+
+@pytest.mark.parametrize("encoding", ["gbk", "shift_jis", "big5", "gb2312"])
+def test_encodings_that_are_declared_but_not_known_to_xml(tmp_path: Path, encoding: str) -> None:
+    """The bytes of a name may also be those of another one in UTF-8."""
+    (tmp_path / "1.jpg").write_bytes(b"")
+    xml = f'<?xml version="1.0" encoding="{encoding}"?><annotation><object><name>犬</name></object></annotation>'
+    (tmp_path / "1.xml").write_bytes(xml.encode(encoding))
+    assert read_source(tmp_path, Options()).labels == ("犬",)
