@@ -11,7 +11,7 @@ from cnnrnn.data.images import is_image_name
 
 _MOST_FILES = 2_000_000  # images below a folder
 # What systems put beside files; names with a dot at the beginning are hidden.
-_SYSTEM_FOLDERS = {"__MACOSX", "@eaDir", "$RECYCLE.BIN", "System Volume Information", "lost+found"}
+SYSTEM_FOLDERS = {"__MACOSX", "@eaDir", "$RECYCLE.BIN", "System Volume Information", "lost+found"}
 
 
 def files_below(folder: Path, skipped: list[Path] | None = None) -> Iterator[Path]:
@@ -22,7 +22,7 @@ def files_below(folder: Path, skipped: list[Path] | None = None) -> Iterator[Pat
     start = folder.resolve()
     seen, above = {start}, {*start.parents}
     for root, folders, files in os.walk(folder, followlinks=True):
-        names = sorted(name for name in folders if not name.startswith(".") and name not in _SYSTEM_FOLDERS)
+        names = sorted(name for name in folders if not name.startswith(".") and name not in SYSTEM_FOLDERS)
         links = {name: Path(root, name) for name in names if os.path.islink(os.path.join(root, name))}
         known = [name for name, link in links.items() if not _leads_elsewhere(link, seen, above)]
         folders[:] = [name for name in names if name not in known]

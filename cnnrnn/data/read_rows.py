@@ -23,6 +23,7 @@ from cnnrnn.data.formats import (
 )
 from cnnrnn.data.formats.column_names import ColumnNames
 from cnnrnn.data.formats.columns import Rows, rows_of
+from cnnrnn.data.formats.folder_names import IMAGES, PARTS
 from cnnrnn.data.formats.records import Table
 from cnnrnn.data.formats.separator import BLANKS, SEVERAL_WORDS, Separator
 from cnnrnn.data.formats.splits import split_in_name, split_name
@@ -30,7 +31,7 @@ from cnnrnn.data.formats.unread_exports import find_unread
 from cnnrnn.data.formats.yolo_settings import SETTINGS, refuse_records, settings_files
 from cnnrnn.data.image_ids import with_files
 from cnnrnn.data.labels_beside_folders import refuse_other_texts, tell_of_other_labels
-from cnnrnn.data.paths import is_file, is_folder, name_below
+from cnnrnn.data.paths import SYSTEM_FOLDERS, is_file, is_folder, is_passed_over, name_below
 from cnnrnn.data.reading import Findings, Reading, Row
 from cnnrnn.data.split import DataError, Options
 
@@ -39,7 +40,7 @@ def read_rows(path: Path, options: Options) -> Reading:
     """Raises DataError for what can't be read, or could be read in two ways."""
     findings = Findings()
     if is_folder(path):
-        return _read_folder(path, options, findings)
+        return _read_folder(_unpacked(path), options, findings)
     if not is_file(path):
         raise DataError(f"{path} is not there; give the file of the table, or the folder of the data set")
     if path.suffix.lower() in SETTINGS:
@@ -51,6 +52,16 @@ def read_rows(path: Path, options: Options) -> Reading:
         reading = _read_files([read_document(path, findings)], path.parent, options, findings)
     split_lists.point_out(reading, path)
     return reading
+
+
+def _unpacked(folder: Path) -> Path:
+    """The folder with the data set: an archive is often unpacked into a folder that holds nothing but one folder."""
+    inside = [path for path in folder.iterdir() if not is_passed_over(path.name) and path.name not in SYSTEM_FOLDERS]
+    if len(inside) != 1 or not inside[0].is_dir() or inside[0].is_symlink():
+        return folder
+    name = inside[0].name
+    means_something = split_in_name(name) or name.casefold() in (*IMAGES, *PARTS) or name == "VOCdevkit"
+    return folder if means_something else _unpacked(inside[0])
 
 
 def _read_folder(folder: Path, options: Options, findings: Findings) -> Reading:

@@ -19,7 +19,8 @@ from cnnrnn.data.reading import Findings, Reading, Row
 from cnnrnn.data.split import Boxes, DataError
 
 _TASKS = ("segmentation", "layout")  # folders of ImageSets beside Main
-_IMAGES = ("JPEGImages", "images", "Images")
+_IMAGES = ("JPEGImages", "images", "Images", "img", "imgs")
+_ANNOTATIONS = ("annotations", "annotation", "ann", "xml", "xmls", "labels")  # folders, in any case
 _SIDES = ("xmin", "ymin", "xmax", "ymax")
 _DIFFICULT = {"1", "true", "yes"}  # other words, such as Unspecified, are no
 
@@ -33,8 +34,8 @@ def find(folder: Path) -> list[Path]:
 
 
 def _annotations(folder: Path) -> Path | None:
-    """Where the XML files of a folder are: in Annotations, or beside the images."""
-    for place in filter(None, (_folder(folder, "annotations"), folder)):
+    """Where the XML files of a folder are: in Annotations, or one that is called otherwise, or beside the images."""
+    for place in filter(None, (*(_folder(folder, name) for name in _ANNOTATIONS), folder)):
         first = next(iter(_files(place)), None)
         if first is not None and _is_voc(first):
             return place

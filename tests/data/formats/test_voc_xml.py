@@ -392,3 +392,21 @@ def test_encodings_that_are_declared_but_not_known_to_xml(tmp_path: Path, encodi
     xml = f'<?xml version="1.0" encoding="{encoding}"?><annotation><object><name>犬</name></object></annotation>'
     (tmp_path / "1.xml").write_bytes(xml.encode(encoding))
     assert read_source(tmp_path, Options()).labels == ("犬",)
+
+
+@pytest.mark.parametrize(("images", "annotations"), [("img", "ann"), ("images", "labels"), ("imgs", "xml")])
+@pytest.mark.parametrize("batches", [[""], ["batch1/", "batch2/"]])
+def test_other_names_for_the_folder_of_the_xml_files(
+    tmp_path: Path, images: str, annotations: str, batches: list[str]
+) -> None:
+    """The batches have images of the same names."""
+    for batch in batches:
+        for n, name in enumerate(("cat", "dog")):
+            for place, suffix in ((images, "jpg"), (annotations, "xml")):
+                (tmp_path / batch / place).mkdir(parents=True, exist_ok=True)
+                content = f"<annotation><object><name>{name}</name></object></annotation>" if suffix == "xml" else ""
+                (tmp_path / batch / place / f"{n}.{suffix}").write_text(content)
+    source = read_source(tmp_path, Options())
+    found = {str(s.image.relative_to(tmp_path)): s.labels for split in source.samples.values() for s in split}
+    expected = {f"{batch}{images}/{n}.jpg": (name,) for batch in batches for n, name in enumerate(("cat", "dog"))}
+    assert found == expected
