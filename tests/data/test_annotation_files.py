@@ -234,7 +234,7 @@ def test_exports_that_are_not_read_are_named(tmp_path: Path, name: str, content:
         ({"labels.ods": "PK"}, ("images/1.jpg",), r"labels\.ods can't be read; save it as CSV"),
         ({"labels.csv.gz": ""}, ("images/1.jpg",), r"labels\.csv\.gz can't be read; unpack it and give the folder"),
         ({"labels.xlsx": "PK\3\4"}, ("images/1.jpg",), r"labels\.xlsx is no Excel workbook that can be read"),
-        ({"data/train.parquet": "PAR1"}, (), r"train\.parquet can't be read"),
+        ({"data/train.parquet": "PAR1"}, (), r"train\.parquet is no parquet file that can be read"),
         ({}, ("images/1.jpg", "masks/1.png"), "holds no annotations"),
         ({}, ("photos2020/1.jpg",), "holds no annotations"),
         ({"a.csv": TABLE, "b.csv": TABLE}, ("1.jpg",), r"several files: a\.csv, b\.csv; give one"),
