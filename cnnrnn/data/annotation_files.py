@@ -109,6 +109,11 @@ class Search:
         self.found.add(path)
         return document
 
+    def refuse_faulty(self, paths: Iterable[Path]) -> None:
+        """Raises DataError for one of these that was passed over: other splits have a table of its name."""
+        if faulty := [path for path in paths if path in self.reasons]:
+            raise DataError(f"{self.reasons[faulty[0]]} (other splits have a {faulty[0].name}, too)")
+
     def take(self, files: Iterable[Path]) -> None:
         """Files that were passed over hold the annotations, after all."""
         for path in files:

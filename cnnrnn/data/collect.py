@@ -88,6 +88,11 @@ class Collected:
         root = self.options.images or self.reading.folder
         found = [split_of_folders(joined.rows[0].image) or _split_of_place(joined.path, root) for joined in images]
         if len(set(found) - {None}) < 2:
+            if set(found) in ({VAL}, {TEST}):
+                self.findings.warning(
+                    f"all images lie in folders called like {found[0]}, but were taken for train; write a column split "
+                    "if they are for evaluation only"
+                )
             return
         if lost := [joined.rows[0].image for joined, split in zip(images, found, strict=True) if split is None]:
             if len(lost) < len(images) / 2:  # else these may be labels, such as train_station and test_tube

@@ -95,6 +95,7 @@ def _read_documents(folder: Path, search: Search, options: Options) -> Reading |
             return _read_files(of_one_data_set(documents, search.findings), folder, options, search.findings)
     inside = [place for place in sorted(folder.iterdir()) if place.is_dir() and split_name(place.name)]
     documents = [document for place in inside for document in search.documents(place)]
+    search.refuse_faulty([place / document.path.name for place in inside for document in documents])
     return _read_files(documents, folder, options, search.findings) if documents else None
 
 
@@ -204,7 +205,7 @@ def _names(options: Options) -> ColumnNames:
 
 def _read_files(documents: list[Document], folder: Path, options: Options, findings: Findings) -> Reading:
     """One file, or one for each split. All must be of one kind."""
-    several = len(documents) > 1
+    several = len(documents) > 1 or documents[0].path.parent not in (folder, folder / "annotations")
     coco = [(document.path, document.content) for document in documents if coco_json.is_coco(document.content)]
     if coco:
         if others := [document.path.name for document in documents if not coco_json.is_coco(document.content)]:

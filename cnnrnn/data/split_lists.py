@@ -69,8 +69,8 @@ def point_out(reading: Reading, file: Path) -> None:
     """Lists beside a file that was given by itself: its folder may hold other data sets, too."""
     if any(row.split for row in reading.rows):
         return
-    if found := _find([path for path in _files(file.parent, 0) if path != file], reading)[0]:
-        names = ", ".join(path.name for path in found[0].files)
+    if found := _find([path for path in _files(file.parent, 1) if path != file], reading)[0]:
+        names = ", ".join(relative_name(path, file.parent) for path in found[0].files)
         reading.findings.warning(
             f"the splits of {names} were not read, since only {file.name} was given; give the folder to read them, or "
             "write a column split with train, val and test"

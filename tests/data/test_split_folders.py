@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 import pytest
-from source_helpers import messages
+from source_helpers import folder_with, messages
 
 from cnnrnn.data import DataError, Options
 from cnnrnn.data.source import Source, read_source
@@ -247,3 +247,36 @@ def test_a_few_images_without_labels_may_be_held_out(tmp_path: Path) -> None:
         rows = (f"{number}.jpg,{'cat' if number < labelled else ''}" for number in range(8))
         table(tmp_path / "a.csv", *rows)
         assert "no image of val" not in messages(read_source(tmp_path, Options()))
+
+
+EMPTY = {"jsonl": ["", "\n", "{}", '{"file_name": "1.j'], "csv": ["", "file_name,labels\n", "file_name,la"]}
+
+
+@pytest.mark.parametrize(("suffix", "content"), [(suffix, text) for suffix, texts in EMPTY.items() for text in texts])
+def test_a_faulty_table_of_one_split_is_refused(tmp_path: Path, suffix: str, content: str) -> None:
+    """Otherwise the images of test would be trained on."""
+    good = {"jsonl": '{"file_name": "1.jpg", "labels": ["cat"]}\n', "csv": "file_name,labels\n1.jpg,cat\n"}[suffix]
+    for faulty, other in (("train", "test"), ("val", "train")):
+        files = {f"{faulty}/metadata.{suffix}": content, f"{other}/metadata.{suffix}": good}
+        images = [f"{split}/{n}.jpg" for split in (faulty, other) for n in (1, 2)]
+        folder = folder_with(tmp_path / faulty, files, images)
+        with pytest.raises(
+            DataError, match=rf"{faulty}/metadata.{suffix}.* \(other splits have a metadata.{suffix}, too"
+        ):
+            read_source(folder, Options())
+
+
+def test_the_only_table_in_a_folder_of_a_split_is_of_this_split(tmp_path: Path) -> None:
+    folder = folder_with(tmp_path, {"test/labels.csv": "image,labels\n1.jpg,cat\n"}, ["train/1.jpg", "test/1.jpg"])
+    source = read_source(folder, Options())
+    assert {name: [str(s.image.relative_to(folder)) for s in found] for name, found in source.samples.items()} == (
+        {"test": ["test/1.jpg"]}
+    )
+
+
+def test_images_that_all_lie_in_test_are_pointed_out(tmp_path: Path) -> None:
+    table = "image,labels\n" + "".join(f"test/{n}.jpg,{'cat' if n % 2 else 'dog'}\n" for n in range(8))
+    folder = folder_with(tmp_path, {"labels.csv": table}, [f"test/{n}.jpg" for n in range(8)])
+    assert "all images lie in folders called like test, but were taken for train" in messages(
+        read_source(folder, Options())
+    )

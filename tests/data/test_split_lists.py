@@ -273,3 +273,18 @@ def test_words_for_train_and_val(tmp_path: Path, name: str, word: str) -> None:
     source = read_source(tmp_path, Options())
     assert source.labels == ("cat", "dog")
     assert {split: len(samples) for split, samples in source.samples.items()} == {"train": 18, "val": 4, "test": 2}
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        "image,is_test,is_val\n1.jpg,no,no\n2.jpg,no,no\n3.jpg,no,yes\n4.jpg,yes,no\n",
+        "image,train,val,test\n1.jpg,1,0,0\n2.jpg,1,0,0\n3.jpg,0,1,0\n4.jpg,0,0,1\n",
+    ],
+)
+@pytest.mark.parametrize("name", ["split.csv", "meta/splits.csv"])
+def test_a_table_with_a_flag_for_each_split(tmp_path: Path, table: str, name: str) -> None:
+    folder = folder_with(tmp_path, {"labels.csv": TABLE, name: table})
+    assert splits_of(read_source(folder, Options())) == SPLITS
+    said = messages(read_source(folder / "labels.csv", Options()))
+    assert f"the splits of {name} were not read, since only labels.csv was given" in said

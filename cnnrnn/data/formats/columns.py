@@ -43,7 +43,7 @@ from cnnrnn.data.formats.split_column import (
     with_split_of_flags,
     with_split_of_vertex,
 )
-from cnnrnn.data.formats.split_values import splits_of
+from cnnrnn.data.formats.split_values import split_of_flag, splits_of
 from cnnrnn.data.formats.text import TABLES
 from cnnrnn.data.formats.yes_no import are_marks, mark
 from cnnrnn.data.reading import Labels, Record, Row
@@ -116,7 +116,7 @@ def describes_images(table: Table, names: ColumnNames) -> bool:
         return True
     if any(sounds_like_labels(name) or key(name) in VIA for name in others):
         return True
-    others = [name for name in others if not is_split_column(name)]
+    others = [name for name in others if not is_split_column(name) and not split_of_flag(name)]
     return any(table.share(name, lambda value: mark(value) is not None) > 0.5 for name in others)
 
 
