@@ -57,6 +57,9 @@ class Cells:
         self.given: str | None = None
         self.nested = NestedLabels(path, findings, numbers, any_score)
         self.cells = [(where, self._parse(where, value)) for where, value in cells]
+        if valued := self.nested.numbered:
+            self.nested = NestedLabels(path, findings, numbers, any_score, valued)
+            self.cells = [(where, self._parse(where, value)) for where, value in cells]
         self.nested.tell(keys=not known_keys)
 
     def separator(self, given: str | None, one_label: bool = False) -> Separator:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,12 @@ _Found = dict[str, dict[str, None]]  # some labels by their key
 class NestedLabels:
     """Reads lists and objects, and collects what people should know about them, to `tell` it at the end."""
 
-    def __init__(self, path: Path, findings: Findings, numbers: bool, any_score: bool) -> None:
+    def __init__(
+        self, path: Path, findings: Findings, numbers: bool, any_score: bool, valued: Set[str] = frozenset()
+    ) -> None:
+        """`valued` are keys whose 0 and 1 are values, as others of their values are: {"grade": "2"}."""
+        self.valued = valued
+        self.numbered: set[str] = set()  # keys that were found to have such values
         self.path, self.findings, self.numbers, self.any_score = path, findings, numbers, any_score
         self.denied: list[str] = []  # places of labels that a value beside them denies
         self._denied_lists: dict[str, list[str]] = defaultdict(list)  # places by key
@@ -110,7 +115,10 @@ class NestedLabels:
         """Flags by label; otherwise the only text, or all lists and objects. Raises DataError where it is unclear."""
         nested = {name: item for name, item in filled.items() if isinstance(item, (list, dict, tuple, set))}
         numbered = any("id" in words_of(name) for name in filled)
-        flags = {name: _flag(item, alone=len(filled) == 1) for name, item in filled.items()}
+        self.numbered |= {name for name, item in filled.items() if isinstance(item, str) and _is_value(item)}
+        flags = {
+            name: None if name in self.valued else _flag(item, alone=len(filled) == 1) for name, item in filled.items()
+        }
         if filled and not numbered and None not in flags.values():
             return [name for name, applied in flags.items() if applied]
         texts = [
@@ -126,7 +134,7 @@ class NestedLabels:
         if texts and true and (len(filled) > 2 or filled[true[0]] is True):  # a single 1 is a count or a size
             for name in (*texts, *true):
                 _remember(self._read[texts[0]][name], [str(filled[name])])
-        if len(filled) == 1 and texts and applies("", filled[texts[0]]) is not None:
+        if len(filled) == 1 and texts and not self.valued & {*texts} and applies("", filled[texts[0]]) is not None:
             self._words[filled[texts[0]]].append(where)
         read = [name for name, item in nested.items() if _may_hold_labels(item, bool(texts), bool(worded))]
         self._refuse_numbers(where, filled, bool(texts), read, numbered)
@@ -230,6 +238,11 @@ def _flag(item: object, alone: bool) -> bool | None:
     if isinstance(item, (list, dict, tuple, set)):
         return tells_of_its_key(item)
     return flag(item) if alone else verdict(item)
+
+
+def _is_value(text: str) -> bool:
+    """Whether a text is a number, but neither 0 nor 1."""
+    return text.strip().isdecimal() and flag(text) is None
 
 
 def _denies(text: str) -> bool:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+from source_helpers import labels_by_image, messages, read_table
 from source_helpers import labels_in_order as labels_of
-from source_helpers import messages
 from source_helpers import read_objects as read
 
 from cnnrnn.data import DataError
@@ -194,3 +195,32 @@ def test_a_word_that_may_deny_a_label_beside_it_is_pointed_out(tmp_path: Path) -
     assert any(
         found.level == "warning" and "not under 'kind' (positive, absent)" in found.message for found in source.findings
     )
+
+
+@pytest.mark.parametrize("grades", ["0 1 2 3", "1 2 3 4", "0 1 10"])
+@pytest.mark.parametrize("form", ["json", "csv", "via"])
+def test_numbers_of_an_attribute_are_its_values(tmp_path: Path, grades: str, form: str) -> None:
+    """0 and 1 among them are no flags."""
+    values = [*grades.split(), *grades.split()]
+    images = [f"{n}.jpg" for n in range(len(values))]
+    if form == "via":
+        content = {
+            i: {"filename": i, "regions": [], "file_attributes": {"grade": v}}
+            for i, v in zip(images, values, strict=True)
+        }
+        source = read_table(tmp_path, images, json.dumps(content), "via.json")
+    elif form == "json":
+        rows = [{"image": image, "labels": {"grade": value}} for image, value in zip(images, values, strict=True)]
+        source = read_table(tmp_path, images, json.dumps(rows), "t.json")
+    else:
+        text = "".join(f'{image},"{{""grade"": ""{value}""}}"\n' for image, value in zip(images, values, strict=True))
+        source = read_table(tmp_path, images, f"image,labels\n{text}")
+    found = labels_by_image(source)
+    assert [found[image] for image in images] == [{value} for value in values]
+    assert "if its key is one" not in messages(source)
+
+
+def test_0_and_1_of_an_attribute_alone_are_flags(tmp_path: Path) -> None:
+    rows = [{"image": f"{n}.jpg", "labels": {"grade": str(n % 2)}} for n in range(4)]
+    source = read_table(tmp_path, [row["image"] for row in rows], json.dumps(rows), "t.json")
+    assert source.labels == ("grade",)
