@@ -45,7 +45,7 @@ class ImageFinder:
         """The only file whose name is the same but for case, Unicode form, suffix, or zeros before a number."""
         place = self.folder if len(parts) > 1 and is_folder(self.folder / parts[0]) else self.first[0]
         shown = str(place.joinpath(*parts))
-        names = dict.fromkeys((parts[-1], _UPLOAD.sub("", parts[-1]), unquote(parts[-1]), _stem(parts[-1])))
+        names = dict.fromkeys((parts[-1], *_before_upload(parts[-1]), unquote(parts[-1]), _stem(parts[-1])))
         for name in names:
             stem = _stem(name)
             keys = (spelling_key(name), spelling_key(stem), spelling_key(stem), whole_number(stem))
@@ -104,6 +104,12 @@ class ImageFinder:
             if number := whole_number(path.stem):
                 numbers[number].append(path)
         return indices
+
+
+def _before_upload(name: str) -> list[str]:
+    """The names that a file may have had before Label Studio wrote signs before it, and _ for blanks."""
+    plain = _UPLOAD.sub("", unquote(name))
+    return [] if plain == unquote(name) else [_UPLOAD.sub("", name), plain, plain.replace("_", " ")]
 
 
 def of_another_split(found: Mapping[Name, tuple[Path | None, str]], finder: ImageFinder) -> set[Name]:

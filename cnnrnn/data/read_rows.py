@@ -39,6 +39,10 @@ from cnnrnn.data.split import DataError, Options
 def read_rows(path: Path, options: Options) -> Reading:
     """Raises DataError for what can't be read, or could be read in two ways."""
     findings = Findings()
+    if options.images is not None and not is_folder(options.images):
+        raise DataError(f"{options.images} is no folder; give the folder of the images as --images")
+    if options.separator == "":
+        raise DataError("--separator is empty; give the sign between labels, or leave it out")
     if is_folder(path):
         return _read_folder(_unpacked(path), options, findings)
     if not is_file(path):

@@ -8,6 +8,7 @@ import pytest
 from source_helpers import folder_with, labels_by_image, messages
 
 from cnnrnn.data import Options
+from cnnrnn.data.find_images import ImageFinder
 from cnnrnn.data.source import Source, read_source
 
 PETS = [f"pets/{n}.jpg" for n in range(8)]
@@ -84,3 +85,16 @@ def test_a_suffix_that_is_written_twice(tmp_path: Path) -> None:
 def test_of_two_files_with_hidden_suffixes_none_is_meant(tmp_path: Path) -> None:
     source = read(tmp_path, ["p0.jpg.jpg", "p0.png.jpg"], [("p0", "cat", "train")])
     assert "p0 (2 files fit)" in messages(source)
+
+
+@pytest.mark.parametrize(
+    ("file", "written"),
+    [
+        ("Bär 000.jpg", "12ab34cd-B%C3%A4r%20000.jpg"),
+        ("my pic 000.jpg", "/data/upload/3/12ab34cd-my%20pic%20000.jpg"),
+        ("my pic 000.jpg", "/data/upload/3/12ab34cd-my_pic_000.jpg"),
+    ],
+)
+def test_names_of_uploads_are_those_before_the_upload(tmp_path: Path, file: str, written: str) -> None:
+    (tmp_path / file).write_bytes(b"")
+    assert ImageFinder(tmp_path).find(written)[0] == tmp_path / file

@@ -492,3 +492,12 @@ def test_one_label_of_all_images_is_pointed_out(folder: Path) -> None:
     assert "every image has the label 'animal' and no other, so that there is nothing to learn" in "".join(
         messages(source, "note")
     )
+
+
+def test_options_that_are_empty_or_no_folder_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("image,labels\n1.jpg,cat\n")
+    with pytest.raises(DataError, match="--separator is empty; give the sign"):
+        read_source(tmp_path / "t.csv", Options(separator=""))
+    for place in (tmp_path / "nothere", tmp_path / "t.csv"):
+        with pytest.raises(DataError, match=f"{place} is no folder; give the folder of the images as --images"):
+            read_source(tmp_path / "t.csv", Options(images=place))

@@ -58,6 +58,8 @@ TABLE_OF_SPLITS = "image,split\n" + "".join(f"{image},{split}\n" for image, spli
         lists(line="./images/{}"),
         lists(line="C:\\photos\\{}"),
         lists(line='"{}"'),
+        lists(line="{} 3"),
+        lists(line="images/{} 0 5"),
         {name: text.replace(".jpg", "") for name, text in lists().items()},
         {name.replace(".txt", ".csv"): "image\n" + text for name, text in lists().items()},
         {name.replace(".txt", ".csv"): text for name, text in lists().items()},
@@ -120,7 +122,6 @@ def test_images_in_no_list_are_left_out(tmp_path: Path) -> None:
     [
         ({"train.txt": "1.jpg\n2.jpg\n"}, "train.txt"),
         ({"train1.txt": "1.jpg\n2.jpg\n", "test1.txt": "3.jpg\n", "train2.txt": "1.jpg\n3.jpg\n"}, "train2.txt"),
-        ({"train.txt": "1.jpg 0\n2.jpg 3\n", "test.txt": "3.jpg 1\n"}, "test.txt, train.txt"),
         ({"train_test_split.txt": "1 0\n2 1\n"}, "train_test_split.txt"),
         ({"meta/partition.txt": "1.jpg 1\n2.jpg 2\n3.jpg 3\n"}, "meta/partition.txt"),
         ({"list_eval_partition.txt": "1.jpg 0\n2.jpg 1\n3.jpg 2\n4.jpg 2\n"}, "list_eval_partition.txt"),

@@ -137,7 +137,8 @@ def asks(sign: str) -> str:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        *((cells(sign), asks(sign)) for sign in ("+", "/", " - ", ":", "_", " and ")),
+        *((cells(sign), asks(sign)) for sign in ("+", "/", " - ", ":", "_", " and ", "・")),
+        *((cells(f" {word} "), f"Give --separator ' {word} ' if") for word in ("i", "och", "и", "ve", "ou")),
         (cells(" & "), "Give --separator '&' if"),
         ("image,labels\n1.jpg,polar bear\n2.jpg,brown bear\n3.jpg,bear\n", "is 'polar bear' one label or several"),
         (cells() + "1.jpg,cat bus\n", r"by semicolons in some rows and by ' ' in others \(line 7: 'cat bus'\)"),

@@ -9,7 +9,29 @@ from typing import NamedTuple
 
 from cnnrnn.data.split import DataError
 
-_JOINING = {"and", "or", "with", "und", "oder", "et", "y", "e"}  # words between two labels
+_JOINING = {  # words between two labels
+    *(
+        "and",
+        "or",
+        "with",
+        "und",
+        "oder",
+        "mit",
+        "et",
+        "ou",
+        "y",
+        "o",
+        "e",
+        "i",
+        "oraz",
+        "lub",
+        "en",
+        "och",
+        "og",
+        "ja",
+    ),
+    *("ve", "és", "și", "и", "или", "та"),
+}
 _ROWS_OF_EACH = 4  # rows per different text that are many
 
 _Parts = Sequence[Sequence[str]]  # of the different texts that have more than one

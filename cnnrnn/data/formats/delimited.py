@@ -16,6 +16,7 @@ from cnnrnn.data.reading import Findings, Record
 from cnnrnn.data.split import DataError
 
 _DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
+_FORMULA = re.compile(r'^="([^"]*)"$')  # by which exports keep a text as it is in spreadsheets
 _MOST_TITLES = 10  # lines above a header
 _MAX_CELL = 10_000_000  # characters; csv's own limit of 131,072 is too small for regions of annotation tools
 
@@ -139,7 +140,7 @@ def _lines(path: Path, text: str, delimiter: str) -> list[tuple[int, list[str]]]
     first = 1
     try:
         for row in reader:
-            cells = [cell.strip() for cell in row]
+            cells = [_FORMULA.sub(r"\1", cell.strip()) for cell in row]
             if any(cells) and not all(re.fullmatch(r":?-+:?|", cell) for cell in cells):  # a rule of Markdown
                 lines.append((first, cells))
             first = reader.line_num + 1

@@ -17,7 +17,7 @@ _TICK_BEHIND = re.compile(r"(.*\w)\s*([✓✔✅✗✘❌])")
 _NUMBER_BEHIND = re.compile(r"[:=(\[>]\s*-?[\d.]+\W?$")  # grade:0
 _SIGN_BEHIND = re.compile(r"(.*\w)\s?([-−–+])")
 _SIGN_BEFORE = re.compile(r"([-−–!~¬+])([^\W\d].*)|([!¬])\s+(\w.*)")
-_DOUBT = re.compile(r"(.*\w)\s*(?:\?+|[:=(\[]\s*(?:maybe|uncertain|unsure|possibl[ey]|unknown|\?+)\s*[)\]]?)")
+_DOUBT = re.compile(r"(.*\w)\s*(?:\?+|\*+|[:=(\[]\s*(?:maybe|uncertain|unsure|possibl[ey]|unknown|\?+)\s*[)\]]?)")
 _WORD_BEFORE = re.compile(r"(?:no|not|non|without|kein|keine|sans|sin)[ _-]+(\w.*)", re.IGNORECASE)
 _LONGEST = 100  # characters of a label that is looked at; longer ones are texts
 _SIGNS = {"+": True, "✓": True, "✔": True, "-": False, "−": False, "–": False, "✗": False, "✘": False}

@@ -15,6 +15,7 @@ _DERIVED = {
     *("mask", "masks", "segmentation", "seg", "segment", "annotated", "overlay", "heatmap", "thumbnail", "thumb"),
     *("thumbs", "preview", "icon", "depth", "logo", "avatar", "label", "labels", "bbox", "crop", "background"),
 }
+_LINK = re.compile(r'=HYPERLINK\("(?P<file>[^"]+)".*\)', re.IGNORECASE)  # of a spreadsheet
 _ATTACHMENT = re.compile(r"(?P<file>[^()]+\.\w+) \(https?://[^()\s]+\)")  # as Airtable writes it
 
 
@@ -71,7 +72,7 @@ def written_image(value: object) -> str | None:
     if not isinstance(value, (str, int)) or not str(value).strip():
         return None
     text = str(value).strip()
-    if text[-1] == ")" and (found := _ATTACHMENT.fullmatch(text)):
+    if text[-1] == ")" and (found := _ATTACHMENT.fullmatch(text) or _LINK.fullmatch(text)):
         return found["file"].strip()
     return text
 

@@ -143,10 +143,16 @@ def _of_lines(lines: Sequence[str], of_several: bool) -> dict[str, list[str]]:
         if are_splits(split_of.values()):
             return _by_split(split_of)
     if delimiter is None:
-        images = [line.strip("\"'") for line in lines]
+        images = [line.strip("\"'") for line in _without_numbers(lines)]
         return {"": images[1:] if images and is_image_column(images[0]) else images}
     of_rows = csv.DictReader(lines, delimiter=delimiter, skipinitialspace=True, restkey="")  # of cells without a column
     return _of_records(list(of_rows))
+
+
+def _without_numbers(lines: Sequence[str]) -> Sequence[str]:
+    """The images of lines such as "cat/1.jpg 0", which have the numbers of their labels behind them."""
+    found = [re.fullmatch(r"(.*\.[A-Za-z]+)(\s+\d+)+", line) for line in lines]
+    return [match[1] for match in found if match] if all(found) else lines
 
 
 def _of_records(records: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:

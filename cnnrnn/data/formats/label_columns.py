@@ -44,6 +44,8 @@ def label_columns(table: Table, columns: list[str], given: Sequence[str], number
     Raises DataError where several columns can be meant.
     """
     if given:
+        if used := [name for name in given if name in table.columns and name not in columns]:
+            raise table.error(f"{used[0]!r} is the column of images or of splits; give another one as --label-column")
         return [given_name(table.path, columns, name, "--label-column") for name in given]
     if via := [name for name in columns if key(name) in VIA]:
         return via

@@ -18,7 +18,7 @@ _SIGNS |= {sign: f"the sign {sign}" for sign in "；、，،"}
 LIST_SIGNS = tuple(_SIGNS)
 COMMAS = (",", *"、，،")
 # What separates the labels of some people, but stands inside those of others: it is asked for.
-INSIDE_LABELS = ("/", "+", "&", " - ", "::", ":", ".", " and ", *"~^#\\*=>•·", "_", "-")
+INSIDE_LABELS = ("/", "+", "&", " - ", "::", ":", ".", " and ", *"~^#\\*=>•·・／＋＆", "_", "-")
 _INSIDE_WORDS = ("_", "-", " ")  # which join the words of a label more often than they separate labels
 
 BLANKS = "separated by blanks"

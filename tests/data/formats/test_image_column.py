@@ -132,3 +132,14 @@ def test_a_subject_in_other_tables_is_no_label(tmp_path: Path) -> None:
     text = "image,subject,cat,dog\n1.jpg,a,1,0\n2.jpg,b,0,1\n3.jpg,a,1,1\n"
     source = read_table(tmp_path, ["1.jpg", "2.jpg", "3.jpg"], text)
     assert labels_in_order(source) == [{"cat"}, {"dog"}, {"cat", "dog"}]
+
+
+@pytest.mark.parametrize("form", ['"=""{}"""', '"=HYPERLINK(""{}"",""photo"")"', '"=HYPERLINK(""{}"")"'])
+def test_formulas_around_names(tmp_path: Path, form: str) -> None:
+    rows = "".join(f"{form.format(image)},{';'.join(sorted(labels))}\n" for image, labels in LABELS.items())
+    assert labels_of(read_table(tmp_path, LABELS, f"image,labels\n{rows}")) == LABELS
+
+
+def test_formulas_around_labels(tmp_path: Path) -> None:
+    text = 'image,labels\n1.jpg,"=""cat"""\n2.jpg,"=""cat;dog"""\n'
+    assert labels_in_order(read_table(tmp_path, ["1.jpg", "2.jpg"], text)) == [{"cat"}, {"cat", "dog"}]

@@ -207,3 +207,13 @@ def test_class_as_a_rank_of_taxonomy_is_asked_about(tmp_path: Path) -> None:
     assert message in refused(tmp_path, ranks)
     assert labels_in_order(read_columns(tmp_path, ranks, label_column="species")) == [{"a"}, {"b"}, {"c"}]
     assert labels_in_order(read_columns(tmp_path, {"class": "a b a", "order": "1 2 3"})) == [{"a"}, {"b"}, {"a"}]
+
+
+@pytest.mark.parametrize("given", ["image", "split"])
+def test_another_column_that_is_given_for_the_labels(tmp_path: Path, given: str) -> None:
+    message = f"{given!r} is the column of images or of splits; give another one as --label-column"
+    columns = {"labels": CAT_DOG, "split": "train train val train train"}
+    if given == "image":
+        assert message in refused(tmp_path, columns, label_column=given)
+    else:  # then it is no column of splits
+        assert read_columns(tmp_path, columns, label_column=given).labels == ("train", "val")
