@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -225,12 +226,19 @@ def of_one_data_set(documents: Sequence[Document], findings: Findings) -> list[D
     if len(found) == 1:
         return found
     named = [document for document in found if split_in_name(document.path.stem)]
-    if not named or len(named) != len({split_in_name(document.path.stem) for document in named}):
+    if not named or len({*map(_without_shard, named)}) != len(
+        {split_in_name(document.path.stem) for document in named}
+    ):
         names = ", ".join(document.path.name for document in documents[:6])
         raise DataError(f"{documents[0].path.parent} holds several files: {names}; give one of them")
     if unnamed := [document.path for document in found if document not in named]:
         _tell_of_unnamed(unnamed, [document.path for document in named], findings)
     return named
+
+
+def _without_shard(document: Document) -> str:
+    """The name of a file, which may be one of several of a split: train-00000-of-00002.parquet."""
+    return re.sub(r"[-_]\d+[-_]of[-_]\d+$", "", document.path.stem)
 
 
 def _is_form(path: Path) -> bool:

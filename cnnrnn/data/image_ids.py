@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 from cnnrnn.data.find_images import ImageFinder
 from cnnrnn.data.formats import delimited
-from cnnrnn.data.formats.column_names import ColumnNames
+from cnnrnn.data.formats.column_names import ColumnNames, key
 from cnnrnn.data.formats.image_column import file_columns, is_derived, likely_image_column
 from cnnrnn.data.formats.records import Table
 from cnnrnn.data.formats.split_column import is_split_column
@@ -17,6 +17,7 @@ from cnnrnn.data.formats.text import TABLES
 from cnnrnn.data.reading import Findings
 from cnnrnn.data.split import DataError
 
+_IDS = {"id", "imageid"}
 _LOOKED_AT = 200  # rows, to tell if they name files
 _HEADER = 10_000  # bytes of a file, to see if it has the column of ids
 
@@ -56,7 +57,7 @@ def _files_by_id(table: Table, ids: str) -> Iterator[tuple[Path, dict[str, dict[
             continue
         with suppress(DataError):
             other = Table(path, delimited.read_records(path, Findings(), None)[1], Findings())
-            found = other.written(ids)
+            found = other.written(_same_column(ids, other.columns))
             if len(files := file_columns(other)) == 1 and not is_derived(files[0]) and len({*found}) == len(found):
                 splits = [name for name in other.columns if is_split_column(name) and name not in table.columns]
                 columns = {ids: other.written(files[0])} | {name: other.written(name) for name in splits}
@@ -64,7 +65,14 @@ def _files_by_id(table: Table, ids: str) -> Iterator[tuple[Path, dict[str, dict[
                 yield path, {one: dict(zip(columns, row, strict=True)) for one, row in zip(found, rows, strict=True)}
 
 
+def _same_column(ids: str, columns: Sequence[str]) -> str:
+    """The column of this name; or else the image_id of labels is the id of images, as databases call it."""
+    others = [name for name in columns if key(name) in _IDS and key(ids) in _IDS]
+    return ids if ids in columns or not others else others[0]
+
+
 def _may_have(path: Path, column: str) -> bool:
     with suppress(OSError), path.open("rb") as file:
-        return column.encode() in file.read(_HEADER)
+        header = file.read(_HEADER)
+        return column.encode() in header or (key(column) in _IDS and b"id" in header.lower())
     return False

@@ -93,7 +93,7 @@ def _read_folder(folder: Path, options: Options, findings: Findings) -> Reading:
 
 
 def _read_documents(folder: Path, search: Search, options: Options) -> Reading | None:
-    for place in (folder, folder / "annotations"):
+    for place in (folder, folder / "annotations", folder / "data"):
         if documents := search.documents(place):
             _warn_of_yolo(folder, documents[0].path, search.findings)
             return _read_files(of_one_data_set(documents, search.findings), folder, options, search.findings)
@@ -150,7 +150,7 @@ def _texts_beside(folder: Path, options: Options) -> Reading | None:
 def _texts(folder: Path, options: Options, findings: Findings) -> Reading | None:
     if beside := sidecars.find(folder):
         return _read_sidecars(folder, *beside, options, findings)
-    return label_lists.read(folder, findings)
+    return voc_xml.read_beside(folder, findings) or label_lists.read(folder, findings)
 
 
 def _read_sidecars(folder: Path, suffix: str, files: dict[Path, Path], options: Options, findings: Findings) -> Reading:

@@ -251,3 +251,17 @@ def test_folders_that_hold_no_images_are_no_labels(tmp_path: Path) -> None:
     images = ("train/cat/1.jpg", "train/dog/2.jpg", "train/dog/3.jpg", "train/cat/4.jpg")
     source = read_source(folder_with(tmp_path, {"docs/a.md": ""}, images), Options())
     assert source.labels == ("cat", "dog")
+
+
+@pytest.mark.parametrize("place", ["", "data/"])
+def test_parts_of_one_split_are_read_together(tmp_path: Path, place: str) -> None:
+    """As Hugging Face writes large ones."""
+    files = {
+        f"{place}{split}-0000{part}-of-00002.csv": f"image,labels\n{split}{part}.jpg,cat;dog\n"
+        for split in ("train", "test")
+        for part in (0, 1)
+    }
+    images = [f"{split}{part}.jpg" for split in ("train", "test") for part in (0, 1)]
+    source = read_source(folder_with(tmp_path, files | {"notes.md": "x"}, images), Options())
+    assert {s.image.name for s in (*source.samples["train"], *source.samples.get("val", ()))} == {*images[:2]}
+    assert {s.image.name for s in source.samples["test"]} == {*images[2:]}

@@ -91,6 +91,7 @@ def test_of_two_files_with_hidden_suffixes_none_is_meant(tmp_path: Path) -> None
     ("file", "written"),
     [
         ("Bär 000.jpg", "12ab34cd-B%C3%A4r%20000.jpg"),
+        ("Bär_1.jpg", "12ab34cd-B%C3%A4r_1.jpg"),
         ("my pic 000.jpg", "/data/upload/3/12ab34cd-my%20pic%20000.jpg"),
         ("my pic 000.jpg", "/data/upload/3/12ab34cd-my_pic_000.jpg"),
     ],

@@ -66,3 +66,9 @@ def test_names_of_files_need_no_other_table(tmp_path: Path) -> None:
     names = "image_id,label\n" + "".join(f"{image},cat\n" for image in IMAGES)
     renamed = "image_id,file_name\n" + "".join(f"{image},a{image}\n" for image in IMAGES)
     assert {*labels_by_image(read(tmp_path, {"labels.csv": names, "images.csv": renamed}))} == {*IMAGES}
+
+
+@pytest.mark.parametrize(("own", "other"), [("image_id", "id"), ("ImageID", "ID"), ("id", "image_id")])
+def test_the_id_of_images_is_the_image_id_of_labels(tmp_path: Path, own: str, other: str) -> None:
+    files = {"labels.csv": LABELS.replace("image_id", own), "images.csv": FILES.replace("image_id", other)}
+    assert labels_by_image(read(tmp_path, files)) == FOUND

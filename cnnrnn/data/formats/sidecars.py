@@ -19,7 +19,10 @@ from cnnrnn.data.split import DataError
 _TEXT = "a text beside each image"
 KINDS = {".txt": _TEXT, ".caption": _TEXT, ".json": "JSON beside each image"}
 
-_PARTS = {"images", "imgs", "image", "img", "labels", "label", "tags", "annotations", "texts", "txt", "json"}  # folders
+_PARTS = {  # folders
+    *("images", "imgs", "image", "img", "jpegimages", "labels", "label", "tags", "annotations", "annotation", "ann"),
+    *("texts", "txt", "json", "xml", "xmls"),
+}
 _WORDS_OF_A_SENTENCE = 5
 
 
@@ -29,7 +32,7 @@ def find(folder: Path) -> tuple[str, dict[Path, Path]] | None:
     files = list(files_below(folder))
     images = sum(is_image_name(path.name) for path in files)
     for suffix in KINDS:
-        found = beside(files, suffix) or _in_folders_beside(folder, files, suffix)
+        found = beside(files, suffix) or in_folders_beside(folder, files, suffix)
         if found and 2 * len(found) >= images:
             return suffix, found
     return None
@@ -43,7 +46,7 @@ def beside(files: Sequence[Path], suffix: str) -> dict[Path, Path]:
     return {image: file for image, file in found.items() if file}
 
 
-def _in_folders_beside(folder: Path, files: Sequence[Path], suffix: str) -> dict[Path, Path]:
+def in_folders_beside(folder: Path, files: Sequence[Path], suffix: str) -> dict[Path, Path]:
     """The file of each image in another folder: labels/1.txt of images/1.jpg, also below train/."""
 
     def place(path: Path) -> tuple[str, ...]:

@@ -9,15 +9,17 @@ from contextlib import suppress
 from pathlib import Path
 from xml.etree import ElementTree
 
+from cnnrnn.data.formats import sidecars
 from cnnrnn.data.formats.image_lists import splits_of_lists, told_splits
 from cnnrnn.data.formats.splits import split_in_name
 from cnnrnn.data.formats.text import read_text
 from cnnrnn.data.formats.xml import parse
 from cnnrnn.data.images import SUFFIXES
-from cnnrnn.data.paths import is_file, relative_name
+from cnnrnn.data.paths import files_below, is_file, relative_name
 from cnnrnn.data.reading import Findings, Reading, Row
 from cnnrnn.data.split import Boxes, DataError
 
+_KIND = "PASCAL VOC XML"
 _TASKS = ("segmentation", "layout")  # folders of ImageSets beside Main
 _IMAGES = ("JPEGImages", "images", "Images", "img", "imgs")
 _ANNOTATIONS = ("annotations", "annotation", "ann", "xml", "xmls", "labels")  # folders, in any case
@@ -74,12 +76,27 @@ def read(folders: list[Path], root: Path, findings: Findings) -> Reading:
             + ", ".join(f"{label} ({images})" for label, images in difficult.most_common(8))
         )
     return Reading(
-        "PASCAL VOC XML",
+        _KIND,
         rows,
         root,
         findings,
         boxes=lambda name: boxes(annotations[name]) if name in annotations else {},
     )
+
+
+def read_beside(folder: Path, findings: Findings) -> Reading | None:
+    """The XML files in folders beside those of their images: annotations/train/1.xml of images/train/1.jpg. None if
+    the first of them is of another kind, or there is none."""
+    found = sidecars.in_folders_beside(folder, list(files_below(folder)), ".xml")
+    if not found or not _is_voc(next(iter(found.values()))):
+        return None
+    rows = []
+    for image, file in found.items():
+        labels, ignored = objects(file, findings)
+        where = relative_name(file, folder)
+        rows.append(Row(where, relative_name(image, folder), tuple(sorted(labels)), None, tuple(sorted(ignored))))
+    annotations = {relative_name(image, folder): file for image, file in found.items()}
+    return Reading(_KIND, rows, folder, findings, boxes=lambda name: boxes(annotations[name]), lists_images=True)
 
 
 def _rows(folder: Path, root: Path, alone: bool, findings: Findings) -> Iterator[tuple[Row, Path | None]]:

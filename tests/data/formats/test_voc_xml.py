@@ -410,3 +410,17 @@ def test_other_names_for_the_folder_of_the_xml_files(
     found = {str(s.image.relative_to(tmp_path)): s.labels for split in source.samples.values() for s in split}
     expected = {f"{batch}{images}/{n}.jpg": (name,) for batch in batches for n, name in enumerate(("cat", "dog"))}
     assert found == expected
+
+
+@pytest.mark.parametrize(("images", "annotations"), [("images", "annotations"), ("JPEGImages", "Annotations")])
+def test_splits_below_the_folders_of_images_and_annotations(tmp_path: Path, images: str, annotations: str) -> None:
+    for split, name in (("train", "cat"), ("val", "dog")):
+        for place, suffix in ((images, "jpg"), (annotations, "xml")):
+            (tmp_path / place / split).mkdir(parents=True)
+            content = f"<annotation><object><name>{name}</name></object></annotation>" if suffix == "xml" else ""
+            (tmp_path / place / split / f"1.{suffix}").write_text(content)
+    source = read_source(tmp_path, Options())
+    found = {
+        name: [(str(s.image.relative_to(tmp_path)), s.labels) for s in part] for name, part in source.samples.items()
+    }
+    assert found == {"train": [(f"{images}/train/1.jpg", ("cat",))], "val": [(f"{images}/val/1.jpg", ("dog",))]}
