@@ -32,7 +32,7 @@ _COLLECTION = re.compile(rf"(?:{_KINDS})\((.*)\)", re.DOTALL)
 _OTHER_KIND = re.compile(rf"(?!(?:{_KINDS}|(?:np\.)?array|Index|tensor)\()[A-Za-z_.]+\(\s*[\[{{<]")
 _NUMBERS = re.compile(r"\[\s*(?:[-+]?\d+(?:\.\d*)?(?:e[-+]?\d+)?(?:\s+|(?=\])))+\]")  # numpy prints them without commas
 _ENTITY = re.compile(r"&(amp|quot|lt|gt|apos|nbsp|#x?[\da-f]+);", re.IGNORECASE)
-_LINE_BREAK = re.compile(r"<br\s*/?>", re.IGNORECASE)
+_LINE_BREAK = re.compile(r"<br\s*/?>|</(?:p|li|div)>\s*<(?:p|li|div)>", re.IGNORECASE)
 _INVISIBLE = re.compile("[\u200b\u2060\ufeff]")  # blanks without a width, which web pages have
 _QUOTES = ('"', "“", "«")
 _TORN_BY = {" ": " ", ",": ", "}  # separators, as they stand inside labels

@@ -32,7 +32,7 @@ LABELS = (
     *("labels", "label", "tags", "tag", "keywords", "classes", "class", "categories", "category", "findinglabels"),
     *("labelname", "classname", "choice", "choices", "multilabel", "labellist", "annotations", "objects"),
     *("target", "targets", "classificationannotations", "classificationannotation"),
-    "boundingboxannotations",
+    *("boundingboxannotations", "labelids", "attributeids", "classids", "categoryids", "tagids"),
     *_TRANSLATED,
 )
 

@@ -8,13 +8,14 @@ from pathlib import Path
 
 from cnnrnn.data.formats.no_labels import is_nothing, may_be_nothing
 from cnnrnn.data.formats.splits import denies
-from cnnrnn.data.reading import listed
+from cnnrnn.data.reading import Findings, listed
 
 IMAGES = {"images", "image", "imgs", "img", "jpegimages"}
 # Folders that a data set has beside or in its splits.
 PARTS = IMAGES | {"masks", "mask", "annotations", "labels", "thumbnails"}
 _DERIVED = re.compile(r"[_-]?(mask|label|labels|seg|segmentation|annotated|annotation|thumb|thumbnail)s?$")
 # 100CANON, 100_0612, 202401__: from 100 on, and five characters that don't count. Eight digits may be any number.
+_MASK = re.compile(r"(?P<image>.+?)[ _-](mask|seg|segmentation)([ _-]?\d+)?", re.IGNORECASE)
 _CAMERA = re.compile(r"[1-9]\d\d(?!\d{5})[0-9A-Z_]{5}")
 _MAKERS = {"APPLE", "CANON", "NIKON", "MSDCF", "OLYMP", "_PANA", "_FUJI", "GOPRO", "MEDIA", "RICOH", "CASIO", "PENTX"}
 _DATE = re.compile(r"(19|20)\d\d([-_. ]?)(0[1-9]|1[0-2])\2(0[1-9]|[12]\d|3[01])")
@@ -57,6 +58,18 @@ def odd_names(names: Iterable[str]) -> Iterator[str]:
         )
     if all(map(_DATE.fullmatch, names)):
         yield f"read as labels: {listed(names, 3)}; if these are days, write a table with image and labels"
+
+
+def without_masks(images: Sequence[Path], findings: Findings) -> list[Path]:
+    """The images but for those such as 1_mask.png beside 1.png, with a warning."""
+    stems = {image.with_suffix("") for image in images}
+    masks = {
+        image for image in images if (found := _MASK.fullmatch(image.stem)) and image.with_name(found["image"]) in stems
+    }
+    if masks:
+        names = [image.name for image in sorted(masks)]
+        findings.warning(f"{len(masks)} images are called like masks of others beside them, and were left out", names)
+    return [image for image in images if image not in masks]
 
 
 def _is_made_of(images: Sequence[Path], others: Mapping[str, Sequence[Path]]) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cnnrnn.data.formats.folder_names import IMAGES, PARTS, odd_names, why_no_labels
+from cnnrnn.data.formats.folder_names import IMAGES, PARTS, odd_names, why_no_labels, without_masks
 from cnnrnn.data.formats.splits import TEST, TRAIN, VAL, is_train_and_val, split_in_name, split_name, splits_in
 from cnnrnn.data.paths import images_below, relative_name
 from cnnrnn.data.reading import Findings, Reading, Row, listed
@@ -76,7 +76,7 @@ def read(folder: Path, findings: Findings) -> Reading | None:
     Raises NoLabelsError for folders such as images/ and masks/, and DataError where folders lie in folders and it isn't
     plain on which level the labels are.
     """
-    tree, skipped = _tree(folder)
+    tree, skipped = _tree(folder, findings)
     level = _level(tree)
     splits = _splits(level)
     labels = _images_by_label([place.inner() for place in splits] or [level])
@@ -108,13 +108,13 @@ def read(folder: Path, findings: Findings) -> Reading | None:
     return Reading(KIND, rows, folder, findings)
 
 
-def _tree(folder: Path) -> tuple[_Folder, list[Path]]:
+def _tree(folder: Path, findings: Findings) -> tuple[_Folder, list[Path]]:
     """All folders with images, and links that were not followed; those at the top are, such as val to another split."""
     skipped: list[Path] = []
     images = images_below(folder, skipped)
     top = [link for link in skipped if link.parent == folder]
     root = _Folder(folder)
-    for image in [*images, *(image for link in top for image in images_below(link))]:
+    for image in without_masks([*images, *(image for link in top for image in images_below(link))], findings):
         place = root
         for name in image.relative_to(folder).parts[:-1]:
             place = place.folders.setdefault(name, _Folder(place.path / name))

@@ -26,6 +26,7 @@ def labels_behind_images(rows: Sequence[tuple[int, list[str]]]) -> tuple[list[st
     labels = [cells[before + 1 :] for _, cells in rows]
     if all(_is_box(cells[1:]) for cells in labels):
         labels = [cells[:1] for cells in labels]
+    labels = [_without_empty(cells) for cells in labels]
     most = max(map(len, labels))
     if most == 0 or any(number(cell) is not None or looks_like_image(cell) for cells in labels for cell in cells):
         return None
@@ -34,6 +35,11 @@ def labels_behind_images(rows: Sequence[tuple[int, list[str]]]) -> tuple[list[st
     names = [*["split"][:before], "image", *(f"label_{n}" for n in range(1, most + 1))]
     padded = [[*own, *[""] * (most - len(own))] for own in labels]
     return names, [(line, [*cells[: before + 1], *own]) for (line, cells), own in zip(rows, padded, strict=True)]
+
+
+def _without_empty(cells: Sequence[str]) -> list[str]:
+    """Without empty cells at the end, which spreadsheets write for all rows to be as long."""
+    return list(cells[: max((n for n, cell in enumerate(cells, start=1) if cell), default=0)])
 
 
 def _is_split(cell: str) -> bool:

@@ -55,7 +55,8 @@ def find_separator(path: Path, cells: Texts, one_label: bool = False) -> Separat
     if found:
         _refuse_mixed(path, cells, found[0], (*_SIGNS, *unsure, " "))
         if found[0] == "," and may_be_inside(texts):
-            raise _unsure(path, cells, ",", next(text for text in texts if "," in text))
+            example = max((text for text in texts if "," in text), key=lambda text: text.count(","))
+            raise _unsure(path, cells, ",", example, several=example.count(",") > 2)
         return Separator(found[0], f"separated by {_SIGNS[found[0]]}")
     for sign in unsure:
         _refuse_unsure(path, cells, texts, sign)
@@ -99,11 +100,13 @@ def _refuse_unsure(path: Path, cells: Texts, texts: Counter[str], sign: str) -> 
     raise _unsure(path, cells, sign, next(text for text in texts if sign in text))
 
 
-def _unsure(path: Path, cells: Texts, sign: str, example: str) -> DataError:
+def _unsure(path: Path, cells: Texts, sign: str, example: str, several: bool = False) -> DataError:
+    """With `several` labels in a cell, of which each has the sign."""
     where = next(where for where, text in cells if text == example)
+    otherwise = "write ; between the labels of all cells" if several else "--separator ';'"
     return DataError(
         f"{path}, {where}: is {example!r} one label or several? Give --separator {sign!r} if that separates "
-        "labels, or --separator ';' if it doesn't"
+        f"labels, or {otherwise} if it doesn't"
     )
 
 

@@ -20,6 +20,7 @@ from cnnrnn.data.reading import Findings, Reading, Row
 from cnnrnn.data.split import Boxes, DataError
 
 _KIND = "PASCAL VOC XML"
+_LOOKED_AT = 20  # XML files, of which the first may be empty
 _TASKS = ("segmentation", "layout")  # folders of ImageSets beside Main
 _IMAGES = ("JPEGImages", "images", "Images", "img", "imgs")
 _ANNOTATIONS = ("annotations", "annotation", "ann", "xml", "xmls", "labels")  # folders, in any case
@@ -38,8 +39,7 @@ def find(folder: Path) -> list[Path]:
 def _annotations(folder: Path) -> Path | None:
     """Where the XML files of a folder are: in Annotations, or one that is called otherwise, or beside the images."""
     for place in filter(None, (*(_folder(folder, name) for name in _ANNOTATIONS), folder)):
-        first = next(iter(_files(place)), None)
-        if first is not None and _is_voc(first):
+        if any(map(_is_voc, _files(place)[:_LOOKED_AT])):
             return place
     return None
 

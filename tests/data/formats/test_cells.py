@@ -349,7 +349,7 @@ def test_a_quote_that_is_not_closed_is_pointed_out(tmp_path: Path) -> None:
     assert "labels such as '\"cat' of t.json begin with a quote that isn't closed (entry 1)" in messages(source)
 
 
-@pytest.mark.parametrize("sign", ["<br>", "<br/>", "<BR />"])
+@pytest.mark.parametrize("sign", ["<br>", "<br/>", "<BR />", "</p><p>", "</li> <li>"])
 def test_line_breaks_of_web_pages_separate_labels(tmp_path: Path, sign: str) -> None:
     cells = ["cat", f"cat{sign}hot dog", f"hot dog{sign} cow"]
     expected = [{"cat"}, {"cat", "hot dog"}, {"hot dog", "cow"}]

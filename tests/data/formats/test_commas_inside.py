@@ -23,11 +23,20 @@ def read(folder: Path, cells: list[str], **options: str) -> Source:
 
 @pytest.mark.parametrize("labels", [FISH, CITIES, AUTHORS, METRES, [*NAMES, "crane, machine", "crane, bird", "name0"]])
 def test_labels_with_commas_are_asked_about(tmp_path: Path, labels: list[str]) -> None:
-    with pytest.raises(DataError, match=f"is {labels[0]!r} one label or several.*--separator ',' .*--separator ';'"):
+    with pytest.raises(DataError, match=r"is '.*,.*' one label or several.*--separator ',' .*--separator ';'"):
         read(tmp_path, labels * 4)
     assert set(read(tmp_path, labels * 4, separator=";").labels) == {*labels}
     parts = {part.strip() for label in labels for part in label.split(",")}
     assert set(read(tmp_path, labels * 4, separator=",").labels) == parts
+
+
+def test_several_labels_with_commas_in_a_cell_are_asked_about(tmp_path: Path) -> None:
+    cells = ["Paris, TX", "Paris, TX, London, UK", "London, UK, Paris, FR", "Paris, FR"] * 3
+    message = "is 'Paris, TX, London, UK' one label or several.* or write ; between the labels of all cells"
+    with pytest.raises(DataError, match=message):
+        read(tmp_path, cells)
+    written = [cell.replace("X, L", "X; L").replace("K, P", "K; P") for cell in cells]
+    assert set(read(tmp_path, written).labels) == {*CITIES}
 
 
 @pytest.mark.parametrize(

@@ -263,3 +263,14 @@ def test_splits_inside_of_some_labels_are_refused(tmp_path: Path, other: str) ->
     images = [f"{label}/{split}/{split}.jpg" for label in ("cat", "dog") for split in ("train", "val")]
     with pytest.raises(DataError):
         read_source(make(tmp_path, *images, other), Options())
+
+
+def test_masks_beside_the_images_are_left_out(tmp_path: Path) -> None:
+    """As those of BUSI; a picture of a mask is one of its own."""
+    images = [f"{label}/{label} (1){end}.png" for label in ("benign", "normal") for end in ("", "_mask", "_mask_1")]
+    source = read_source(make(tmp_path, *images, "normal/blue_mask.png"), Options())
+    found = {sample.image.name for split in source.samples.values() for sample in split}
+    assert found == {"benign (1).png", "normal (1).png", "blue_mask.png"}
+    assert "4 images are called like masks of others beside them, and were left out (benign (1)_mask.png," in (
+        "\n".join(warnings(source))
+    )

@@ -27,6 +27,11 @@ def test_labels_behind_the_image(tmp_path: Path, place: str, sign: str) -> None:
     assert "t.csv has no header line; its columns were taken for image, label_1, label_2, label_3" in messages(source)
 
 
+def test_empty_cells_behind_the_labels(tmp_path: Path) -> None:
+    rows = [[f"{n}.jpg", *labels, *[""] * (3 - len(labels))] for n, labels in enumerate(LABELS, start=1)]
+    assert labels_in_order(read(tmp_path, rows)) == [{*labels} for labels in LABELS]
+
+
 @pytest.mark.parametrize(
     ("words", "splits"),
     [

@@ -217,3 +217,10 @@ def test_another_column_that_is_given_for_the_labels(tmp_path: Path, given: str)
         assert message in refused(tmp_path, columns, label_column=given)
     else:  # then it is no column of splits
         assert read_columns(tmp_path, columns, label_column=given).labels == ("train", "val")
+
+
+@pytest.mark.parametrize("name", ["attribute_ids", "label_ids", "Category IDs"])
+def test_columns_of_ids_hold_labels(tmp_path: Path, name: str) -> None:
+    source = read_columns(tmp_path, {name: ["3", "3 17", "5", "17 5", "3"]})
+    assert labels_in_order(source) == [{"3"}, {"3", "17"}, {"5"}, {"17", "5"}, {"3"}]
+    assert "if they stand for names, give --label-names" in messages(source)

@@ -424,3 +424,11 @@ def test_splits_below_the_folders_of_images_and_annotations(tmp_path: Path, imag
         name: [(str(s.image.relative_to(tmp_path)), s.labels) for s in part] for name, part in source.samples.items()
     }
     assert found == {"train": [(f"{images}/train/1.jpg", ("cat",))], "val": [(f"{images}/val/1.jpg", ("dog",))]}
+
+
+def test_an_empty_file_that_is_the_first_is_named(tmp_path: Path) -> None:
+    for n, content in enumerate(("", "", "<annotation><object><name>cat</name></object></annotation>")):
+        (tmp_path / f"{n}.jpg").write_bytes(b"")
+        (tmp_path / f"{n}.xml").write_text(content)
+    with pytest.raises(DataError, match=r"0\.xml is damaged"):
+        read_source(tmp_path, Options())
