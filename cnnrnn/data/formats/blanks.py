@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -128,7 +129,8 @@ def _few_texts(texts: Counter[str]) -> bool:
 
 
 def _joins(word: str) -> bool:
-    return word.casefold() in _JOINING or not any(character.isalnum() for character in word)
+    signs = not any(sign.isalnum() or unicodedata.category(sign) == "So" for sign in word)  # emojis are labels
+    return word.casefold() in _JOINING or signs
 
 
 def on_both_sides(several: _Parts) -> bool:

@@ -30,15 +30,15 @@ def refuse_numbers(
     _refuse_zeros_and_ones(path, [row for row in rows if row[1]], given)
     first, where = next(iter(labels.items()))
     names = {label: label.strip() for label in labels}
+    if all(re.fullmatch(_SCORE, label) for label in names.values()):
+        raise DataError(
+            f"{path}, {where}: {first!r} has a number behind it, as predictions do; write the names of labels only"
+        )
     if not given and (counted := _counted([*names.values()])):
         where = next(labels[label] for label in labels if label.strip() == counted)
         raise DataError(
             f"{path}, {where}: {counted!r} has a number, as counts and predictions do; write the names of labels only, "
             "or give --separator if it belongs to the name"
-        )
-    if all(re.fullmatch(_SCORE, label) for label in names.values()):
-        raise DataError(
-            f"{path}, {where}: {first!r} has a number behind it, as predictions do; write the names of labels only"
         )
     scores = [label for label, name in names.items() if is_fraction(name) or re.fullmatch(_FRACTION, name)]
     if scores and len(scores) < len(names):

@@ -20,7 +20,20 @@ _TEXT = "a text beside each image"
 KINDS = {".txt": _TEXT, ".caption": _TEXT, ".json": "JSON beside each image"}
 
 _PARTS = {  # folders
-    *("images", "imgs", "image", "img", "jpegimages", "labels", "label", "tags", "annotations", "annotation", "ann"),
+    *(
+        "images",
+        "imgs",
+        "image",
+        "img",
+        "jpegimages",
+        "labels",
+        "label",
+        "tags",
+        "annotations",
+        "annotation",
+        "ann",
+        "annos",
+    ),
     *("texts", "txt", "json", "xml", "xmls"),
 }
 _WORDS_OF_A_SENTENCE = 5

@@ -23,7 +23,7 @@ _KIND = "PASCAL VOC XML"
 _LOOKED_AT = 20  # XML files, of which the first may be empty
 _TASKS = ("segmentation", "layout")  # folders of ImageSets beside Main
 _IMAGES = ("JPEGImages", "images", "Images", "img", "imgs")
-_ANNOTATIONS = ("annotations", "annotation", "ann", "xml", "xmls", "labels")  # folders, in any case
+_ANNOTATIONS = ("annotations", "annotation", "ann", "annos", "xml", "xmls", "labels")  # folders, in any case
 _SIDES = ("xmin", "ymin", "xmax", "ymax")
 _DIFFICULT = {"1", "true", "yes"}  # other words, such as Unspecified, are no
 

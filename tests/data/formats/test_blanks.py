@@ -134,3 +134,10 @@ def test_commas_in_a_column_of_one_label_are_pointed_out(tmp_path: Path) -> None
     assert what not in messages(read_table(tmp_path, [], f"image,label\n{rows}", separator=","))
     rows += '1.jpg,owl\n2.jpg,"cat, small"\n'
     assert f"the labels in 'labels' {what}" in messages(read_table(tmp_path, [], f"image,labels\n{rows}"))
+
+
+def test_emojis_are_labels(tmp_path: Path) -> None:
+    cells = ["😀 🐶 🚗", "🐶", "🚗 😀", "😀", "🐶 🚗", "🚗"]
+    rows = "".join(f"{n}.jpg,{cell}\n" for n, cell in enumerate(cells))
+    source = read_table(tmp_path, [f"{n}.jpg" for n in range(len(cells))], f"image,labels\n{rows}")
+    assert source.labels == ("🐶", "😀", "🚗")

@@ -39,9 +39,11 @@ def test_ratios_and_times_are_labels(tmp_path: Path, cells: tuple[str, ...]) -> 
     assert labels_in_order(read(tmp_path, *cells)) == [{*cell.split(";")} for cell in cells]
 
 
-def test_scores_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"'3:0\.93' has a number behind it"):
-        read(tmp_path, "3:0.93", "4:0.12")
+@pytest.mark.parametrize("cells", [("3:0.93", "4:0.12"), ("dog=0", "cat=1")])
+def test_scores_are_refused(tmp_path: Path, cells: tuple[str, ...]) -> None:
+    """A separator would not help."""
+    with pytest.raises(DataError, match=r"has a number behind it, as predictions do; write the names of labels only$"):
+        read(tmp_path, *cells)
 
 
 @pytest.mark.parametrize(
