@@ -5,9 +5,10 @@ person's own data set holds is found in this order:
 
 1. read_rows.py finds the kind of a file or folder. A folder is searched for, in this order: VOC's XML; tables, JSON and
    COCO's JSON (annotation_files.py); YOLO's text files; a tool's JSON file per image; a folder per label; a file of
-   labels beside each image; a list of images for each label (label_lists.py).
-2. formats/ reads the annotations into rows of image, labels and split (`Row`, `Reading` and `Findings` in reading.py);
-   its docstring says which module reads what. folder_column.py joins the folder and the name of a table's images.
+   labels beside each image; a list of images for each label (label_lists.py); lists without a header.
+2. read_files.py reads one file, or one for each split, and formats/ the annotations into rows of image, labels and
+   split (`Row`, `Reading` and `Findings` in reading.py); its docstring says which module reads what. Images that a
+   table names by ids get the files of the table beside it (image_ids.py), and names their folder (folder_column.py).
 3. split_lists.py takes the splits from lists such as train.txt, where the annotations tell none (row_images.py finds
    their images). labels_beside_folders.py looks for other labels beside a folder per label.
 4. source.py gives numbers the names of --label-names (label_names.py), unites the spellings of a label (spelling.py),

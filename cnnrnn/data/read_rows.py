@@ -2,36 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 from cnnrnn.data import label_lists, split_lists
-from cnnrnn.data.annotation_files import Document, Search, of_one_data_set, read_document
-from cnnrnn.data.folder_column import with_folders
+from cnnrnn.data.annotation_files import Search, of_one_data_set, read_document
 from cnnrnn.data.formats import (
     blank_lists,
-    coco_json,
     folders,
     image_json,
-    json_records,
     sidecars,
-    tools,
     voc_xml,
     yolo,
 )
-from cnnrnn.data.formats.column_names import ColumnNames
-from cnnrnn.data.formats.columns import Rows, rows_of
+from cnnrnn.data.formats.columns import rows_of
 from cnnrnn.data.formats.folder_names import IMAGES, PARTS
 from cnnrnn.data.formats.records import Table
-from cnnrnn.data.formats.separator import BLANKS, SEVERAL_WORDS, Separator
 from cnnrnn.data.formats.splits import split_in_name, split_name
-from cnnrnn.data.formats.unread_exports import find_unread
 from cnnrnn.data.formats.yolo_settings import SETTINGS, refuse_records, settings_files
-from cnnrnn.data.image_ids import with_files
 from cnnrnn.data.labels_beside_folders import refuse_other_texts, tell_of_other_labels
-from cnnrnn.data.paths import SYSTEM_FOLDERS, is_file, is_folder, is_passed_over, name_below
+from cnnrnn.data.paths import SYSTEM_FOLDERS, is_file, is_folder, is_passed_over
+from cnnrnn.data.read_files import column_names, read_files
 from cnnrnn.data.reading import Findings, Reading, Row
 from cnnrnn.data.split import DataError, Options
 
@@ -49,11 +41,11 @@ def read_rows(path: Path, options: Options) -> Reading:
         raise DataError(f"{path} is not there; give the file of the table, or the folder of the data set")
     if path.suffix.lower() in SETTINGS:
         refuse_records(path)
-        return yolo.read(path, findings, _names(options).numbers)
+        return yolo.read(path, findings, column_names(options).numbers)
     if blank_lists.is_list(path):
         reading = blank_lists.read([path], path.parent, findings)
     else:
-        reading = _read_files([read_document(path, findings)], path.parent, options, findings)
+        reading = read_files([read_document(path, findings)], path.parent, options, findings)
     split_lists.point_out(reading, path)
     return reading
 
@@ -69,15 +61,15 @@ def _unpacked(folder: Path) -> Path:
 
 
 def _read_folder(folder: Path, options: Options, findings: Findings) -> Reading:
-    """The annotations that are found first: VOC's XML; tables and JSON in the folder, in annotations/, or in train/,
-    valid/ and test/; YOLO's text files; a JSON file per image; folders of labels; a file beside each image; a list
-    of images for each label."""
+    """The annotations that are found first: VOC's XML; tables and JSON in the folder, in annotations/ or data/, or in
+    train/, valid/ and test/; YOLO's text files; a JSON file per image; folders of labels; a file beside each image;
+    a list of images for each label; lists without a header."""
     if folder.name == "Annotations" and (folder.parent / "JPEGImages").is_dir():
         folder = folder.parent
     if voc := voc_xml.find(folder):
-        _warn_of_other_annotations(folder, Search(_names(options), Findings()), findings)
+        _warn_of_other_annotations(folder, Search(column_names(options), Findings()), findings)
         return voc_xml.read(voc, folder, findings)
-    search = Search(_names(options), findings)
+    search = Search(column_names(options), findings)
     try:
         reading = _read_documents(folder, search, options) or _read_files_of_images(folder, search, options)
     except folders.NoLabelsError as error:
@@ -96,18 +88,18 @@ def _read_documents(folder: Path, search: Search, options: Options) -> Reading |
     for place in (folder, folder / "annotations", folder / "data"):
         if documents := search.documents(place):
             _warn_of_yolo(folder, documents[0].path, search.findings)
-            return _read_files(of_one_data_set(documents, search.findings), folder, options, search.findings)
+            return read_files(of_one_data_set(documents, search.findings), folder, options, search.findings)
     inside = [place for place in sorted(folder.iterdir()) if place.is_dir() and split_name(place.name)]
     documents = [document for place in inside for document in search.documents(place)]
     search.refuse_faulty([place / document.path.name for place in inside for document in documents])
-    return _read_files(documents, folder, options, search.findings) if documents else None
+    return read_files(documents, folder, options, search.findings) if documents else None
 
 
 def _read_files_of_images(folder: Path, search: Search, options: Options) -> Reading | None:
     """Files for single images, folders of labels, or lists without a header."""
     findings = search.findings
     if yolo.is_data_set(folder):
-        return _folders_below_settings(folder, findings) or yolo.read(folder, findings, _names(options).numbers)
+        return _folders_below_settings(folder, findings) or yolo.read(folder, findings, column_names(options).numbers)
     if image_json.is_data_set(folder):
         return image_json.read(folder, findings)
     if search.exports:
@@ -155,7 +147,7 @@ def _texts(folder: Path, options: Options, findings: Findings) -> Reading | None
 
 def _read_sidecars(folder: Path, suffix: str, files: dict[Path, Path], options: Options, findings: Findings) -> Reading:
     table = Table(folder, sidecars.records(folder, files, findings), findings)
-    rows = rows_of(table, _names(options), options.separator)
+    rows = rows_of(table, column_names(options), options.separator)
     sidecars.refuse_captions(folder, rows.rows)
     separator = rows.separator.name if rows.separator else None
     kind = f"{sidecars.KINDS[suffix]}; {rows.kind}"
@@ -164,10 +156,10 @@ def _read_sidecars(folder: Path, suffix: str, files: dict[Path, Path], options: 
 
 def _rows_of(file: Path, options: Options) -> list[Row]:
     """The rows of a file; none if it holds no annotations that can be read."""
-    search = Search(_names(options), Findings())
+    search = Search(column_names(options), Findings())
     with suppress(DataError):
         if document := search.document(file):
-            return _read_files([document], file.parent, options, search.findings).rows
+            return read_files([document], file.parent, options, search.findings).rows
     return []
 
 
@@ -200,95 +192,3 @@ def _warn_of_yolo(folder: Path, read: Path, findings: Findings) -> None:
             findings.warning(
                 f"{read.name} was read, but not the labels of YOLO; give data.yaml if it has those you want"
             )
-
-
-def _names(options: Options) -> ColumnNames:
-    numbers = options.label_names is not None
-    return ColumnNames(options.image_column, options.label_column, options.split_column, numbers)
-
-
-def _read_files(documents: list[Document], folder: Path, options: Options, findings: Findings) -> Reading:
-    """One file, or one for each split. All must be of one kind."""
-    several = len(documents) > 1 or documents[0].path.parent not in (folder, folder / "annotations")
-    coco = [(document.path, document.content) for document in documents if coco_json.is_coco(document.content)]
-    if coco:
-        if others := [document.path.name for document in documents if not coco_json.is_coco(document.content)]:
-            raise DataError(
-                f"{folder} holds COCO JSON ({coco[0][0].name}) and other annotations ({', '.join(others[:3])}); give "
-                "the file that has all labels, or write all splits in one kind of file"
-            )
-        root = folder.parent if folder.name == "annotations" and not several else folder
-        return replace(coco_json.read(coco, root, findings), lists_images=True)
-    files = {document.path: _file_rows(document, folder, options, findings) for document in documents}
-    separators = [(path.name, file.separator) for path, file in files.items() if file.separator]
-    _refuse_two_readings_of_blanks(separators)
-    return Reading(
-        "; ".join(dict.fromkeys(file.kind for file in files.values())),
-        [row for path, file in files.items() for row in _placed(file.rows, path, folder, several)],
-        folder,
-        findings,
-        tuple({path.parent for path in files}),
-        separator=next((name for _, separator in reversed(separators) if (name := separator.name)), None),
-        split=None if several else split_in_name(documents[0].path.stem),
-        lists_images=True,
-    )
-
-
-def _refuse_two_readings_of_blanks(separators: Sequence[tuple[str, Separator]]) -> None:
-    """Each file is read by itself: a split with few images may not show what blanks mean."""
-    separated = [file for file, separator in separators if separator.description == BLANKS]
-    whole = [file for file, separator in separators if separator.description == SEVERAL_WORDS]
-    if separated and whole:
-        raise DataError(
-            f"blanks seem to separate labels in {separated[0]}, but to stand inside them in {whole[0]}; give "
-            "--separator ' ' if they separate labels, or --separator ';' if they don't"
-        )
-
-
-def _file_rows(document: Document, folder: Path, options: Options, findings: Findings) -> Rows:
-    path, content = document.path, document.content
-    if path.suffix.lower() == ".xml":
-        return Rows("CVAT's XML", tools.cvat_rows(path, findings))
-    if content is None:
-        kind, records = document.table(findings, options.image_column)
-    elif tool := tools.find_tool(content):
-        return Rows(tool[0], _tool_rows(*tool, document, findings))
-    else:
-        if what := find_unread(content):
-            raise DataError(f"{path} is {what}")
-        kind = "JSONL" if isinstance(content, json_records.Lines) else "JSON"
-        read = json_records.as_records(path, content)
-        if read is None:
-            raise DataError(
-                f"{path} is no list of objects with image and labels, and no export that is known; write a list such "
-                'as [{"image": "1.jpg", "labels": ["cat"]}], or an object such as {"1.jpg": ["cat"]}'
-            )
-        records = read
-    if not records:
-        raise DataError(f"{path} has no rows")
-    root = options.images or folder
-    table = with_files(Table(path, records, findings), _names(options), root)
-    table = with_folders(table, _names(options), root)
-    found = rows_of(table, _names(options), options.separator)
-    return found._replace(kind=f"{kind}; {found.kind}")
-
-
-def _tool_rows(tool: str, read: tools.Read, document: Document, findings: Findings) -> list[Row]:
-    try:
-        return read(document.path, document.content, findings)
-    except DataError:
-        raise
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
-        raise DataError(f"{document.path} is not as {tool} is ({error!r:.80}); export it again") from None
-
-
-def _placed(rows: list[Row], path: Path, folder: Path, several: bool) -> list[Row]:
-    """The rows of one of several files: its name or folder tells their split, and their places name it."""
-    named = split_in_name(path.stem) or (split_name(path.parent.name) if path.parent != folder else None)
-    inside, own = str(path.relative_to(folder)), (path.parent, path.parent / "images")
-    placed = []
-    for row in rows:
-        where = f"{inside} {row.where}" if several else row.where
-        image = name_below(row.image, own, folder) if several and path.parent != folder else row.image
-        placed.append(replace(row, where=where, image=image, split=row.split or (named if several else None)))
-    return placed

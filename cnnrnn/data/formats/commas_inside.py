@@ -32,7 +32,7 @@ def may_be_inside(texts: Mapping[str, int]) -> bool:
 
 
 def _pairs(texts: Mapping[str, int]) -> Counter[str]:
-    """ "Austin, TX" and "Boston, MA" of "Austin, TX, Boston, MA"."""
+    """Every two parts together, such as both cities of "Austin, TX, Boston, MA"."""
     pairs: Counter[str] = Counter()
     for text, count in texts.items():
         parts = [part.strip() for part in text.split(",")]
