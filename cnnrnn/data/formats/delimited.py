@@ -140,7 +140,7 @@ def _lines(path: Path, text: str, delimiter: str) -> list[tuple[int, list[str]]]
     first = 1
     try:
         for row in reader:
-            cells = [_FORMULA.sub(r"\1", cell.strip()) for cell in row]
+            cells = [cell if cell[:2] != '="' else _FORMULA.sub(r"\1", cell) for cell in map(str.strip, row)]
             if any(cells) and not all(re.fullmatch(r":?-+:?|", cell) for cell in cells):  # a rule of Markdown
                 lines.append((first, cells))
             first = reader.line_num + 1
