@@ -91,7 +91,8 @@ def is_named(value: Mapping[str, Any], numbers: bool) -> bool:
     """Whether an object names a label, so that other keys can tell if it applies."""
     others = [item for name, item in value.items() if not applies_to_label(name) and not is_geometry(item)]
     numbered = numbers and number_key(value, object) is not None
-    return numbered or any(isinstance(item, (str, list, dict)) and flag(item) is None for item in others)
+    labelled = _first(value, _NAMES, str) is not None  # also by a number as a text: {"category": "1", "conf": 0.05}
+    return numbered or labelled or any(isinstance(item, (str, list, dict)) and flag(item) is None for item in others)
 
 
 def is_geometry(value: object) -> bool:

@@ -224,3 +224,12 @@ def test_0_and_1_of_an_attribute_alone_are_flags(tmp_path: Path) -> None:
     rows = [{"image": f"{n}.jpg", "labels": {"grade": str(n % 2)}} for n in range(4)]
     source = read_table(tmp_path, [row["image"] for row in rows], json.dumps(rows), "t.json")
     assert source.labels == ("grade",)
+
+
+def test_low_scores_beside_labels_that_are_numbers(tmp_path: Path) -> None:
+    """As MegaDetector writes its detections."""
+    found = [{"category": "1", "conf": 0.9}, {"category": "2", "conf": 0.05}]
+    with pytest.raises(DataError, match=r"a label has 0\.05 as its 'conf', as predictions do"):
+        read(tmp_path, found, found)
+    said = messages(read(tmp_path, found, found, label_column="labels"))
+    assert "low values of 'conf' beside labels; all were read" in said
