@@ -226,9 +226,8 @@ def of_one_data_set(documents: Sequence[Document], findings: Findings) -> list[D
     if len(found) == 1:
         return found
     named = [document for document in found if split_in_name(document.path.stem)]
-    if not named or len({*map(_without_shard, named)}) != len(
-        {split_in_name(document.path.stem) for document in named}
-    ):
+    splits = {split_in_name(document.path.stem) for document in named}
+    if not named or len({*map(_without_shard, named)}) != len(splits):
         names = ", ".join(document.path.name for document in documents[:6])
         raise DataError(f"{documents[0].path.parent} holds several files: {names}; give one of them")
     if unnamed := [document.path for document in found if document not in named]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -52,7 +53,8 @@ def read_rows(path: Path, options: Options) -> Reading:
 
 def _unpacked(folder: Path) -> Path:
     """The folder with the data set: an archive is often unpacked into a folder that holds nothing but one folder."""
-    inside = [path for path in folder.iterdir() if not is_passed_over(path.name) and path.name not in SYSTEM_FOLDERS]
+    own = (path for path in folder.iterdir() if not is_passed_over(path.name) and path.name not in SYSTEM_FOLDERS)
+    inside = list(itertools.islice(own, 2))
     if len(inside) != 1 or not inside[0].is_dir() or inside[0].is_symlink():
         return folder
     name = inside[0].name

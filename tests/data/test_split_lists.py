@@ -287,5 +287,5 @@ def test_words_for_train_and_val(tmp_path: Path, name: str, word: str) -> None:
 def test_a_table_with_a_flag_for_each_split(tmp_path: Path, table: str, name: str) -> None:
     folder = folder_with(tmp_path, {"labels.csv": TABLE, name: table})
     assert splits_of(read_source(folder, Options())) == SPLITS
-    said = messages(read_source(folder / "labels.csv", Options()))
-    assert f"the splits of {name} were not read, since only labels.csv was given" in said
+    told = messages(read_source(folder / "labels.csv", Options()))
+    assert f"the splits of {name} were not read, since only labels.csv was given" in told

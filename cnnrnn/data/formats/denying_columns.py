@@ -164,15 +164,16 @@ def _unclear(table: Table, name: str, verdicts: Sequence[Verdict], several: bool
     low scores, and where it is; empty if nothing is."""
     values = table.values(name)
     numbers = [found for value in values if (found := number(value)) is not None]
-    full = 100 if is_score(name) and 50 < max(numbers, default=0) <= 100 else 1
+    most = max(numbers, default=0)
+    full = 100 if is_score(name) and 50 < most <= 100 else 1
     # Empty cells deny nothing where others have texts, such as the state in which a photograph was taken.
     denied = any(applied is False and value not in (None, "") for value, applied in zip(values, verdicts, strict=True))
     for record, value, applied in zip(table.records, values, verdicts, strict=True):
         place = f"{record.where}: {value!r} in the column {name!r}"
         if (several and is_low_score(name, value, full)) or (is_score(name) and holds_low_scores(value)):
             return f"{place} is the score of a prediction"
-        if several and is_vote(name) and 0 < (number(value) or 0) < max(numbers) / 2:
-            return f"{place} is fewer than half of {max(numbers):g}"
+        if several and is_vote(name) and 0 < (number(value) or 0) < most / 2:
+            return f"{place} is fewer than half of {most:g}"
         if applied is None and denied:
             return f"{place} does not tell if the label applies"
     return ""

@@ -11,11 +11,12 @@ from cnnrnn.data.formats.splits import denies
 from cnnrnn.data.reading import Findings, listed
 
 IMAGES = {"images", "image", "imgs", "img", "jpegimages"}
+ANNOTATIONS = ("annotations", "annotation", "ann", "annos", "xml", "xmls", "labels")  # the likeliest first
 # Folders that a data set has beside or in its splits.
 PARTS = IMAGES | {"masks", "mask", "annotations", "labels", "thumbnails"}
 _DERIVED = re.compile(r"[_-]?(mask|label|labels|seg|segmentation|annotated|annotation|thumb|thumbnail)s?$")
-# 100CANON, 100_0612, 202401__: from 100 on, and five characters that don't count. Eight digits may be any number.
 _MASK = re.compile(r"(?P<image>.+?)[ _-](mask|seg|segmentation)([ _-]?\d+)?", re.IGNORECASE)
+# 100CANON, 100_0612, 202401__: from 100 on, and five characters that don't count. Eight digits may be any number.
 _CAMERA = re.compile(r"[1-9]\d\d(?!\d{5})[0-9A-Z_]{5}")
 _MAKERS = {"APPLE", "CANON", "NIKON", "MSDCF", "OLYMP", "_PANA", "_FUJI", "GOPRO", "MEDIA", "RICOH", "CASIO", "PENTX"}
 _DATE = re.compile(r"(19|20)\d\d([-_. ]?)(0[1-9]|1[0-2])\2(0[1-9]|[12]\d|3[01])")

@@ -11,7 +11,7 @@ from typing import Any
 from cnnrnn.data.formats.column_names import is_image_column
 from cnnrnn.data.formats.json_records import read_document
 from cnnrnn.data.formats.split_column import is_split_column
-from cnnrnn.data.formats.split_values import split_of_flag
+from cnnrnn.data.formats.split_values import split_of_flag, splits_by_flags
 from cnnrnn.data.formats.splits import (
     TRAIN,
     VAL,
@@ -22,7 +22,6 @@ from cnnrnn.data.formats.splits import (
     splits_in,
 )
 from cnnrnn.data.formats.text import are_objects, read_text
-from cnnrnn.data.formats.yes_no import mark
 from cnnrnn.data.reading import Findings
 
 _LISTED = r"(list|image|img|file|name|id)s?(?=[^A-Za-z]|$)"  # of which a list's name speaks, as in testlist01
@@ -168,11 +167,8 @@ def _of_records(records: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
 
 def _by_flags(records: Sequence[Mapping[str, Any]], image: str, flags: Mapping[str, str]) -> dict[str, list[str]]:
     """Of columns such as is_test, or train, val and test; nothing where an image has several of them."""
-    told = {str(row.get(image)): {split for name, split in flags.items() if mark(row.get(name))} for row in records}
-    others = {TRAIN} if flags and TRAIN not in flags.values() else set()
-    splits = {name: tuple(found or others) for name, found in told.items()}
-    single = all(len(found) == 1 for found in splits.values())
-    return _by_split({name: found[0] for name, found in splits.items()}) if single else {}
+    splits = splits_by_flags(records, flags, complete=TRAIN in flags.values()) if flags else None
+    return _by_split({str(row.get(image)): split for row, split in zip(records, splits, strict=True)}) if splits else {}
 
 
 def _with_words(split_of: dict[str, str]) -> dict[str, str]:

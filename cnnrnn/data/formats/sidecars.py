@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from cnnrnn.data.formats.column_names import is_image_column
+from cnnrnn.data.formats.folder_names import ANNOTATIONS, IMAGES
 from cnnrnn.data.formats.json_records import read_document
 from cnnrnn.data.formats.text import read_text
 from cnnrnn.data.images import is_image_name
@@ -19,23 +20,7 @@ from cnnrnn.data.split import DataError
 _TEXT = "a text beside each image"
 KINDS = {".txt": _TEXT, ".caption": _TEXT, ".json": "JSON beside each image"}
 
-_PARTS = {  # folders
-    *(
-        "images",
-        "imgs",
-        "image",
-        "img",
-        "jpegimages",
-        "labels",
-        "label",
-        "tags",
-        "annotations",
-        "annotation",
-        "ann",
-        "annos",
-    ),
-    *("texts", "txt", "json", "xml", "xmls"),
-}
+_PARTS = IMAGES | {*ANNOTATIONS, "label", "tags", "texts", "txt", "json"}  # folders
 _WORDS_OF_A_SENTENCE = 5
 
 

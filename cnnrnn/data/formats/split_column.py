@@ -9,7 +9,7 @@ from typing import Any
 
 from cnnrnn.data.formats.column_names import LABELS, given_name, key, known, sounds_like_labels, without_number
 from cnnrnn.data.formats.records import MOSTLY, Table
-from cnnrnn.data.formats.split_values import UNASSIGNED, WORDS, split_of_flag
+from cnnrnn.data.formats.split_values import UNASSIGNED, WORDS, split_of_flag, splits_by_flags
 from cnnrnn.data.formats.splits import TRAIN, split_in_name, split_name, splits_in
 from cnnrnn.data.formats.yes_no import is_mark, mark
 from cnnrnn.data.reading import Record
@@ -45,17 +45,16 @@ def with_split_of_flags(table: Table, columns: list[str]) -> Table:
     flags = {name: split for name, split in told.items() if all(map(is_mark, table.values(name)))}
     if known(columns, _SPLIT) or len(flags) < 2 or len({*flags.values()}) < len(flags):
         return table
-    found = [[split for name, split in flags.items() if mark(record.values.get(name))] for record in table.records]
     complete = TRAIN in flags.values() or any(map(split_name, flags))
-    if any(len(splits) > 1 or (complete and not splits) for splits in found):
+    splits = splits_by_flags([record.values for record in table.records], flags, complete)
+    if splits is None:
         return table
     joined = " and ".join(flags)
 
-    def values(record: Record, splits: Sequence[str]) -> dict[str, Any]:
-        others = {name: value for name, value in record.values.items() if name not in flags}
-        return others | {joined: next(iter(splits), TRAIN)}
+    def values(record: Record, split: str) -> dict[str, Any]:
+        return {name: value for name, value in record.values.items() if name not in flags} | {joined: split}
 
-    records = [replace(record, values=values(record, own)) for record, own in zip(table.records, found, strict=True)]
+    records = [replace(record, values=values(record, own)) for record, own in zip(table.records, splits, strict=True)]
     return replace(table, records=records)
 
 

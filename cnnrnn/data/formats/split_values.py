@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from cnnrnn.data.formats.column_names import key, listed_words
 from cnnrnn.data.formats.records import Table
@@ -76,6 +77,15 @@ def split_of_flag(column: str) -> str | None:
     # Without a sign between, "in" also begins the words invalid and invalidation.
     joined = re.fullmatch(r"is(\w+?)(images?|samples?|data)?|in((?:train|test)(?:ing)?(?:set)?)", first)
     return split_name((joined[1] or joined[3]) if joined else column)
+
+
+def splits_by_flags(rows: Sequence[Mapping[str, Any]], flags: Mapping[str, str], complete: bool) -> list[str] | None:
+    """The split of every row by columns such as is_val and is_test, with the split of each. Rows with none are train,
+    unless the flags are `complete`. None where a row has several of them, or has none of complete ones."""
+    found = [{split for name, split in flags.items() if mark(row.get(name))} for row in rows]
+    if any(len(splits) > 1 or (complete and not splits) for splits in found):
+        return None
+    return [next(iter(splits), TRAIN) for splits in found]
 
 
 def _splits_of_flags(table: Table, flags: list[bool], column: str, meant: str) -> list[str | None]:

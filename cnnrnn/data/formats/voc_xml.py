@@ -10,6 +10,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from cnnrnn.data.formats import sidecars
+from cnnrnn.data.formats.folder_names import ANNOTATIONS
 from cnnrnn.data.formats.image_lists import splits_of_lists, told_splits
 from cnnrnn.data.formats.splits import split_in_name
 from cnnrnn.data.formats.text import read_text
@@ -23,7 +24,6 @@ _KIND = "PASCAL VOC XML"
 _LOOKED_AT = 20  # XML files, of which the first may be empty
 _TASKS = ("segmentation", "layout")  # folders of ImageSets beside Main
 _IMAGES = ("JPEGImages", "images", "Images", "img", "imgs")
-_ANNOTATIONS = ("annotations", "annotation", "ann", "annos", "xml", "xmls", "labels")  # folders, in any case
 _SIDES = ("xmin", "ymin", "xmax", "ymax")
 _DIFFICULT = {"1", "true", "yes"}  # other words, such as Unspecified, are no
 
@@ -38,7 +38,9 @@ def find(folder: Path) -> list[Path]:
 
 def _annotations(folder: Path) -> Path | None:
     """Where the XML files of a folder are: in Annotations, or one that is called otherwise, or beside the images."""
-    for place in filter(None, (*(_folder(folder, name) for name in _ANNOTATIONS), folder)):
+    folders = sorted((path for path in folder.iterdir() if path.name.casefold() in ANNOTATIONS), reverse=True)
+    named = {path.name.casefold(): path for path in folders if path.is_dir()}
+    for place in (*(named[name] for name in ANNOTATIONS if name in named), folder):
         if any(map(_is_voc, _files(place)[:_LOOKED_AT])):
             return place
     return None

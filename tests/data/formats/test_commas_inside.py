@@ -59,6 +59,6 @@ def test_lists_with_commas_are_not(tmp_path: Path, cells: list[str]) -> None:
 
 def test_an_option_of_a_form_that_has_a_comma_is_pointed_out(tmp_path: Path) -> None:
     cells = ["Yes, clearly visible", "Dark", "Yes, clearly visible, Dark", "Blurry, Dark", "Yes, clearly visible"]
-    said = messages(read(tmp_path, cells))
-    assert "'Yes' and 'clearly visible' of t.csv always stand together; if 'Yes, clearly visible' is one label" in said
+    told = messages(read(tmp_path, cells))
+    assert "'Yes' and 'clearly visible' of t.csv always stand together; if 'Yes, clearly visible' is one label" in told
     assert "always stand together" not in messages(read(tmp_path, [cell.replace(", ", ",") for cell in cells]))

@@ -231,5 +231,5 @@ def test_low_scores_beside_labels_that_are_numbers(tmp_path: Path) -> None:
     found = [{"category": "1", "conf": 0.9}, {"category": "2", "conf": 0.05}]
     with pytest.raises(DataError, match=r"a label has 0\.05 as its 'conf', as predictions do"):
         read(tmp_path, found, found)
-    said = messages(read(tmp_path, found, found, label_column="labels"))
-    assert "low values of 'conf' beside labels; all were read" in said
+    told = messages(read(tmp_path, found, found, label_column="labels"))
+    assert "low values of 'conf' beside labels; all were read" in told
