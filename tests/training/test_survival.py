@@ -6,18 +6,20 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from helpers import TINY
+from pausing import PausedCommand
 
 from cnnrnn.checkpoint import CONFIG, METRICS, WEIGHTS, Checkpoint, read_results
 from cnnrnn.data import load_split
 
 EPOCHS = 6
-COMMAND = [sys.executable, "-m", "cnnrnn.cli.main", "train", "--dataset", "table", "--val-fraction", "0.3"]
+CARD_OPENED = ("open", "*/.last.new-*/README.md")  # twice in an epoch: to be written, and to be synced
+COMMAND = ["train", "--dataset", "table", "--val-fraction", "0.3"]
 END_TO_END = ["--backbone-lr", "0.001", "--epochs", str(EPOCHS), "--batch-size", "8"]
 
 
@@ -26,47 +28,35 @@ def table(scenes_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small data set of one's own: forty images and a CSV."""
     folder = tmp_path_factory.mktemp("own")
     rows = ["image,labels"]
-    four = {"circle", "square", "triangle", "star"}  # of fewer than five labels no UMAP is made, which takes its time
+    kept = {"circle", "square", "triangle"}  # of fewer than four labels no UMAP is made, which takes ten seconds
     for sample in load_split("scenes", scenes_root, "train").samples[:40]:
         (folder / sample.image.name).write_bytes(sample.image.read_bytes())
-        rows.append(f"{sample.image.name},{';'.join(sorted(four & set(sample.labels)))}")
+        rows.append(f"{sample.image.name},{';'.join(sorted(kept & set(sample.labels)))}")
     (folder / "labels.csv").write_text("\n".join(rows))
     return folder / "labels.csv"
 
 
 class Training:
-    """`cnnrnn train` as a process."""
+    """`cnnrnn train` as a process, which pauses where `pause` says."""
 
-    def __init__(self, table: Path, out: Path, *more: str) -> None:
-        command = [*COMMAND, "--root", str(table), "--out", str(out), *END_TO_END, *TINY, *more]
-        self.out = out
+    def __init__(self, table: Path, out: Path, *more: str, pause: PausedCommand | None = None) -> None:
+        start = pause.command if pause else ["-m", "cnnrnn"]
+        command = [sys.executable, *start, *COMMAND, "--root", str(table), "--out", str(out), *END_TO_END, *TINY, *more]
         self.process = subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env={**os.environ, "COLUMNS": "300"}
         )
-        self.output = ""
-
-    def until(self, begin: str) -> None:
-        """A line begins so."""
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
-            self.output += line
-            if line.startswith(begin):
-                return
-        raise AssertionError(f"no line '{begin}' in {self.output}")
-
-    def until_there_is(self, pattern: str) -> None:
-        while not any(self.out.glob(pattern)):
-            assert self.process.poll() is None, self.output
-
-    def kill(self) -> None:
-        self.process.send_signal(signal.SIGKILL)
-        self.end(-signal.SIGKILL)
+        self.output = pause.output_until_paused(self.process) if pause else ""
 
     def end(self, code: int) -> str:
         self.output += self.process.communicate(timeout=120)[0]
         assert self.process.returncode == code, self.output
         assert "Traceback" not in self.output
         return self.output
+
+
+def in_the_third_epoch(folder: Path) -> PausedCommand:
+    """Of six, while its model is being written."""
+    return PausedCommand(folder / "fifo", *CARD_OPENED, count=5)
 
 
 @pytest.fixture(scope="module")
@@ -87,26 +77,18 @@ def assert_alike(out: Path, undisturbed: Path) -> None:
 
 def test_a_kill_at_any_moment_leaves_the_last_good_checkpoint(table: Path, undisturbed: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
-    moments: list[Callable[[Training], None]] = [
-        lambda training: (training.until("epoch   2"), training.until_there_is(".last.new-*"))[0],
-        lambda training: training.until_there_is(".state.pt.new-*"),
-        lambda training: training.until("epoch   4"),
-        lambda training: training.until_there_is(".last.new-*"),
-    ]
-    for number, moment in enumerate(moments):
-        training = Training(table, out, *(["--resume"] if number else []))
-        moment(training)
-        training.kill()
-        for name in ("last", "best"):
-            assert Checkpoint.load(out / name).training["epochs_done"] >= (2 if name == "last" else 1)
+    written = (*CARD_OPENED, 3)  # in the second epoch of each process
+    renamed = [("os.rename", f"*/.{name}.new-*", 1) for name in ("last", "best", "state.pt")]
+    for number, moment in enumerate([written, *renamed, written]):
+        pause = PausedCommand(tmp_path / f"fifo{number}", *moment)
+        training = Training(table, out, *(["--resume"] if number else []), pause=pause)
+        training.process.send_signal(signal.SIGKILL)
+        training.end(-signal.SIGKILL)
+        last, best = (Checkpoint.load(out / name).training["epochs_done"] for name in ("last", "best"))
+        assert 1 <= best <= last < EPOCHS
     Training(table, out, "--resume").end(0)
     assert_alike(out, undisturbed)
-    assert sorted(path.name for path in out.iterdir()) == [
-        "best",
-        "last",
-        "run.toml",
-        "state.pt",
-    ]  # nothing half-written stays
+    assert {path.name for path in out.iterdir()} == {"best", "last", "run.toml", "state.pt"}  # nothing half-written
 
 
 @pytest.fixture
@@ -128,12 +110,14 @@ def fill(disk: Path) -> Path:
     return filling
 
 
-def test_a_full_disk_stops_training_and_costs_an_epoch(table: Path, undisturbed: Path, small_disk: Path) -> None:
+def test_a_full_disk_stops_training_and_costs_an_epoch(
+    table: Path, undisturbed: Path, small_disk: Path, tmp_path: Path
+) -> None:
     out = small_disk / "run"
-    training = Training(table, out)
-    training.until("epoch   2")
-    while training.process.poll() is None:
-        filling = fill(small_disk)
+    pause = in_the_third_epoch(tmp_path)
+    training = Training(table, out, pause=pause)
+    filling = fill(small_disk)
+    pause.go_on()
     output = training.end(2)
     assert "can't be written: No space left on device" in output
     assert output.rstrip().splitlines()[-1].startswith("cnnrnn:")
@@ -157,10 +141,11 @@ def test_an_image_damaged_during_training_stops_the_run_and_is_named(
 ) -> None:
     image = next(table.parent.glob("*.png"))
     whole = image.read_bytes()
-    training = Training(table, tmp_path / "run")
-    training.until("epoch   2")
+    pause = in_the_third_epoch(tmp_path)
+    training = Training(table, tmp_path / "run", pause=pause)
     try:
         image.write_bytes(whole[:100])
+        pause.go_on()
         assert f"{image.name}: the image is damaged" in training.end(2)
     finally:
         image.write_bytes(whole)
@@ -172,10 +157,11 @@ def test_annotations_changed_during_training_do_not_affect_the_run(
     table: Path, undisturbed: Path, tmp_path: Path
 ) -> None:
     rows = table.read_text()
-    training = Training(table, tmp_path / "run")
-    training.until("epoch   2")
+    pause = in_the_third_epoch(tmp_path)
+    training = Training(table, tmp_path / "run", pause=pause)
     try:
         table.write_text(rows.replace("circle", "square"))
+        pause.go_on()
         training.end(0)
         assert_alike(tmp_path / "run", undisturbed)
         assert "was started with other settings" in Training(table, tmp_path / "run", "--resume").end(2)
