@@ -90,4 +90,12 @@ def _print(report: Report) -> None:
         notes.print(f"[{color}]{found.level}:[/] {escape(found.message)}", soft_wrap=True)
     for path, error in report.unreadable.items():
         notes.print(f"[yellow]unreadable[/] {escape(str(path))}: {escape(error)}", soft_wrap=True)
-    notes.print("Ready to train." if report.ok else "[bold red]Training on this would be wrong.[/]")
+    notes.print(_verdict(report), soft_wrap=True)
+
+
+def _verdict(report: Report) -> str:
+    if not report.ok:
+        return "[bold red]Training on this would be wrong.[/]"
+    if "train" in report.source.samples:
+        return "Ready to train."
+    return f"Ready to evaluate with --split {next(iter(report.source.samples))}; there is no image to train on."

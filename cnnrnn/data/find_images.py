@@ -14,7 +14,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from cnnrnn.data.formats.numbers import whole_number
 from cnnrnn.data.formats.splits import split_in_name
 from cnnrnn.data.images import SUFFIXES
-from cnnrnn.data.paths import images_below, is_file, is_folder
+from cnnrnn.data.paths import images_below, is_file, is_folder, relative_name
 
 Name = tuple[str, str | None]  # an image as its row names it, and the split of the row
 _UPLOAD = re.compile(r"^[0-9a-f]{8}-")  # which Label Studio puts before the names of uploaded files
@@ -54,7 +54,8 @@ class ImageFinder:
                 if len(found) == 1:
                     return found[0], "another spelling, suffix or folder"
                 if found:
-                    return None, f"{shown} ({len(found)} files fit)"
+                    some = ", ".join(relative_name(path, self.folder) for path in sorted(found)[:2])
+                    return None, f"{shown} ({len(found)} files fit, such as {some}; write the folder, too)"
         return None, shown
 
     def _fitting(self, paths: list[Path], parts: list[str]) -> list[Path]:

@@ -66,6 +66,13 @@ def test_it_exits_with_1_where_training_would_be_wrong(table: Path) -> None:
     assert "is not there" in unreadable.stderr
 
 
+def test_a_test_set_by_itself_is_to_be_evaluated(table: Path) -> None:
+    table.write_text("image,labels,split\n0.jpg,dark,test\n1.jpg,red,test\n")
+    done = run_command("data", "check", table)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.endswith("Ready to evaluate with --split test; there is no image to train on.\n")
+
+
 def test_a_source_is_trained_on_and_evaluated_by_name(table: Path) -> None:
     out = table.parent / "run"
     done = run_command("train", table, "--out", out, "--epochs", 1, *TINY)

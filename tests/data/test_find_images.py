@@ -84,7 +84,7 @@ def test_a_suffix_that_is_written_twice(tmp_path: Path) -> None:
 
 def test_of_two_files_with_hidden_suffixes_none_is_meant(tmp_path: Path) -> None:
     source = read(tmp_path, ["p0.jpg.jpg", "p0.png.jpg"], [("p0", "cat", "train")])
-    assert "p0 (2 files fit)" in messages(source)
+    assert "p0 (2 files fit, such as " in messages(source)
 
 
 @pytest.mark.parametrize(

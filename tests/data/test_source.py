@@ -161,7 +161,9 @@ def test_an_image_is_not_taken_for_another_of_the_same_name(tmp_path: Path) -> N
         "cats/2.jpg",
     }
     assert "2 of 4 images are missing" in "".join(messages(source, "warning"))
-    assert "fish/2.jpg (2 files fit)" in "".join(messages(source, "warning"))
+    assert "fish/2.jpg (2 files fit, such as birds/2.jpg, cats/2.jpg; write the folder, too)" in "".join(
+        messages(source, "warning")
+    )
 
 
 def test_missing_images_are_named_as_they_were_looked_for(tmp_path: Path) -> None:

@@ -23,6 +23,11 @@ def read_records(path: Path, text: str) -> list[Record]:
     (_, names), *rows = lines
     if len(rows[0][1]) == len(names):  # which then has a name for the images, too
         names = names[1:]
+    if len(rows[0][1]) != len(names) + 1:
+        raise DataError(
+            f"{path}: the line above the images names {len(names)} attributes, but line {rows[0][0]} has "
+            f"{len(rows[0][1]) - 1} values; write the names of all attributes there, separated by blanks"
+        )
     for number, words in rows:
         if not _is_row(words) or len(words) != len(names) + 1:
             raise DataError(

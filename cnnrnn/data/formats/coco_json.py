@@ -118,7 +118,7 @@ class _Document:
                 f"{path} has no annotations: it lists images without labels, as the files of test images do"
             )
         try:
-            self.images = self._by_id(content["images"], "file_name")
+            self.images = self._by_id(_with_file_names(content["images"]), "file_name")
             self.names = self._by_id(content["categories"], "name")
             order = sorted(content["categories"], key=lambda item: (len(_id(item["id"])), _id(item["id"])))
             self.labels = list(dict.fromkeys(self.names[_id(item["id"])] for item in order))
@@ -131,6 +131,11 @@ class _Document:
             ) from None
         if repeated := len(content["images"]) - len(self.images):
             findings.warning(f"{path.name}: {repeated} images are listed twice with the same id; each was taken once")
+        if some := sum(bool(item.get("neg_category_ids")) for item in content["images"]):
+            findings.warning(
+                f"{path.name}: {some} images list the labels that were looked for and not found (neg_category_ids); "
+                "all labels that nobody looked for are taken for absent, too"
+            )
         self.splits = self._splits(content["images"])
         if merged := len(self.names) - len(self.labels):
             findings.warning(f"{path.name}: {merged} categories have the name of another; each name is one label")
@@ -225,6 +230,16 @@ class _Document:
             box = (left, top, left + width, top + height)
             found[self.images[image]].setdefault(self.names[category], []).append(box)
         return found
+
+
+def _with_file_names(images: list[Any]) -> list[Any]:
+    """LVIS names an image by its address at COCO only."""
+    return [
+        {**item, "file_name": item["coco_url"]}
+        if isinstance(item, dict) and "coco_url" in item and "file_name" not in item
+        else item
+        for item in images
+    ]
 
 
 def _single(annotations: list[Any]) -> Iterator[tuple[int, Any]]:

@@ -26,7 +26,7 @@ _TRANSLATED = (
 IMAGE = (
     *("image", "images", "imagefile", "imagepath", "imagefilename", "filepath", "filename", "fname", "file", "path"),
     *("imagename", "sourcefile", "imageindex", "img", "imgpath", "imgname", "photo", "picture", "imageurl", "url"),
-    *("imageid", "id", "name"),
+    *("imageid", "id", "name", "md5", "sha1", "sha256", "uuid"),
 )
 LABELS = (
     *("labels", "label", "tags", "tag", "keywords", "classes", "class", "categories", "category", "findinglabels"),

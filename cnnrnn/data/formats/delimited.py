@@ -221,7 +221,9 @@ def _names_by_content(path: Path, rows: list[list[str]]) -> list[str]:
         else:
             names.append("labels")
     if sorted(names) not in (["image", "labels"], ["image", "labels", "split"]):
-        raise DataError(f"{path} has no header line; write one such as image,labels,split")
+        marks = {cell for row in rows for name, cell in zip(names, row, strict=False) if name == "labels"}
+        such_as = "image,cat,dog with the name of each column's label" if marks <= {"0", "1"} else "image,labels,split"
+        raise DataError(f"{path} has no header line; write one such as {such_as}")
     return names
 
 

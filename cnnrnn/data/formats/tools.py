@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 from xml.etree import ElementTree
 
@@ -121,23 +122,41 @@ def _warn_of_several(what: str, labels_of: dict[str, dict[str, None]], findings:
 
 
 def _via_project(path: Path, content: Any, findings: Findings) -> list[Row]:
-    return _via(path, content["_via_img_metadata"], findings)
+    """Checkboxes and lists have options with an id and a text: where all ids are numbers, the texts are the labels."""
+    defined = (content.get("_via_attributes") or {}).values()
+    attributes = {name: found.get("options") for part in defined for name, found in part.items()}
+    texts = {
+        name: options
+        for name, options in attributes.items()
+        if isinstance(options, dict) and all(id.isdecimal() and text for id, text in options.items())
+    }
+    return _via(path, content["_via_img_metadata"], findings, texts)
 
 
-def _via(path: Path, content: Any, findings: Findings) -> list[Row]:
-    """The attributes of the file and of its regions; before version 2, regions were an object."""
+def _via(
+    path: Path, content: Any, findings: Findings, texts: Mapping[str, Mapping[str, str]] = MappingProxyType({})
+) -> list[Row]:
+    """The attributes of the file and of its regions; before version 2, regions were an object. The `texts` are those of
+    options by attribute and id."""
     cells = []
     attributes: dict[str, dict[str, None]] = defaultdict(dict)
     for entry, item in content.items():
         regions = item["regions"].values() if isinstance(item["regions"], dict) else item["regions"]
-        labels = [item.get("file_attributes") or {}, *(region.get("region_attributes") or {} for region in regions)]
-        for found in labels:
-            for name, value in found.items():
+        found = [item.get("file_attributes") or {}, *(region.get("region_attributes") or {} for region in regions)]
+        labels = [{name: _with_texts(value, texts.get(name, {})) for name, value in one.items()} for one in found]
+        for one in labels:
+            for name, value in one.items():
                 attributes[name] |= dict.fromkeys(_of_attribute(value))
         cells.append((f"entry {entry}", item["filename"], labels, None))
     rows = _rows(path, cells, findings)
     _warn_of_attributes(attributes, {label for row in rows for label in row.labels}, findings)
     return rows
+
+
+def _with_texts(value: Any, texts: Mapping[str, str]) -> Any:
+    if isinstance(value, dict):
+        return {texts.get(option, option): ticked for option, ticked in value.items()}
+    return texts.get(value, value) if isinstance(value, str) else value
 
 
 def _warn_of_attributes(attributes: dict[str, dict[str, None]], labels: set[str], findings: Findings) -> None:

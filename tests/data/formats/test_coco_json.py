@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from source_helpers import messages
 
 from cnnrnn.data import DataError, Options, load_split
 from cnnrnn.data.source import Source, read_source
@@ -47,6 +48,21 @@ def test_annotations_with_low_scores_are_predictions(tmp_path: Path) -> None:
     write(tmp_path / "x.json", content, "a.jpg", "b.jpg")
     with pytest.raises(DataError, match=r"annotation 0 has the score 0\.04, as predictions do; keep those"):
         read_source(tmp_path / "x.json", Options())
+
+
+def test_lvis_names_images_by_their_address_at_coco(tmp_path: Path) -> None:
+    content = document("1.jpg", "2.jpg")
+    for image in content["images"]:
+        image |= {
+            "coco_url": f"http://images.cocodataset.org/val2017/{image.pop('file_name')}",
+            "neg_category_ids": [1],
+        }
+    write(tmp_path / "lvis_v1_val.json", content, "val2017/1.jpg", "val2017/2.jpg")
+    source = read_source(tmp_path, Options())
+    assert found(source) == {"val": [("1.jpg", {"cat", "dog"}), ("2.jpg", {"dog"})]}
+    assert "2 images list the labels that were looked for and not found" in messages(source)
+    assert source.boxes is not None
+    assert source.boxes(source.samples["val"][0])["cat"] == [(1, 2, 4, 6)]
 
 
 def test_roboflow(tmp_path: Path) -> None:

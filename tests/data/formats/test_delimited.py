@@ -117,6 +117,19 @@ def test_attributes_as_celeba_has_them(tmp_path: Path, name: str, above: str) ->
     assert source.kind.startswith("a text with attributes of every image, separated by blanks")
 
 
+def test_attributes_whose_names_are_in_another_file(tmp_path: Path) -> None:
+    names = "Smiling Young 5_o_Clock_Shadow"
+    with pytest.raises(DataError, match="names 2 attributes, but line 3 has 3 values; write the names of all"):
+        read_table(tmp_path, IMAGES, "3\n" + ATTRIBUTES.replace(names, "image_name attribute_labels"), "a.txt")
+
+
+def test_a_header_is_asked_for_where_columns_of_0_and_1_have_none(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no header line; write one such as image,cat,dog with the name of each column"):
+        read_table(tmp_path, IMAGES, "1.jpg,0,1,1\n2.jpg,1,0,0\n3.jpg,0,0,1\n")
+    with pytest.raises(DataError, match="no header line; write one such as image,labels,split"):
+        read_table(tmp_path, IMAGES, "1.jpg,cat,x\n2.jpg,dog,y\n3.jpg,dog,z\n")
+
+
 def test_attributes_of_which_a_row_lacks_one(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="line 4: expected an image and a 1 or -1 for each of 3 attributes, found 3"):
         read_table(tmp_path, IMAGES, "3\n" + ATTRIBUTES.replace("2.jpg -1 ", "2.jpg "), "a.txt")

@@ -35,6 +35,12 @@ def test_the_column_with_names_of_files_beats_a_known_name(tmp_path: Path, name:
     assert f"the images are those of the column {other!r}, as {name!r} has no names of files" in messages(source)
 
 
+def test_images_named_by_their_hash(tmp_path: Path) -> None:
+    hashes = [f"{number:032x}" for number in range(4)]
+    images = dict(zip((f"{name}.jpg" for name in hashes), LABELS.values(), strict=True))
+    assert labels_of(read_table(tmp_path, images, of("md5", hashes))) == images
+
+
 def test_in_json_as_well(tmp_path: Path) -> None:
     rows = [{"id": 4 - n, "attachment": image, "labels": [*labels]} for n, (image, labels) in enumerate(LABELS.items())]
     assert labels_of(read(tmp_path, json.dumps(rows), "t.json")) == LABELS

@@ -174,6 +174,20 @@ def test_results_without_labels_are_pointed_out(folder: Path) -> None:
     assert "results that are no choices and no labels were not read: 2 of textarea" in map(str, source.findings)
 
 
+def test_options_of_via_whose_ids_are_numbers_have_texts(folder: Path) -> None:
+    entries = {
+        "a": via("a.jpg", {"animal": {"1": True, "2": True}, "sky": "0"}),
+        "b": via("b.jpg", {"animal": {"1": False, "2": True}, "sky": ""}),
+    }
+    options = {"animal": {"options": {"1": "cat", "2": "dog"}}, "sky": {"options": {"0": "grey", "9": "blue"}}}
+    project = {"_via_img_metadata": entries, "_via_attributes": {"region": {}, "file": options}}
+    assert labels_of(read(folder, "p.json", project)) == {"a.jpg": {"cat", "dog", "grey"}, "b.jpg": {"dog"}}
+    named = {"a": via("a.jpg", {"animal": {"cat": True, "dog": True}}), "b": via("b.jpg", {"animal": {"dog": True}})}
+    project["_via_img_metadata"] = named
+    options["animal"]["options"] = {"cat": "Felis catus", "dog": "Canis familiaris"}
+    assert labels_of(read(folder, "p.json", project)) == EXPECTED
+
+
 def test_several_attributes_of_via_are_pointed_out(folder: Path) -> None:
     content = {
         "a": via("a.jpg", {"type": "cat", "quality": {"good": True}, "caption": "c"}),
