@@ -6,7 +6,6 @@ arrays themselves, of which streamlit would hash only a sample. All caches are b
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -33,7 +32,7 @@ from cnnrnn.label_space.projection import Projection
 from cnnrnn.label_space.projection import compute as compute_projection
 from cnnrnn.label_space.projection import read as read_projection
 from cnnrnn.models.sigmoid import SigmoidClassifier
-from cnnrnn.training.runs import MAX_RUNS, RunProgress, find_runs, read_progress
+from cnnrnn.training.runs import MAX_RUNS, RunProgress, find_runs, read_progress, runs_root
 from cnnrnn.utils.resources import DEFAULT_CHECKPOINT
 from image_files import HASH_FUNCS, InputImage, jpeg
 from views import strip
@@ -101,11 +100,6 @@ def is_sequence_model(name: str) -> bool:
         return bool(config(name)["head"] == "cnn-rnn")
     except CheckpointError:
         return False
-
-
-def runs_root() -> Path:
-    """The folder of training runs that are listed: the variable CNNRNN_RUNS, or `runs` where the server was started."""
-    return Path(os.environ.get("CNNRNN_RUNS") or "runs").resolve()
 
 
 def runs() -> dict[str, RunProgress]:

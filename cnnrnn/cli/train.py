@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 from dataclasses import fields, replace
 from functools import cache
@@ -308,9 +307,11 @@ def _result(history: list[dict[str, Any]], out: Path) -> str:
 
 
 def _next_commands(data: DataSource, out: Path) -> str:
+    from cnnrnn.training.runs import runs_root
+
     evaluate = shlex.join(["cnnrnn", "evaluate", *data.arguments(), "--checkpoint", str(out)])
-    listed = Path(os.environ.get("CNNRNN_RUNS") or "runs").resolve() == out.resolve().parent  # by the dashboard
-    show = shlex.join(["cnnrnn", "dashboard", *([] if listed else ["--runs", str(out.parent)])])
+    is_listed = runs_root() == out.resolve().parent
+    show = shlex.join(["cnnrnn", "dashboard", *([] if is_listed else ["--runs", str(out.parent)])])
     return f"Next:\n  {escape(evaluate)}\n  {escape(show)}"
 
 

@@ -47,6 +47,11 @@ class RunProgress:
         return best_epoch(self.history)
 
 
+def runs_root() -> Path:
+    """The folder of runs that the dashboard lists: the variable CNNRNN_RUNS, or `runs` in the current folder."""
+    return Path(os.environ.get("CNNRNN_RUNS") or "runs").resolve()
+
+
 def best_epoch(history: Sequence[dict[str, float]]) -> dict[str, float] | None:
     """Of the epochs' records the first with the highest mean of mAP and O-F1 on val, as `loop.train` chooses best/."""
     scored = [record for record in history if {"val_mAP", "val_OF1"} <= record.keys()]

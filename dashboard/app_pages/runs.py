@@ -9,7 +9,7 @@ import streamlit as st
 
 import controls
 import state
-from cnnrnn.training.runs import MAX_RUNS, RunProgress
+from cnnrnn.training.runs import MAX_RUNS, RunProgress, runs_root
 from views import training
 from views.style import CHART, markdown
 
@@ -23,7 +23,7 @@ def page() -> None:
     runs = state.runs()
     if not runs:
         st.info(
-            f"There is no run in {markdown(str(state.runs_root()))}. `cnnrnn train … --out runs/mine` puts one there. "
+            f"There is no run in {markdown(str(runs_root()))}. `cnnrnn train … --out runs/mine` puts one there. "
             "Start the dashboard in the folder that contains `runs`, or with `cnnrnn dashboard --runs DIR`.",
             icon=":material/monitoring:",
         )
@@ -71,7 +71,7 @@ def _table(runs: dict[str, RunProgress]) -> None:
     )
     most = f" The newest {MAX_RUNS} are shown." if len(runs) == MAX_RUNS else ""
     st.caption(
-        f"{len(runs)} in {markdown(str(state.runs_root()))}; metrics in % on the validation split, of the epoch that "
+        f"{len(runs)} in {markdown(str(runs_root()))}; metrics in % on the validation split, of the epoch that "
         "is kept in *best*: that with the highest mean of mAP and O-F1, ★ in the curves. This page follows runs that "
         f"are being trained.{most}"
     )

@@ -28,6 +28,7 @@ from cnnrnn.evaluation.record import record_evaluation
 from cnnrnn.evaluation.recorded import predictions_file, save_predictions
 from cnnrnn.evaluation.report import judged_labels, worst_mistakes
 from cnnrnn.inference.predictor import Predictor
+from cnnrnn.training.runs import runs_root
 from views import error_analysis, training
 
 PAGE = "app_pages/evaluate.py"
@@ -146,7 +147,7 @@ def test_the_slices_are_those_of_the_evaluation(page: AppTest, lines: list[str])
 def test_the_slices_of_a_run_use_its_own_numbers_of_training_images(
     page: AppTest, lines: list[str], scenes_checkpoint: Path
 ) -> None:
-    best = state.runs_root() / "mine" / "best"
+    best = runs_root() / "mine" / "best"
     shutil.copytree(scenes_checkpoint, best)
     config = json.loads((best / CONFIG).read_text(encoding="utf-8"))
     config["vocabulary"]["counts"] = [1000] * len(config["vocabulary"]["counts"])

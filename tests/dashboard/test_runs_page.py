@@ -13,6 +13,7 @@ from dashboard_helpers import Chart
 from streamlit.testing.v1 import AppTest
 
 import state
+from cnnrnn.training.runs import runs_root
 
 PAGE = "app_pages/runs.py"
 
@@ -22,7 +23,7 @@ def make_run(trained: tuple[Path, list[dict]]) -> Callable[..., Path]:
     """Copies the trained run under another name, with the first `epochs` of its history and other settings."""
 
     def make(name: str, epochs: int = 14, **settings: str) -> Path:
-        folder = state.runs_root() / name
+        folder = runs_root() / name
         shutil.copytree(trained[0], folder)
         lines = {"epochs": "14", "lr": "0.003", "spatial": "true", **settings}
         (folder / "run.toml").write_text("\n".join(f"{key} = {value}" for key, value in lines.items()))
@@ -119,7 +120,7 @@ def test_many_runs_are_listed_and_four_are_drawn(
 
 def test_begun_half_written_and_broken_runs_are_sentences(app: AppTest, make_run: Callable[..., Path]) -> None:
     shutil.rmtree(make_run("begun") / "last")
-    shutil.rmtree(state.runs_root() / "begun" / "best")
+    shutil.rmtree(runs_root() / "begun" / "best")
     (make_run("half") / "last" / "metrics.json").write_text('{"history": [')
     (make_run("odd") / "last" / "metrics.json").write_text('{"history": [{"epoch": 1, "val_mAP": "x"}]}')
     (make_run("untold") / "run.toml").write_text("= 3")
@@ -147,7 +148,7 @@ def test_the_best_checkpoint_of_a_run_is_opened_in_decode_without_copying(
     assert page.title[0].value == "Decode"
     assert page.sidebar.selectbox(key="checkpoint").value == "runs/mine"
     assert "6 labels · test\\_byobnet" in page.sidebar.caption[0].value
-    assert state.checkpoint_folder("runs/mine") == state.runs_root() / "mine" / "best"
+    assert state.checkpoint_folder("runs/mine") == runs_root() / "mine" / "best"
 
 
 def test_a_broken_best_checkpoint_is_one_error(app: AppTest, make_run: Callable[..., Path]) -> None:
