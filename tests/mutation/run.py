@@ -53,7 +53,7 @@ TESTS = {
     ),
     "cnnrnn/attribution/*": "attribution/*",
     "cnnrnn/evaluation/map*": "evaluation/test_maps.py evaluation/test_map_*.py cli/test_evaluate_maps.py",
-    "cnnrnn/evaluation/perturbations.py": "evaluation/test_maps.py cli/test_evaluate_maps.py",
+    "cnnrnn/evaluation/perturbations.py": "evaluation/test_map*.py cli/test_evaluate_maps.py",
     "cnnrnn/evaluation/metrics.py": "evaluation/test_evaluate.py",
     "cnnrnn/evaluation/record.py": "test_checkpoint.py cli/test_evaluate_maps.py",
     "cnnrnn/evaluation/model_card.py": "test_checkpoint.py cli/test_evaluate_maps.py",
