@@ -58,7 +58,9 @@ def _evidence(model: CNNRNN, feature: Tensor, paths: Sequence[Sequence[int]]) ->
     strength = torch.full_like(prefix, torch.nan)
     if model.config.spatial:
         side = math.isqrt(feature.shape[1])  # images are stretched to a square, and so is the grid
-        smoothed = smoothed_contributions(model.spatial_pool, location_logits, (side, side)) / model.config.temperature
+        offset = model.backbone.config.center_offset
+        smoothed = smoothed_contributions(model.spatial_pool, location_logits, (side, side), offset)
+        smoothed = smoothed / model.config.temperature
         maps = contributions_to_score(smoothed.flatten(0, 1), emitted.flatten(0, 1), choices.reshape(-1, 1), log_odds)
         peaks = maps.clamp(min=0).amax(dim=1).view(inputs.shape)  # (batch, step), as in `Explanation.peaks`
         own = torch.arange(inputs.shape[1], device=inputs.device) <= _lengths(paths, inputs.device)  # END's as well

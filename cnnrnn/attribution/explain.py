@@ -116,7 +116,9 @@ def _contributions(model: CNNRNN, feature_map: Tensor, recurrent: Tensor, smooth
     location_logits = model.location_logits(recurrent.unsqueeze(0), image)[0]  # (step, location, L+1)
     pool = model.spatial_pool
     if smoothed:
-        return smoothed_contributions(pool, location_logits, feature_map.shape[-2:]) / model.config.temperature
+        offset = model.backbone.config.center_offset
+        contributions = smoothed_contributions(pool, location_logits, feature_map.shape[-2:], offset)
+        return contributions / model.config.temperature
     return pool.weights(location_logits) * location_logits / model.config.temperature
 
 
@@ -131,9 +133,8 @@ def label_maps(model: SigmoidClassifier, feature_map: Tensor, tokens: Sequence[i
     location_logits = model.classifier(model.image_feature(feature_map.unsqueeze(0)))[0][:, list(tokens)]
     pool, grid = model.spatial_pool, feature_map.shape[-2:]
     contributions = pool.weights(location_logits) * location_logits  # (location, label)
-    maps, smoothed = (
-        values.T.unflatten(1, grid) for values in (contributions, smoothed_contributions(pool, location_logits, grid))
-    )
+    smooth_ones = smoothed_contributions(pool, location_logits, grid, model.backbone.config.center_offset)
+    maps, smoothed = (values.T.unflatten(1, grid) for values in (contributions, smooth_ones))
     return Explanation(tuple(tokens), maps, smoothed, contributions.sum(dim=0), DEFAULT_METHOD)
 
 
@@ -161,7 +162,7 @@ class Explanation:
     tokens: tuple[int, ...]  # the path's labels; the last map is END's
     maps: Tensor  # (step, height, width) on the feature map's grid or of pixels, signed: > 0 speaks for the choice;
     # what each location itself adds
-    smoothed: Tensor  # the maps as they are drawn and evaluated, of the same shape and sums
+    smoothed: Tensor  # the maps as they are drawn and evaluated, of the same shape; those of "cam" have the same sums
     scores: Tensor  # (step,) what is explained: the target's value
     method: str
 
@@ -221,5 +222,5 @@ def explain(
     elif method == "cam" and contributions is not None:
         smoothed = contributions(smoothed=True)
     else:
-        smoothed = smooth(attributions)
+        smoothed = smooth(attributions, model.backbone.config.center_offset)
     return Explanation(tuple(tokens), attributions, smoothed, step_values, method)

@@ -266,7 +266,7 @@ def _translation(weights_hash: str, backbone: BackboneConfig, name: str) -> Path
 def kept_file(weights_hash: str, backbone: BackboneConfig, name: str, engine: str, suffix: str) -> Path:
     """Where the user's cache has a version of the backbone, made by this release of an engine, or will have it."""
     release = importlib.metadata.version(TRANSLATED_ENGINES[engine][0][0])
-    settings = hashlib.sha256(json.dumps(backbone.to_dict()).encode()).hexdigest()
+    settings = hashlib.sha256(json.dumps(backbone.computation()).encode()).hexdigest()
     folder = f"{weights_hash[:32]}-{settings[:8]}-{backbone.image_size}px-{name}-{release}"
     return cache_folder("engines") / folder / f"backbone{suffix}"
 

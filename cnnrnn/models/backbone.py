@@ -17,6 +17,7 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
+from cnnrnn.models.receptive_field import center_offset
 from cnnrnn.utils.errors import UserError, summarize_error
 
 Layers = Callable[[Tensor], Tensor]  # (batch, channel, height, width) in and out
@@ -42,6 +43,7 @@ class BackboneConfig:
     interpolation: str  # as timm names it
     folded: bool = False  # batch norm is part of the convolutions before it: `Backbone.fold_batch_norm`
     output_stride: int | None = None  # pixels per location of the feature map, by dilation; None for the network's own
+    center_offset: float = 0.0  # of the locations' receptive fields, in cells: `receptive_field.center_offset`
 
     @classmethod
     def of(cls, name: str, image_size: int | None = None) -> BackboneConfig:
@@ -63,13 +65,20 @@ class BackboneConfig:
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
 
+    def computation(self) -> dict[str, Any]:
+        """What a feature map depends on beside the weights, for the names of cached files."""
+        return {name: value for name, value in asdict(self).items() if name != "center_offset"}
+
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> BackboneConfig:
-        """Raises ValueError for a size that no image should be stretched to, and for an unknown filter."""
+        """Raises ValueError for a size that no image should be stretched to, an unknown filter, and an offset that no
+        network has."""
         if not 1 <= values["image_size"] <= MAX_IMAGE_SIZE:
             raise ValueError(f"images of {values['image_size']} px; at most {MAX_IMAGE_SIZE}")
         if values["interpolation"] not in _FILTERS:
             raise ValueError(f"unknown interpolation; allowed are {', '.join(_FILTERS)}")
+        if not -1 <= values.get("center_offset", 0.0) <= 1:
+            raise ValueError(f"a center_offset of {values['center_offset']}; it is between -1 and 1")
         return cls(**{**values, "mean": tuple(values["mean"]), "std": tuple(values["std"])})
 
 
@@ -224,6 +233,13 @@ class Backbone(nn.Module):
         if torch.allclose(before, after, rtol=1e-2, atol=1e-3 * float(before.abs().max())):
             self.net, self.config = folded, replace(self.config, folded=True)
 
+    def measure_center_offset(self) -> None:
+        """Find where the locations of the feature map look, and note it in the config."""
+        was_training = self.training
+        offset = center_offset(self.eval().net, self, self._example())
+        self.config = replace(self.config, center_offset=round(offset, 4))
+        self.train(was_training)
+
     def at(self, image_size: int | None = None, output_stride: int | None = None) -> Backbone:
         """A copy for images of another size, or with another output stride: dilation gives a finer feature map.
 
@@ -236,7 +252,8 @@ class Backbone(nn.Module):
         )
         other = Backbone(config)
         other.load_state_dict(self.state_dict())
-        return other.to(self.device).train(self.training)
+        other.to(self.device).train(self.training).measure_center_offset()
+        return other
 
     def layers(self) -> dict[str, nn.Module]:
         """The layers up to the last feature map in order, by timm's names.

@@ -198,7 +198,7 @@ class Cached:
         pooling = (
             "pooled, one place" if self.pooled else True
         )  # pooled vectors have a location axis now; maps are unchanged
-        settings = [backbone.config.to_dict(), pooling, view]
+        settings = [backbone.config.computation(), pooling, view]
         if backbone.precision != torch.float32:
             settings.append(str(backbone.precision))
         digest = hashlib.sha256(json.dumps(settings).encode())

@@ -39,6 +39,7 @@ def new_checkpoint(
     else:
         network, ready = Backbone(BackboneConfig.of(backbone, image_size)), not pretrained
     network.check()
+    network.measure_center_offset()
     if not ready:
         load_pretrained(network, weights)
         network.fold_batch_norm()  # its statistics stay ImageNet's: batches here are too small for better

@@ -38,9 +38,10 @@ def ask(
     """
     support = state.location_support(checkpoint, image, explanation.tokens, step)  # (row, column, L+1)
     rows, columns, _ = support.shape
-    values = resize_map(explanation.smoothed[step].cpu().numpy(), (columns, rows))
+    offset = checkpoint.model.backbone.config.center_offset
+    values = _where_they_look(resize_map(explanation.smoothed[step].cpu().numpy(), (columns, rows)), offset)
     event = st.plotly_chart(
-        location_chart.figure(displayed, image.pixels.size, values, width),
+        location_chart.figure(displayed, image.pixels.size, values, width, offset),
         config=CHART,
         key=f"locations_{step}",
         width="content",
@@ -50,6 +51,15 @@ def ask(
     )
     with answer:
         _contributions(checkpoint, (image.digest, explanation.tokens), step, support, values, event)
+
+
+def _where_they_look(values: np.ndarray, offset: float) -> np.ndarray:
+    """The values of a map (row, column) at the centers of the locations' receptive fields, `offset` cells behind the
+    middle of the cells."""
+    for _ in range(2):  # along the columns, then along the rows
+        cells = np.arange(values.shape[1])
+        values = np.stack([np.interp(cells + offset, cells, line) for line in values]).T
+    return values
 
 
 def _contributions(

@@ -8,18 +8,19 @@ import plotly.graph_objects as go
 from cnnrnn.utils.webpage import jpeg_uri
 
 
-def figure(image: bytes, size: tuple[int, int], values: np.ndarray, width: int) -> go.Figure:
+def figure(image: bytes, size: tuple[int, int], values: np.ndarray, width: int, offset: float = 0.0) -> go.Figure:
     """A JPEG file of `size` (width, height), drawn `width` pixels wide, with the map's values (row, column) on hover.
 
-    A point's customdata is its index, row by row.
+    A point's customdata is its index, row by row. The points are where the locations look, `offset` cells to the right
+    of and below the middle of their cells.
     """
     rows, columns = values.shape
     height = round(width * size[1] / size[0])
     y, x = np.mgrid[:rows, :columns]
     fig = go.Figure(
         go.Scatter(
-            x=((x.ravel() + 0.5) / columns).tolist(),
-            y=((y.ravel() + 0.5) / rows).tolist(),
+            x=((x.ravel() + 0.5 + offset) / columns).tolist(),
+            y=((y.ravel() + 0.5 + offset) / rows).tolist(),
             mode="markers",
             # As large as a location, so that a click anywhere in it hits its point.
             marker={"symbol": "square-open", "size": max(4, min(width / columns, height / rows)), "color": "white"},

@@ -26,6 +26,7 @@ def model(untrained_spatial: Callable[[Sequence[str]], Checkpoint]) -> CNNRNN:
         for parameter in model.recurrence.parameters():
             parameter.mul_(4)  # so that the labels before a step matter
         model.label_embedding[model.end].mul_(3)  # so that END's map is the strongest of some paths
+    model.backbone.measure_center_offset()
     return model
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -289,6 +290,38 @@ def test_class_activation_maps_are_smoothed_before_the_locations_are_pooled(mode
     for step, token in enumerate([*tokens, model.end]):
         logits = model.location_logits(recurrent, image)[0, step, :, token].unflatten(0, feature_map.shape[-2:])
         assert found.smoothed[step].argmax() == smooth(logits).argmax()
+
+
+def evidence_at(location: tuple[int, int], channels: int) -> Tensor:
+    """A feature map (channel, 13, 13) with one location that differs from the others."""
+    feature_map = torch.zeros(channels, 13, 13)
+    feature_map[:, location[0], location[1]] = torch.randn(channels, generator=torch.Generator().manual_seed(2)) * 5
+    return feature_map
+
+
+@pytest.mark.parametrize("method", [name for name in METHODS if name not in PIXEL_METHODS])
+def test_maps_are_drawn_where_the_locations_look(method: str, model: CNNRNN, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A whole cell to the right and below: the smoothed map moves by one, away from the borders."""
+    feature_map, tokens = evidence_at((6, 5), model.backbone.channels), [2, 0]
+    before = explain(model, feature_map, tokens, method)
+    monkeypatch.setattr(model.backbone, "config", replace(model.backbone.config, center_offset=1.0))
+    after = explain(model, feature_map, tokens, method)
+    torch.testing.assert_close(after.maps, before.maps)
+    torch.testing.assert_close(after.smoothed[:, 4:10, 3:9], before.smoothed[:, 3:9, 2:8], rtol=1e-3, atol=1e-5)
+    assert not torch.allclose(after.smoothed, before.smoothed, atol=1e-5)
+
+
+def test_so_are_those_of_the_sigmoid_baseline(monkeypatch: pytest.MonkeyPatch) -> None:
+    backbone = Backbone(BackboneConfig.of("test_byobnet", 32))
+    classifier = SigmoidClassifier(SigmoidConfig(num_labels=5, spatial=True), backbone).eval()
+    feature_map = evidence_at((6, 5), backbone.channels)
+    before = label_maps(classifier, feature_map, (3, 1))
+    monkeypatch.setattr(backbone, "config", replace(backbone.config, center_offset=1.0))
+    after = label_maps(classifier, feature_map, (3, 1))
+    assert before is not None
+    assert after is not None
+    torch.testing.assert_close(after.smoothed[:, 4:10, 3:9], before.smoothed[:, 3:9, 2:8], rtol=1e-3, atol=1e-5)
+    assert not torch.allclose(after.smoothed, before.smoothed, atol=1e-5)
 
 
 def test_without_positive_evidence_every_scale_and_strength_is_0() -> None:

@@ -33,6 +33,31 @@ def test_an_even_map_stays_even() -> None:
     torch.testing.assert_close(smooth(torch.full((4, 6), 0.3)), torch.full((4, 6), 0.3))
 
 
+@pytest.mark.parametrize("offset", [0.5, -0.25])
+def test_values_are_drawn_where_their_locations_look(offset: float) -> None:
+    maps = torch.zeros(15, 15, dtype=torch.float64)
+    maps[7, 4] = 1
+    found = smooth(maps, offset)
+    rows, columns = found.sum(dim=1), found.sum(dim=0)
+    cells = torch.arange(15, dtype=torch.float64)
+    assert float(rows @ cells) == pytest.approx(7 + offset, abs=1e-3)
+    assert float(columns @ cells) == pytest.approx(4 + offset, abs=1e-3)
+    assert float(found.sum()) == pytest.approx(1, abs=1e-3)
+    torch.testing.assert_close(smooth(torch.full((4, 6), 0.3), offset), torch.full((4, 6), 0.3))
+
+
+@torch.no_grad()
+def test_contributions_are_drawn_there_too() -> None:
+    logits = torch.zeros(15, 15)
+    logits[7, 4] = 5.0
+    column = logits.view(-1, 1)  # (location, label)
+    for offset, row in ((0.5, (7, 8)), (1.0, (8,)), (-1.0, (6,))):
+        found = smoothed_contributions(SpatialAttentionPool(), column, (15, 15), offset).view(15, 15)
+        strongest = (found > 0.99 * found.max()).nonzero()
+        assert sorted({int(place[0]) for place in strongest}) == sorted(row)
+        torch.testing.assert_close(found.sum(), SpatialAttentionPool()(column)[0], rtol=1e-4, atol=1e-5)
+
+
 @torch.no_grad()
 def test_contributions_are_those_of_smoothed_logits_and_add_up_to_the_logits_of_the_model() -> None:
     logits = torch.randn(2, 5 * 6, 3, generator=torch.Generator().manual_seed(1)) * 3  # (step, location, label)

@@ -7,6 +7,7 @@ import json
 import numpy as np
 import pytest
 from dashboard_helpers import Chart, Data, Images, Pixels, texts
+from scipy.ndimage import map_coordinates
 from streamlit.testing.v1 import AppTest
 
 import image_files
@@ -198,7 +199,9 @@ def test_a_location_says_which_labels_it_supports(chart_data: Chart) -> None:
         return row, column
 
     columns = values.shape[1]
-    strongest = int(values.argmax())
+    cells = np.mgrid[: values.shape[0], :columns] + checkpoint.model.backbone.config.center_offset
+    assert (cells[0, 0, 0], cells[1, 0, 0]) == (0.4844, 0.4844)  # where the first location looks
+    strongest = int(map_coordinates(values.numpy(), cells, order=1, mode="nearest").argmax())
     assert expected(strongest) in answer()  # at first the strongest location
     assert place() == (strongest // columns + 1, strongest % columns + 1)  # a person counts from 1
     app.number_input[0].set_value(1)
@@ -207,6 +210,7 @@ def test_a_location_says_which_labels_it_supports(chart_data: Chart) -> None:
     assert (app.query_params["row"], app.query_params["column"]) == ("1", "2")
     points = chart_data(app, "locations_0")[0]
     assert len(points["customdata"]) == values.numel() == len(support)
+    assert points["x"][0] == points["y"][0] == pytest.approx((0.5 + 0.4844) / columns)
     app.session_state["locations_0"] = {"selection": {"points": [{"customdata": 5}]}}  # a click
     app.run()
     assert expected(5) in answer()

@@ -41,5 +41,7 @@ def test_every_location_has_a_point_with_its_value_on_the_image() -> None:
     assert (points.x[3], points.y[3]) == (0.875, 0.25)  # the last of the upper row
     assert list(figure.layout.yaxis.range) == [1, 0]  # row 0 is on top
     assert points.marker.size == 100  # as wide and high as a location
+    moved = location_chart.figure(file.getvalue(), (200, 100), values, 400, 0.5).data[0]
+    assert (moved.x[3], moved.y[3]) == (1.0, 0.5)  # half a location to the right and down
     source = figure.layout.images[0].source
     assert base64.b64decode(source.removeprefix("data:image/jpeg;base64,")) == file.getvalue()

@@ -28,6 +28,7 @@ def test_a_new_checkpoint_has_the_given_settings(small_split: Split, monkeypatch
     plain = made(hidden_dim=16, dropout=0.25)
     assert (plain.model.config.hidden_dim, plain.model.config.dropout, plain.model.config.num_labels) == (16, 0.25, 6)
     assert plain.model.backbone.config.image_size == 32
+    assert plain.model.backbone.config.center_offset == -0.25
     assert plain.training == {"pretrained": False, "weights": None, "order": "frequent"}
     assert plain.weights_hash == ""
     counts = {label: sum(label in sample.labels for sample in small_split.samples) for label in small_split.labels}
