@@ -10,6 +10,7 @@ import streamlit as st
 import address
 import server
 import touch
+from cnnrnn.utils.cores import share_cores
 from cnnrnn.utils.errors import UserError
 from views.style import markdown
 
@@ -135,5 +136,6 @@ def show() -> None:
 if st.runtime.exists():
     show()
 else:  # `streamlit run` imports the file first to find out how to serve it
+    share_cores()
     threading.Thread(target=server.warm_up, daemon=True).start()
     app = st.App(__file__, middleware=server.MIDDLEWARE, on_script_error=server.report_unexpected_error)

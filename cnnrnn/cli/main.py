@@ -27,6 +27,7 @@ from cnnrnn.cli.quantize import quantize
 from cnnrnn.cli.serve import serve
 from cnnrnn.cli.train import train
 from cnnrnn.utils.cache import redirect_libraries
+from cnnrnn.utils.cores import share_cores
 from cnnrnn.utils.streams import accept_any_text, finish_stdout
 
 app = typer.Typer(
@@ -78,6 +79,7 @@ def main() -> None:
     warnings.filterwarnings("ignore", module=r"PIL\.")  # Pillow's warnings about metadata are for developers
     accept_any_text()
     redirect_libraries()
+    share_cores()
     try:
         app()
     finally:

@@ -15,6 +15,7 @@ from cnnrnn.data import Sample, Split
 from cnnrnn.decoding.trace import Trace
 from cnnrnn.evaluation.breakdown import label_sizes
 from cnnrnn.evaluation.evaluate import Evaluation, evaluate, image_record
+from cnnrnn.inference import engines
 from cnnrnn.inference.predictor import Predictor
 from cnnrnn.utils.errors import UserError, summarize_error
 from cnnrnn.utils.style import shorten
@@ -158,4 +159,5 @@ def _evaluate(split: Split) -> None:
                 len(lines) / len(split.samples), f"{split.name}: {len(lines)} of {len(split.samples)} images"
             )
 
-    evaluate(Predictor(checkpoint), split, on_image=each, evidence=True)
+    predictor = Predictor(checkpoint, engine=engines.fastest_kept(checkpoint))  # as all pages use it
+    evaluate(predictor, split, on_image=each, evidence=True)

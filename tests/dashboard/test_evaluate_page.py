@@ -27,6 +27,7 @@ from cnnrnn.evaluation.label_errors import likely_label_errors
 from cnnrnn.evaluation.record import record_evaluation
 from cnnrnn.evaluation.recorded import predictions_file, save_predictions
 from cnnrnn.evaluation.report import judged_labels, worst_mistakes
+from cnnrnn.inference import engines
 from cnnrnn.inference.predictor import Predictor
 from cnnrnn.training.runs import runs_root
 from views import error_analysis, training
@@ -302,6 +303,18 @@ def test_the_samples_are_evaluated_on_the_labels_that_the_model_shares_with_them
     assert all(line["ignored"] == ["aeroplane"] for line in lines)  # nobody has looked for it, but for toasters
     remark = "The model doesn't know 78 of the samples' 80 labels; they don't count."
     assert remark in [caption.value for caption in page.caption]
+
+
+def test_an_evaluation_uses_the_engine_of_the_other_pages(
+    page: AppTest, scenes_root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CNNRNN_DATA", str(scenes_root))
+    monkeypatch.setattr(engines, "fastest_kept", lambda checkpoint: "steam")
+    page.run()
+    page.selectbox(key="evaluated_dataset").set_value("scenes").run()
+    page.button(key="run").click().run()
+    (error,) = page.error
+    assert "steam" in error.value
 
 
 def test_an_evaluation_that_fails_is_one_line_and_keeps_what_was_open(
