@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from cnnrnn.attribution.methods import DEFAULT_METHOD, METHODS, PIXEL_METHODS, Pixels, Steps, StepScores
-from cnnrnn.attribution.smoothing import smooth, smoothed_contributions
+from cnnrnn.attribution.smoothing import smooth, smooth_pixels, smoothed_contributions
 from cnnrnn.attribution.targets import Target, log_odds
 from cnnrnn.decoding.prefix_cache import unroll
 from cnnrnn.models.cnnrnn import CNNRNN, emitted_before
@@ -218,7 +218,7 @@ def explain(
     with torch.enable_grad():
         attributions = METHODS[method](Steps(scores, maps, contributions, pixels))
     if method in PIXEL_METHODS:
-        smoothed = attributions  # fine already
+        smoothed = smooth_pixels(attributions)
     elif method == "cam" and contributions is not None:
         smoothed = contributions(smoothed=True)
     else:

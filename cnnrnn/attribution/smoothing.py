@@ -20,11 +20,12 @@ from functools import lru_cache
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from cnnrnn.models.pooling import GlobalPool, SpatialAttentionPool
 
 SIGMA = 0.8  # cells of the grid; chosen on val
+_PIXEL_SIGMA = 0.015  # of the side of a map of pixels, whose single pixels nobody would see
 
 
 def smooth(maps: Tensor, offset: float = 0.0) -> Tensor:
@@ -34,6 +35,16 @@ def smooth(maps: Tensor, offset: float = 0.0) -> Tensor:
     """
     rows, columns = _kernels(maps, maps.shape[-2:], offset)
     return rows @ maps @ columns.T
+
+
+def smooth_pixels(maps: Tensor) -> Tensor:
+    """A Gaussian over square maps of pixels (step, side, side), reflected at the borders."""
+    sigma = _PIXEL_SIGMA * maps.shape[-1]
+    radius = min(math.ceil(3 * sigma), maps.shape[-1] - 1)
+    weights = torch.exp(-0.5 * (torch.arange(-radius, radius + 1) / sigma) ** 2).to(maps)
+    row = (weights / weights.sum()).view(1, 1, 1, -1)
+    padded = nn.functional.pad(maps.unsqueeze(1), (radius,) * 4, mode="reflect")
+    return nn.functional.conv2d(nn.functional.conv2d(padded, row), row.transpose(2, 3)).squeeze(1)
 
 
 def smoothed_contributions(

@@ -7,7 +7,7 @@ import pytest
 import torch
 from scipy.ndimage import gaussian_filter
 
-from cnnrnn.attribution.smoothing import SIGMA, smooth, smoothed_contributions
+from cnnrnn.attribution.smoothing import SIGMA, smooth, smooth_pixels, smoothed_contributions
 from cnnrnn.models.pooling import SpatialAttentionPool
 
 
@@ -31,6 +31,13 @@ def test_two_neighbors_outweigh_one_stronger_location() -> None:
 
 def test_an_even_map_stays_even() -> None:
     torch.testing.assert_close(smooth(torch.full((4, 6), 0.3)), torch.full((4, 6), 0.3))
+
+
+def test_pixels_are_smoothed_over_their_neighbors() -> None:
+    maps = torch.randn(2, 200, 200, generator=torch.Generator().manual_seed(3))
+    expected = [gaussian_filter(values.double().numpy(), 3, mode="mirror", truncate=3) for values in maps]
+    np.testing.assert_allclose(smooth_pixels(maps), expected, atol=1e-5)
+    assert smooth_pixels(torch.ones(1, 2, 2)).tolist() == [[[1, 1], [1, 1]]]
 
 
 @pytest.mark.parametrize("offset", [0.5, -0.25])
