@@ -18,6 +18,8 @@ from cnnrnn.utils.style import counted, percent
 from views import training
 from views.style import CHART, markdown
 
+_FIRST_MAP_METRICS = {"method", "pointing", "difficult", "energy", "deletion ↓", "insertion ↑"}
+
 
 def page() -> None:
     name, checkpoint = controls.chosen_checkpoint()
@@ -144,19 +146,22 @@ def _map_quality(reports: dict[str, Any]) -> None:
         for column, (heading, value, explanation) in zip(st.columns(len(shown)), shown, strict=True):
             column.metric(heading, value, help=explanation)
     headings, rows = table(report)
+    everything = pd.DataFrame(rows, columns=headings)
+    meanings = {
+        column.heading: st.column_config.TextColumn(help=_sentence(column.meaning))
+        for column in columns(report).values()
+    }
     st.dataframe(
-        pd.DataFrame(rows, columns=headings),
+        everything[[heading for heading in headings if heading in _FIRST_MAP_METRICS]],
         hide_index=True,
-        column_config={
-            column.heading: st.column_config.TextColumn(help=_sentence(column.meaning))
-            for column in columns(report).values()
-        },
+        column_config=meanings,
     )
     st.caption(
         f"{report['steps']} steps in {report['images']} images of {markdown(name)}, {report['steps_difficult']} of "
         f"them difficult. {few_sentence(report)} {prefix_sentence(report)}"
     )
-    with st.expander("How it was measured"):
+    with st.expander("All metrics, and how they were measured"):
+        st.dataframe(everything, hide_index=True, column_config=meanings)
         st.markdown(STEPS)
         st.code(report["command"], language=None, wrap_lines=True)
 

@@ -45,6 +45,7 @@ def predicted_labels(image: image_files.InputImage, trace: Trace, path: Path) ->
     facts = [
         f"this sequence **{markdown(percent(path.prob))}**",
         f"search coverage **{markdown(percent(trace.coverage))}**",
+        *([] if trace.calibrated is None else ["bars calibrated, the sequence and the tree are not"]),
         *([] if image.truth is None else [f"ground truth {ground_truth(image.truth, trace.labels)}"]),
     ]
     probability = "probability, calibrated on validation images" if has_probabilities(trace) else _MARGINAL
