@@ -26,9 +26,12 @@ from cnnrnn.utils.progress import image_progress, notes
 
 if TYPE_CHECKING:
     from collections import Counter
+    from collections.abc import Sequence
 
     from cnnrnn.decoding.trace import Trace
     from cnnrnn.inference.config import InferenceConfig
+
+_ALL_COLUMNS = 100  # letters of a terminal in which the table has all its columns
 
 
 def predict(
@@ -87,7 +90,15 @@ def predict(
         )
         results: list[dict[str, Any]] = []
         errors: dict[str, str] = {}
-        table = Table(Column("image", overflow="fold"), "best path", "p(path)", "labels, by probability", "coverage")
+        folder = _common_folder(paths)
+        columns: list[Column | str] = [
+            Column("image", overflow="fold"),
+            "best path",
+            "p(path)",
+            "labels, by probability",
+            "coverage",
+        ]
+        table = Table(*(columns if console.width >= _ALL_COLUMNS else columns[:-1]))
         with image_progress() as bar:
             task = bar.add_task("predicting", total=len(paths), remark="")
             for path, result in predictor.predict(paths):
@@ -97,11 +108,14 @@ def predict(
                     results.append({"image": str(path), "error": result})
                 else:
                     results.append({"image": str(path), **result.summary()})
-                    table.add_row(*_table_row(path, result))
+                    cells = _table_row(path if folder is None else path.relative_to(folder), result)
+                    table.add_row(*cells[: len(table.columns)])
         unwritten = Unwritten()
         with unwritten.collected():  # files first: printing may fail
             write_output(json_file, results)
         if json_file != STDOUT and table.row_count:
+            if folder is not None:
+                console.print(f"In {escape(str(folder))}:", soft_wrap=True)
             console.print(table)
         unwritten.report()
         report_failures(errors, len(paths))
@@ -148,6 +162,12 @@ def print_left_out(others: Counter[str]) -> None:
 
     if others:
         notes.print(f"[yellow]left out[/], no image by its suffix: {escape(suffix_counts(others))}", soft_wrap=True)
+
+
+def _common_folder(paths: Sequence[Path]) -> Path | None:
+    """The folder that all of several images are in, which is then written once."""
+    folders = {path.parent for path in paths}
+    return folders.pop() if len(paths) > 1 and len(folders) == 1 else None
 
 
 def _table_row(path: Path, trace: Trace) -> tuple[str, ...]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from helpers import run_command
+from helpers import COMMAND, run_command
 
 from cnnrnn.checkpoint import Checkpoint
 from cnnrnn.data import load_split
@@ -57,3 +59,24 @@ def test_the_embedded_checkpoint_on_real_photographs(shared_data: Path) -> None:
     truth = [set(sample.labels) for sample in samples]
     hits = sum(len(labels & right) for labels, right in zip(predicted, truth, strict=True))
     assert 2 * hits / sum(map(len, [*predicted, *truth])) > 0.6  # O-F1
+
+
+def test_a_folder_is_written_once_and_a_narrow_terminal_has_fewer_columns(
+    scenes_root: Path, scenes_checkpoint: Path, tmp_path: Path
+) -> None:
+    samples = load_split("scenes", scenes_root, "val").samples[:2]
+    for number, sample in enumerate(samples):
+        (tmp_path / f"{number}.png").write_bytes(sample.image.read_bytes())
+
+    def table(columns: int, *images: Path) -> str:
+        command = [*COMMAND, "predict", *map(str, images), "--checkpoint", str(scenes_checkpoint)]
+        environment = {**os.environ, "COLUMNS": str(columns)}
+        return subprocess.run(command, capture_output=True, text=True, env=environment, check=True).stdout
+
+    wide = table(400, tmp_path)
+    assert wide.startswith(f"In {tmp_path}:\n")
+    assert wide.count(str(tmp_path)) == 1
+    assert "coverage" in wide
+    narrow = table(80, tmp_path / "0.png")
+    assert "coverage" not in narrow
+    assert not narrow.startswith("In ")
