@@ -30,6 +30,7 @@ from views.style import CHART, markdown, spreadsheet
 _SAMPLES, _OWN = "the sample photographs", "your images"
 _RECORDED = ", recorded"  # after the name of a split, in the address
 _PATH, _THRESHOLD = "best path", "threshold"  # rules by which labels are predicted
+_CHANGE = "change in errors"
 _MOST_ROWS = 100  # of the table, in which every row has an image
 _WIDTHS = (150, 150, 170, 250)  # pixels of its columns of labels, which are cut otherwise
 
@@ -210,7 +211,9 @@ def _changes(compared: Compared, name: str, other: str) -> None:
         [compared.thumbnail(int(row)) for row in shown],
         key="many_table",
         columns={
-            "fewer errors": st.column_config.NumberColumn(format="%+d"),
+            _CHANGE: st.column_config.NumberColumn(
+                format="%+d", help=f"Errors of {markdown(other)} less those of {markdown(name)}; + means more."
+            ),
             **{
                 name: st.column_config.TextColumn(width=width)
                 for name, width in zip(list(table)[-4 if compared.known else -3 :], _WIDTHS, strict=False)
@@ -237,7 +240,7 @@ def _row(compared: Compared, row: int, gain: int, name: str, other: str) -> dict
 
     return {
         "name": compared.names[row],
-        **({"fewer errors": gain} if compared.known else {}),
+        **({_CHANGE: -gain} if compared.known else {}),
         f"only {name}": names(one & ~two),
         f"only {other}": names(two & ~one),
         "both": names(one & two),

@@ -23,9 +23,9 @@ from views.style import markdown
 if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
 
-# The theme's primary color, as style.css has it.
+# The theme's primary color, as style.css has it; also while the pointer is over the button, when streamlit has others.
 _CHOSEN = (
-    "background: light-dark(#b3420b, #ff8f4c); border-color: transparent; "
+    "background: light-dark(#b3420b, #ff8f4c) !important; border-color: transparent !important; "
     "color: light-dark(#ffffff, #14171c) !important"
 )
 

@@ -13,6 +13,7 @@ from evaluate_tabs.cards import cards
 from views.style import markdown
 
 _PAIR_IMAGES = 4
+_HEIGHT, _ROW_HEIGHT = 560, 35  # pixels: at most of the table, and of one of its rows
 
 
 def show(evaluation: Evaluation) -> None:
@@ -46,7 +47,12 @@ def show(evaluation: Evaluation) -> None:
     left, right = st.columns(2, gap="large")
     with left:
         event = st.dataframe(
-            table, hide_index=True, on_select="rerun", selection_mode="single-row", key="pairs", height=560
+            table,
+            hide_index=True,
+            on_select="rerun",
+            selection_mode="single-row",
+            key="pairs",
+            height=min(_HEIGHT, _ROW_HEIGHT * (len(table) + 1) + 3),
         )
         chosen = event["selection"]["rows"]
         pair = pairs[chosen[0] if chosen else 0]

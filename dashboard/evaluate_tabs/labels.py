@@ -9,6 +9,7 @@ import streamlit as st
 
 import widgets
 from cnnrnn.evaluation.evaluate import Evaluation
+from cnnrnn.utils.style import counted
 from views import error_analysis
 from views.style import CHART, markdown
 
@@ -54,5 +55,5 @@ def _summary(rows: list[dict[str, Any]]) -> str:
     wrong = max(rows, key=lambda row: int(row["false positives"]))
     return (
         f"Most misses: **{markdown(missed['label'])}**, {missed['missed']} of {missed['positives']} positives. "
-        f"Most false positives: **{markdown(wrong['label'])}**, {wrong['false positives']} images."
+        f"Most false positives: **{markdown(wrong['label'])}**, {counted(wrong['false positives'], 'image')}."
     )

@@ -10,6 +10,8 @@ SIDE = 92  # pixels, of a small map on the page
 _DENSITY = 2  # pixels of the file for one on the page
 _BAR = 5  # pixels
 _FILLED, _EMPTY = (200, 80, 15), (190, 190, 190)
+_MARGIN = (128, 128, 128)  # beside a narrow image, seen in both themes
+_MOST_CUT = 1.5  # how many times wider or higher than a small map an image may be to fill it
 
 
 def reduced(image: Image.Image) -> Image.Image:
@@ -20,12 +22,20 @@ def reduced(image: Image.Image) -> Image.Image:
 
 
 def thumbnail(image: Image.Image, strength: float | None = None) -> Image.Image:
-    """The middle of an image, and below it a bar that `strength` (0 to 1) fills from the left, if it has one."""
+    """An image, and below it a bar that `strength` (0 to 1) fills from the left, if it has one."""
     width, bar = SIDE * _DENSITY, _BAR * _DENSITY
     height = width * 3 // 4
     if strength is None:
-        return ImageOps.fit(image, (width, height + bar))
+        return _fitted(image, (width, height + bar))
     sheet = Image.new("RGB", (width, height + bar), _EMPTY)
-    sheet.paste(ImageOps.fit(image, (width, height)))
+    sheet.paste(_fitted(image, (width, height)))
     sheet.paste(_FILLED, (0, height, round(width * strength), height + bar))
     return sheet
+
+
+def _fitted(image: Image.Image, size: tuple[int, int]) -> Image.Image:
+    """The middle of the image that fills the size, or all of an image that is much wider or higher."""
+    shape = image.width / image.height / (size[0] / size[1])
+    if 1 / _MOST_CUT <= shape <= _MOST_CUT:
+        return ImageOps.fit(image, size)
+    return ImageOps.pad(image, size, color=_MARGIN)

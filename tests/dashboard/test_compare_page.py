@@ -246,7 +246,7 @@ def test_two_models_are_compared_on_the_images_that_both_have_recorded(
     frame = page.dataframe[0].value
     names = [split.samples[row].image.name for row in (2, 8, 9)]
     assert sorted(frame["name"]) == sorted(names)
-    gains = dict(zip(frame["name"], frame["fewer errors"], strict=True))
+    gains = dict(zip(frame["name"], -frame["change in errors"], strict=True))
     paired = pair_evaluations(one, other)
     assert [gains[split.samples[row].image.name] for row in (2, 8, 9)] == [
         paired.errors[0][row] - paired.errors[1][row] for row in (2, 8, 9)
@@ -323,7 +323,7 @@ def test_own_images_are_compared_without_truth(app: AppTest, scenes_root: Path, 
     page.segmented_control(key="many_kind").set_value("all").run()
     assert not page.exception
     frame = page.dataframe[0].value
-    assert not {"truth", "fewer errors"} & set(frame)
+    assert not {"truth", "change in errors"} & set(frame)
     one, other = (Checkpoint.load(state.CHECKPOINTS / name) for name in ("coco", "rare"))
     for image in images:
         sets = [set(t.names(t.paths[0].tokens)) for t in (state.predict(c, image, 8) for c in (one, other))]

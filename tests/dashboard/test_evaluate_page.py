@@ -30,6 +30,7 @@ from cnnrnn.evaluation.report import judged_labels, worst_mistakes
 from cnnrnn.inference import engines
 from cnnrnn.inference.predictor import Predictor
 from cnnrnn.training.runs import runs_root
+from cnnrnn.utils.style import counted
 from views import error_analysis, training
 
 PAGE = "app_pages/evaluate.py"
@@ -401,7 +402,7 @@ def test_charts_tables_and_images_are_those_of_the_evaluation(
     wrong = max(rows, key=lambda row: row["false positives"])
     assert (
         f"Most misses: **{missed['label']}**, {missed['missed']} of {missed['positives']} positives. "
-        f"Most false positives: **{wrong['label']}**, {wrong['false positives']} images."
+        f"Most false positives: **{wrong['label']}**, {counted(wrong['false positives'], 'image')}."
     ) in [block.value for block in page.markdown]
 
     tab(page, "Mistakes")

@@ -23,9 +23,9 @@ def test_a_bar_below_the_image_is_filled_by_the_strength(size: tuple[int, int]) 
         filled = (bar == bar[0]).all(axis=-1) if strength else np.zeros(len(bar), dtype=bool)
         assert filled.mean() == pytest.approx(strength, abs=0.01)
         assert (filled[:-1] >= filled[1:]).all()  # from the left
-        assert (pixels[0] == (10, 200, 30)).all()
+        middle = pixels[len(pixels) // 2 - 5, pixels.shape[1] // 2]
+        assert middle.tolist() == [10, 200, 30]
     plain = np.asarray(strip.thumbnail(image))
-    assert (plain == (10, 200, 30)).all()
     shapes.add(plain.shape)
     assert len(shapes) == 1  # the buttons below stand in one line
 
@@ -45,3 +45,20 @@ def test_every_location_has_a_point_with_its_value_on_the_image() -> None:
     assert (moved.x[3], moved.y[3]) == (1.0, 0.5)  # half a location to the right and down
     source = figure.layout.images[0].source
     assert base64.b64decode(source.removeprefix("data:image/jpeg;base64,")) == file.getvalue()
+
+
+@pytest.mark.parametrize("size", [(600, 100), (100, 600)])
+def test_all_of_a_long_image_is_shown(size: tuple[int, int]) -> None:
+    image = Image.new("RGB", size, (1, 2, 3))
+    for corner in ((0, 0), (size[0] - 20, size[1] - 20)):
+        image.paste((200, 0, 0), (*corner, corner[0] + 20, corner[1] + 20))
+    pixels = np.asarray(strip.thumbnail(strip.reduced(image))).astype(int)
+    red = (pixels[..., 0] > 150) & (pixels[..., 1] < 90)
+    rows, columns = np.nonzero(red)
+    assert np.ptp(rows if size[1] > size[0] else columns) > 0.6 * max(pixels.shape[:2]) * 0.7  # both ends are there
+    assert pixels.shape == np.asarray(strip.thumbnail(Image.new("RGB", (400, 300)))).shape
+
+
+def test_an_image_of_usual_shape_fills_its_small_map() -> None:
+    for size in ((400, 300), (300, 300), (480, 270)):
+        assert (np.asarray(strip.thumbnail(Image.new("RGB", size, (1, 2, 3)))) == (1, 2, 3)).all()
