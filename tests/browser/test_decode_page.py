@@ -228,6 +228,18 @@ def test_the_strip_and_the_switch_are_used_by_keyboard(page: Page, server: Serve
     expect(switch).to_be_focused()
 
 
+def test_the_chosen_step_is_readable_under_the_pointer(page: Page, server: Server) -> None:
+    page.goto(f"{server.address}/?sample=cat+and+parakeet")
+    button = page.get_by_role("button", name=re.compile("^2 · "))
+    button.click()  # and the pointer stays
+    settle(page)
+    look = "button => [getComputedStyle(button).color, getComputedStyle(button).backgroundColor]"
+    expect(button).to_have_css("background-color", "rgb(179, 66, 11)")
+    assert button.evaluate(look) == ["rgb(255, 255, 255)", "rgb(179, 66, 11)"]
+    page.mouse.down()
+    assert button.evaluate(look) == ["rgb(255, 255, 255)", "rgb(179, 66, 11)"]
+
+
 def test_the_unfolded_tree_scrolls_in_a_box(page: Page, server: Server) -> None:
     page.goto(f"{server.address}/?sample=pizza&rare=true")
     box = page.locator(".st-key-tree_box")
