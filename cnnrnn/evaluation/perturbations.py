@@ -16,7 +16,7 @@ from cnnrnn.attribution.explain import step_scores
 from cnnrnn.attribution.overlay import resize_map
 from cnnrnn.attribution.targets import log_probability
 from cnnrnn.data import Boxes, Sample
-from cnnrnn.data.images import open_image
+from cnnrnn.data.images import MAX_SIDE, open_image
 from cnnrnn.evaluation.map_metrics import top_fraction_masks
 from cnnrnn.inference.predictor import encode
 from cnnrnn.models.backbone import Backbone
@@ -30,6 +30,7 @@ def mosaics(single_label: list[tuple[Sample, str]], count: int, side: int) -> It
 
     `single_label` has images and their only label. The four labels of a grid differ; with fewer than four labels
     there are no grids. A grid is `side` pixels wide and high, or one less if `side` is odd. The seed is fixed.
+    Raises ImageError for an image that `open_image` can't open at MAX_SIDE.
     """
     by_label: dict[str, list[Sample]] = {}
     for sample, label in single_label:
@@ -41,7 +42,7 @@ def mosaics(single_label: list[tuple[Sample, str]], count: int, side: int) -> It
         labels = rng.choice(sorted(by_label), 4, replace=False).tolist()
         for label, corner in zip(labels, ((0, 0), (half, 0), (0, half), (half, half)), strict=True):
             sample = by_label[label][rng.integers(len(by_label[label]))]
-            grid.paste(open_image(sample.image).resize((half, half), Image.Resampling.BICUBIC), corner)
+            grid.paste(open_image(sample.image, MAX_SIDE).resize((half, half), Image.Resampling.BICUBIC), corner)
             boxes[label] = [(*corner, corner[0] + half, corner[1] + half)]
         yield grid, boxes
 

@@ -12,7 +12,7 @@ from PIL import Image, ImageFilter
 from torch import Tensor
 
 from cnnrnn.checkpoint import Checkpoint
-from cnnrnn.data import Sample, load_split
+from cnnrnn.data import Sample, images, load_split
 from cnnrnn.evaluation import perturbations
 from cnnrnn.evaluation.map_metrics import box_mask
 from cnnrnn.evaluation.perturbations import deletion_insertion_auc, mosaics, randomized_models
@@ -210,3 +210,12 @@ def test_mosaics_are_as_many_as_asked_for_and_the_same_again(plain: list[tuple[S
     assert [image.tobytes() for image, _ in first] == [image.tobytes() for image, _ in again]
     assert len(list(mosaics(plain[:8], 3, 64))) == 3  # four labels are enough
     assert list(mosaics(plain[:6], 3, 64)) == []
+
+
+def test_mosaics_take_photos_that_are_opened_at_a_smaller_scale_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(images, "MAX_PIXELS", 100)
+    for label in LABELS:
+        Image.new("RGB", (30, 20)).save(tmp_path / f"{label}.jpg")
+    assert len(list(mosaics([(Sample(tmp_path / f"{label}.jpg", (label,)), label) for label in LABELS], 2, 64))) == 2
