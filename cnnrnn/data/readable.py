@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from cnnrnn.data.images import ImageError, open_image
+from cnnrnn.data.images import LIMIT, ImageError, open_image
 from cnnrnn.data.split import DataError
 from cnnrnn.utils.cache import cache_folder, remove_least_recent
 from cnnrnn.utils.errors import UserError
@@ -25,11 +25,12 @@ _CHUNK = 64  # images between two calls of on_images
 @dataclass(frozen=True)
 class Checked:
     error: str  # empty for an image that can be read
-    digest: str  # of the file's content
+    digest: str  # of the file's content; empty for a file that can't be read
 
 
 def check_images(paths: Sequence[Path], on_images: Callable[[int], None] = lambda count: None) -> dict[Path, Checked]:
-    """Open every image, in threads. Results are kept in the user's cache until a file's size or time changes."""
+    """Open every image, in threads. Results are kept in the user's cache until a file's size or time changes, or the
+    limit of megapixels; that a file can't be read isn't kept, since permissions may change."""
     cache = _Cache(paths)
     known = {path: found for path in paths if (found := cache.get(path)) is not None}
     on_images(len(known))
@@ -81,10 +82,12 @@ class _Cache:
 
     def get(self, path: Path) -> Checked | None:
         entry = self.entries.get(str(path.absolute()))
-        return Checked(*entry[2:]) if entry and entry[:2] == _version(path) else None
+        version = _version(path)
+        return Checked(*entry[len(version) :]) if entry and entry[: len(version)] == version else None
 
     def put(self, path: Path, checked: Checked) -> None:
-        self.entries[str(path.absolute())] = [*_version(path), checked.error, checked.digest]
+        if checked.digest:
+            self.entries[str(path.absolute())] = [*_version(path), checked.error, checked.digest]
 
     def save(self) -> None:
         with suppress(UserError, UnicodeEncodeError):  # a cache only saves time
@@ -92,12 +95,14 @@ class _Cache:
             remove_least_recent(self.file.parent, keep=[self.file], pattern="*.json")
 
 
-def _version(path: Path) -> list[int]:
+def _version(path: Path) -> list[int | str]:
+    """What the result of a check depends on."""
+    limit = os.environ.get(LIMIT, "")
     try:
         status = path.stat()
     except OSError:
-        return [0, 0]
-    return [status.st_size, status.st_mtime_ns]
+        return [0, 0, limit]
+    return [status.st_size, status.st_mtime_ns, limit]
 
 
 def require_readable(errors: dict[Path, str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from pathlib import Path
@@ -55,6 +56,26 @@ def test_a_file_is_opened_again_only_if_it_changed(folder: Path, monkeypatch: py
     os.utime(folder / "2.jpg", (0, 0))
     assert check_images(paths)[folder / "1.jpg"].error
     assert [path.name for path in opened] == ["1.jpg", "2.jpg"]
+
+
+def test_an_image_that_was_too_large_is_opened_with_another_limit(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = folder / "large.png"
+    Image.new("1", (1500, 1000)).save(path)
+    for limit, has_error in (("1", True), ("2", False), ("1", True)):
+        monkeypatch.setenv("CNNRNN_MAX_MEGAPIXELS", limit)
+        assert bool(check_images([path])[path].error) == has_error
+
+
+def test_that_a_file_could_not_be_read_is_not_remembered(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = folder / "0.jpg"
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "read_bytes", lambda path: _refuse())
+        assert check_images([path])[path].error == "Permission denied"
+    assert not check_images([path])[path].error
+
+
+def _refuse() -> bytes:
+    raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
 
 def test_what_is_remembered_of_images_is_bounded(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
