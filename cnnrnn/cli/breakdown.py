@@ -29,9 +29,9 @@ def breakdown(
         from cnnrnn.evaluation.paired import METRICS, differences, pair_evaluations
 
         evaluations = {}
-        for file in files:
+        for file, name in _short_names(files).items():
             try:
-                evaluations[file.stem] = read_records(file.read_text(encoding="utf-8").splitlines(), file.name)
+                evaluations[name] = read_records(file.read_text(encoding="utf-8").splitlines(), file.name)
             except (OSError, UnicodeDecodeError) as error:
                 raise UserError(f"{file} can't be read: {summarize_error(error)}") from None
         check_same_images(evaluations)
@@ -60,3 +60,13 @@ def breakdown(
             heads = ["metric", first, other, "difference", "95 % interval (paired bootstrap)"]
             text += "\n" + markdown_table(heads, rows)
         write_stdout(text)
+
+
+def _short_names(files: list[Path]) -> dict[Path, str]:
+    """The names of files without suffix, with as many of their folders as it takes for all to differ."""
+    paths = {file.absolute(): file for file in files}  # one that is given twice counts once
+    for count in range(1, max(len(path.parts) for path in paths) + 1):
+        names = ["/".join(path.with_suffix("").parts[-count:]) for path in paths]
+        if len({*names}) == len(names):
+            return dict(zip(paths.values(), names, strict=True))
+    return {file: str(file) for file in paths.values()}  # that differ in their suffix only

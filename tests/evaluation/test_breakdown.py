@@ -117,3 +117,13 @@ def test_the_command_prints_both_tables(tmp_path: Path) -> None:
     assert "| a + b | 6 | 72.7 | 100.0 |" in done.stdout
     assert "| exact match | 60.0 | 70.0 | +10.0 | -40.0 to +60.0 |" in done.stdout
     assert run_command("breakdown", tmp_path / "none.jsonl").returncode == 2
+
+
+def test_files_with_the_same_name_are_told_by_their_folders(tmp_path: Path) -> None:
+    files = [tmp_path / folder / "test.jsonl" for folder in ("r1", "r2")]
+    for file, predicted in zip(files, (ONE, OTHER), strict=True):
+        file.parent.mkdir()
+        file.write_text("\n".join(lines(predicted)))
+    done = run_command("breakdown", *files, files[0])
+    assert done.returncode == 0, done.stderr
+    assert "| pair | images with both | r1/test: F1 | r2/test: F1 |" in done.stdout
