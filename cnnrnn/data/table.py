@@ -16,7 +16,7 @@ def load(path: Path, split: str, options: Options) -> Split:
     """A split of a person's own data set. Raises DataError.
 
     `options.groups` is a file for `read_groups`. `options.boxes` is an instance annotation of COCO, whose file names
-    are relative to the table as well; images that it doesn't name are left out.
+    are relative to the folder of the images as well; images that it doesn't name are left out.
     """
     return select(read_source(path, options), path, split, options)
 
@@ -26,12 +26,12 @@ def select(source: Source, path: Path, split: str, options: Options) -> Split:
     loaded = source.split(split)
     if options.groups is not None:
         loaded = replace(loaded, groups=read_groups(options.groups, loaded.labels))
-    return loaded if options.boxes is None else _with_boxes(loaded, path, options.boxes)
+    return loaded if options.boxes is None else _with_boxes(loaded, path, options.boxes, options.images)
 
 
-def _with_boxes(split: Split, source: Path, path: Path) -> Split:
+def _with_boxes(split: Split, source: Path, path: Path, images: Path | None) -> Split:
     """The images that an instance annotation of COCO names, with their boxes."""
-    folder = source if source.is_dir() else source.parent
+    folder = images or (source if source.is_dir() else source.parent)
     finder = ImageFinder(folder)
     by_image = {finder.find(name)[0]: found for name, found in read_boxes(path).items()}
     samples = tuple(sample for sample in split.samples if sample.image in by_image)

@@ -58,7 +58,9 @@ def test_a_file_is_opened_again_only_if_it_changed(folder: Path, monkeypatch: py
     assert [path.name for path in opened] == ["1.jpg", "2.jpg"]
 
 
-def test_an_image_that_was_too_large_is_opened_with_another_limit(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_image_that_was_too_large_is_opened_with_another_limit(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = folder / "large.png"
     Image.new("1", (1500, 1000)).save(path)
     for limit, has_error in (("1", True), ("2", False), ("1", True)):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import codecs
 import json
 import math
+import os
+import re
 import unicodedata
 from collections.abc import Callable
 from pathlib import Path
@@ -12,8 +14,9 @@ from pathlib import Path
 import pytest
 from source_helpers import labels_by_image as labels_of
 
-from cnnrnn.data import DataError, Options, load_split
+from cnnrnn.data import DataError, Options, Sample, load_split
 from cnnrnn.data.source import Source, read_source
+from cnnrnn.data.split import hold_out
 
 CSV = """image,labels,split
 a.jpg,cat; dog,train
@@ -422,6 +425,12 @@ def test_a_part_is_held_out_and_always_the_same(scenes_root: Path) -> None:
         split.hold_out(1e-9)
 
 
+def test_a_part_with_names_that_are_not_unicode_is_held_out() -> None:
+    samples = [Sample(Path(os.fsdecode(b"\xe9%d.jpg" % number)), ("cat",)) for number in range(8)]
+    rest, held = hold_out(samples, 0.25)
+    assert (len(rest), len(held)) == (6, 2)
+
+
 def test_groups_of_the_labels_come_from_a_file(folder: Path) -> None:
     path = write(folder, "mine.csv", CSV)
     groups = write(folder, "groups.csv", "label,group\ndog, pets \ncat,pets\nyak,wild\nelk,wild\n")
@@ -474,6 +483,19 @@ def test_boxes_come_from_instance_annotations_and_images_without_them_are_left_o
         {"dog": [(1, 2, 11, 22)]},
         {"dog": [(1, 2, 11, 22)], "cat": [(0, 0, 5, 5)]},
     ]
+
+
+def test_boxes_of_images_that_are_elsewhere_are_found_there(
+    folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    path = write(elsewhere, "mine.csv", CSV)
+    boxes = write(elsewhere, "boxes.json", instances(["sub/b.jpg", "a.jpg"]))
+    split = load_split("table", path, "train", Options(images=folder, boxes=boxes))
+    assert [sample.image.name for sample in split.samples] == ["a.jpg", "b.jpg"]
+    boxes = write(elsewhere, "boxes.json", instances(["x.jpg"]))
+    with pytest.raises(DataError, match=f"must be relative to {re.escape(str(folder))}$"):
+        load_split("table", path, "train", Options(images=folder, boxes=boxes))
 
 
 def test_boxes_of_no_image_of_the_table_are_refused(folder: Path) -> None:
