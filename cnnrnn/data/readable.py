@@ -72,7 +72,7 @@ class _Cache:
 
     def __init__(self, paths: Iterable[Path]) -> None:
         folders = sorted({str(path.parent.absolute()) for path in paths})
-        name = hashlib.blake2b("\n".join(folders).encode(errors="surrogateescape"), digest_size=8).hexdigest()
+        name = hashlib.blake2b(os.fsencode("\n".join(folders)), digest_size=8).hexdigest()
         self.file = cache_folder("images") / f"{name}.json"
         self.entries: dict[str, list] = {}
         with suppress(OSError, ValueError):

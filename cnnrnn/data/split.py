@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import zlib
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -104,7 +105,7 @@ def hold_out(samples: Sequence[Sample], fraction: float) -> tuple[list[Sample], 
     Iterative stratification (Sechidis et al., 2011): the rarest label first. A hash of the file name orders the
     images, so the choice is always the same. Raises DataError if one side would be empty.
     """
-    order = sorted(range(len(samples)), key=lambda index: zlib.crc32(samples[index].image.name.encode()))
+    order = sorted(range(len(samples)), key=lambda index: zlib.crc32(os.fsencode(samples[index].image.name)))
     having: dict[str | None, list[int]] = defaultdict(list)  # None: images without a label
     for index in order:
         for label in samples[index].labels or (None,):

@@ -206,7 +206,7 @@ class Cached:
             digest.update(np.ascontiguousarray(tensor.cpu().numpy()).tobytes())
         for sample in split.samples:
             stat = sample.image.stat()
-            digest.update(f"{sample.image.resolve()}:{stat.st_size}:{stat.st_mtime_ns}\n".encode())
+            digest.update(os.fsencode(f"{sample.image.resolve()}:{stat.st_size}:{stat.st_mtime_ns}\n"))
         return digest.hexdigest()[:32]
 
 

@@ -415,6 +415,13 @@ def test_a_changed_image_is_encoded_again(split: Split, val_split: Split, tmp_pa
     assert encoded() == []
 
 
+def test_an_image_whose_name_is_not_unicode_is_encoded(split: Split, val_split: Split, tmp_path: Path) -> None:
+    image = tmp_path / os.fsdecode(b"\xe9.png")
+    shutil.copy(split.samples[0].image, image)
+    mine = replace(split, samples=(Sample(image, ()), *split.samples[1:]))
+    Cached(sigmoid(), (mine, val_split), frozen(views=1), tmp_path / "features", Counting())
+
+
 def test_an_image_that_changes_while_it_is_read_stops_the_run(split: Split, val_split: Split, tmp_path: Path) -> None:
     copy = tmp_path / "image.png"
     shutil.copy(split.samples[0].image, copy)
