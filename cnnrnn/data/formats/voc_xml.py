@@ -47,8 +47,8 @@ def _annotations(folder: Path) -> Path | None:
 
 
 def _files(folder: Path) -> list[Path]:
-    paths = (path for path in folder.iterdir() if path.suffix.lower() == ".xml")
-    return sorted(path for path in paths if not path.name.startswith("."))  # ._ files of macOS
+    paths = (path for path in folder.iterdir() if path.suffix.lower() == ".xml" and not path.name.startswith("."))
+    return sorted(filter(is_file, paths))
 
 
 def _is_voc(path: Path) -> bool:

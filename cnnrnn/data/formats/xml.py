@@ -8,13 +8,13 @@ from contextlib import suppress
 from pathlib import Path
 from xml.etree import ElementTree
 
-from cnnrnn.data.formats.text import decoded
+from cnnrnn.data.formats.text import decoded, unreadable
 from cnnrnn.data.reading import Findings
 from cnnrnn.data.split import DataError
 
 
 def parse(path: Path, findings: Findings | None = None) -> ElementTree.Element:
-    """The root of the document, whose tags have no namespaces. Raises DataError for what is missing or no XML."""
+    """The root of the document, whose tags have no namespaces. Raises DataError for what can't be read or is no XML."""
     root = _root(path, findings)
     for element in root.iter():
         element.tag = element.tag.rpartition("}")[2]  # {http://…}object
@@ -26,6 +26,8 @@ def _root(path: Path, findings: Findings | None) -> ElementTree.Element:
         content = path.read_bytes()
     except FileNotFoundError:
         raise DataError(f"{path} is not there; unpack the annotations again") from None
+    except OSError as error:
+        raise unreadable(path, error) from None
     try:
         return ElementTree.fromstring(content.strip())  # no blank line may stand before the declaration
     except (ElementTree.ParseError, ValueError, LookupError) as error:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cnnrnn.data import DataError, Options, load_split
-from cnnrnn.data.formats import voc_xml
+from cnnrnn.data.formats import voc_xml, xml
 from cnnrnn.data.reading import Findings
 from cnnrnn.data.source import Source, read_source
 
@@ -48,6 +48,18 @@ def test_own_labels_without_lists_of_splits(tmp_path: Path) -> None:
     }
     assert next(s.ignored for v in source.samples.values() for s in v if s.image.name == "3.jpg") == ("bus",)
     assert "4.xml is not UTF-8; it was read as cp1252, of Windows, with such words as née" in str(source.findings[0])
+
+
+def test_a_folder_called_as_an_xml_file_is_passed_over(tmp_path: Path) -> None:
+    write(tmp_path, "1", item("cat"))
+    write(tmp_path, "2", item("dog"))
+    (tmp_path / "Annotations" / "old.xml").mkdir()
+    assert labels_of(read_source(tmp_path, Options())) == {"1.jpg": ("cat",), "2.jpg": ("dog",)}
+
+
+def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="can't be read: Is a directory"):
+        xml.parse(tmp_path)
 
 
 def test_suffixes_in_capitals(tmp_path: Path) -> None:
