@@ -164,7 +164,8 @@ class _Document:
 
     def _splits(self, images: list[Any]) -> dict[str, str]:
         """The splits of images that have a key such as split. Raises DataError where only some words are splits."""
-        key = next(filter(is_split_column, images[0]), "")
+        keys = dict.fromkeys(key for item in images for key in item)
+        key = next(filter(is_split_column, keys), "")
         found = {_id(item["id"]): str(item[key]) for item in images if item.get(key) not in (None, "")}
         if not any(map(split_name, found.values())):
             return {}

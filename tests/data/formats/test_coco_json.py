@@ -174,3 +174,12 @@ def test_several_categories_in_one_annotation(tmp_path: Path, annotations: list[
     write(tmp_path / "a.json", document("a.jpg", "b.jpg") | {"annotations": annotations}, "a.jpg", "b.jpg")
     (samples,) = read_source(tmp_path / "a.json", Options(val_fraction=0.01)).samples.values()
     assert [set(sample.labels) for sample in samples] == [{"cat", "dog"}, {"dog"}]
+
+
+def test_splits_are_read_where_the_first_image_has_none(tmp_path: Path) -> None:
+    content = document("a.jpg", "b.jpg", "c.jpg")
+    for image, split in zip(content["images"][1:], ("train", "val"), strict=True):
+        image["split"] = split
+    write(tmp_path / "x.json", content, "a.jpg", "b.jpg", "c.jpg")
+    source = read_source(tmp_path / "x.json", Options())
+    assert [sample.image.name for sample in source.samples["val"]] == ["c.jpg"]
