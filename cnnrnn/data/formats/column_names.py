@@ -47,8 +47,8 @@ _ABOUT_SIGNS = r"[(\[][^()\[\]]*(separat|delimit|split by|comma|semicolon)[^()\[
 _ABOUT_LABELS = {
     *("by", "on", "at", "from", "of", "source", "origin", "confidence", "conf", "score", "prob", "probability", "hash"),
     *("num", "number", "count", "counts", "n", "nr", "total", "length", "date", "time", "timestamp", "year", "method"),
-    *("person", "user", "author", "annotator", "reviewer", "tool", "model", "version", "status", "quality", "level"),
-    *("sum", "resource"),
+    *("tool", "model", "version", "status", "quality", "level", "sum", "resource"),
+    *ANNOTATORS,
 }
 
 

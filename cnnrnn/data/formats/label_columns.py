@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence, Set
 
 from cnnrnn.data.formats.column_names import (
+    ANNOTATORS,
     LABELS,
     follow_each_other,
     given_name,
@@ -31,7 +32,8 @@ _RANKS = {"kingdom", "phylum", "order", "family", "genus", "species", "scientifi
 _OF_NUMBERS = {"label", "labels", "target", "targets", "class", "classes", "category", "categories", "labelname"}
 # Words in the names of columns whose texts recur, but are no labels.
 _ABOUT_IMAGE = {
-    *("author", "user", "annotator", "reviewer", "photographer", "owner", "camera", "license", "licence", "copyright"),
+    *ANNOTATORS,
+    *("photographer", "owner", "camera", "license", "licence", "copyright"),
     *("source", "date", "time", "version", "folder", "directory", "path", "file", "url", "link", "hash", "id", "note"),
     *("notes", "comment", "comments", "remark", "remarks", "caption", "captions", "description", "title", "text"),
 }

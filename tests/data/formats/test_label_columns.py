@@ -224,3 +224,9 @@ def test_columns_of_ids_hold_labels(tmp_path: Path, name: str) -> None:
     source = read_columns(tmp_path, {name: ["3", "3 17", "5", "17 5", "3"]})
     assert labels_in_order(source) == [{"3"}, {"3", "17"}, {"5"}, {"17", "5"}, {"3"}]
     assert "if they stand for names, give --label-names" in messages(source)
+
+
+@pytest.mark.parametrize("name", ["rater class", "radiologist", "worker category", "coder"])
+def test_what_is_told_of_people_is_no_label(tmp_path: Path, name: str) -> None:
+    columns = {"finding": CAT_DOG, name: "expert resident expert expert resident"}
+    assert "give --label-column" in refused(tmp_path, columns)
