@@ -21,8 +21,9 @@ from cnnrnn.data.reading import Finding, Findings, Record
 from cnnrnn.data.split import DataError
 
 _JSON = (".json", ".vott", *json_records.LINES)
-_READ = (*TABLES, ".txt", ".xml", *workbook.SUFFIXES, *parquet.SUFFIXES, *_JSON)
-OTHER_TABLES = (".xls", ".ods", ".numbers", ".parquet", ".feather", ".zip", ".gz", ".mat", ".pkl", ".h5")
+TEXTS = (*TABLES, ".txt", ".xml", *_JSON)
+BINARY = (*workbook.SUFFIXES, *parquet.SUFFIXES)
+OTHER_TABLES = (".xls", ".ods", ".numbers", ".feather", ".zip", ".gz", ".mat", ".pkl", ".h5")  # that are not read
 _MANY = 10  # files for single images
 _ARCHIVES = (".zip", ".gz")
 _SEARCHED = (
@@ -83,7 +84,7 @@ class Search:
     def documents(self, folder: Path) -> list[Document]:
         """The files of a folder that hold annotations, also faulty. Raises DataError as `document` does."""
         files = sorted(folder.iterdir()) if folder.is_dir() else []
-        texts = [path for path in files if path.suffix.lower() in _READ and path.is_file()]
+        texts = [path for path in files if path.suffix.lower() in (*TEXTS, *BINARY) and path.is_file()]
         beside = _beside_images(files)
         texts = [
             path for path in texts if not (path in beside or is_passed_over(path.name) or yolo.is_label_file(path))

@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from cnnrnn.data.annotation_files import OTHER_TABLES
+from cnnrnn.data.annotation_files import BINARY, OTHER_TABLES, TEXTS
 from cnnrnn.data.formats.column_names import sounds_like_labels
 from cnnrnn.data.formats.text import read_text
 from cnnrnn.data.images import is_image_name
@@ -19,9 +19,9 @@ from cnnrnn.data.reading import Findings, Reading, Row
 from cnnrnn.data.row_images import RowImages, tells_an_image
 from cnnrnn.data.split import DataError
 
-_TABLES = (".csv", ".tsv", ".tab", ".txt", ".xml", ".xlsx", ".xlsm", ".parquet", ".json", ".jsonl", ".ndjson")
-_TEXTS = (".csv", ".tsv", ".tab", ".txt", ".xml", ".json", ".jsonl", ".ndjson", ".yaml", ".yml", ".lst", "")
-_UNREAD = (".xlsx", ".xlsm", *OTHER_TABLES)  # if nothing was found in them
+_TABLES = (*TEXTS, *BINARY)
+_ALL_TEXTS = (*TEXTS, ".yaml", ".yml", ".lst", "")
+_UNREAD = (*BINARY, *OTHER_TABLES)  # if nothing was found in them
 _MOST = 300  # files that are opened
 _MOST_BYTES = 100_000_000  # of a text that is opened; larger ones are taken to be about the images
 _MOST_LETTERS = 200_000  # of a text, to tell what it is
@@ -96,14 +96,16 @@ def _sort(reading: Reading, folder: Path, rows_of: Callable[[Path], list[Row]], 
     opened = itertools.count()
     for path in _other_files(folder, told):
         suffix = path.suffix.lower()
-        if suffix in _TEXTS and _is_called_like_an_image(path, folder, images):
+        if suffix in _ALL_TEXTS and _is_called_like_an_image(path, folder, images):
             found.called_like_images.append(path)
-        elif suffix in (*_TABLES, *_TEXTS) and next(opened) < _MOST:
+        elif suffix in (*_TABLES, *_ALL_TEXTS) and next(opened) < _MOST:
             rows = rows_of(path) if suffix in _TABLES and path.parent != folder else []
             labels = _labels(rows, images)
             if (example := _other_label(reading.rows, labels)) and not _PREDICTED.search(path.stem):
                 found.other_labels.append((path, example))
-            elif labels or (suffix in _TEXTS and _is_about_images(path, images, path.parent in places)):
+            elif labels or (
+                suffix in _ALL_TEXTS and _is_about_images(path, images, path.parent in places)
+            ):
                 found.about_images.append(path)
             elif suffix in _UNREAD:
                 found.unread.append(path)

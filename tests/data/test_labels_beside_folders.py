@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pyarrow
+import pyarrow.parquet
 import pytest
 
 from cnnrnn.data import DataError, Options
@@ -51,6 +53,16 @@ def test_a_table_with_other_labels_is_refused(tmp_path: Path, place: str, file: 
     if "images" not in place:
         assert f"if the folders are the labels, give {tmp_path / 'images'}" in str(refused.value)
         assert read_source(tmp_path / "images", Options()).labels == ("a", "b")
+
+
+@pytest.mark.parametrize("name", ["all.pq", "all.jsonlines", "all.manifest"])
+def test_tables_with_rare_suffixes_are_opened_too(tmp_path: Path, name: str) -> None:
+    rows = [{"image": image, "labels": labels} for image, labels in LABELS.items()]
+    folder_with(tmp_path, {f"meta/{name}": "\n".join(map(json.dumps, rows))})
+    if name == "all.pq":
+        pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), tmp_path / "meta" / name)
+    with pytest.raises(DataError, match=f"meta/{name} gives their images other labels"):
+        read_source(tmp_path, Options())
 
 
 def test_several_tables_with_other_labels_are_refused(tmp_path: Path) -> None:
