@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import os
 import struct
-from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -115,27 +114,6 @@ def upright_size(path: Path) -> tuple[int, int]:
 def is_image_name(name: str) -> bool:
     """Whether a file of a folder is taken for an image: by its suffix, unless macOS put it beside one."""
     return name.lower().endswith(SUFFIXES) and not is_macos_metadata(name)
-
-
-def images_in(folder: Path) -> tuple[list[Path], Counter[str]]:
-    """The images in a folder and below, sorted, and how many files are left out, by suffix.
-
-    Hidden files, such as .DS_Store, are not counted. Raises OSError for a folder that may not be read.
-    """
-    images: list[Path] = []
-    others: Counter[str] = Counter()
-
-    def stop(error: OSError) -> None:
-        raise error
-
-    for place, _, names in os.walk(folder, onerror=stop):
-        for name in names:
-            path = Path(place, name)
-            if is_image_name(str(path.relative_to(folder))):
-                images.append(path)
-            elif not name.startswith(".") and not is_macos_metadata(path.relative_to(folder)):
-                others[path.suffix.lower()] += 1
-    return sorted(images), others
 
 
 def _head(source: bytes | Path) -> bytes:

@@ -103,9 +103,7 @@ def _sort(reading: Reading, folder: Path, rows_of: Callable[[Path], list[Row]], 
             labels = _labels(rows, images)
             if (example := _other_label(reading.rows, labels)) and not _PREDICTED.search(path.stem):
                 found.other_labels.append((path, example))
-            elif labels or (
-                suffix in _ALL_TEXTS and _is_about_images(path, images, path.parent in places)
-            ):
+            elif labels or (suffix in _ALL_TEXTS and _is_about_images(path, images, path.parent in places)):
                 found.about_images.append(path)
             elif suffix in _UNREAD:
                 found.unread.append(path)

@@ -20,8 +20,9 @@ from cnnrnn.attribution.explain import explain
 from cnnrnn.attribution.methods import DEFAULT_METHOD, METHODS
 from cnnrnn.attribution.targets import DEFAULT_TARGET, TARGETS
 from cnnrnn.checkpoint import Checkpoint
-from cnnrnn.data.images import MAX_SIDE, SUFFIXES, ImageError, images_in, open_image
+from cnnrnn.data.images import MAX_SIDE, SUFFIXES, ImageError, open_image
 from cnnrnn.data.loader import Batch, batches, to_device
+from cnnrnn.data.paths import images_in
 from cnnrnn.decoding.beam_search import decode
 from cnnrnn.decoding.constraints import NO_CONSTRAINTS, Constraints
 from cnnrnn.decoding.threshold import threshold_labels

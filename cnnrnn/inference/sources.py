@@ -19,9 +19,9 @@ import pyarrow.parquet
 from PIL import Image
 
 from cnnrnn.data.images import SUFFIXES, ImageError, is_image_name, open_image
+from cnnrnn.data.paths import is_hidden
 from cnnrnn.inference.predictor import find_images
 from cnnrnn.utils.errors import UserError, summarize_error
-from cnnrnn.utils.files import is_macos_metadata
 
 MAX_BYTES = 200_000_000  # of an image's file in a store: 24 megapixels of 16 bits, not compressed, have 144 MB
 COLUMN = "path"  # of a parquet file that lists images
@@ -97,10 +97,10 @@ def _expand(source: str) -> tuple[list[str], Counter[str]]:
         return [source], Counter()
     inside = filesystem.get_file_info(pyarrow.fs.FileSelector(path, recursive=True))
     base, root = source.rstrip("/"), path.rstrip("/")
-    names = sorted(file.path.removeprefix(root) for file in inside if file.is_file)
-    images = [base + name for name in names if is_image_name(name)]
-    left_out = [PurePosixPath(name) for name in names if not (is_image_name(name) or is_macos_metadata(name))]
-    return images, Counter(path.suffix.lower() for path in left_out if not path.name.startswith("."))
+    paths = sorted(file.path.removeprefix(root) for file in inside if file.is_file)
+    names = [name for name in paths if not any(map(is_hidden, PurePosixPath(name).parts))]
+    others = Counter(PurePosixPath(name).suffix.lower() for name in names if not is_image_name(name))
+    return [base + name for name in names if is_image_name(name)], others
 
 
 def _listed(source: str) -> list[str]:

@@ -52,6 +52,16 @@ def test_images_are_found_by_path_by_uri_and_by_a_parquet_list(folder: Path, tmp
         assert len(set(opened)) == 1
 
 
+@pytest.mark.parametrize("before", ["", "file://"])
+def test_hidden_files_and_those_of_systems_are_passed_over(folder: Path, before: str) -> None:
+    images = list_images([before + str(folder)])
+    assert images[1] == {".txt": 1}
+    for name in (".hidden.jpg", ".git/1.jpg", "@eaDir/1.jpg/thumb.jpg", "__MACOSX/1.jpg", "lost+found/notes.md"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(b"")
+    assert list_images([before + str(folder)]) == images
+
+
 def test_missing_and_oversized_images_are_errors(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for source, message in (
         (f"file://{tmp_path}/none", "is not there"),
