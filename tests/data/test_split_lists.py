@@ -70,6 +70,7 @@ TABLE_OF_SPLITS = "image,split\n" + "".join(f"{image},{split}\n" for image, spli
         {"meta/splits.json": BY_SPLIT},
         {"split.csv": TABLE_OF_SPLITS},
         {"meta/train_test_split.csv": TABLE_OF_SPLITS},
+        {"meta/trainTestSplit.csv": TABLE_OF_SPLITS},
         {"partition.csv": TABLE_OF_SPLITS.replace("image,split", "file_name,partition")},
         {**lists(), **lists("meta/{}.txt")},
         {"list_eval_partition.txt": NUMBERED},  # CelebA's, and as Kaggle has it

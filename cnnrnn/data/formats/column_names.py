@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -92,7 +93,7 @@ def without_number(name: str) -> str:
 
 def listed_words(name: str) -> list[str]:
     """The words of a name in their order: image and label of "image label", image_label and imageLabel2."""
-    return [word.casefold() for word in re.findall(r"[A-Z]?[^\W\d_A-Z]+|[A-Z]+", name)]
+    return [word.casefold() for word in re.findall(r"[A-Z]?[^\W\d_A-Z]+|[A-Z]+", unicodedata.normalize("NFC", name))]
 
 
 def words_of(name: str) -> set[str]:

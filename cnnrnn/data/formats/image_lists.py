@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from cnnrnn.data.formats.column_names import is_image_column
+from cnnrnn.data.formats.column_names import is_image_column, listed_words
 from cnnrnn.data.formats.json_records import read_document
 from cnnrnn.data.formats.split_column import is_split_column
 from cnnrnn.data.formats.split_values import split_of_flag, splits_by_flags
@@ -85,7 +85,7 @@ def named_split(path: Path) -> Path | None:
 
 def is_about_splits(path: Path) -> bool:
     """Whether a file's name says that it tells several splits, as that of train_test_split.txt does."""
-    words = re.findall(r"[a-z]+", path.stem.casefold())
+    words = listed_words(path.stem)
     told = splits_in(words)
     return bool(_SPLIT_WORDS & {*words}) or (len(told) > 1 and not is_train_and_val(_plain(path).stem))
 

@@ -8,6 +8,8 @@ from collections import Counter
 from collections.abc import Iterable
 from functools import lru_cache
 
+from cnnrnn.data.formats.column_names import listed_words
+
 TRAIN, VAL, TEST = "train", "val", "test"
 _WORDS = {
     TRAIN: ("train", "training", "trn"),
@@ -63,18 +65,13 @@ def splits_in(words: Iterable[object]) -> set[str]:
 def split_in_name(text: str) -> str | None:
     """The split that a file's or folder's name speaks of, such as instances_train2017 or val.csv. A picture with "no
     train" is in no split."""
-    found = splits_in(_words(text))
+    found = splits_in(listed_words(text))
     return found.pop() if len(found) == 1 and not denies(text) else None
 
 
 def denies(text: str) -> bool:
     """Whether a word of a name denies the others, as in no_mask and "without train"."""
-    return not _DENIALS.isdisjoint(map(str.casefold, _words(text)))
-
-
-def _words(text: str) -> list[str]:
-    parts = re.sub("(?<=[a-z])(?=[A-Z])", " ", unicodedata.normalize("NFC", text))  # trainImages
-    return "".join(character if character.isalpha() else " " for character in parts).split()
+    return not _DENIALS.isdisjoint(listed_words(text))
 
 
 def is_train_and_val(text: str) -> bool:

@@ -39,7 +39,7 @@ _REJECTED = {"reject", "rejected", "deleted", "removed", "absent", "negative", "
 _UNDECIDED = {"ignore", "ignored", "skip", "skipped", "unsure", "uncertain", "undecided"}
 _UNLIKELY = {"very_unlikely", "unlikely", "very unlikely"}  # Google's words in place of scores
 
-BLANK = {"", "none", "nan", "na", "n/a", "#n/a", "<na>"}  # what an empty cell is, or has
+BLANK = {"", "none", "null", "nan", "na", "n/a", "#n/a", "<na>"}  # what an empty cell is, or has
 _TICKS = {"✓", "✔", "☑", "✅", "🗹"}
 # Besides what `flag` knows. Spreadsheets write true and false in the language of their user.
 _YES = _TICKS | {

@@ -283,3 +283,9 @@ def test_rows_below_the_last_one_that_say_nothing(tmp_path: Path, row: str) -> N
     assert "5 rows without an image were not read, as nothing else is in them (line 7, line 8" in messages(source)
     with pytest.raises(DataError, match="line 7: the column 'image' names no image"):
         read(tmp_path, table("TRUE", "FALSE") + ",FALSE,TRUE,FALSE\n")
+
+
+@pytest.mark.parametrize("empty", ["NULL", "NA", "NaN", "None"])
+def test_words_for_empty_cells_are_told(tmp_path: Path, empty: str) -> None:
+    source = read_columns(tmp_path, {"cat": f"1 0 {empty} 1", "dog": "0 1 1 0"})
+    assert "t.csv has empty cells in columns of labels; they were taken for absent labels" in messages(source)
