@@ -7,7 +7,7 @@ import html
 import io
 import json
 import os
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,7 @@ from typing import Any
 from cnnrnn.data.formats.cells import Cells
 from cnnrnn.data.formats.nothing_among_labels import quoted
 from cnnrnn.data.images import ImageError, open_image
+from cnnrnn.data.paths import relative_name
 from cnnrnn.data.readable import check_images, copies
 from cnnrnn.data.reading import Finding, Findings
 from cnnrnn.data.source import Source
@@ -72,20 +73,34 @@ def check(source: Source, on_images: Callable[[int], None] = lambda count: None)
         found.warning(f"{len(unreadable)} images can't be read and are left out of training", shown)
     if unreadable and len(unreadable) == len(checked):
         found.error("no image can be read")
-    groups = copies(checked)
-    across = [group for group in groups if len({split_of[path] for path in group}) > 1]
-    if across:
-        pairs = [" = ".join(f"{split_of[path]}: {path.name}" for path in group[:3]) for group in across]
-        found.error(f"{len(across)} images are in two splits under different names; leave each in one", pairs)
-    if same := [group for group in groups if group not in across]:
-        found.warning(
-            f"{len(same)} images are there several times under different names",
-            [" = ".join(path.name for path in group[:3]) for group in same],
-        )
+    _tell_of_copies(source, copies(checked), found)
     rare = [label for label, counts in _train_counts(source).items() if 0 < counts < RARE]
     if rare:
         found.note(f"{len(rare)} labels have fewer than {RARE} images in train", rare)
     return Report(source, tuple(found.items), unreadable)
+
+
+def _tell_of_copies(source: Source, groups: list[list[Path]], found: Findings) -> None:
+    """Findings about files with the same content: in several splits, with different labels, and all others."""
+    known = {sample.image: (name, sample) for name, samples in source.samples.items() for sample in samples}
+    folder = Path(os.path.commonpath([path.parent for path in known])) if groups else Path()
+    across, differing, same = [], [], []
+    for group in groups:
+        names = [relative_name(path, folder) for path in group[:3]]
+        if len({known[path][0] for path in group}) > 1:
+            across.append(" = ".join(f"{known[path][0]}: {name}" for path, name in zip(group, names, strict=False)))
+        elif len({frozenset(known[path][1].labels) for path in group}) > 1:
+            differing.append(" = ".join(names))
+        else:
+            same.append(" = ".join(names))
+    if across:
+        found.error(f"{len(across)} images are in several splits, as files with the same content; leave one", across)
+    if differing:
+        found.warning(
+            f"{len(differing)} images have other labels in a file with the same content; leave one", differing
+        )
+    if same:
+        found.warning(f"{len(same)} images are in several files with the same content", same)
 
 
 def _train_counts(source: Source) -> Counter[str]:
@@ -135,11 +150,13 @@ def _chosen(report: Report) -> list[tuple[str, Sample]]:
         for sample in samples
         if sample.image not in report.unreadable
     ]
-    counts = Counter(label for _, sample in everything for label in sample.labels)
+    having: dict[str, list[tuple[str, Sample]]] = defaultdict(list)
+    for entry in everything:
+        for label in entry[1].labels:
+            having[label].append(entry)
     chosen: dict[Path, tuple[str, Sample]] = {}
-    for label, _ in reversed(counts.most_common()):
-        having = [entry for entry in everything if label in entry[1].labels]
-        chosen |= {entry[1].image: entry for entry in having[:_EACH]}
+    for entries in sorted(having.values(), key=len):
+        chosen |= {entry[1].image: entry for entry in entries[:_EACH]}
     return list(chosen.values())[:_SHOWN]
 
 

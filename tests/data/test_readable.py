@@ -110,10 +110,20 @@ def test_the_report_of_a_source(folder: Path) -> None:
     assert [path.name for path in report.unreadable] == ["cut.jpg"]
     messages = {found.message for found in report.findings if found.level == "error"}
     assert messages == {
-        "1 images are in two splits under different names; leave each in one (train: 0.jpg = val: copy.jpg)"
+        "1 images are in several splits, as files with the same content; leave one (train: 0.jpg = val: copy.jpg)"
     }
     assert not report.ok
     assert report.as_json()["images"] == {"train": 3, "val": 2}
+
+
+def test_copies_are_told_by_their_folders_and_those_with_other_labels_apart(folder: Path) -> None:
+    for name in ("a/0.jpg", "b/0.jpg", "a/1.jpg", "b/1.jpg"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_bytes((folder / Path(name).name).read_bytes())
+    (folder / "t.csv").write_text("image,labels\na/0.jpg,red\nb/0.jpg,red\na/1.jpg,green\nb/1.jpg,blue\n2.jpg,blue\n")
+    messages = [found.message for found in check(read_source(folder / "t.csv", Options(val_fraction=0))).findings]
+    assert "1 images are in several files with the same content (a/0.jpg = b/0.jpg)" in messages
+    assert "1 images have other labels in a file with the same content; leave one (a/1.jpg = b/1.jpg)" in messages
 
 
 def test_the_page_shows_images_and_no_html_of_the_labels(folder: Path) -> None:
