@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from cnnrnn.data.formats import coco_json
+from cnnrnn.data.formats.text import unreadable
 from cnnrnn.data.reading import Findings, Reading
 from cnnrnn.data.split import Boxes, DataError, Sample, Split
 
@@ -46,6 +47,8 @@ def load(root: Path, year: str, split: str, download: bool = False) -> Split:
     path = root / "annotations" / f"instances_{split}{year}.json"
     if download:
         _download(root, year, split)
+    if not path.exists():
+        raise DataError(f"{path} is not there; --root is the folder that holds annotations/")
     reading, boxes = _read(path)
     folder = root / f"{split}{year}"
     samples = {row.image: Sample(folder / row.image, row.labels) for row in reading.rows}
@@ -83,9 +86,11 @@ def _read(path: Path) -> tuple[Reading, Callable[[str], Boxes]]:
         with path.open(encoding="utf-8") as file:
             content = json.load(file)
     except FileNotFoundError:
-        raise DataError(f"{path} is not there; --root is the folder that holds annotations/") from None
+        raise DataError(f"{path} is not there; check the path") from None
+    except OSError as error:
+        raise unreadable(path, error) from None
     except ValueError as error:
-        raise DataError(f"{path} is damaged ({error}); unpack it again") from None
+        raise DataError(f"{path} is damaged ({error}); unpack or export it again") from None
     findings = Findings()
     reading = coco_json.read([(path, coco_json.unwrap(path, content, findings))], path.parent, findings)
     assert reading.boxes is not None  # a COCO document has them, or says so when they are asked for

@@ -502,8 +502,10 @@ def test_boxes_of_no_image_of_the_table_are_refused(folder: Path) -> None:
     path = write(folder, "mine.csv", CSV)
     with pytest.raises(DataError, match="file_name must be relative to"):
         load_split("table", path, "train", Options(boxes=write(folder, "boxes.json", instances(["images/x.jpg"]))))
-    with pytest.raises(DataError, match="is not there"):
+    with pytest.raises(DataError, match=r"none\.json is not there; check the path"):
         load_split("table", path, "train", Options(boxes=folder / "none.json"))
+    with pytest.raises(DataError, match="can't be read: Is a directory"):
+        load_split("table", path, "train", Options(boxes=folder))
     with pytest.raises(DataError, match="no instance annotation"):
         load_split("table", path, "train", Options(boxes=write(folder, "odd.json", '{"images": []}')))
     with pytest.raises(DataError, match="are for the data set 'table'"):
