@@ -37,8 +37,8 @@ def model_card(checkpoint: Checkpoint, results: Mapping[str, Any]) -> str:
         "",
         "## Evaluation\n",
         "All values are percentages. OP … CF1 and exact_match (subset accuracy) evaluate the best path, mAP the "
-        "labels' probabilities. mAP, CP, CR and CF1 are means over the labels with at least 5 positives in the "
-        "split.\n",
+        f"labels' probabilities. mAP, CP, CR and CF1 are means over the labels with at least {_fewest(results)} "
+        "positives in the split.\n",
         _table(results),
         *_auxiliary(results),
         *_per_label(results),
@@ -89,6 +89,12 @@ def _fine_tuning(config: dict[str, Any]) -> str:
 
 def _by_split(results: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     return {"validation": results.get("val") or {}, **results.get("evaluations", {})}
+
+
+def _fewest(results: Mapping[str, Any]) -> str:
+    """How many positives a label needs to count, such as "5", or "1 or 5" if the splits differ."""
+    fewest = {metrics.get("min_positives", 5) for metrics in _by_split(results).values() if metrics}
+    return " or ".join(map(str, sorted(fewest or {5})))
 
 
 def _table(results: Mapping[str, Any]) -> str:

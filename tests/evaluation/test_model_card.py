@@ -153,3 +153,9 @@ def test_maps_metrics_of_few_images_are_left_out(card: Callable[..., str]) -> No
     enough = card({"maps": {"moon test": {**report, "few": 50}}})
     assert "| cam | 77.2 |  | 73.1 | -0.01 |" in enough
     assert "random models: 50 images." in enough
+
+
+def test_how_many_positives_a_label_needs_is_told(card: Callable[..., str]) -> None:
+    results = {"val": {**METRICS, "min_positives": 1}}
+    assert "labels with at least 1 positives in the split" in card(results)
+    assert "at least 1 or 5 positives" in card({**results, "evaluations": {"test": {**METRICS, "min_positives": 5}}})
