@@ -174,9 +174,11 @@ def read_records(
 ) -> Evaluation:
     """Evaluate the predictions that `image_record` wrote, one image per line.
 
-    `name` names the split in messages. Raises UserError for a line that `image_record` did not write.
+    `name` names the file in messages, and the split. Raises UserError for a line that `image_record` did not write.
     """
-    records = [_parse_record(line, number) for number, line in enumerate(lines, start=1) if line.strip()]
+    records = [
+        _parse_record(line, f"{name}: line {number}") for number, line in enumerate(lines, start=1) if line.strip()
+    ]
     decoded = next((record for record in records if "error" not in record), None)
     if decoded is None:
         raise UserError(f"{name} contains no decoded image")
@@ -230,7 +232,7 @@ def _by_label(record: ImageRecord) -> list[dict[str, float]]:
     return [record["marginals"], *([record["probabilities"]] if "probabilities" in record else [])]
 
 
-def _parse_record(line: str, number: int) -> ImageRecord:
+def _parse_record(line: str, where: str) -> ImageRecord:
     """Parse one line of a JSONL file and check its types. Raises UserError for an invalid one."""
 
     def is_names(value: object) -> bool:
@@ -251,7 +253,7 @@ def _parse_record(line: str, number: int) -> ImageRecord:
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         valid = False
     if not valid:
-        raise UserError(f"line {number} is not a record of an image; `cnnrnn evaluate --per-image` writes such files")
+        raise UserError(f"{where} is not a record of an image; `cnnrnn evaluate --per-image` writes such files")
     return record
 
 

@@ -337,14 +337,14 @@ def test_records_are_read_with_their_own_labels_order_and_settings() -> None:
     ],
 )  # fmt: skip
 def test_a_record_of_other_types_or_figures_is_refused(change: dict[str, Any]) -> None:
-    with pytest.raises(UserError, match="line 2 is not a record of an image"):
+    with pytest.raises(UserError, match="file: line 2 is not a record of an image"):
         read_records([json.dumps(GOOD), json.dumps({**GOOD, **change})], "file")
 
 
 @pytest.mark.parametrize("missing", GOOD)
 def test_a_record_without_a_field_is_refused(missing: str) -> None:
     record = {key: value for key, value in GOOD.items() if key != missing}
-    with pytest.raises(UserError, match="line 3 is not a record of an image"):
+    with pytest.raises(UserError, match="file: line 3 is not a record of an image"):
         read_records([json.dumps(GOOD), "", json.dumps(record)], "file")
 
 

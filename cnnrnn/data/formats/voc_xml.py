@@ -261,5 +261,5 @@ def _box(path: Path, item: ElementTree.Element) -> tuple[float, float, float, fl
     try:
         left, top, right, bottom = (float(item.findtext(f"bndbox/{side}", "")) for side in _SIDES)
     except ValueError:
-        raise DataError(f"{path} has an object without a box; unpack it again") from None
+        raise DataError(f"{path} has an object without a box; draw it again, or remove the object") from None
     return left - 1, top - 1, right, bottom

@@ -146,7 +146,7 @@ def test_boxes_are_read_when_they_are_asked_for(tmp_path: Path) -> None:
     samples = {sample.image.name: sample for split in source.samples.values() for sample in split}
     assert source.boxes is not None
     assert source.boxes(samples["1.jpg"]) == {"cat": [(0.5, 1, 30, 40)]}
-    with pytest.raises(DataError, match="an object without a box"):
+    with pytest.raises(DataError, match="an object without a box; draw it again"):
         source.boxes(samples["2.jpg"])
     write(tmp_path, "3", item(" "))
     with pytest.raises(DataError, match=r"3\.xml has an object without a name"):
