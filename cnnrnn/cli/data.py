@@ -11,7 +11,7 @@ from rich.table import Table
 
 from cnnrnn.cli.data_source import DataSource, reads_data
 from cnnrnn.cli.options import JsonOption, OutputFile
-from cnnrnn.cli.output import STDOUT, console, user_errors, write_output
+from cnnrnn.cli.output import STDOUT, Unwritten, console, user_errors, write_output
 from cnnrnn.utils.errors import UserError
 from cnnrnn.utils.files import write_text
 from cnnrnn.utils.progress import image_progress, notes
@@ -57,13 +57,19 @@ def check(
             total = sum(map(len, source.samples.values()))
             task = bar.add_task("opening images", total=total, remark="")
             report = reports.check(source, lambda images: bar.advance(task, images))
+        unwritten = Unwritten()
         if html is not None:
-            write_text(html, reports.page(report))
+            with unwritten.collected():
+                write_text(html, reports.page(report))
         if write is not None:
-            write_text(write, reports.plain_table(source, write.parent))
-        if json_file != STDOUT:
-            _print(report)
-        write_output(json_file, report.as_json())
+            with unwritten.collected():
+                write_text(write, reports.plain_table(source, write.parent))
+        with unwritten.collected():
+            if json_file != STDOUT:
+                _print(report)
+        with unwritten.collected():
+            write_output(json_file, report.as_json())
+        unwritten.report()
         if not report.ok:
             raise typer.Exit(1)
 
@@ -97,5 +103,6 @@ def _verdict(report: Report) -> str:
     if not report.ok:
         return "[bold red]Training on this would be wrong.[/]"
     if "train" in report.source.samples:
-        return "Ready to train."
+        learned, labels = report.learned(), len(report.source.labels)
+        return "Ready to train." if learned == labels else f"Ready to train, with {learned} of {labels} labels."
     return f"Ready to evaluate with --split {next(iter(report.source.samples))}; there is no image to train on."

@@ -41,6 +41,10 @@ class Report:
     def ok(self) -> bool:
         return not any(finding.level == "error" for finding in self.findings)
 
+    def learned(self) -> int:
+        """How many labels have an image in train."""
+        return len(_train_counts(self.source))
+
     def label_counts(self) -> dict[str, dict[str, int]]:
         """The images of every label, by split."""
         counts = {name: Counter(k for s in samples for k in s.labels) for name, samples in self.source.samples.items()}
@@ -83,10 +87,10 @@ def check(source: Source, on_images: Callable[[int], None] = lambda count: None)
 def _tell_of_copies(source: Source, groups: list[list[Path]], found: Findings) -> None:
     """Findings about files with the same content: in several splits, with different labels, and all others."""
     known = {sample.image: (name, sample) for name, samples in source.samples.items() for sample in samples}
-    folder = Path(os.path.commonpath([path.parent for path in known])) if groups else Path()
+    folder = Path(os.path.commonpath([path.absolute().parent for path in known])) if groups else Path()
     across, differing, same = [], [], []
     for group in groups:
-        names = [relative_name(path, folder) for path in group[:3]]
+        names = [relative_name(path.absolute(), folder) for path in group[:3]]
         if len({known[path][0] for path in group}) > 1:
             across.append(" = ".join(f"{known[path][0]}: {name}" for path, name in zip(group, names, strict=False)))
         elif len({frozenset(known[path][1].labels) for path in group}) > 1:
@@ -108,15 +112,17 @@ def _train_counts(source: Source) -> Counter[str]:
 
 
 def plain_table(source: Source, folder: Path) -> str:
-    """A CSV with the columns image, labels and split, its paths relative to `folder`."""
+    """A CSV with the columns image, labels and split, its paths relative to `folder` unless absolute."""
     cells = iter(_label_cells([tuple(sample.labels) for split in source.samples.values() for sample in split]))
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(("image", "labels", "split"))
     for name, samples in source.samples.items():
         for sample in samples:
-            image = Path(os.path.relpath(sample.image.absolute(), folder.absolute())).as_posix()
-            writer.writerow((image, next(cells), name))
+            image = sample.image
+            if not image.is_absolute() or image.is_relative_to(folder.absolute()):
+                image = Path(os.path.relpath(image.absolute(), folder.absolute()))
+            writer.writerow((image.as_posix(), next(cells), name))
     return file.getvalue()
 
 

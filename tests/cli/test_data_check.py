@@ -95,3 +95,17 @@ def test_one_source_must_be_given() -> None:
         done = run_command(*arguments)
         assert done.returncode == 2
         assert "give the file or folder of the data set, once" in done.stderr
+
+
+def test_the_report_is_printed_although_the_page_cannot_be_written(table: Path) -> None:
+    long = "x" * 240  # a name that a file can have, but not the one under which it is written first
+    done = run_command("data", "check", table, "--html", table.parent / f"{long}.html")
+    assert done.returncode == 2
+    assert "images: 16 train, 4 val; labels: 3" in done.stdout
+    assert "Ready to train." in done.stderr
+    assert "x.html" in done.stderr.splitlines()[-1]
+
+
+def test_labels_without_an_image_in_train_do_not_count_as_ready(table: Path) -> None:
+    table.write_text("image,labels,split\n0.jpg,dark,train\n1.jpg,red,val\n2.jpg,dark,val\n")
+    assert "Ready to train, with 1 of 2 labels." in run_command("data", "check", table).stderr

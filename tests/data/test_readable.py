@@ -141,6 +141,12 @@ def test_the_plain_table_reads_the_same(folder: Path, tmp_path: Path) -> None:
         assert [(s.image.name, s.labels) for s in again.samples[name]] == [(s.image.name, s.labels) for s in samples]
 
 
+def test_the_plain_table_has_paths_to_elsewhere_as_they_are(folder: Path, tmp_path: Path) -> None:
+    source = read_source(folder / "t.csv", Options())
+    assert f"\n{folder}/0.jpg," in plain_table(source, tmp_path / "out")
+    assert "\nimages/0.jpg," in plain_table(source, tmp_path)
+
+
 @pytest.mark.parametrize(
     "labels",
     [
