@@ -97,8 +97,8 @@ def _expand(source: str) -> tuple[list[str], Counter[str]]:
         return [source], Counter()
     inside = filesystem.get_file_info(pyarrow.fs.FileSelector(path, recursive=True))
     base, root = source.rstrip("/"), path.rstrip("/")
-    paths = sorted(file.path.removeprefix(root) for file in inside if file.is_file)
-    names = [name for name in paths if not any(map(is_hidden, PurePosixPath(name).parts))]
+    below = sorted(file.path.removeprefix(root) for file in inside if file.is_file)
+    names = [name for name in below if not any(map(is_hidden, PurePosixPath(name).parts))]
     others = Counter(PurePosixPath(name).suffix.lower() for name in names if not is_image_name(name))
     return [base + name for name in names if is_image_name(name)], others
 
