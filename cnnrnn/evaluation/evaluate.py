@@ -286,26 +286,27 @@ def report(
     def set_metrics(predicted: np.ndarray) -> PrecisionRecallF1:
         return precision_recall_f1(truth, predicted, ignored, scored)
 
-    def score_metrics(scores: np.ndarray) -> ThresholdMetrics:
+    def score_metrics(scores: np.ndarray, mean_ap: float | None = None) -> ThresholdMetrics:
         predicted = scores >= threshold
         return {
-            "mAP": _mean(average_precisions(truth, scores, ignored)[scored]),
+            "mAP": _mean(average_precisions(truth, scores, ignored)[scored]) if mean_ap is None else mean_ap,
             "exact_match": exact_match(truth, predicted, ignored),
             **set_metrics(predicted),
         }
 
+    ranking = _ranking_metrics(truth, probabilities, ignored, labels, scored)
     result: EvaluationReport = {
         "images": len(truth),
         "labels_scored": int(scored.sum()),
         "min_positives": min_positives,
         "threshold": threshold,
         "best_threshold": choose_threshold(truth, probabilities, ignored),
-        **_ranking_metrics(truth, probabilities, ignored, labels, scored),
+        **ranking,
         "positives": dict(zip(labels, positives.tolist(), strict=True)),
         **set_metrics(best_path),
         "top3": set_metrics(top3),
         "top3_at_most": set_metrics(top3 & reaches_threshold),
-        "above_threshold": score_metrics(probabilities),
+        "above_threshold": score_metrics(probabilities, ranking["mAP"]),
         "exact_match": exact_match(truth, best_path, ignored),
         "hamming_loss": hamming_loss(truth, best_path, ignored),
         "coverage": 100 * _mean(predictions.coverage),

@@ -355,3 +355,16 @@ def test_extreme_probabilities_are_read_and_unknown_labels_named() -> None:
         lines = [json.dumps(GOOD), json.dumps({**GOOD, field: ["zebra", "horse"]})]
         with pytest.raises(UserError, match=r"file: image 2 has labels without a marginal: horse, zebra"):
             read_records(lines, "file")
+
+
+def test_the_average_precision_is_computed_once_for_each_rule(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[str] = []
+
+    def counting(*arguments: Any) -> Any:
+        calls.append("")
+        return average_precisions(*arguments)
+
+    monkeypatch.setattr("cnnrnn.evaluation.evaluate.average_precisions", counting)
+    metrics = read_records([json.dumps(GOOD)], "file", min_positives=1).metrics
+    assert len(calls) == 3
+    assert metrics["above_threshold"]["mAP"] == metrics["mAP"]
