@@ -14,7 +14,7 @@ from cnnrnn.data.annotation_files import BINARY, OTHER_TABLES, TEXTS
 from cnnrnn.data.formats.column_names import sounds_like_labels
 from cnnrnn.data.formats.text import read_text
 from cnnrnn.data.images import is_image_name
-from cnnrnn.data.paths import files_below, relative_name
+from cnnrnn.data.paths import files_below, is_passed_over, relative_name
 from cnnrnn.data.reading import Findings, Reading, Row
 from cnnrnn.data.row_images import RowImages, tells_an_image
 from cnnrnn.data.split import DataError
@@ -114,11 +114,8 @@ def _sort(reading: Reading, folder: Path, rows_of: Callable[[Path], list[Row]], 
 
 def _other_files(folder: Path, told: Set[Path]) -> Iterator[Path]:
     for path in files_below(folder):
-        if (
-            not is_image_name(path.name)
-            and path not in told
-            and not path.name.lower().startswith(("readme", "license"))
-        ):
+        about_itself = is_passed_over(path.name) or path.name.lower().startswith("license")
+        if path not in told and not about_itself and not is_image_name(path.name):
             yield path
 
 

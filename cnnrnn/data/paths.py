@@ -86,7 +86,7 @@ def name_below(name: str, places: Sequence[Path], folder: Path) -> str:
 
 def is_passed_over(name: str) -> bool:
     """Whether a file is hidden, or is a project's notes about itself."""
-    return name.startswith((".", "README", "readme"))
+    return name.lower().startswith((".", "readme"))
 
 
 def is_file(path: Path) -> bool:

@@ -24,7 +24,9 @@ YOLO = {
 
 @pytest.mark.parametrize("inside", ["data set/", "archive/data-v2/"])
 @pytest.mark.parametrize(("files", "place"), [({"labels.csv": TABLE}, "photos/"), (YOLO, "images/")])
-@pytest.mark.parametrize("beside", [{}, {"__MACOSX/._labels.csv": "x", ".DS_Store": "x", "README.md": "x"}])
+@pytest.mark.parametrize(
+    "beside", [{}, {"__MACOSX/._labels.csv": "x", ".DS_Store": "x", "README.md": "x"}, {"ReadMe.csv": "x,y\n1,2\n"}]
+)
 def test_the_only_folder_inside_is_the_data_set(
     tmp_path: Path, inside: str, files: dict[str, Any], place: str, beside: dict[str, str]
 ) -> None:
