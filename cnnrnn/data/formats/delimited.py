@@ -35,7 +35,7 @@ def read_records(path: Path, findings: Findings, image_column: str | None) -> tu
     if delimiter is None:
         raise HeaderError(f"{path}: {_without_delimiter(_first_line(text), image_column)}")
     lines = _lines(path, text, delimiter)
-    header, rows = find_header(path, lines, findings, image_column)
+    header, rows = find_header(path, lines, findings)
     if len(rows) < len(lines):
         _check_delimiter(path, text, lines[0], delimiter)
     if _are_numbered(header, rows):
@@ -193,7 +193,7 @@ def _delimiter(text: str, image_column: str | None) -> str | None:
 
 
 def find_header(
-    path: Path, lines: list[tuple[int, list[str]]], findings: Findings, image_column: str | None
+    path: Path, lines: list[tuple[int, list[str]]], findings: Findings
 ) -> tuple[list[str], list[tuple[int, list[str]]]]:
     """The columns' names and the rows below them. Raises DataError for names that are missing or there twice."""
     header = lines[0][1]

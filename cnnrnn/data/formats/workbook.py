@@ -62,7 +62,7 @@ def read_records(path: Path, findings: Findings, image_column: str | None) -> tu
         )
     records: list[Record] = []
     for name, lines in sheets.items():
-        header, rows = find_header(path, lines, findings, image_column)
+        header, rows = find_header(path, lines, findings)
         header = _without_unsaved(path, name, header, rows, findings, image_column)
         found = to_records(path, header, rows, f"{name}, row" if len(sheets) > 1 else "row")
         if len(sheets) > 1 and not any(map(is_split_column, header)):
