@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 import streamlit as st
@@ -31,8 +32,8 @@ def ask(
     width: int,
     answer: DeltaGenerator,
 ) -> None:
-    """The image as a chart whose locations can be clicked, and in the container `answer` what the clicked one
-    contributes to the step's logits.
+    """The image as a chart whose locations can be clicked, and in the container `answer` what the chosen one, at first
+    the strongest of the map, contributes to the step's logits.
 
     The contributions are exact: a logit is their sum over all locations.
     """
@@ -40,17 +41,26 @@ def ask(
     rows, columns, _ = support.shape
     offset = checkpoint.model.backbone.config.center_offset
     values = _where_they_look(resize_map(explanation.smoothed[step].cpu().numpy(), (columns, rows)), offset)
-    event = st.plotly_chart(
-        location_chart.figure(displayed, image.pixels.size, values, width, offset),
-        config=CHART,
-        key=f"locations_{step}",
-        width="content",
-        on_select="rerun",
-        selection_mode="points",
-        alt=f"The image {image.name} with the evidence of step {step + 1}; choose a location below or click one",
-    )
     with answer:
-        _contributions(checkpoint, (image.digest, explanation.tokens), step, support, values, event)
+        place = _place(values, (image.digest, explanation.tokens, step))
+        _contributions(checkpoint, place, support)
+    key = f"locations_{step}"
+    st.plotly_chart(
+        location_chart.figure(displayed, image.pixels.size, values, width, offset, place),
+        config=CHART,
+        key=key,
+        width="content",
+        on_select=partial(_take, key, columns),
+        selection_mode="points",
+        alt=f"The image {image.name} with the evidence of step {step + 1}; the chosen location has a frame",
+    )
+
+
+def _take(key: str, columns: int) -> None:
+    """Choose the location that was clicked."""
+    if points := st.session_state[key]["selection"]["points"]:
+        row, column = divmod(int(points[-1]["customdata"]), columns)
+        st.session_state.update(row=row + 1, column=column + 1)
 
 
 def _where_they_look(values: np.ndarray, offset: float) -> np.ndarray:
@@ -62,36 +72,28 @@ def _where_they_look(values: np.ndarray, offset: float) -> np.ndarray:
     return values
 
 
-def _contributions(
-    checkpoint: Checkpoint, scope: object, step: int, support: torch.Tensor, values: np.ndarray, event: Any
-) -> None:
-    """The location that was clicked last, or the strongest of the map `values` (row, column), and the labels to whose
-    logits it adds most; `support` is (row, column, L+1)."""
-    clicked = [int(point["customdata"]) for point in event["selection"]["points"]]
-    made_for = f"{step}_{clicked[0] if clicked else 'strongest'}"  # a click sets both numbers
-    row, column = divmod(clicked[0] if clicked else int(values.argmax()), values.shape[1])
-    one, two = st.columns(2)
-    with one:
-        row = _number("row", row, values.shape[0], made_for, scope)
-    with two:
-        column = _number("column", column, values.shape[1], made_for, scope)
+def _place(values: np.ndarray, scope: object) -> tuple[int, int]:
+    """The chosen row and column, at first those of the strongest location of the map `values` (row, column)."""
+    strongest = divmod(int(values.argmax()), values.shape[1])
+    chosen = []
+    for container, name, start, most in zip(st.columns(2), ("row", "column"), strongest, values.shape, strict=True):
+        key = address.keep(name, range(1, most + 1), 1 + start, scope=scope)  # a person counts from 1
+        chosen.append(int(container.number_input(f"{name.capitalize()} (1 to {most})", 1, most, key=key)) - 1)
+    row, column = chosen
+    return row, column
+
+
+def _contributions(checkpoint: Checkpoint, place: tuple[int, int], support: torch.Tensor) -> None:
+    """The labels to whose logits the location at a row and a column adds most; `support` is (row, column, L+1)."""
     names = [*checkpoint.vocabulary.labels, END_NAME]
-    contributions, logits = support[row, column], support.sum(dim=(0, 1))
+    contributions, logits = support[place], support.sum(dim=(0, 1))
     best = contributions.argsort(descending=True)[:4].tolist()
-    st.markdown(
-        "It adds most to the logits of "
-        + ", ".join(
-            f"**{markdown(names[token])}** ({markdown(f'{contributions[token]:+.2f} of {logits[token]:.2f}')})"
-            for token in best
-        )
-        + ".",
-        help="Click a location of the image, or choose its row and its column. A label's logit at this step is the sum "
-        f"of what all {values.size} locations add to it, some of them less than 0. Hover over the image for the values "
-        "of the map.",
+    supported = ", ".join(
+        f"**{markdown(names[token])}** ({markdown(f'{contributions[token]:+.2f} of {logits[token]:.2f}')})"
+        for token in best
     )
-
-
-def _number(name: str, start: int, most: int, made_for: str, scope: object) -> int:
-    """A row or a column from 0; a person counts from 1."""
-    key = address.keep(f"{name}_{made_for}", range(1, most + 1), 1 + start, name=name, scope=scope)
-    return int(st.number_input(f"{name.capitalize()} (1 to {most})", 1, most, key=key)) - 1
+    st.markdown(
+        f"The location in the frame adds most to the logits of {supported}. Click the image for another one.",
+        help=f"A label's logit at this step is the sum of what all {support.shape[0] * support.shape[1]} locations add "
+        "to it, some of them less than 0. Hover over the image for the values of the map.",
+    )

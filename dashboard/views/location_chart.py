@@ -8,11 +8,18 @@ import plotly.graph_objects as go
 from cnnrnn.utils.webpage import jpeg_uri
 
 
-def figure(image: bytes, size: tuple[int, int], values: np.ndarray, width: int, offset: float = 0.0) -> go.Figure:
+def figure(
+    image: bytes,
+    size: tuple[int, int],
+    values: np.ndarray,
+    width: int,
+    offset: float = 0.0,
+    chosen: tuple[int, int] | None = None,
+) -> go.Figure:
     """A JPEG file of `size` (width, height), drawn `width` pixels wide, with the map's values (row, column) on hover.
 
     A point's customdata is its index, row by row. The points are where the locations look, `offset` cells to the right
-    of and below the middle of their cells.
+    of and below the middle of their cells; the `chosen` one (row, column) has a frame.
     """
     rows, columns = values.shape
     height = round(width * size[1] / size[0])
@@ -24,7 +31,7 @@ def figure(image: bytes, size: tuple[int, int], values: np.ndarray, width: int, 
             mode="markers",
             # As large as a location, so that a click anywhere in it hits its point.
             marker={"symbol": "square-open", "size": max(4, min(width / columns, height / rows)), "color": "white"},
-            selected={"marker": {"opacity": 1}},
+            selected={"marker": {"opacity": 0}},
             unselected={"marker": {"opacity": 0}},
             opacity=1,
             customdata=list(range(rows * columns)),
@@ -33,6 +40,11 @@ def figure(image: bytes, size: tuple[int, int], values: np.ndarray, width: int, 
         )
     )
     fig.data[0].marker.opacity = 0
+    if chosen is not None:
+        top, left = (place + offset for place in chosen)
+        frame = {"x0": left / columns, "x1": (left + 1) / columns, "y0": top / rows, "y1": (top + 1) / rows}
+        for color, line_width in (("black", 5), ("white", 2)):  # seen on bright and on dark images
+            fig.add_shape(**frame, line={"color": color, "width": line_width})
     fig.add_layout_image(
         source=jpeg_uri(image),
         xref="x", yref="y", x=0, y=0, sizex=1, sizey=1, sizing="stretch", layer="below",

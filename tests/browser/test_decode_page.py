@@ -240,6 +240,36 @@ def test_the_chosen_step_is_readable_under_the_pointer(page: Page, server: Serve
     assert button.evaluate(look) == ["rgb(255, 255, 255)", "rgb(179, 66, 11)"]
 
 
+def test_a_click_on_the_image_asks_that_location(page: Page, server: Server) -> None:
+    page.goto(f"{server.address}/?sample=cat+and+parakeet&ask_location=true")
+    picture = page.locator(".st-key-picture")
+    chart = picture.locator(".js-plotly-plot")
+    expect(chart).to_be_visible()
+    settle(page)
+    frame = chart.locator(".shapelayer path").first
+    before = frame.bounding_box()
+    box = chart.bounding_box()
+    assert box is not None
+    # The locations of 14 rows and columns look 0.4844 cells to the right of and below the middle of their cells.
+    x, y = box["x"] + box["width"] * (3 + 0.9844) / 14, box["y"] + box["height"] * (10 + 0.9844) / 14
+    page.mouse.click(x, y)
+    expect(page.get_by_label("Row (1 to 14)")).to_have_value("11")
+    expect(page.get_by_label("Column (1 to 14)")).to_have_value("4")
+    settle(page)
+    after = frame.bounding_box()
+    assert before is not None
+    assert after is not None
+    assert before != after
+    assert (after["x"] + after["width"] / 2, after["y"] + after["height"] / 2) == pytest.approx((x, y), abs=2)
+    page.get_by_label("Row (1 to 14)").fill("2")
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile("row=2"))
+    settle(page)
+    moved = frame.bounding_box()
+    assert moved is not None
+    assert after["y"] - moved["y"] == pytest.approx(box["height"] * 9 / 14, abs=2)
+
+
 def test_the_unfolded_tree_scrolls_in_a_box(page: Page, server: Server) -> None:
     page.goto(f"{server.address}/?sample=pizza&rare=true")
     box = page.locator(".st-key-tree_box")

@@ -211,7 +211,3 @@ def test_a_location_says_which_labels_it_supports(chart_data: Chart) -> None:
     points = chart_data(app, "locations_0")[0]
     assert len(points["customdata"]) == values.numel() == len(support)
     assert points["x"][0] == points["y"][0] == pytest.approx((0.5 + 0.4844) / columns)
-    app.session_state["locations_0"] = {"selection": {"points": [{"customdata": 5}]}}  # a click
-    app.run()
-    assert expected(5) in answer()
-    assert place() == (1, 6)

@@ -41,6 +41,11 @@ def test_every_location_has_a_point_with_its_value_on_the_image() -> None:
     assert (points.x[3], points.y[3]) == (0.875, 0.25)  # the last of the upper row
     assert list(figure.layout.yaxis.range) == [1, 0]  # row 0 is on top
     assert points.marker.size == 100  # as wide and high as a location
+    assert not figure.layout.shapes
+    framed = location_chart.figure(file.getvalue(), (200, 100), values, 400, 0.25, chosen=(1, 2))
+    edges = {(shape.x0, shape.x1, shape.y0, shape.y1) for shape in framed.layout.shapes}
+    assert edges == {(2.25 / 4, 3.25 / 4, 1.25 / 2, 2.25 / 2)}
+    assert [shape.line.color for shape in framed.layout.shapes] == ["black", "white"]
     moved = location_chart.figure(file.getvalue(), (200, 100), values, 400, 0.5).data[0]
     assert (moved.x[3], moved.y[3]) == (1.0, 0.5)  # half a location to the right and down
     source = figure.layout.images[0].source
