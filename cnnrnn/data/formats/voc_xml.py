@@ -124,13 +124,13 @@ def _rows(folder: Path, root: Path, alone: bool, findings: Findings) -> Iterator
 
 def image_path(folder: Path, stem: str) -> Path:
     """The image of an annotation, by the name of its XML file: tools copy the name inside from elsewhere."""
-    for place in (*(folder / name for name in _IMAGES), folder):
+    places = [place for name in _IMAGES if (place := folder / name).is_dir()]
+    for place in (*places, folder):
         for suffix in SUFFIXES:
             for written in (suffix, suffix.upper()):
                 if is_file(place / f"{stem}{written}"):
                     return place / f"{stem}{written}"
-    place = next((folder / name for name in _IMAGES if (folder / name).is_dir()), folder)
-    return place / f"{stem}.jpg"
+    return next(iter(places), folder) / f"{stem}.jpg"
 
 
 def _image(folder: Path, name: str, files: dict[str, Path]) -> Path:
