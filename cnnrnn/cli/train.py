@@ -300,9 +300,10 @@ def _result(history: list[dict[str, Any]], out: Path) -> str:
     assert best is not None
     figures = {"mAP": "val_mAP", "O-F1": "val_OF1", "C-F1": "val_CF1", "exact match": "val_exact_match"}
     shown = ", ".join(f"{name} {best[key]:.1f}" for name, key in figures.items())
+    advice = "" if best["val_OF1"] else " It predicts no label rightly yet: go on with --resume and more --epochs."
     return (
         f"The best of {len(history)} epochs, by the mean of mAP and O-F1 on val, is epoch {best['epoch']}: {shown}. "
-        f"It is in {escape(str(out / 'best'))}, the last one in {escape(str(out / 'last'))}."
+        f"It is in {escape(str(out / 'best'))}, the last one in {escape(str(out / 'last'))}.{advice}"
     )
 
 

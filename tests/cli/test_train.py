@@ -174,3 +174,9 @@ def test_the_best_epoch_is_the_first_with_the_highest_mean() -> None:
     assert "The best of 3 epochs, " in shown
     assert "is epoch 2: mAP 52.2, O-F1 73.3, C-F1 3.0, exact match 4.0. " in shown
     assert shown.endswith("It is in runs/mine/best, the last one in runs/mine/last.")
+
+
+@pytest.mark.parametrize(("of1", "advised"), [(0.0, True), (0.3, False)])
+def test_a_model_that_predicts_nothing_rightly_is_to_be_trained_longer(of1: float, advised: bool) -> None:
+    figures = {"val_mAP": 40.0, "val_OF1": of1, "val_CF1": of1, "val_exact_match": 0.0}
+    assert ("go on with --resume and more --epochs" in _result([{"epoch": 1, **figures}], Path("run"))) == advised
