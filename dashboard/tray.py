@@ -14,6 +14,7 @@ import streamlit as st
 import image_files
 import widgets
 from cnnrnn.utils.errors import UserError
+from cnnrnn.utils.style import shorten
 from views.style import markdown
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 MAX_IMAGES = 60  # of a session; the oldest are dropped
 _HEIGHT = 300  # pixels of the list in the sidebar
+_NAME = 34  # letters of a name beside its thumbnail, two lines
 _THUMBNAIL = 52  # pixels of the square that an image of the list fits into
 
 
@@ -144,8 +146,9 @@ def _row(image: image_files.InputImage, chosen: bool) -> None:
             st.image(image_files.thumbnail(image), width=width, alt=f"Thumbnail of {image.name}")
         with st.container(gap=None):
             st.button(
-                markdown(image.name),
+                markdown(shown := shorten(image.name, _NAME)),
                 key=f"tray_{image.digest}",
+                help=None if shown == image.name else markdown(image.name),
                 type="primary" if chosen else "tertiary",
                 on_click=select,
                 args=(image,),

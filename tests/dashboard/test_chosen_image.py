@@ -48,6 +48,17 @@ def test_one_of_several_uploads_can_be_chosen(app: AppTest, scenes_root: Path) -
     assert app.session_state.sample == next(iter(image_files.samples()))  # the tray is empty
 
 
+def test_a_long_name_is_shortened_in_the_sidebar(app: AppTest, scene: Sample) -> None:
+    app.run()
+    name = f"IMG_20240713_holiday_{'by_the_sea_' * 8}copy.jpg"
+    app.file_uploader(key="upload_0").upload(name, scene.image.read_bytes()).run()
+    (button,) = [button for button in app.button if (button.key or "").startswith("tray_")]
+    label = button.label.replace("\\", "")
+    assert len(label) <= 34
+    assert (label[:12], label[-8:]) == ("IMG_20240713", "copy.jpg")
+    assert button.help.replace("\\", "") == name
+
+
 def test_images_path_and_maps_survive_a_visit_to_another_page(app: AppTest, scene: Sample) -> None:
     app.run()
     app.file_uploader(key="upload_0").upload("scene.png", scene.image.read_bytes()).run()
