@@ -123,11 +123,22 @@ def _output(request: Any) -> Tensor:
     return torch.from_numpy(request.get_output_tensor().data.copy())
 
 
-@cache
+_FIRST_USE = threading.Lock()
+
+
 def openvino_core() -> Any:
     """One for all models: its methods are thread-safe, and processes with several of them are known to crash."""
+    with _FIRST_USE:
+        return _core()
+
+
+@cache
+def _core() -> Any:
     import openvino
 
+    # The first tensor that is read makes a table of numpy's types inside OpenVINO. Two threads that do so at a time can
+    # wait for each other forever: one has the table's lock and wants Python's, the other the reverse.
+    _ = openvino.Tensor(openvino.Type.u8, openvino.Shape([1])).data
     return openvino.Core()
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import shutil
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -178,3 +180,26 @@ def test_unknown_and_missing_engines_are_refused(loaded: Checkpoint, monkeypatch
         engines.load(loaded, "openvino")
     with pytest.raises(UserError, match="choose one of torch, compile, openvino"):
         engines.load(loaded, "abacus")
+
+
+def test_openvino_reads_its_first_tensor_in_one_thread_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two at a time have waited for each other forever."""
+    openvino = pytest.importorskip("openvino")
+    engines.openvino_core()
+    monkeypatch.setattr(engines, "_core", functools.cache(engines._core.__wrapped__))  # as in a new process
+    reads = []
+
+    class Tensor:
+        def __init__(self, *_: object) -> None: ...
+
+        @property
+        def data(self) -> None:
+            reads.append("begun")
+            time.sleep(0.05)  # while others ask
+            reads.append("done")
+
+    monkeypatch.setattr(openvino, "Tensor", Tensor)
+    with ThreadPoolExecutor(8) as pool:
+        cores = list(pool.map(lambda _: engines.openvino_core(), range(8)))
+    assert reads == ["begun", "done"]
+    assert len({id(core) for core in cores}) == 1
