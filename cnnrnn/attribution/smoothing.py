@@ -68,7 +68,7 @@ def _kernels(like: Tensor, grid: Sequence[int], offset: float) -> tuple[Tensor, 
     return rows, columns
 
 
-@lru_cache(maxsize=16)  # of the grids of a few models, and of their pixels
+@lru_cache(maxsize=16)  # of the grids of a few models
 def _kernel(size: int, offset: float) -> np.ndarray:
     """(size, size), rows of sum 1: the means around each position of values that lie `offset` behind their own.
 

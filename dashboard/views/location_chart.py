@@ -30,16 +30,12 @@ def figure(
             y=((y.ravel() + 0.5 + offset) / rows).tolist(),
             mode="markers",
             # As large as a location, so that a click anywhere in it hits its point.
-            marker={"symbol": "square-open", "size": max(4, min(width / columns, height / rows)), "color": "white"},
-            selected={"marker": {"opacity": 0}},
-            unselected={"marker": {"opacity": 0}},
-            opacity=1,
+            marker={"symbol": "square-open", "size": max(4, min(width / columns, height / rows)), "opacity": 0},
             customdata=list(range(rows * columns)),
             hovertext=[f"{value:+.3f} nats" for value in values.ravel()],
             hoverinfo="text",
         )
     )
-    fig.data[0].marker.opacity = 0
     if chosen is not None:
         top, left = (place + offset for place in chosen)
         frame = {"x0": left / columns, "x1": (left + 1) / columns, "y0": top / rows, "y1": (top + 1) / rows}
