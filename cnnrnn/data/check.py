@@ -8,7 +8,7 @@ import io
 import json
 import os
 from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -68,8 +68,8 @@ class Report:
 
 def check(source: Source, on_images: Callable[[int], None] = lambda count: None) -> Report:
     """Open all images of a source and count what is odd."""
-    split_of = {sample.image: name for name, samples in source.samples.items() for sample in samples}
-    checked = check_images(list(split_of), on_images)
+    known = {sample.image: (name, sample) for name, samples in source.samples.items() for sample in samples}
+    checked = check_images(list(known), on_images)
     found = Findings(list(source.findings))
     unreadable = {path: result.error for path, result in checked.items() if result.error}
     if unreadable:
@@ -77,16 +77,16 @@ def check(source: Source, on_images: Callable[[int], None] = lambda count: None)
         found.warning(f"{len(unreadable)} images can't be read and are left out of training", shown)
     if unreadable and len(unreadable) == len(checked):
         found.error("no image can be read")
-    _tell_of_copies(source, copies(checked), found)
+    _tell_of_copies(known, copies(checked), found)
     rare = [label for label, counts in _train_counts(source).items() if 0 < counts < RARE]
     if rare:
         found.note(f"{len(rare)} labels have fewer than {RARE} images in train", rare)
     return Report(source, tuple(found.items), unreadable)
 
 
-def _tell_of_copies(source: Source, groups: list[list[Path]], found: Findings) -> None:
-    """Findings about files with the same content: in several splits, with different labels, and all others."""
-    known = {sample.image: (name, sample) for name, samples in source.samples.items() for sample in samples}
+def _tell_of_copies(known: Mapping[Path, tuple[str, Sample]], groups: list[list[Path]], found: Findings) -> None:
+    """Findings about files with the same content: in several splits, with different labels, and all others. `known` has
+    the split and the sample of every image."""
     folder = Path(os.path.commonpath([path.absolute().parent for path in known])) if groups else Path()
     across, differing, same = [], [], []
     for group in groups:
