@@ -15,7 +15,8 @@ from views import names
 
 _FEW = 40  # epochs that are marked one by one
 _LEGEND_ROW = 20  # pixels
-_WIDTH, _HEIGHT = 560, 380  # pixels of the chart of all labels, on a narrow column
+_HEIGHT = 380  # pixels of the chart of all labels
+_PLOT = (290, 310)  # pixels between its axes on a telephone, on which the names must fit
 _RADIUS = 4  # pixels of a dot
 _MAX_NAMES = 24  # in that chart
 _CURVES = {"val_mAP": "mAP", "val_OF1": "O-F1", "val_exact_match": "exact match"}  # key of the history -> name
@@ -135,14 +136,15 @@ def _named(images: list[int], precisions: list[float], labels: list[str]) -> dic
     low, high = _exponents(images)
     points = np.array(
         [
-            ((math.log10(count) - low) / (high - low) * _WIDTH, value / 113 * _HEIGHT)
+            ((math.log10(count) - low) / (high - low) * _PLOT[0], value / 113 * _PLOT[1])
             for count, value in zip(images, precisions, strict=True)
         ]
     )
     worst, best = range(len(labels)), reversed(range(len(labels)))
     order = itertools.chain.from_iterable(zip(worst, best, strict=True))
     chosen = list(dict.fromkeys(order))[:_MAX_NAMES]
-    return names.place(points, labels, chosen, np.full(len(points), _RADIUS), (_WIDTH, _HEIGHT))
+    radii = np.full(len(points), _RADIUS)
+    return names.place(points, labels, chosen, radii, _PLOT, over_dots=_MAX_NAMES // 4)
 
 
 def reliability(calibration: Mapping[str, Any], dark: bool) -> go.Figure:

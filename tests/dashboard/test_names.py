@@ -57,10 +57,22 @@ def test_a_name_is_on_a_side_without_dots() -> None:
     assert place(np.stack([point, above]))[0] == "bottom center"
     assert place(np.stack([point, above, below]))[0] == "middle right"
     assert place(np.stack([point, above, below, right]))[0] == "middle left"
-    everywhere = np.stack([point, above, below, right, point - (30, 0)])
-    assert place(everywhere)[0] == "top center"  # over a dot rather than not at all
-    squares = np.stack([above, below, right, point - (30, 0)])
-    assert place(point[None], squares=squares) == {}
+    around = np.stack([above, below, right, point - (30, 0)])
+    assert place(np.stack([point, *around]))[0] == "top right"
+    corners = np.array([(300 + x, 200 + y) for x in (-30.0, 30.0) for y in (-14.0, 14.0)])
+    full = np.stack([point, *around, *corners])
+    assert place(full)[0] == "top center"  # over a dot rather than not at all
+    few = names.place(full, ["four letters"] * 9, [1, 0, *range(2, 9)], np.full(9, 4.0), SIZE, over_dots=1)
+    assert 0 not in few
+    assert place(point[None], squares=np.concatenate([around, corners])) == {}
+
+
+def test_a_name_is_beside_the_line_that_joins_the_squares() -> None:
+    point = np.array([[300.0, 200.0]])
+    assert place(point, squares=np.array([[100.0, 214.0], [500.0, 214.0]])) == {0: "bottom center"}
+    rising = np.array([[100.0, 10.0], [500.0, 410.0]])  # 10 pixels above the dot
+    assert place(point, squares=rising) == {0: "middle right"}
+    assert place(point, squares=rising[:1]) == {0: "top center"}
 
 
 def test_a_large_dot_keeps_its_name_at_a_distance() -> None:
