@@ -265,7 +265,7 @@ def _draw_edges(fig: go.Figure, nodes: list[Node], on_path: set[int], colors: Pa
             chosen = id(parent) in on_path and id(child) in on_path
             width = _EDGE_WIDTHS[min(int(child.prob * len(_EDGE_WIDTHS)), len(_EDGE_WIDTHS) - 1)]
             xs, ys = lines[chosen, child.kind, width]
-            bend = np.linspace(0, 1, 13)
+            bend = np.linspace(0, 1, 13 + 2 * round(abs(child.y - parent.y)))  # more for a tall edge
             xs += [*(parent.step + bend).tolist(), None]
             ys += [*(parent.y + (child.y - parent.y) * bend**2 * (3 - 2 * bend)).tolist(), None]
     for (chosen, kind, width), (xs, ys) in sorted(lines.items()):  # the chosen path last, on top

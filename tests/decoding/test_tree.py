@@ -295,6 +295,7 @@ def test_edges_join_consecutive_choices_and_widen_with_probability() -> None:
             xs, ys = lines.x[start:end], lines.y[start:end]
             assert list(xs) == sorted(xs)
             assert ys[len(ys) // 2] == (ys[0] + ys[-1]) / 2  # halfway it has changed half of its row
+            assert np.abs(np.diff(ys)).max() < 0.7  # rows between two points: a tall edge has no visible corners
             assert (lines.hoverinfo, lines.showlegend) == ("skip", False)
             found[xs[0], ys[0], xs[-1], ys[-1]] = (lines.line.color, lines.line.width, lines.line.dash, lines.opacity)
     assert found == {
