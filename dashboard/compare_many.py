@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -26,6 +27,9 @@ from cnnrnn.utils.files import escape_surrogates
 from cnnrnn.utils.style import percent
 from views import differences
 from views.style import CHART, markdown, spreadsheet
+
+if TYPE_CHECKING:
+    from pandas.io.formats.style import Styler
 
 _SAMPLES, _OWN = "the sample photographs", "your images"
 _RECORDED = ", recorded"  # after the name of a split, in the address
@@ -167,17 +171,18 @@ def _metrics(paired: Paired, name: str, other: str, dark: bool) -> None:
         "same ones for both models (paired bootstrap). Where a bar crosses the line, the difference may be chance."
     )
 
-    def rows() -> pd.DataFrame:
-        return pd.DataFrame(
+    def rows() -> Styler:
+        table = pd.DataFrame(
             {
                 "metric": METRICS[key],
-                f"{name}, %": f"{value.one:.1f}",
-                f"{other}, %": f"{value.other:.1f}",
-                "difference": f"{value.other - value.one:+.1f}",
+                f"{name}, %": value.one,
+                f"{other}, %": value.other,
+                "difference": value.other - value.one,
                 "95% interval": f"{value.low:+.1f} to {value.high:+.1f}",
             }
             for key, value in found.items()
         )
+        return table.style.format({"difference": "{:+.1f}"}, precision=1)
 
     widgets.table("Table of the metrics", "differences_table", rows)
 

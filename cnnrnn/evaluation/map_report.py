@@ -85,29 +85,36 @@ def legend(report: MapsReport) -> str:
     return "\n".join(f"- {column.heading}: {column.meaning}" for column in columns(report).values())
 
 
-def table(report: MapsReport) -> tuple[list[str], list[list[str]]]:
-    """Headings, and rows: the baseline (the image's centre), every method, every target of the default method with
-    other maps, and both for every present label."""
-    shown = columns(report)
-
-    def cells(metrics: Mapping[str, Any]) -> list[str]:
-        """One cell per column, empty where a metric is missing."""
-        values = [(column.pattern, metrics.get(key)) for key, column in shown.items()]
-        return ["" if value is None else pattern.format(value) for pattern, value in values]
-
+def rows(report: MapsReport) -> dict[str, Mapping[str, Any]]:
+    """The metrics by the name of their row: the baseline (the image's centre), every method, every target of the
+    default method with other maps, and both for every present label."""
     default: Mapping[str, Any] = report["methods"].get(report["default"]) or {}
-    rows = [["image centre", *cells(report["baselines"]["centre"])]]
-    rows += [[name, *cells(metrics)] for name, metrics in report["methods"].items()]
-    rows += [
-        [f"{report['default']}, {name}", *cells(metrics)]
+    found: dict[str, Mapping[str, Any]] = {"image centre": report["baselines"]["centre"]}
+    found |= report["methods"]
+    found |= {
+        f"{report['default']}, {name}": metrics
         for name, metrics in report["targets"].items()
         if any(default.get(key) != value for key, value in metrics.items())
-    ]
+    }
     if "present" in report:
         present = report["present"]
-        rows.append(["every present label, image centre", *cells(present["centre"])])
-        rows.append([f"every present label, {report['default']}", *cells(present)])
-    return ["method", *(column.heading for column in shown.values())], rows
+        found["every present label, image centre"] = present["centre"]
+        found[f"every present label, {report['default']}"] = present
+    return found
+
+
+def table(report: MapsReport) -> tuple[list[str], list[list[str]]]:
+    """Headings and `rows` as texts, empty where a metric is missing."""
+    shown = columns(report)
+
+    def cell(column: Column, value: float | None) -> str:
+        return "" if value is None else column.pattern.format(value)
+
+    cells = [
+        [name, *(cell(column, metrics.get(key)) for key, column in shown.items())]
+        for name, metrics in rows(report).items()
+    ]
+    return ["method", *(column.heading for column in shown.values())], cells
 
 
 def few_sentence(report: MapsReport) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import pandas as pd
@@ -12,13 +13,14 @@ import controls
 import state
 import widgets
 from cnnrnn.checkpoint import Checkpoint
-from cnnrnn.evaluation.map_report import FEWEST, STEPS, columns, few_images, few_sentence, prefix_sentence, table
+from cnnrnn.evaluation.map_report import FEWEST, STEPS, columns, few_images, few_sentence, prefix_sentence, rows
+from cnnrnn.evaluation.reports import MapsReport
 from cnnrnn.models.sigmoid import SigmoidClassifier
 from cnnrnn.utils.style import counted, percent
 from views import training
 from views.style import CHART, markdown
 
-_FIRST_MAP_METRICS = {"method", "pointing", "difficult", "energy", "deletion ↓", "insertion ↑"}
+_FIRST_MAP_METRICS = {"pointing", "pointing_difficult", "energy", "deletion", "insertion"}
 
 
 def page() -> None:
@@ -145,25 +147,27 @@ def _map_quality(reports: dict[str, Any]) -> None:
             )
         for column, (heading, value, explanation) in zip(st.columns(len(shown)), shown, strict=True):
             column.metric(heading, value, help=explanation)
-    headings, rows = table(report)
-    everything = pd.DataFrame(rows, columns=headings)
-    meanings = {
-        column.heading: st.column_config.TextColumn(help=_sentence(column.meaning))
-        for column in columns(report).values()
-    }
-    st.dataframe(
-        everything[[heading for heading in headings if heading in _FIRST_MAP_METRICS]],
-        hide_index=True,
-        column_config=meanings,
-    )
+    _metrics_table(report, _FIRST_MAP_METRICS)
     st.caption(
         f"{report['steps']} steps in {report['images']} images of {markdown(name)}, {report['steps_difficult']} of "
         f"them difficult. {few_sentence(report)} {prefix_sentence(report)}"
     )
     with st.expander("All metrics, and how they were measured"):
-        st.dataframe(everything, hide_index=True, column_config=meanings)
+        _metrics_table(report)
         st.markdown(STEPS)
         st.code(report["command"], language=None, wrap_lines=True)
+
+
+def _metrics_table(report: MapsReport, only: Collection[str] = ()) -> None:
+    """The metrics of the maps as numbers, which sort as such; `only` some of them, by their keys."""
+    shown = {key: column for key, column in columns(report).items() if not only or key in only}
+    table = pd.DataFrame(
+        {"method": name, **{column.heading: metrics.get(key) for key, column in shown.items()}}
+        for name, metrics in rows(report).items()
+    )
+    patterns = {column.heading: column.pattern for column in shown.values()}
+    meanings = {column.heading: st.column_config.Column(help=_sentence(column.meaning)) for column in shown.values()}
+    st.dataframe(table.style.format(patterns), hide_index=True, column_config=meanings, placeholder="")
 
 
 def _sentence(text: str) -> str:

@@ -38,8 +38,8 @@ def show(evaluation: Evaluation) -> None:
             "predicted wrongly": pair.label,
             "after": pair.after,
             "images": len(pair.rows),
-            "odds": f"× {math.exp(pair.raised):,.{0 if pair.raised > 2.3 else 1}f}",
-            "map": "–" if math.isnan(pair.strength) else f"{pair.strength:.0%}",
+            "odds": math.exp(pair.raised),
+            "map": pair.strength,
             "rightly": pair.right,
         }
         for pair in pairs
@@ -47,7 +47,8 @@ def show(evaluation: Evaluation) -> None:
     left, right = st.columns(2, gap="large")
     with left:
         event = st.dataframe(
-            table,
+            table.style.format({"odds": "× {:,.1f}", "map": "{:.0%}"}),
+            placeholder="–",
             hide_index=True,
             on_select="rerun",
             selection_mode="single-row",

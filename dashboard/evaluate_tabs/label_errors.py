@@ -23,7 +23,7 @@ def show(evaluation: Evaluation) -> None:
             "image": escape_surrogates(evaluation.split.samples[error.row].image.name),
             "label": error.label,
             "the label is": error.kind,
-            "probability": percent(error.probability),
+            "probability": error.probability,
         }
         for error in found
     )
@@ -34,7 +34,10 @@ def show(evaluation: Evaluation) -> None:
     )
     left, right = st.columns([3, 2], gap="large")
     with left:
-        event = st.dataframe(table, hide_index=True, on_select="rerun", selection_mode="single-row", key="label_errors")
+        event = st.dataframe(
+            table.style.format({"probability": percent}), hide_index=True, on_select="rerun",
+            selection_mode="single-row", key="label_errors",
+        )  # fmt: skip
         st.download_button(
             "CSV", lambda: spreadsheet(table), "label-errors.csv", "text/csv", icon=":material/download:",
             on_click="ignore", key="label_errors_csv",

@@ -24,9 +24,8 @@ def show(evaluation: Evaluation, dark: bool) -> None:
             pd.DataFrame(rows),
             hide_index=True,
             height=560,
-            column_config={
-                "AP, %": st.column_config.ProgressColumn("AP", format="%.1f %%", min_value=0, max_value=100)
-            },
+            column_config={"AP, %": st.column_config.ProgressColumn(format="%.1f", min_value=0, max_value=100)},
+            placeholder="–",
         )
     with right:
         st.header("Confusions")

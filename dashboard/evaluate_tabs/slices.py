@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import pandas as pd
 import streamlit as st
 
@@ -18,13 +20,13 @@ def show(evaluation: Evaluation) -> None:
             {
                 "labels in the truth": f"{count}{' or more' if count == MOST_LABELS else ''}",
                 "images": group.images,
-                "predicted labels": f"{group.predicted:.1f}",
-                "O-F1, %": f"{group.of1:.1f}",
-                "exact match, %": f"{group.exact_match:.1f}",
+                "predicted labels": group.predicted,
+                "O-F1, %": group.of1,
+                "exact match, %": group.exact_match,
             }
             for count, group in by_number_of_labels(evaluation).items()
         ]
-        st.dataframe(pd.DataFrame(rows), hide_index=True)
+        _table(rows)
     with right:
         _by_frequency(evaluation)
         _by_size(evaluation)
@@ -37,14 +39,14 @@ def _by_frequency(evaluation: Evaluation) -> None:
         {
             "labels": name,
             where: f"{group.fewest} to {group.most}",
-            "mean AP, %": "–" if group.mean_ap is None else f"{group.mean_ap:.1f}",
-            "precision, %": f"{group.precision:.1f}",
-            "recall, %": f"{group.recall:.1f}",
-            "F1, %": f"{group.f1:.1f}",
+            "mean AP, %": group.mean_ap,
+            "precision, %": group.precision,
+            "recall, %": group.recall,
+            "F1, %": group.f1,
         }
         for name, group in by_frequency(evaluation, counts).items()
     ]
-    st.dataframe(pd.DataFrame(rows), hide_index=True)
+    _table(rows)
 
 
 def _training_counts(evaluation: Evaluation) -> tuple[dict[str, int] | None, str]:
@@ -68,13 +70,18 @@ def _by_size(evaluation: Evaluation) -> None:
         {
             "largest object of the label": name,
             "labels in images": size.positives,
-            "recall, %": f"{size.recall:.1f}",
-            "mean probability, %": f"{size.probability:.1f}",
+            "recall, %": size.recall,
+            "mean probability, %": size.probability,
         }
         for name, size in found.items()
     ]
-    st.dataframe(pd.DataFrame(rows), hide_index=True)
+    _table(rows)
     st.caption(
         "Of the labels in the truth whose boxes are known. Small is below 0.33% of the image, medium below 3%: "
         "COCO's 32² and 96² pixels in a photograph of 640 × 480."
     )
+
+
+def _table(rows: Sequence[Mapping[str, object]]) -> None:
+    """Numbers stay numbers: a table of texts would be sorted as texts."""
+    st.dataframe(pd.DataFrame(rows).style.format(precision=1), hide_index=True, placeholder="–")

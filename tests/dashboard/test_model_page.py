@@ -110,7 +110,7 @@ def test_every_metric_of_the_maps_has_its_value(app: AppTest) -> None:
     assert displayed["another step's map, difficult"][0] == "43.0%"
     assert displayed["correlation with random weights"][0] == "0.34"
     methods = next(frame.value for frame in app.dataframe if "pointing" in frame.value).set_index("method")
-    assert methods["pointing"].to_dict() == {"image centre": "31.0", "occlusion": "11.0", "cam": "61.0"}
+    assert methods["pointing"].to_dict() == {"image centre": 31.0, "occlusion": 11.0, "cam": 61.0}
     text = "7 steps in 40 images of scenes test, 5 of them difficult. Mosaics, deletion, insertion and the random"
     assert any(text in caption.value for caption in app.caption)
     assert displayed["correlation with random weights"][1].endswith("on 30 images.")
