@@ -39,6 +39,7 @@ from views import strip
 
 HERE = Path(__file__).resolve().parent
 CHECKPOINTS = HERE.parent / "checkpoints"
+_SMALLEST = 280  # pixels of the longer side of an image with a map
 _OF_RUNS = "runs/"  # begins the names of the runs' checkpoints; a folder's name has no slash
 
 
@@ -290,8 +291,11 @@ def strip_thumbnails(
 def render_overlay(
     image: InputImage, values: torch.Tensor, scale: float, maps: MapSettings, signed: bool = False
 ) -> bytes:
-    """One map (height, width) over the image, as a JPEG file."""
-    return jpeg(_overlay(image.pixels, values, scale, maps, signed), 90)
+    """One map (height, width) over the image, as a JPEG file; a tiny image is enlarged, or the contour would be."""
+    pixels = image.pixels
+    if (factor := _SMALLEST / max(pixels.size)) > 1:
+        pixels = pixels.resize([round(factor * side) or 1 for side in pixels.size], Image.Resampling.BICUBIC)
+    return jpeg(_overlay(pixels, values, scale, maps, signed), 90)
 
 
 def _overlay(

@@ -10,6 +10,7 @@ import streamlit as st
 import controls
 import state
 from cnnrnn.training.runs import MAX_RUNS, RunProgress, runs_root
+from cnnrnn.utils.style import counted
 from views import training
 from views.style import CHART, markdown
 
@@ -71,9 +72,9 @@ def _table(runs: dict[str, RunProgress]) -> None:
     )
     most = f" The newest {MAX_RUNS} are shown." if len(runs) == MAX_RUNS else ""
     st.caption(
-        f"{len(runs)} in {markdown(str(runs_root()))}; metrics in % on the validation split, of the epoch that "
-        "is kept in *best*: that with the highest mean of mAP and O-F1, ★ in the curves. This page follows runs that "
-        f"are being trained.{most}"
+        f"{counted(len(runs), 'run')} in {markdown(str(runs_root()))}; metrics in % on the validation split, of the "
+        "epoch that is kept in *best*: that with the highest mean of mAP and O-F1, ★ in the curves. This page follows "
+        f"runs that are being trained.{most}"
     )
 
 
@@ -126,7 +127,7 @@ def _curves(shown: list[RunProgress]) -> None:
     )
     with st.expander("Table of the epochs"):
         columns = {name: pd.Series(dict(points), dtype=float) for name, points in curves.items()}
-        st.dataframe(pd.DataFrame(columns).rename_axis("epoch"))
+        st.dataframe(pd.DataFrame(columns).rename_axis("epoch"), placeholder="")
 
 
 def _settings(shown: list[RunProgress]) -> None:

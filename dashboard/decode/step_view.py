@@ -67,12 +67,12 @@ def show(checkpoint: Checkpoint, image: image_files.InputImage, trace: Trace, ch
         answer = st.container() if asking else None
         _image(view, step, settings.subtracted, width, picture, caption, answer)
     with right:
-        _strip(view, step)
+        _strip(view, None if st.session_state.animate else step)  # the player has steps of its own
     with beside_labels:
         export.show(view, chosen, settings.explained)
 
 
-def _strip(view: View, chosen: int) -> None:
+def _strip(view: View, chosen: int | None) -> None:
     """A small map for every step, with a bar for the strength of its evidence, and a button that chooses the step."""
     names, strengths = view.choices, view.explanation.strengths
     with st.container(horizontal=True, gap="xsmall", key="strip"):
@@ -91,7 +91,8 @@ def _strip(view: View, chosen: int) -> None:
                     help=_step_facts(view, number - 1, strengths[number - 1]) if number else None,
                 )
         # A style, since a button that becomes a primary one is another element and loses the keyboard's focus.
-        st.html(f"<style>.st-key-step_{chosen} button {{ {_CHOSEN} }}</style><span hidden></span>")
+        if chosen is not None:
+            st.html(f"<style>.st-key-step_{chosen} button {{ {_CHOSEN} }}</style><span hidden></span>")
 
 
 def _step_facts(view: View, step: int, strength: float) -> str:

@@ -42,7 +42,7 @@ def learning_curves(history: list[dict[str, Any]], dark: bool) -> go.Figure:
             )
         ]
     )
-    fig.update_xaxes(title="epoch", dtick=max(1, len(epochs) // 10))
+    _add_epochs(fig, max(epochs))
     fig.update_yaxes(title="% on the validation split")
     return _framed(fig, dark, height=300)
 
@@ -83,12 +83,19 @@ def run_curves(
             marker={"symbol": "star", "size": 14, "color": colors, "line": {"width": 1, "color": colours.background}},
         )  # fmt: skip
     last = max(epoch for points in curves.values() for epoch, _ in points)
-    fig.update_xaxes(title="epoch", dtick=max(1, int(last) // 10))
+    _add_epochs(fig, last)
     fig.update_yaxes(title=metric if metric == "loss" else f"{metric}, % on the validation split")
     fig = _framed(fig, dark, height=320 + _LEGEND_ROW * len(curves))
     # Below the axis, a row a run: on a telephone the names would cover the lines.
     fig.update_layout(showlegend=True, legend={"orientation": "v", "y": -60 / 320, "yanchor": "top", "x": 0})
     return fig
+
+
+def _add_epochs(fig: go.Figure, last: float) -> None:
+    """The axis; of a single epoch, plotly's own would go from 0 to 2."""
+    fig.update_xaxes(
+        title="epoch", dtick=max(1, int(last) // 10), range=[1 - (room := max(0.5, last / 40)), last + room]
+    )
 
 
 def average_precisions(report: dict[str, Any], counts: dict[str, int], dark: bool) -> go.Figure:

@@ -249,7 +249,7 @@ def pixels(data: bytes) -> np.ndarray:
 
 
 def test_an_overlay_uses_the_given_opacity_floor_and_scale() -> None:
-    image = image_files.InputImage("grey", Image.new("RGB", (96, 64), (120, 120, 120)), "")
+    image = image_files.InputImage("grey", Image.new("RGB", (300, 200), (120, 120, 120)), "")
     values = torch.tensor([[0.0, 1.0, 2.0], [0.5, 4.0, -1.0]])
     settings = list(itertools.product((0.3, 0.9), (0.0, 0.45), (4.0, 6.0)))  # opacity, floor, scale
     expected = np.stack(
@@ -260,6 +260,18 @@ def test_an_overlay_uses_the_given_opacity_floor_and_scale() -> None:
         errors = np.abs(expected - found).mean(axis=(1, 2, 3))
         assert errors.argmin() == index  # a JPEG is nearly the same, and no other is as near
         assert errors[index] < 3  # the contour has sharp edges
+
+
+def test_a_map_over_a_tiny_image_is_drawn_as_over_a_larger_one() -> None:
+    def drawn(size: tuple[int, int]) -> np.ndarray:
+        image = image_files.InputImage("grey", Image.new("RGB", size, (120, 120, 120)), "")
+        values = torch.tensor([[0.0, 0.0], [0.0, 4.0]])
+        return pixels(state.render_overlay(image, values, 4.0, state.MapSettings()))
+
+    assert drawn((14, 7)).shape == (140, 280, 3)
+    assert (drawn((14, 7)) == drawn((280, 140))).all()  # the contour is as thin
+    assert drawn((1, 400)).shape == (400, 1, 3)
+    assert drawn((900, 450)).shape == (450, 900, 3)
 
 
 def test_overlays_of_a_path_are_in_step_order_each_on_its_own_scale_or_all_on_one(

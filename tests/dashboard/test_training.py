@@ -34,8 +34,11 @@ def test_learning_curves_draw_their_metrics() -> None:
 @pytest.mark.parametrize(("epochs", "apart"), [(1, 1), (19, 1), (20, 2), (100, 10)])
 def test_the_epochs_axis_has_about_ten_ticks(epochs: int, apart: int) -> None:
     record = {"val_mAP": 50.0, "val_OF1": 40.0, "val_exact_match": 10.0}
-    figure = training.learning_curves([{"epoch": epoch, **record} for epoch in range(epochs)], dark=True)
+    figure = training.learning_curves([{"epoch": epoch, **record} for epoch in range(1, epochs + 1)], dark=True)
     assert figure.layout.xaxis.dtick == apart
+    low, high = figure.layout.xaxis.range
+    assert -2 < low < 1
+    assert epochs < high <= epochs + 3
     assert figure.layout.font.color == DARK.text
 
 
