@@ -174,7 +174,11 @@ def beam_search(
         log_probs = _normalize(logits.view(-1, width, num_labels + 1), live.blocked(constraints, t))
         probs = log_probs.exp()
         history.add(live, probs)
-        expected.index_add_(0, live.image, (live.log_probs.exp().unsqueeze(1) @ probs).squeeze(1))
+        sums = (live.log_probs.exp().unsqueeze(1) @ probs).squeeze(1)  # (live, L+1)
+        if len(sums) == batch:
+            expected += sums  # of one image always: index_add_ wakes all threads, which waits where cores are shared
+        else:
+            expected.index_add_(0, live.image, sums)
         expanded = live.log_probs.unsqueeze(-1) + log_probs  # (live, beam, L+1), log p(prefix and next)
         cutoff = candidates.add(live.image, expanded[..., num_labels])  # (live,)
         # Extensions that don't repeat a label; every prefix of a step has equally many.
