@@ -27,7 +27,7 @@ _THUMBNAIL = 52  # pixels of the square that an image of the list fits into
 
 
 def images() -> list[image_files.InputImage]:
-    """All images of the session, the newest first."""
+    """All images of the session, those that came last first."""
     return list(reversed(st.session_state.get("tray", {}).values()))
 
 
@@ -49,13 +49,14 @@ def select(image: image_files.InputImage, sample: str | None = None) -> None:
 
 
 def read(sources: Sequence[tuple[str, Callable[[], image_files.InputImage]]]) -> None:
-    """Open images by name and add them; what can't be opened is kept for the page to name."""
-    errors = []
-    for name, source in sources:
+    """Open images by name and add them, so that they are listed in this order and the first is chosen; what can't be
+    opened is kept for the page to name."""
+    errors: list[str] = []
+    for name, source in reversed(sources):
         try:
             add(source())
         except (UserError, OSError) as error:
-            errors.append(f"{name}: {error}")
+            errors.insert(0, f"{name}: {error}")
     if errors:
         st.session_state.image_errors = (st.session_state.page, errors)
     if len(errors) == len(sources):

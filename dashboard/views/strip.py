@@ -15,9 +15,11 @@ _MOST_CUT = 1.5  # how many times wider or higher than a small map an image may 
 
 
 def reduced(image: Image.Image) -> Image.Image:
-    """A copy that is just large enough for `thumbnail`: a map is drawn over it in a moment."""
+    """A copy that is just large enough for `thumbnail`: a map is drawn over it in a moment. A tiny image is enlarged,
+    since the map's contour would be, too."""
     width = SIDE * _DENSITY
-    factor = min(1.0, max(width / image.width, (width * 3 // 4 + _BAR * _DENSITY) / image.height))
+    largest = max(1.0, width / max(image.size))
+    factor = min(largest, max(width / image.width, (width * 3 // 4 + _BAR * _DENSITY) / image.height))
     return image.resize((math.ceil(image.width * factor), math.ceil(image.height * factor)))
 
 

@@ -27,19 +27,19 @@ def test_one_of_several_uploads_can_be_chosen(app: AppTest, scenes_root: Path) -
         uploader.upload(f"{number}.png", sample.image.read_bytes())
     uploader.run()
     assert not app.exception
-    assert app.session_state.last_image.name == "2.png"  # the newest
+    assert app.session_state.last_image.name == "0.png"
     tray_buttons = [button for button in app.button if (button.key or "").startswith("tray_")]
-    assert [button.label.replace("\\", "") for button in tray_buttons] == ["2.png", "1.png", "0.png"]
+    assert [button.label.replace("\\", "") for button in tray_buttons] == ["0.png", "1.png", "2.png"]
     tray_buttons[2].click().run()
     assert not app.exception
-    assert app.session_state.last_image.name == "0.png"
+    assert app.session_state.last_image.name == "2.png"
     app.button(key="previous_image").click().run()
     assert app.session_state.last_image.name == "1.png"
     app.file_uploader(key="upload_1").upload("3.png", b"%PDF-1.7").run()
     assert "3.png" in app.error[0].value.replace("\\", "")  # and no other image's labels stand below
     assert "search coverage" not in texts(app)
     app.button(key=tray_buttons[0].key).click().run()
-    assert app.session_state.last_image.name == "2.png"
+    assert app.session_state.last_image.name == "0.png"
     app.button(key="remove_image").click().run()
     assert app.session_state.last_image.name == "1.png"
     for _ in range(2):

@@ -30,9 +30,9 @@ def test_every_image_has_a_row_with_its_labels_and_one_opens_in_decode(app: AppT
     assert not app.exception
     assert "notes.txt" in app.error[0].value.replace("\\", "")
     table = app.dataframe[0].value
-    assert table["name"].tolist() == ["=4.png", "=3.png", "=2.png", "=1.png", "=0.png"]  # the newest first
+    assert table["name"].tolist() == ["=0.png", "=1.png", "=2.png", "=3.png", "=4.png"]
     predictor = Predictor(state.CHECKPOINTS / "coco")
-    for row, sample in zip(table.to_dict("records"), reversed(samples), strict=True):
+    for row, sample in zip(table.to_dict("records"), samples, strict=True):
         expected = predictor(open_image(sample.image, MAX_SIDE))
         assert row["labels"] == (", ".join(expected.labels) or "no label")
         assert row["probability"] == pytest.approx(100 * expected.paths[0].probability, abs=1e-2)
@@ -45,7 +45,7 @@ def test_every_image_has_a_row_with_its_labels_and_one_opens_in_decode(app: AppT
     next(button for button in app.button if button.label.startswith("Open")).click().run()
     assert not app.exception
     assert app.title[0].value == "Decode"
-    assert app.session_state.last_image.name == "=3.png"
+    assert app.session_state.last_image.name == "=1.png"
 
 
 def test_the_samples_are_tried_where_there_is_no_image(app: AppTest) -> None:

@@ -64,6 +64,13 @@ def test_all_of_a_long_image_is_shown(size: tuple[int, int]) -> None:
     assert pixels.shape == np.asarray(strip.thumbnail(Image.new("RGB", (400, 300)))).shape
 
 
+def test_a_tiny_image_is_enlarged_before_a_map_is_drawn_over_it() -> None:
+    assert strip.reduced(Image.new("RGB", (48, 40))).size == (184, 154)
+    assert strip.reduced(Image.new("RGB", (1, 40))).size == (5, 184)  # by its longer side
+    assert strip.reduced(Image.new("RGB", (1, 2000))).size == (1, 2000)
+    assert strip.reduced(Image.new("RGB", (1000, 1000))).size == (184, 184)
+
+
 def test_an_image_of_usual_shape_fills_its_small_map() -> None:
     for size in ((400, 300), (300, 300), (480, 270)):
         assert (np.asarray(strip.thumbnail(Image.new("RGB", size, (1, 2, 3)))) == (1, 2, 3)).all()
