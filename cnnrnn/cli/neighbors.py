@@ -28,11 +28,11 @@ def neighbors(
 ) -> None:
     """List each label's nearest labels in the label space, as in the paper's table of nearest neighbors."""
     with user_errors():
-        from cnnrnn.checkpoint import Checkpoint
+        from cnnrnn.inference.engines import load_checkpoint
         from cnnrnn.label_space.neighbors import nearest
         from cnnrnn.models.vocabulary import no_label
 
-        loaded = Checkpoint.load(checkpoint)
+        loaded = load_checkpoint(checkpoint)  # the network, which is not needed, is then seldom built
         known = loaded.vocabulary.labels
         for label in labels or ():
             if label not in known:
