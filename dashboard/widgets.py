@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
 from cnnrnn.decoding import tree
+from cnnrnn.utils.webpage import jpeg_uri
 from views.style import CHART, markdown
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from cnnrnn.decoding.trace import Trace
 
-_ROW, _LOW_ROW = 72, 52  # pixels, of a table with images and of one without, in which a text has two lines
+_ROW = 72  # pixels of a table's row; above 64, streamlit breaks long texts into lines
 _MIN_PROB = 0.01  # of a branch of a tree
 _PICTURE = (560, 280)  # pixels, the largest width and height of an image on a page
 
@@ -57,17 +57,14 @@ def image_table(
     rows: pd.DataFrame, thumbnails: Sequence[bytes | None], key: str, columns: Mapping[str, Any] | None = None
 ) -> int | None:
     """A table with a small image in each row, to sort; the number of the row that was chosen. Long texts have several
-    lines; without any image, the rows are low."""
-    shown = any(thumbnails)
-    if shown:
-        uris = [data and "data:image/jpeg;base64," + base64.b64encode(data).decode() for data in thumbnails]
-        rows = rows.assign(image=uris)[["image", *rows.columns]]
-    height = _ROW if shown else _LOW_ROW
+    lines."""
+    if any(thumbnails):
+        rows = rows.assign(image=[data and jpeg_uri(data) for data in thumbnails])[["image", *rows.columns]]
     event = st.dataframe(
         rows,
         hide_index=True,
-        row_height=height,
-        height=min(height * len(rows) + 40, 480),
+        row_height=_ROW,
+        height=min(_ROW * len(rows) + 40, 10 * _ROW),
         on_select="rerun",
         selection_mode="single-row",
         key=key,

@@ -11,16 +11,15 @@ import controls
 import image_files
 import state
 import tray
+import widgets
 from cnnrnn.checkpoint import Checkpoint
 from cnnrnn.decoding.trace import Trace
 from cnnrnn.models.cnnrnn import CNNRNN
 from cnnrnn.utils.style import percent
-from cnnrnn.utils.webpage import jpeg_uri
 from views.style import markdown, spreadsheet
 
 _MOST = 5  # labels that are listed with their probabilities
 _LIKELY = 0.01
-_ROW = 72  # pixels
 
 
 def page() -> None:
@@ -42,18 +41,11 @@ def page() -> None:
         tray.remember_labels(image, trace.names(trace.paths[0].tokens))
     table, is_rnn = pd.DataFrame(rows), isinstance(checkpoint.model, CNNRNN)
     _downloads(name, images, traces, table)
-    event = st.dataframe(
-        table.assign(
-            image=[jpeg_uri(image_files.thumbnail(image)) for image in images], probability=100 * table["probability"]
-        )[["image", *table.columns]],
-        hide_index=True,
-        row_height=_ROW,
-        height=min(_ROW * len(images) + 40, 10 * _ROW),
-        on_select="rerun",
-        selection_mode="single-row",
+    chosen = widgets.image_table(
+        table.assign(probability=100 * table["probability"]),
+        [image_files.thumbnail(image) for image in images],
         key="images_table",
-        column_config={
-            "image": st.column_config.ImageColumn(width="small"),
+        columns={
             "labels": st.column_config.TextColumn(width="medium"),
             "probability": st.column_config.ProgressColumn(
                 "this sequence" if is_rnn else "these labels",
@@ -67,8 +59,8 @@ def page() -> None:
         },
     )
     st.caption("A click on the box before a row chooses its image; a click on a heading sorts.")
-    if chosen := event["selection"]["rows"]:
-        image = images[chosen[0]]
+    if chosen is not None:
+        image = images[chosen]
         if st.button(f"Open {markdown(image.name)} in Decode", type="primary"):
             tray.select(image)
             st.switch_page("app_pages/decode.py")
