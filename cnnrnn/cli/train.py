@@ -185,7 +185,7 @@ def train(
             show_default=BY_RECIPE,
             rich_help_panel=MODEL,
         ),
-    ] = 0.0,
+    ] = TrainConfig.auxiliary,
     mixup: Annotated[
         float,
         typer.Option(
@@ -194,18 +194,22 @@ def train(
             show_default=BY_RECIPE,
             rich_help_panel=OPTIMIZATION,
         ),
-    ] = 0.0,
+    ] = TrainConfig.mixup,
     dropout: Annotated[
         float, typer.Option(min=0, max=0.95, help="Share of the head's inputs that are dropped.", rich_help_panel=MODEL)
     ] = 0.5,
-    epochs: Annotated[int, typer.Option(min=1, help="Passes over the training images.", show_default=BY_RECIPE)] = 30,
+    epochs: Annotated[
+        int, typer.Option(min=1, help="Passes over the training images.", show_default=BY_RECIPE)
+    ] = TrainConfig.epochs,
     batch_size: Annotated[
         int, typer.Option(min=1, help="Of all processes together, under torchrun.", rich_help_panel=OPTIMIZATION)
-    ] = 64,
-    lr: Annotated[float, typer.Option(min=0, help="Learning rate of the head.", rich_help_panel=OPTIMIZATION)] = 1e-3,
+    ] = TrainConfig.batch_size,
+    lr: Annotated[
+        float, typer.Option(min=0, help="Learning rate of the head.", rich_help_panel=OPTIMIZATION)
+    ] = TrainConfig.lr,
     backbone_lr: Annotated[
         float, typer.Option(min=0, help="Learning rate of the backbone; 0 keeps it frozen.", rich_help_panel=BACKBONE)
-    ] = 0.0,
+    ] = TrainConfig.backbone_lr,
     trained_layers: Annotated[
         int | None,
         typer.Option(
@@ -215,7 +219,7 @@ def train(
             show_default="all, if --backbone-lr is given",
             rich_help_panel=BACKBONE,
         ),
-    ] = None,
+    ] = TrainConfig.trained_layers,
     views: Annotated[
         int,
         typer.Option(
@@ -224,16 +228,16 @@ def train(
             show_default=BY_RECIPE,
             rich_help_panel=BACKBONE,
         ),
-    ] = 2,
+    ] = TrainConfig.views,
     weight_decay: Annotated[
         float, typer.Option(min=0, help="Weight decay of the optimizer.", rich_help_panel=OPTIMIZATION)
-    ] = 1e-2,
+    ] = TrainConfig.weight_decay,
     optimizer: Annotated[
         Literal["adamw", "rmsprop"], typer.Option(help="How the weights are updated.", rich_help_panel=OPTIMIZATION)
     ] = "adamw",
     seed: Annotated[
         int, typer.Option(help="Seed of the weights, the order of images and dropout.", rich_help_panel=OPTIMIZATION)
-    ] = 0,
+    ] = TrainConfig.seed,
     precision: PrecisionOption = "float32",
     compile_layers: Annotated[
         bool,
@@ -242,7 +246,7 @@ def train(
             help="Compile the trained layers of the backbone (torch.compile), for a GPU.",
             rich_help_panel=HARDWARE,
         ),
-    ] = False,
+    ] = TrainConfig.compile_layers,
     resume: Annotated[
         bool,
         typer.Option(

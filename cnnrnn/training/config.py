@@ -24,7 +24,7 @@ class TrainConfig:
     loss: str = "bce"  # of the sigmoid baseline, a key of LABEL_LOSSES; the CNN-RNN's is its sequences' likelihood
     auxiliary: float = 0.0  # weight of the auxiliary head's loss beside the sequences'; 0 where there is no such head
     mixup: float = 0.0  # half of the batches are mixed with another order of themselves, by Beta(mixup, mixup) shares
-    weight_decay: float = 1e-4
+    weight_decay: float = 1e-2
     optimizer: str = "adamw"  # a key of OPTIMIZERS
     seed: int = 0
     precision: str = "float32"  # that the backbone computes in, a key of PRECISIONS

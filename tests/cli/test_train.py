@@ -5,17 +5,28 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 import torch
 from helpers import COMMAND, TINY, run_command
+from typer.main import get_command
 
 from cnnrnn.checkpoint import Checkpoint, read_results
 from cnnrnn.cli.data_source import OWN, DataSource
+from cnnrnn.cli.main import app
 from cnnrnn.cli.train import _next_commands, _result
 from cnnrnn.data import Options
+from cnnrnn.training.config import TrainConfig
 from cnnrnn.utils.resources import embedded_checkpoint
+
+
+def test_an_option_has_the_default_of_a_training_from_python() -> None:
+    options = {option.name: option.default for option in get_command(app).commands["train"].params}
+    config = asdict(TrainConfig())
+    del config["beam"]  # of the validation; no option
+    assert {name: options[name] for name in config} == config
 
 
 def test_a_recipe_gives_defaults_and_typed_options_win(tmp_path: Path, scenes_root: Path) -> None:

@@ -169,6 +169,6 @@ def test_layers_are_compiled_where_the_configuration_says(
 def test_the_defaults_are_documented_ones() -> None:
     assert asdict(TrainConfig()) == {
         "epochs": 30, "batch_size": 64, "lr": 1e-3, "backbone_lr": 0.0, "trained_layers": None, "views": 2,
-        "loss": "bce", "auxiliary": 0.0, "mixup": 0.0, "weight_decay": 1e-4, "optimizer": "adamw", "seed": 0,
+        "loss": "bce", "auxiliary": 0.0, "mixup": 0.0, "weight_decay": 1e-2, "optimizer": "adamw", "seed": 0,
         "precision": "float32", "compile_layers": False, "beam": 8,
     }  # fmt: skip
