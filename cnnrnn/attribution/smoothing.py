@@ -28,7 +28,7 @@ SIGMA = 0.8  # cells of the grid; chosen on val
 _PIXEL_SIGMA = 0.015  # of the side of a map of pixels, whose single pixels nobody would see
 
 
-def smooth(maps: Tensor, offset: float = 0.0) -> Tensor:
+def smooth(maps: Tensor, offset: float) -> Tensor:
     """A Gaussian of `SIGMA` cells over maps (…, height, width), reflected at the borders.
 
     Without an offset the sum of a map stays what it was; with one, values at the borders count more or less.
@@ -48,7 +48,7 @@ def smooth_pixels(maps: Tensor) -> Tensor:
 
 
 def smoothed_contributions(
-    pool: SpatialAttentionPool | GlobalPool, location_logits: Tensor, grid: tuple[int, ...], offset: float = 0.0
+    pool: SpatialAttentionPool | GlobalPool, location_logits: Tensor, grid: tuple[int, ...], offset: float
 ) -> Tensor:
     """What each location adds to the pooled logits once their own are smoothed: logits of the locations of a `grid`
     (height, width), (…, location, label) -> the same shape.

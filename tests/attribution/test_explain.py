@@ -291,7 +291,7 @@ def test_class_activation_maps_are_smoothed_before_the_locations_are_pooled(mode
     recurrent = unroll(model, torch.tensor([[model.start, *tokens]]))
     for step, token in enumerate([*tokens, model.end]):
         logits = model.location_logits(recurrent, image)[0, step, :, token].unflatten(0, feature_map.shape[-2:])
-        assert found.smoothed[step].argmax() == smooth(logits).argmax()
+        assert found.smoothed[step].argmax() == smooth(logits, model.backbone.config.center_offset).argmax()
 
 
 def evidence_at(location: tuple[int, int], channels: int) -> Tensor:

@@ -15,7 +15,7 @@ from cnnrnn.models.pooling import SpatialAttentionPool
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_it_is_a_gaussian_of_each_map_that_keeps_its_sum(shape: tuple[int, ...], dtype: torch.dtype) -> None:
     maps = torch.randn(shape, generator=torch.Generator().manual_seed(0), dtype=dtype)
-    found = smooth(maps)
+    found = smooth(maps, 0.0)
     assert (found.shape, found.dtype) == (maps.shape, maps.dtype)
     for values, expected in zip(found.reshape(-1, *shape[-2:]), maps.reshape(-1, *shape[-2:]), strict=True):
         reference = torch.from_numpy(gaussian_filter(expected.double().numpy(), SIGMA, mode="reflect")).to(dtype)
@@ -26,11 +26,11 @@ def test_it_is_a_gaussian_of_each_map_that_keeps_its_sum(shape: tuple[int, ...],
 def test_two_neighbors_outweigh_one_stronger_location() -> None:
     maps = torch.zeros(9, 9)
     maps[1, 1], maps[6, 5], maps[6, 6] = 1.2, 1.0, 1.0
-    assert int(smooth(maps).argmax()) in (6 * 9 + 5, 6 * 9 + 6)
+    assert int(smooth(maps, 0.0).argmax()) in (6 * 9 + 5, 6 * 9 + 6)
 
 
 def test_an_even_map_stays_even() -> None:
-    torch.testing.assert_close(smooth(torch.full((4, 6), 0.3)), torch.full((4, 6), 0.3))
+    torch.testing.assert_close(smooth(torch.full((4, 6), 0.3), 0.0), torch.full((4, 6), 0.3))
 
 
 def test_pixels_are_smoothed_over_their_neighbors() -> None:
@@ -71,7 +71,7 @@ def test_contributions_are_those_of_smoothed_logits_and_add_up_to_the_logits_of_
     pool = SpatialAttentionPool()
     pool.peak.fill_(0.7)
     pool.sharpness.fill_(1.5)
-    found = smoothed_contributions(pool, logits, (5, 6))
+    found = smoothed_contributions(pool, logits, (5, 6), 0.0)
     torch.testing.assert_close(found.sum(dim=1), pool(logits), rtol=1e-4, atol=1e-5)
     for step, label in np.ndindex(2, 3):
         smoothed = gaussian_filter(logits[step, :, label].view(5, 6).double().numpy(), SIGMA, mode="reflect")
@@ -88,7 +88,7 @@ def test_a_single_location_does_not_outweigh_its_neighbors_by_the_pooling() -> N
     logits[1, 1], logits[6, 5], logits[6, 6] = 4.0, 3.5, 3.5
     pool = SpatialAttentionPool()
     column = logits.flatten().unsqueeze(1)  # (location, label)
-    afterwards = smooth((pool.weights(column) * column).view(9, 9))
-    before = smoothed_contributions(pool, column, (9, 9)).view(9, 9)
+    afterwards = smooth((pool.weights(column) * column).view(9, 9), 0.0)
+    before = smoothed_contributions(pool, column, (9, 9), 0.0).view(9, 9)
     assert int(before.argmax()) in (6 * 9 + 5, 6 * 9 + 6)
     assert float(afterwards.max() / afterwards[1, 1]) < float(before.max() / before[1, 1])
