@@ -22,7 +22,8 @@ import tray
 import widgets
 from cnnrnn.checkpoint import chosen_threshold
 from cnnrnn.evaluation.evaluate import Evaluation, Predictions
-from cnnrnn.evaluation.paired import METRICS, RESAMPLES, Paired, pair_evaluations, pair_predictions
+from cnnrnn.evaluation.paired import RESAMPLES, Paired, pair_evaluations, pair_predictions
+from cnnrnn.evaluation.reports import MAIN_METRICS
 from cnnrnn.utils.files import escape_surrogates
 from cnnrnn.utils.style import percent
 from views import differences
@@ -174,7 +175,7 @@ def _metrics(paired: Paired, name: str, other: str, dark: bool) -> None:
     def rows() -> Styler:
         table = pd.DataFrame(
             {
-                "metric": METRICS[key],
+                "metric": MAIN_METRICS[key],
                 f"{name}, %": value.one,
                 f"{other}, %": value.other,
                 "difference": value.other - value.one,

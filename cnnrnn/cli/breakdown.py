@@ -26,7 +26,8 @@ def breakdown(
     with user_errors():
         from cnnrnn.evaluation.breakdown import by_number_of_labels, check_same_images, strongest_pairs
         from cnnrnn.evaluation.evaluate import read_records
-        from cnnrnn.evaluation.paired import METRICS, differences, pair_evaluations
+        from cnnrnn.evaluation.paired import differences, pair_evaluations
+        from cnnrnn.evaluation.reports import MAIN_METRICS
 
         evaluations = {}
         for file, name in _short_names(files).items():
@@ -54,7 +55,7 @@ def breakdown(
         for other in others:
             found = differences(pair_evaluations(evaluations[first], evaluations[other]))
             rows = [
-                [METRICS[key], f"{one:.1f}", f"{two:.1f}", f"{two - one:+.1f}", f"{low:+.1f} to {high:+.1f}"]
+                [MAIN_METRICS[key], f"{one:.1f}", f"{two:.1f}", f"{two - one:+.1f}", f"{low:+.1f} to {high:+.1f}"]
                 for key, (one, two, low, high) in found.items()
             ]
             heads = ["metric", first, other, "difference", "95 % interval (paired bootstrap)"]

@@ -11,6 +11,7 @@ from rich.table import Table
 from cnnrnn.cli.data_source import DataSource, reads_data
 from cnnrnn.cli.options import EMBEDDED, BatchSizeOption, BeamOption, EmbeddedCheckpointOption
 from cnnrnn.cli.output import console, load_and_describe, user_errors
+from cnnrnn.evaluation.reports import MAIN_METRICS
 from cnnrnn.utils.errors import UserError
 from cnnrnn.utils.progress import image_progress
 
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from cnnrnn.inference.predictor import Predictor
 
 MAX_LOSS = 0.5  # points of mAP and of O-F1
-_COLUMNS = {"mAP": "mAP", "OF1": "O-F1", "CF1": "C-F1", "exact_match": "exact match"}
 
 
 @reads_data
@@ -59,7 +59,7 @@ def quantize(
         predictor.forward = int8.run(file)
         quantized = _evaluated(predictor, labeled, "int8")
         _print(labeled.name, exact, quantized)
-        losses = {name: exact[key] - quantized[key] for key, name in (("mAP", "mAP"), ("OF1", "O-F1"))}  # type: ignore[literal-required]
+        losses = {MAIN_METRICS[key]: exact[key] - quantized[key] for key in ("mAP", "OF1")}  # type: ignore[literal-required]
         if too_much := {name: loss for name, loss in losses.items() if not loss <= MAX_LOSS}:
             lost = " and ".join(f"{loss:.1f} points of {name}" for name, loss in too_much.items())
             raise UserError(
@@ -80,8 +80,8 @@ def _evaluated(predictor: Predictor, labeled: Split, name: str) -> EvaluationRep
 
 
 def _print(title: str, exact: EvaluationReport, quantized: EvaluationReport) -> None:
-    table = Table("", *_COLUMNS.values(), title=escape(title))
+    table = Table("", *MAIN_METRICS.values(), title=escape(title))
     for name, report in (("float32", exact), ("int8", quantized)):
-        table.add_row(name, *(f"{report[key]:.1f}" for key in _COLUMNS))  # type: ignore[literal-required]
-    table.add_row("", *(f"{quantized[key] - exact[key]:+.1f}" for key in _COLUMNS))  # type: ignore[literal-required]
+        table.add_row(name, *(f"{report[key]:.1f}" for key in MAIN_METRICS))  # type: ignore[literal-required]
+    table.add_row("", *(f"{quantized[key] - exact[key]:+.1f}" for key in MAIN_METRICS))  # type: ignore[literal-required]
     console.print(table)

@@ -25,6 +25,7 @@ from cnnrnn.cli.options import (
 from cnnrnn.cli.output import command_line, console, print_split_warnings, user_errors
 from cnnrnn.cli.project import write_projection
 from cnnrnn.cli.recipes import DEFAULT, chosen_settings, possible_settings, read_recipe, run_toml, use_recipe
+from cnnrnn.evaluation.reports import MAIN_METRICS
 from cnnrnn.training.config import RUN_FILE, TrainConfig
 from cnnrnn.utils.cache import cache_folder, kept
 from cnnrnn.utils.device import resolve_device
@@ -302,8 +303,7 @@ def _result(history: list[dict[str, Any]], out: Path) -> str:
 
     best = best_epoch(history)
     assert best is not None
-    figures = {"mAP": "val_mAP", "O-F1": "val_OF1", "C-F1": "val_CF1", "exact match": "val_exact_match"}
-    shown = ", ".join(f"{name} {best[key]:.1f}" for name, key in figures.items())
+    shown = ", ".join(f"{name} {best[f'val_{key}']:.1f}" for key, name in MAIN_METRICS.items())
     advice = "" if best["val_OF1"] else " It predicts no label rightly yet: go on with --resume and more --epochs."
     return (
         f"The best of {len(history)} epochs, by the mean of mAP and O-F1 on val, is epoch {best['epoch']}: {shown}. "

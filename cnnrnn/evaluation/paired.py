@@ -11,10 +11,10 @@ import numpy as np
 
 from cnnrnn.evaluation.evaluate import Evaluation, Predictions
 from cnnrnn.evaluation.metrics import enough_positives
+from cnnrnn.evaluation.reports import MAIN_METRICS
 from cnnrnn.utils.errors import UserError
 
 RESAMPLES = 1000
-METRICS = {"mAP": "mAP", "OF1": "O-F1", "CF1": "C-F1", "exact_match": "exact match"}
 
 
 class Difference(NamedTuple):
@@ -101,8 +101,8 @@ def pair_evaluations(one: Evaluation, other: Evaluation, thresholds: tuple[float
 def differences(
     paired: Paired, min_positives: int | None = None, resamples: int = RESAMPLES, seed: int = 0
 ) -> dict[str, Difference]:
-    """Each of `METRICS` for both models, with the 95 % interval of the difference by the paired bootstrap over images
-    (Efron and Tibshirani, 1993; percentiles).
+    """Each of `MAIN_METRICS` for both models, with the 95 % interval of the difference by the paired bootstrap over
+    images (Efron and Tibshirani, 1993; percentiles).
 
     mAP and C-F1 are means over the labels with at least `min_positives` positives (by default `enough_positives`); a
     label without a positive in a resample is left out of its mAP. A metric that no label can have is left out.
@@ -117,7 +117,7 @@ def differences(
         for predicted, probs in zip(paired.predicted, paired.probabilities, strict=True)
     )
     found = {}
-    for key in METRICS:
+    for key in MAIN_METRICS:
         if not np.isnan(one[key][0]):
             low, high = np.nanpercentile(other[key][1:] - one[key][1:], (2.5, 97.5))
             found[key] = Difference(float(one[key][0]), float(other[key][0]), float(low), float(high))

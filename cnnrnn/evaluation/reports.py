@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any, NotRequired, TypedDict
 
+# What models are compared by: key of a report -> name. The record of an epoch has the same keys after "val_".
+MAIN_METRICS = {"mAP": "mAP", "OF1": "O-F1", "CF1": "C-F1", "exact_match": "exact match"}
+
 
 class PrecisionRecallF1(TypedDict):
     """Overall (O) and per-label (C) precision, recall and F1."""

@@ -22,7 +22,7 @@ from cnnrnn.evaluation.cooccurrence import cooccurrence_table, count_pairs, expe
 from cnnrnn.evaluation.evaluate import Predictions, report
 from cnnrnn.evaluation.metrics import choose_threshold
 from cnnrnn.evaluation.record import save_with_card
-from cnnrnn.evaluation.reports import EvaluationReport
+from cnnrnn.evaluation.reports import MAIN_METRICS, EvaluationReport
 from cnnrnn.inference.predictor import decode_batch
 from cnnrnn.label_space.groups import group_report
 from cnnrnn.models.cnnrnn import CNNRNN
@@ -225,7 +225,7 @@ def _validate(
 
 
 def _epoch_record(epoch: int, loss: float, seconds: float, metrics: Mapping[str, Any]) -> dict[str, Any]:
-    validation = {f"val_{key}": metrics[key] for key in ("mAP", "OF1", "CF1", "exact_match")}
+    validation = {f"val_{key}": metrics[key] for key in MAIN_METRICS}
     labels = {"val_labels_scored": metrics["labels_scored"], "val_labels": len(metrics["positives"])}
     return {"epoch": epoch, "loss": loss, "seconds": seconds, **validation, **labels}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cnnrnn.evaluation.reports import MAIN_METRICS
 from cnnrnn.utils.errors import UserError
 
 if TYPE_CHECKING:
@@ -36,6 +37,6 @@ class TensorBoard:
         self.watcher.epoch_done(record)
         for key in ("loss", "seconds"):
             self.writer.add_scalar(f"train/{key}", record[key], record["epoch"])
-        for key in ("mAP", "OF1", "CF1", "exact_match"):
+        for key in MAIN_METRICS:
             self.writer.add_scalar(f"val/{key}", record[f"val_{key}"], record["epoch"])
         self.writer.flush()

@@ -9,6 +9,7 @@ import streamlit as st
 
 import controls
 import state
+from cnnrnn.evaluation.reports import MAIN_METRICS
 from cnnrnn.training.runs import MAX_RUNS, RunProgress, runs_root
 from cnnrnn.utils.style import counted
 from views import training
@@ -16,7 +17,7 @@ from views.style import CHART, markdown
 
 _UPDATE_INTERVAL = 5  # seconds
 _MOST = 8  # runs in one chart
-_METRICS = {"mAP": "val_mAP", "O-F1": "val_OF1", "C-F1": "val_CF1", "exact match": "val_exact_match", "loss": "loss"}
+_METRICS = {name: f"val_{key}" for key, name in MAIN_METRICS.items()} | {"loss": "loss"}
 
 
 @st.fragment(run_every=_UPDATE_INTERVAL)

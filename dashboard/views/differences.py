@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 import plotly.graph_objects as go
 
-from cnnrnn.evaluation.paired import METRICS, Difference
+from cnnrnn.evaluation.paired import Difference
+from cnnrnn.evaluation.reports import MAIN_METRICS
 from cnnrnn.utils.style import palette
 from views.style import name_rows
 
@@ -36,7 +37,7 @@ def figure(found: Mapping[str, Difference], dark: bool) -> go.Figure:
                 "width": 6,
             },
             hovertext=[
-                f"{METRICS[key]}: {value.one:.1f}% and {value.other:.1f}%, difference {delta:+.1f} points "
+                f"{MAIN_METRICS[key]}: {value.one:.1f}% and {value.other:.1f}%, difference {delta:+.1f} points "
                 f"({value.low:+.1f} to {value.high:+.1f})"
                 for (key, value), delta in zip(found.items(), middle, strict=True)
             ],
@@ -45,7 +46,7 @@ def figure(found: Mapping[str, Difference], dark: bool) -> go.Figure:
         )
     )
     fig.add_vline(x=0, line={"color": colours.faint, "width": 1})
-    name_rows(fig, [f"{METRICS[key]}  {value.one:.1f} → {value.other:.1f}" for key, value in found.items()], dark)
+    name_rows(fig, [f"{MAIN_METRICS[key]}  {value.one:.1f} → {value.other:.1f}" for key, value in found.items()], dark)
     text = {"color": colours.text}
     fig.update_xaxes(title="difference in percentage points", fixedrange=True, zeroline=False, tickfont=text)
     fig.update_yaxes(range=[len(values) - 0.5, -0.8], autorange=False, zeroline=False)
