@@ -74,7 +74,7 @@ def map_at_k(truth: np.ndarray, scores: np.ndarray, k: int = 10) -> float:
 def hamming_loss(truth: np.ndarray, predicted: np.ndarray, ignored: np.ndarray | None = None) -> float:
     """Percentage of (image, label) pairs that are wrong."""
     counted = _counted(truth, ignored)
-    return float(_ratio(((truth != predicted) & counted).sum(), counted.sum()))
+    return float(_percent(((truth != predicted) & counted).sum(), counted.sum()))
 
 
 def precision_recall_f1(
@@ -92,18 +92,17 @@ def precision_recall_f1(
     truth, predicted = truth & counted, predicted & counted
     hits, predictions, positives = (array.sum(axis=0) for array in (truth & predicted, predicted, truth))
     labels = np.ones(truth.shape[1], dtype=bool) if labels is None else labels
-    overall = _ratio(hits.sum(), predictions.sum()), _ratio(hits.sum(), positives.sum())
-    per_label = (
-        float(np.mean(_ratio(hits, predictions)[labels])) if labels.any() else 0.0,
-        float(np.mean(_ratio(hits, positives)[labels])) if labels.any() else 0.0,
-    )
+    overall = _percent(hits.sum(), predictions.sum()), _percent(hits.sum(), positives.sum())
+    per_label = np.zeros(2)
+    if labels.any():
+        per_label = np.array([_percent(hits, whole)[labels].mean() for whole in (predictions, positives)])
     return {
         "OP": float(overall[0]),
         "OR": float(overall[1]),
-        "OF1": _harmonic_mean(float(overall[0]), float(overall[1])),
-        "CP": per_label[0],
-        "CR": per_label[1],
-        "CF1": _harmonic_mean(*per_label),
+        "OF1": float(harmonic_mean(*overall)),
+        "CP": float(per_label[0]),
+        "CR": float(per_label[1]),
+        "CF1": float(harmonic_mean(*per_label)),
     }
 
 
@@ -127,8 +126,8 @@ def calibration(
     hits, probs = truth[counted], scores[counted]
     index = np.minimum((probs * bins).astype(int), bins - 1)
     pairs = np.bincount(index, minlength=bins)
-    predicted = _ratio(np.bincount(index, probs, bins), pairs)
-    observed = _ratio(np.bincount(index, hits, bins), pairs)
+    predicted = _percent(np.bincount(index, probs, bins), pairs)
+    observed = _percent(np.bincount(index, hits, bins), pairs)
     gaps = np.abs(predicted - observed)
     likely = np.arange(bins) >= bins // 10
     return {
@@ -177,9 +176,14 @@ def _counted(truth: np.ndarray, ignored: np.ndarray | None) -> np.ndarray:
     return np.ones(truth.shape, dtype=bool) if ignored is None else ~ignored
 
 
-def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
-    return 100 * np.divide(part, whole, out=np.zeros(np.shape(part), dtype=float), where=np.asarray(whole) > 0)
+def _percent(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    return 100 * ratio(part, whole)
 
 
-def _harmonic_mean(precision: float, recall: float) -> float:
-    return 2 * precision * recall / (precision + recall) if precision + recall else 0.0
+def ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    """0 where the whole is 0."""
+    return np.divide(part, whole, out=np.zeros(np.shape(part)), where=np.asarray(whole) > 0)
+
+
+def harmonic_mean(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    return ratio(2 * one * other, one + other)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from cnnrnn.evaluation.evaluate import Evaluation, Predictions
-from cnnrnn.evaluation.metrics import enough_positives
+from cnnrnn.evaluation.metrics import enough_positives, harmonic_mean, ratio
 from cnnrnn.evaluation.reports import MAIN_METRICS
 from cnnrnn.utils.errors import UserError
 
@@ -147,9 +147,9 @@ def _metrics(
     undefined = np.full(weights.shape[1], np.nan)
     return {
         "mAP": 100 * np.nanmean(ap, axis=0) if ap else undefined,
-        "OF1": 100 * _ratio(2 * hits.sum(axis=1), predictions.sum(axis=1) + positives.sum(axis=1)),
-        "CF1": 100 * _harmonic_mean(
-            _ratio(hits, predictions)[:, scored].mean(axis=1), _ratio(hits, positives)[:, scored].mean(axis=1)
+        "OF1": 100 * ratio(2 * hits.sum(axis=1), predictions.sum(axis=1) + positives.sum(axis=1)),
+        "CF1": 100 * harmonic_mean(
+            ratio(hits, predictions)[:, scored].mean(axis=1), ratio(hits, positives)[:, scored].mean(axis=1)
         ) if scored.any() else undefined,
         "exact_match": 100 * weights.T @ exact / weights.sum(axis=0),
     }  # fmt: skip
@@ -169,14 +169,6 @@ def _weighted_average_precision(weights: np.ndarray, truth: np.ndarray, scores: 
     images = np.add.reduceat(weights, starts, axis=0).cumsum(axis=0)  # (score, resample)
     gained = np.add.reduceat(weights * truth[: len(weights), None], starts, axis=0)  # positives of each score
     total = gained.sum(axis=0)
-    precision = _ratio(gained.cumsum(axis=0), images)
+    precision = ratio(gained.cumsum(axis=0), images)
     ap: np.ndarray = np.where(total > 0, (precision * gained).sum(axis=0) / np.maximum(total, 1), np.nan)
     return ap
-
-
-def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
-    return np.divide(part, whole, out=np.zeros_like(part, dtype=np.float64), where=whole > 0)
-
-
-def _harmonic_mean(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    return _ratio(2 * one * other, one + other)
