@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import shlex
-from dataclasses import fields, replace
-from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 from rich.markup import escape
@@ -22,25 +19,15 @@ from cnnrnn.cli.options import (
     DeviceOption,
     PrecisionOption,
 )
-from cnnrnn.cli.output import command_line, console, print_split_warnings, user_errors
+from cnnrnn.cli.output import console, user_errors
 from cnnrnn.cli.project import write_projection
-from cnnrnn.cli.recipes import DEFAULT, chosen_settings, possible_settings, read_recipe, run_toml, use_recipe
-from cnnrnn.evaluation.reports import MAIN_METRICS
+from cnnrnn.cli.recipes import DEFAULT, chosen_settings, possible_settings, read_recipe, use_recipe
+from cnnrnn.cli.training_run import TrainingRun, load_splits, next_commands, result
+from cnnrnn.cli.training_settings import check_settings, network_of, new_checkpoint, refuse_impossible
 from cnnrnn.training.config import RUN_FILE, TrainConfig
-from cnnrnn.utils.cache import cache_folder, kept
 from cnnrnn.utils.device import resolve_device
 from cnnrnn.utils.errors import UserError, did_you_mean
-from cnnrnn.utils.files import write_text
-from cnnrnn.utils.progress import TrainingProgress, image_progress, notes
-
-if TYPE_CHECKING:
-    import torch
-
-    from cnnrnn.checkpoint import Checkpoint
-    from cnnrnn.data import Split
-    from cnnrnn.training.distributed import ProcessGroup
-    from cnnrnn.training.loop import TrainingWatcher
-
+from cnnrnn.utils.progress import notes
 
 BY_RECIPE = "by the recipe"
 
@@ -271,194 +258,19 @@ def train(
     from cnnrnn.training import distributed
 
     with user_errors(), distributed.started() as processes:
-        from cnnrnn.training.state import check_out, check_resumable
-
         console.quiet = notes.quiet = not processes.is_writer
-        if processes.is_writer and not processes.restarted:
-            check_out(out, resume, overwrite)
-            if resume and not processes.by_torchrun:
-                check_resumable(out)
+        run = TrainingRun(out, resume, overwrite, tensorboard, processes)
         # All that can be refused without the images is refused before they are read and checked, which takes minutes.
-        if tensorboard and processes.is_writer:
-            from cnnrnn.training.tensorboard import summary_writer
-
-            summary_writer()
+        run.check()
         hardware = resolve_device(device, processes.local_rank if processes.count > 1 else None)
-        _refuse_impossible(possible_settings(ctx, _network_of))
+        refuse_impossible(possible_settings(ctx, network_of))
         with processes.one_per_machine_first():
-            splits = _load_splits(data, train_split_name, strict)
-        settings, words = chosen_settings(ctx, len(splits[0].samples), _network_of)
+            splits = load_splits(data, train_split_name, strict)
+        settings, words = chosen_settings(ctx, len(splits[0].samples), network_of)
         notes.print(escape(words), soft_wrap=True)
-        _check_settings(settings)
-        checkpoint = _new_checkpoint(settings, splits[0], hardware)
-        history = _run(checkpoint, splits, settings, out, resume, overwrite, tensorboard, processes)
+        check_settings(settings)
+        checkpoint = new_checkpoint(settings, splits[0], hardware)
+        history = run.train(checkpoint, splits, settings)
         if settings["head"] == "cnn-rnn" and processes.is_writer:
             write_projection(out / "best", settings["seed"])
-        console.print(_result(history, out), _next_commands(data, out), sep="\n", highlight=False, soft_wrap=True)
-
-
-def _result(history: list[dict[str, Any]], out: Path) -> str:
-    """Which epoch is the best one, why, and where it is."""
-    from cnnrnn.training.runs import best_epoch
-
-    best = best_epoch(history)
-    assert best is not None
-    shown = ", ".join(f"{name} {best[f'val_{key}']:.1f}" for key, name in MAIN_METRICS.items())
-    advice = "" if best["val_OF1"] else " It predicts no label rightly yet: go on with --resume and more --epochs."
-    return (
-        f"The best of {len(history)} epochs, by the mean of mAP and O-F1 on val, is epoch {best['epoch']}: {shown}. "
-        f"It is in {escape(str(out / 'best'))}, the last one in {escape(str(out / 'last'))}.{advice}"
-    )
-
-
-def _next_commands(data: DataSource, out: Path) -> str:
-    from cnnrnn.training.runs import runs_root
-
-    evaluate = shlex.join(["cnnrnn", "evaluate", *data.arguments(), "--checkpoint", str(out)])
-    is_listed = runs_root() == out.resolve().parent
-    show = shlex.join(["cnnrnn", "dashboard", *([] if is_listed else ["--runs", str(out.parent)])])
-    return f"Next:\n  {escape(evaluate)}\n  {escape(show)}"
-
-
-def _refuse_impossible(candidates: list[dict[str, Any]]) -> None:
-    """Raises UserError if none of the settings that may be chosen is possible."""
-    for settings in candidates:
-        try:
-            _check_settings(settings)
-        except UserError as error:
-            refused = error
-        else:
-            return
-    raise refused
-
-
-def _check_settings(settings: dict[str, Any]) -> None:
-    """Raises UserError for settings that contradict each other, or name what there is not."""
-    from cnnrnn.models.backbone import check_name
-    from cnnrnn.models.vocabulary import read_order
-    from cnnrnn.training.initialize import check_network
-
-    if settings["weights"] and not settings["pretrained"]:
-        raise UserError("--weights are pretrained ones; leave --no-pretrained away")
-    if not settings["backbone-lr"] and (settings["trained-layers"] or settings["compile"]):
-        raise UserError("--trained-layers and --compile are for a backbone that is trained: give --backbone-lr")
-    read_order(settings["order"])
-    check_name(settings["backbone"])
-    if settings["weights"] and (network := _network_of(settings["weights"])):
-        check_network(settings["weights"], network, settings["backbone"])
-
-
-@cache
-def _network_of(weights: Path) -> str | None:
-    """The backbone's name, if `weights` is a trained model."""
-    from cnnrnn.checkpoint import Checkpoint
-    from cnnrnn.training.initialize import is_trained
-
-    return Checkpoint.load(weights).model.backbone.config.name if is_trained(weights) else None
-
-
-def _new_checkpoint(settings: dict[str, Any], split: Split, device: torch.device) -> Checkpoint:
-    from cnnrnn.training.initialize import new_checkpoint
-
-    model: dict[str, Any] = {"dropout": settings["dropout"], "spatial": settings["spatial"]}
-    if settings["head"] == "cnn-rnn":
-        model |= {"embedding_dim": settings["embedding"], "hidden_dim": settings["hidden"]}
-        model |= {"activation": settings["activation"], "cell": settings["cell"]}
-        model |= {"auxiliary": settings["auxiliary"] > 0}
-    checkpoint = new_checkpoint(
-        split, settings["backbone"], settings["image-size"], settings["pretrained"], settings["seed"], device,
-        settings["head"], settings["order"], settings["weights"], **model,
-    )  # fmt: skip
-    checkpoint.training["command"] = command_line()
-    return checkpoint
-
-
-def _train_config(settings: dict[str, Any]) -> TrainConfig:
-    values = {key.replace("-", "_"): value for key, value in settings.items()}
-    values |= {"compile_layers": values["compile"]}
-    if values["head"] == "sigmoid":  # it has no such head
-        values["auxiliary"] = 0.0
-    return TrainConfig(**{field.name: values[field.name] for field in fields(TrainConfig) if field.name in values})
-
-
-def _load_splits(data: DataSource, train_name: str, strict: bool) -> tuple[Split, Split]:
-    """The splits for training and for validation, described, without images that can't be read."""
-    train_split = data.split(train_name)
-    if data.val_fraction and not data.is_own:
-        splits = train_split.hold_out(data.val_fraction)
-    else:
-        splits = train_split, data.split("val")
-    splits[1].truth(splits[0].labels)  # before anything is computed: DataError for labels that only val has
-    print_split_warnings(*splits)
-    return _readable(splits[0], strict), _readable(splits[1], strict)
-
-
-def _readable(split: Split, strict: bool) -> Split:
-    """Without the images that can't be read, which are named. Raises DataError if `strict`."""
-    from cnnrnn.data.readable import check_images, require_readable
-
-    with image_progress() as bar:
-        task = bar.add_task(escape(f"checking {split.name}"), total=len(split.samples), remark="")
-        checked = check_images([sample.image for sample in split.samples], lambda images: bar.advance(task, images))
-    errors = {path: found.error for path, found in checked.items() if found.error}
-    if strict:
-        require_readable(errors)
-    for path, error in errors.items():
-        notes.print(f"  [yellow]left out[/] {escape(str(path))}: {escape(error)}", soft_wrap=True)
-    if len(errors) == len(split.samples):
-        raise UserError(f"no image of {split.name} can be read")
-    return replace(split, samples=tuple(sample for sample in split.samples if sample.image not in errors))
-
-
-def _run(
-    checkpoint: Checkpoint,
-    splits: tuple[Split, Split],
-    settings: dict[str, Any],
-    out: Path,
-    resume: bool,
-    overwrite: bool,
-    tensorboard: bool,
-    processes: ProcessGroup,
-) -> list[dict[str, Any]]:
-    """Train under a progress bar and return the epochs' records; exit with code 130 after Ctrl-C."""
-    from cnnrnn.training.loop import train as run_training
-    from cnnrnn.training.state import STATE, remove_run
-
-    if resume and processes.by_torchrun and not (out / STATE).exists():
-        notes.print(
-            f"{escape(str(out))} holds no finished epoch to go on from: this is the first start", soft_wrap=True
-        )
-    features, record = cache_folder("features"), run_toml(settings, command_line())
-    config = _train_config(settings)
-    if overwrite and processes.is_writer and not processes.restarted:
-        remove_run(out)
-    if processes.is_writer and not (out / STATE).exists():
-        write_text(out / RUN_FILE, record)
-    with TrainingProgress() as progress:
-        watcher: TrainingWatcher = progress
-        if tensorboard and processes.is_writer:
-            from cnnrnn.training.tensorboard import TensorBoard
-
-            watcher = TensorBoard(progress, out / "tensorboard")
-        try:
-            run = run_training(checkpoint, *splits, config, out, features, watcher, resume, processes)
-            interrupted, history = run.interrupted, run.history
-        except KeyboardInterrupt:  # before the first epoch began
-            interrupted, history = True, []
-    if (not config.backbone_lr or config.trained_layers) and (remark := kept(features)):
-        notes.print(remark, markup=False, highlight=False, soft_wrap=True)
-    if interrupted:
-        notes.print(_advice(out), soft_wrap=True)
-        raise typer.Exit(130)
-    if processes.is_writer:
-        write_text(out / RUN_FILE, record)  # with the epochs of a run that was resumed
-    return history
-
-
-def _advice(out: Path) -> str:
-    """What to do after Ctrl-C."""
-    from cnnrnn.training.state import STATE
-
-    if (out / STATE).exists():
-        return f"Interrupted; the model so far is in {escape(str(out / 'last'))}. Go on with --resume"
-    return "Interrupted before an epoch was finished, so there is no model yet: start again with the same command."
+        console.print(result(history, out), next_commands(data, out), sep="\n", highlight=False, soft_wrap=True)
