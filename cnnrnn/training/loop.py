@@ -112,13 +112,7 @@ def train(
                 if processes.is_writer:
                     results: dict[str, Any] = {"val": metrics, "history": run.history}
                     if by_model is not None:
-                        names = checkpoint.vocabulary.labels
-                        results["cooccurrence"] = cooccurrence_table(names, in_training, by_model)
-                        results["label_rates"] = label_rates(
-                            names, in_training, len(train_split.samples), by_model, len(val_split.samples)
-                        )
-                        if groups := checkpoint.vocabulary.groups:
-                            results["label_space"] = group_report(checkpoint.rnn.label_vectors(), groups, train_truth)
+                        results |= _label_space(checkpoint, train_truth, in_training, by_model, len(val_split.samples))
                     _save(checkpoint, state, results, out, identity)
                     watcher.epoch_done(run.history[-1])  # what is reported is on the disk
         except KeyboardInterrupt:
@@ -222,6 +216,21 @@ def _validate(
         predictions.best_path = predictions.marginals >= model.threshold.item()
         return report(truth, ignored, predictions, labels), None
     return report(truth, ignored, predictions, labels), pairs
+
+
+def _label_space(
+    checkpoint: Checkpoint, train_truth: np.ndarray, in_training: np.ndarray, by_model: np.ndarray, val_images: int
+) -> dict[str, Any]:
+    """Which labels go together in training, pairs `in_training` (label, label) of bool (image, label), and in the
+    model's belief about the validation images; and whether those of a group lie together."""
+    names = checkpoint.vocabulary.labels
+    found: dict[str, Any] = {
+        "cooccurrence": cooccurrence_table(names, in_training, by_model),
+        "label_rates": label_rates(names, in_training, len(train_truth), by_model, val_images),
+    }
+    if groups := checkpoint.vocabulary.groups:
+        found["label_space"] = group_report(checkpoint.rnn.label_vectors(), groups, train_truth)
+    return found
 
 
 def _epoch_record(epoch: int, loss: float, seconds: float, metrics: Mapping[str, Any]) -> dict[str, Any]:
