@@ -39,6 +39,8 @@ def find(folder: Path) -> tuple[str, dict[Path, Path]] | None:
 def beside(files: Sequence[Path], suffix: str) -> dict[Path, Path]:
     """The file with this suffix of every image that has one among the files: 1.txt or 1.jpg.txt beside 1.jpg."""
     by_name = {path.with_suffix(""): path for path in files if path.suffix.lower() == suffix}
+    if not by_name:  # as in most folders
+        return {}
     images = [path for path in files if is_image_name(path.name)]
     found = {image: by_name.get(image.with_suffix("")) or by_name.get(image) for image in images}
     return {image: file for image, file in found.items() if file}
@@ -52,6 +54,8 @@ def in_folders_beside(folder: Path, files: Sequence[Path], suffix: str) -> dict[
         return (*(name for name in folders if name.casefold() not in _PARTS), path.stem)
 
     by_place = {place(path): path for path in files if path.suffix.lower() == suffix}
+    if not by_place:
+        return {}
     found = {image: by_place.get(place(image)) for image in files if is_image_name(image.name)}
     return {image: file for image, file in found.items() if file}
 
