@@ -79,9 +79,9 @@ def _read_folder(folder: Path, options: Options, findings: Findings) -> Reading:
     if reading is None:
         raise search.nothing_found(folder)
     told = split_lists.give_splits(reading, folder, search.found)
-    if reading.kind == folders.KIND:
+    if reading.labels_are_folders:
         told |= tell_of_other_labels(reading, folder, lambda path: _rows_of(path, options), told)
-    if search.found or reading.kind == folders.KIND:  # else most are files for single images, which were read
+    if search.found or reading.labels_are_folders:  # else most are files for single images, which were read
         search.tell_passed_over(but=told)
     return reading
 

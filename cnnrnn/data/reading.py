@@ -95,6 +95,7 @@ class Reading:
     boxes: Callable[[str], Boxes] | None = None  # of an image, by the name that its row has
     separator: str | None = None  # of labels in the cells of a table, such as semicolons
     split: str | None = None  # that the name of its only table tells, such as train.csv; some rows may be held out
+    labels_are_folders: bool = False  # beside which other labels may lie
     lists_images: bool = False  # in one file, as a table does, which may lack some that lie beside the others
 
 

@@ -105,7 +105,7 @@ def read(folder: Path, findings: Findings) -> Reading | None:
     if skipped:
         shown = ", ".join(relative_name(path, folder) for path in skipped[:5])
         findings.warning(f"links to folders that lie in {folder.name} as well were not followed: {shown}")
-    return Reading(KIND, rows, folder, findings)
+    return Reading(KIND, rows, folder, findings, labels_are_folders=True)
 
 
 def _tree(folder: Path, findings: Findings) -> tuple[_Folder, list[Path]]:
