@@ -30,6 +30,14 @@ def nearest(
     }
 
 
+def nearest_to(points: Tensor, label: int, k: int) -> list[tuple[int, float]]:
+    """The k other labels nearest to one by angle, nearest first, with their cosines; points (label, embedding)."""
+    cosines = torch.nn.functional.cosine_similarity(points, points[label : label + 1])
+    cosines[label] = -torch.inf
+    values, indices = cosines.topk(min(k, len(points) - 1))
+    return list(zip(indices.tolist(), values.tolist(), strict=True))
+
+
 @torch.no_grad()
 def image_embedding(model: CNNRNN, feature: Tensor) -> Tensor:
     """Equation 3 without the recurrent output: h(U_I I) of one image (1, …) -> (embedding,), the mean over its
