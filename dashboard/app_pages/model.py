@@ -167,7 +167,7 @@ def _metrics_table(report: MapsReport, only: Collection[str] = ()) -> None:
     )
     patterns = {column.heading: column.pattern for column in shown.values()}
     meanings = {column.heading: st.column_config.Column(help=_sentence(column.meaning)) for column in shown.values()}
-    st.dataframe(table.style.format(patterns), hide_index=True, column_config=meanings, placeholder="")
+    st.dataframe(table.style.format(patterns, na_rep=""), hide_index=True, column_config=meanings, placeholder="")
 
 
 def _sentence(text: str) -> str:
