@@ -38,12 +38,15 @@ def smooth(maps: Tensor, offset: float) -> Tensor:
 
 
 def smooth_pixels(maps: Tensor) -> Tensor:
-    """A Gaussian over square maps of pixels (step, side, side), reflected at the borders."""
+    """A Gaussian over the positive evidence of square maps of pixels (step, side, side), reflected at the borders.
+
+    Neighboring pixels speak for and against a label by turns: smoothed together, most of it would cancel.
+    """
     sigma = _PIXEL_SIGMA * maps.shape[-1]
     radius = min(math.ceil(3 * sigma), maps.shape[-1] - 1)
     weights = torch.exp(-0.5 * (torch.arange(-radius, radius + 1) / sigma) ** 2).to(maps)
     row = (weights / weights.sum()).view(1, 1, 1, -1)
-    padded = nn.functional.pad(maps.unsqueeze(1), (radius,) * 4, mode="reflect")
+    padded = nn.functional.pad(maps.clamp(min=0).unsqueeze(1), (radius,) * 4, mode="reflect")
     return nn.functional.conv2d(nn.functional.conv2d(padded, row), row.transpose(2, 3)).squeeze(1)
 
 
