@@ -93,9 +93,8 @@ def run_curves(
 
 def _add_epochs(fig: go.Figure, last: float) -> None:
     """The axis; of a single epoch, plotly's own would go from 0 to 2."""
-    fig.update_xaxes(
-        title="epoch", dtick=max(1, int(last) // 10), range=[1 - (room := max(0.5, last / 40)), last + room]
-    )
+    room = max(0.5, last / 40)
+    fig.update_xaxes(title="epoch", dtick=max(1, int(last) // 10), range=[1 - room, last + room])
 
 
 def average_precisions(report: dict[str, Any], counts: dict[str, int], dark: bool) -> go.Figure:
