@@ -84,6 +84,11 @@ def percent(probability: float) -> str:
     return f"{probability:.0%}" if probability >= 0.0995 else f"{probability:.1%}"
 
 
+def decimals(value: float) -> str:
+    """A number of at least 0 with two decimals, or the first digit of less than a hundredth."""
+    return f"{value:.2f}" if value >= 0.01 or not value else f"{value:.1g}"
+
+
 def points(change: float) -> str:
     """A change of a probability, such as "+12 points"; "unchanged" below half a point."""
     rounded = round(100 * change)

@@ -14,7 +14,7 @@ import widgets
 from cnnrnn.attribution.overlay import color_bar
 from cnnrnn.checkpoint import Checkpoint
 from cnnrnn.decoding.trace import Trace
-from cnnrnn.utils.style import percent
+from cnnrnn.utils.style import decimals, percent
 from decode import export, labels, location, map_settings
 from decode.view import View
 from views import strip
@@ -132,11 +132,12 @@ def _image(
         st.caption(markdown(view.image.name))
         if animated:
             maps = view.maps
-            strongest = f"{max(view.explanation.peaks):.2f} nats" if maps.common_scale else "each map's strongest"
+            strongest = f"{decimals(max(view.explanation.peaks))} nats" if maps.common_scale else "each map's strongest"
             _color_scale(maps.colormap, "0", strongest)
         elif scale is not None:
             signed = subtracted is not None
-            _color_scale(view.maps.colormap, f"−{scale:.2f}" if signed else "0", f"{scale:.2f} nats", signed)
+            strongest = decimals(scale)
+            _color_scale(view.maps.colormap, f"−{strongest}" if signed else "0", f"{strongest} nats", signed)
     if animated:
         with picture.container():
             _animation(view, step)

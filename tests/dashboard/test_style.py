@@ -8,7 +8,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import pytest
 
-from cnnrnn.utils.style import DARK, LIGHT, palette, percent, plain, points, shorten, text_columns
+from cnnrnn.utils.style import DARK, LIGHT, decimals, palette, percent, plain, points, shorten, text_columns
 from views.style import markdown, name_rows, spreadsheet
 
 
@@ -19,6 +19,12 @@ def test_csv_cells_are_never_formulas() -> None:
     assert read["x"].tolist() == table["x"].tolist()  # numbers stay numbers
     for written, label in zip(read["label"], labels, strict=True):
         assert written == (f"'{label}" if label[0] in "=+-@\t" else label)
+
+
+def test_small_numbers_keep_a_digit() -> None:
+    assert [decimals(value) for value in (0.0, 0.00312, 0.0099, 0.01, 1.014, 12.0)] == [
+        "0.00", "0.003", "0.01", "0.01", "1.01", "12.00",
+    ]  # fmt: skip
 
 
 def test_percent_formats_probabilities() -> None:
