@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 
 import pandas as pd
 import streamlit as st
@@ -67,8 +68,7 @@ def page() -> None:
 
 
 def _add_samples() -> None:
-    for title in reversed(image_files.samples()):  # the newest is first
-        tray.add(image_files.open_sample(title))
+    tray.read([(title, partial(image_files.open_sample, title)) for title in image_files.samples()])
 
 
 def _predict(checkpoint: Checkpoint, images: list[image_files.InputImage], beam: int) -> list[Trace]:

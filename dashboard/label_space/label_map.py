@@ -20,12 +20,11 @@ from cnnrnn.checkpoint import Checkpoint
 from cnnrnn.label_space.neighbors import image_embedding, step_embeddings
 from cnnrnn.label_space.projection import ProjectedMap, place
 from cnnrnn.utils.style import percent, shorten
-from label_space import lines
+from label_space import LABEL_COLUMNS, lines
 from views import space
 from views.style import CHART, markdown, spreadsheet
 
 _MAX_IMAGES = 40
-_LABEL_COLUMNS = 40  # of a label's name beside the map
 
 
 @st.fragment
@@ -74,7 +73,7 @@ def show(name: str, checkpoint: Checkpoint, image: image_files.InputImage) -> No
 
 def _steps(image: image_files.InputImage, choices: Sequence[str]) -> None:
     widgets.picture(image.pixels, f"The image {image.name}")
-    names = [markdown(shorten(label, _LABEL_COLUMNS)) for label in choices]
+    names = [markdown(shorten(label, LABEL_COLUMNS)) for label in choices]
     st.markdown("  \n".join(f"**{step}** *{name}*" for step, name in enumerate(names, start=1)))
 
 
@@ -151,7 +150,7 @@ def _start(entry: ProjectedMap, checkpoint: Checkpoint, image: image_files.Input
 
 def _found(labels: Sequence[str], found: int, near: list[tuple[int, float]], by_angle: bool) -> None:
     """The label that was searched for, and the labels that the thick lines lead to."""
-    name = markdown(shorten(labels[found], _LABEL_COLUMNS))
+    name = markdown(shorten(labels[found], LABEL_COLUMNS))
     title = f"Nearest to **{name}** by angle:" if by_angle else f"Predicted with **{name}**, P(label | {name}):"
     if not near:
         title = f"No label is predicted with **{name}** in at least {lines.MIN_COOCCURRENCE:.0%} of the cases."
@@ -160,7 +159,7 @@ def _found(labels: Sequence[str], found: int, near: list[tuple[int, float]], by_
             [
                 title,
                 *(
-                    f"{markdown(shorten(labels[index], _LABEL_COLUMNS))} "
+                    f"{markdown(shorten(labels[index], LABEL_COLUMNS))} "
                     + (f"{value:.2f}" if by_angle else markdown(percent(value)))
                     for index, value in near
                 ),

@@ -11,12 +11,12 @@ import widgets
 from cnnrnn.checkpoint import Checkpoint
 from cnnrnn.label_space.neighbors import nearest_to, similarities
 from cnnrnn.utils.style import shorten
+from label_space import LABEL_COLUMNS
 from views import space
 from views.style import CHART, markdown
 
 _MAX_ROWS = 100  # of the matrix
 _ROWS_AROUND = 40  # of the matrix around one label
-_LABEL_COLUMNS = 40  # of a label's name
 
 
 @st.fragment
@@ -72,4 +72,4 @@ def _part(checkpoint: Checkpoint) -> tuple[list[int], str]:
     return [
         index,
         *(other for other, _ in near),
-    ], f" among {markdown(shorten(labels[index], _LABEL_COLUMNS))} and the {len(near)} labels nearest to it"
+    ], f" among {markdown(shorten(labels[index], LABEL_COLUMNS))} and the {len(near)} labels nearest to it"

@@ -19,12 +19,11 @@ from cnnrnn.utils.errors import UserError
 from cnnrnn.utils.style import percent, points
 from views import marginal_diff
 from views.style import CHART, markdown
-from what_if.best_path import best_path
+from what_if.texts import MARGINAL, best_path
 
 if TYPE_CHECKING:
     from pandas.io.formats.style import Styler
 
-_MARGINAL = "marginal probability"
 _MARGINAL_MEANING = (
     "The marginal probability of a label is that of all label sequences with it, among those that the beam search "
     "finished: a lower bound. *Decode* shows calibrated probabilities; for a search with constraints there is no "
@@ -49,7 +48,7 @@ def show(checkpoint: Checkpoint, image: image_files.InputImage, before: Trace, b
         _summary(before, after, found, constraints)
         if constraints != NO_CONSTRAINTS:
             st.plotly_chart(
-                marginal_diff.figure(found, dark, quantity=_MARGINAL),
+                marginal_diff.figure(found, dark, quantity=MARGINAL),
                 config=CHART,
                 key="marginal_diff",
                 alt="Chart: the largest changes of marginal probability; the table below has the numbers",

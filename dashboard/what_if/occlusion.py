@@ -17,7 +17,7 @@ from cnnrnn.decoding.trace import Trace
 from cnnrnn.utils.style import percent, points
 from views import marginal_diff
 from views.style import CHART, markdown
-from what_if.best_path import best_path
+from what_if.texts import MARGINAL, best_path
 
 _MIN_DIFFERENCE = 0.02  # of probabilities; a smaller one shows nothing
 
@@ -57,7 +57,7 @@ def show(checkpoint: Checkpoint, image: image_files.InputImage, before: Trace, b
     with right:
         one, two = st.columns(2)
         token = path.tokens[step]
-        quantity = "probability" if marginal_diff.has_probabilities(before) else "marginal probability"
+        quantity = "probability" if marginal_diff.has_probabilities(before) else MARGINAL
         with one:
             _change(f"{quantity.capitalize()} of {markdown(names[step])}", before, [after], token)
         others = state.traces(

@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 from cnnrnn.checkpoint import Checkpoint
 from cnnrnn.cli.main import app
 from cnnrnn.decoding.prefix_cache import teacher_forced_logits
-from cnnrnn.label_space.neighbors import nearest, step_embeddings
+from cnnrnn.label_space.neighbors import nearest, nearest_to, step_embeddings
 from cnnrnn.models.backbone import Backbone, BackboneConfig
 from cnnrnn.models.cnnrnn import CNNRNN, ModelConfig
 from cnnrnn.models.vocabulary import Vocabulary
@@ -28,6 +28,14 @@ def test_neighbors_by_angle_and_by_inner_product() -> None:
 
 def test_more_neighbors_than_labels_are_all_the_others() -> None:
     assert all(len(near) == 3 for near in nearest(POINTS, LABELS, k=10).values())
+
+
+def test_the_labels_near_one_are_those_of_all_neighbors() -> None:
+    for label, near in enumerate(nearest(POINTS, LABELS, k=2).values()):
+        found = nearest_to(POINTS, label, k=2)
+        assert [LABELS[index] for index, _ in found] == [name for name, _ in near]
+        assert [value for _, value in found] == pytest.approx([value for _, value in near])
+    assert len(nearest_to(POINTS, 0, k=10)) == 3
 
 
 @pytest.mark.parametrize("measure", ["cosine", "inner"])

@@ -1,10 +1,12 @@
-"""How the parts of the page write a search's best path."""
+"""What several parts of the page say."""
 
 from __future__ import annotations
 
 from cnnrnn.decoding.trace import Trace
 from cnnrnn.utils.style import percent
 from views.style import markdown
+
+MARGINAL = "marginal probability"
 
 
 def best_path(trace: Trace) -> str:
